@@ -63,9 +63,10 @@ struct gpa_backing {
 struct gpa_request {
 	const char *name; /* 1..31 bytes, unique in the space; copied */
 	enum gpa_kind kind;
-	gpa_t start;                /* page-aligned */
-	uint64_t size_bytes;        /* page-aligned, not 0 */
-	int node;                   /* the guest's NUMA node, 0 or more */
+	gpa_t start;         /* page-aligned */
+	uint64_t size_bytes; /* page-aligned, not 0 */
+	uint64_t max_bytes;  /* the size it may grow to; 0: @size_bytes. Costs addresses only */
+	int node;            /* the guest's NUMA node, 0 or more */
 	struct gpa_backing backing; /* RAM and ROM only */
 	void *owner;                /* the caller's, e.g. the device; kept, not looked at */
 };
