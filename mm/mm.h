@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One instance of the core: everything it knows, and the two translations every part of it needs.
+ * There are no globals; a host test has as many as it likes.
+ *
+ * The machine around the core fills struct mm_config; from then on all RAM is in the direct map
+ * (phys_to_virt()), and the page array is filled in section by section (mm/page_alloc.h).
+ */
+#ifndef MM_MM_H
+#define MM_MM_H
+
+#include "mm/arch.h"
+#include "mm/page_alloc.h"
+#include "mm/pgtable.h"
+#include "mm/slab.h"
+#include "mm/types.h"
+#include "mm/vmap.h"
+
+#define MAX_RESERVED 16
+#define MAX_RAM      16
+
+struct mm_config {
+	const struct arch_ops *ops;
+	void *arch;          /* handed to every operation */
+	u64 direct_base;     /* what to add to a physical address to reach it */
+	struct page *memmap; /* where the page array appears, section by section */
+	u64 root_phys;       /* the PML4 in use */
+	u32 nr_cpus;
+	u32 nr_ram, nr_reserved;
+	struct mem_range ram[MAX_RAM];
+	struct mem_range reserved[MAX_RESERVED];
+};
+
+struct mm {
+	const struct arch_ops *ops;
+	void *arch;
+	u64 direct_base;
+	struct page *memmap;
+	u32 nr_cpus;
+	u32 nr_nodes;
+	u64 total_pages; /* of all RAM, reserved included */
+	struct page_table pt;
+	struct vmap_space vmap;
+	struct kmem_cache kmalloc[NR_KMALLOC_CACHES];
+	u8 kmalloc_index[KMALLOC_MAX_CACHE_BYTES / 16 + 1]; /* by (size + 15) / 16 */
+	u32 nr_ram, nr_reserved;
+	struct mem_range ram[MAX_RAM];
+	struct mem_range reserved[MAX_RESERVED];
+	u8 section_online[MAX_SECTIONS];
+	struct node node[MAX_NODES];
+};
+
+/*
+ * Makes @mm, zeroed memory of the caller's, ready for use. Returns 0, -EINVAL or -ENOSPC
+ * (page_alloc_init()), -ENOMEM. @config is not kept.
+ */
+int mm_init(struct mm *mm, const struct mm_config *config);
+
+static inline void *phys_to_virt(const struct mm *mm, u64 phys)
+{
+	return (void *)(uintptr_t)(mm->direct_base + phys);
+}
+
+/* @address is one phys_to_virt() gave. */
+static inline u64 virt_to_phys(const struct mm *mm, const void *address)
+{
+	return (u64)(uintptr_t)address - mm->direct_base;
+}
+
+static inline struct page *pfn_to_page(const struct mm *mm, u64 pfn)
+{
+	return mm->memmap + pfn;
+}
+
+static inline u64 page_to_pfn(const struct mm *mm, const struct page *page)
+{
+	return (u64)(page - mm->memmap);
+}
+
+static inline u64 page_to_phys(const struct mm *mm, const struct page *page)
+{
+	return page_to_pfn(mm, page) << PAGE_SHIFT;
+}
+
+static inline struct page *virt_to_page(const struct mm *mm, const void *address)
+{
+	return pfn_to_page(mm, virt_to_phys(mm, address) >> PAGE_SHIFT);
+}
+
+static inline void *page_address(const struct mm *mm, const struct page *page)
+{
+	return phys_to_virt(mm, page_to_phys(mm, page));
+}
+
+static inline u32 cpu_id(const struct mm *mm)
+{
+	return mm->ops->cpu_id(mm->arch);
+}
+
+/* Logs one line through the operations table. */
+__attribute__((format(printf, 3, 4))) void mm_log(struct mm *mm, enum log_level level,
+						  const char *format, ...);
+
+/* Reports a caller's bug or an inconsistency, and goes on. */
+#define mm_warn(mm, text) ((mm)->ops->warn((mm)->arch, __FILE__, __LINE__, (text)))
+
+/* Reports what the core cannot go on from. Does not return. */
+#define mm_panic(mm, text) ((mm)->ops->panic((mm)->arch, __FILE__, __LINE__, (text)))
+
+#endif
