@@ -61,7 +61,7 @@ enum page_state {
 	PAGE_SLAB = 6,    /* a slab; owner is its struct kmem_cache */
 	PAGE_KMALLOC = 7, /* a large kmalloc of 2^order frames */
 	PAGE_VMALLOC = 8, /* a frame of a vmalloc area; owner is its struct vm_struct */
-	PAGE_KERNEL = 9,  /* anything else the machine around the core allocated */
+	PAGE_OTHER = 9,   /* anything else the machine around the core allocated */
 	PAGE_NR_STATES
 };
 
@@ -90,7 +90,7 @@ struct page {
 			u32 objects;
 		};
 	};
-	u64 reserved;
+	u64 reserved[2];
 };
 _Static_assert(sizeof(struct page) == 64, "a section's struct pages fill exactly 2 MiB");
 
