@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The contract between the guest and its host: how the guest is entered, the page it is told
+ * about itself in, ports, hypercall rings, opcodes, and where the layout note is. Both sides
+ * include it; it includes nothing but freestanding headers. Every structure has a fixed size and
+ * only fields of fixed width; all is little-endian. Addresses named _gpa are guest-physical.
+ *
+ * Who trusts whom: nobody. The guest checks every argument; the host takes every byte it reads
+ * from guest memory as hostile, reads each field once, and never lets a guest value choose an
+ * address of its own. That is why the host, not the guest, places the rings.
+ *
+ * ENTRY. The host loads the image's segments at p_paddr and builds, in frames after it:
+ *   - boot page tables, 4-level: the image at p_vaddr with each segment's own rights in 4 KiB
+ *     leaves (W^X); all RAM in the direct map, writable and never executable, in the largest
+ *     leaves there are, but read-only where a read-only segment of the image lies; and, for every
+ *     section (128 MiB) that holds RAM, the tables down to the page directory whose entry will
+ *     hold the section's 2 MiB of page array;
+ *   - the boot information page;
+ *   - a hypercall area for each vCPU.
+ * Frame 0 is never RAM to the guest. All memory the guest is given is zero.
+ * Every vCPU is entered at the image's e_entry in 64-bit mode: CR0 = PE MP ET NE WP PG, CR4 = PAE
+ * PGE, EFER = LME LMA NXE SCE, CR3 = the boot tables, flat segments whose descriptors are in no
+ * table, interrupts off, x2APIC on, RDI = direct-map address of the boot information, RSI = the
+ * vCPU's index; other registers 0; no stack. The boot vCPU is 0; the others are entered at the
+ * same time and wait for it by themselves.
+ */
+#ifndef GUEST_ABI_H
+#define GUEST_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define NB_ABI_VERSION 1u
+
+/* The virtual layout: Linux's with 4-level paging. */
+#define NB_DIRECT_BASE  0xffff888000000000ull
+#define NB_MEMMAP_BASE  0xffffea0000000000ull
+#define NB_IMAGE_BASE   0xffffffff80000000ull /* maps guest-physical 0; the image lies in it */
+#define NB_MODULES_BASE 0xffffffffc0000000ull /* where the image's range ends */
+
+/* RAM: ranges are multiples of 4 MiB; addresses end below 2 TiB. */
+#define NB_RAM_ALIGN     0x400000ull
+#define NB_RAM_LIMIT     0x20000000000ull
+#define NB_SECTION_SHIFT 27
+#define NB_MAX_VCPUS     64u
+#define NB_MAX_NODES     8u
+#define NB_MAX_RANGES    16u
+
+/* ---- boot information ---- */
+
+#define NB_BOOT_MAGIC 0x746f6f6278747365ull /* "estxboot" */
+
+enum nb_reserved_kind {
+	NB_RESERVED_IMAGE = 1,  /* the image's segments */
+	NB_RESERVED_TABLES = 2, /* boot page tables, every frame of it a table */
+	NB_RESERVED_BOOT = 3,   /* boot information and hypercall areas */
+};
+
+struct nb_range {
+	uint64_t start, end; /* [start, end), page aligned */
+	uint32_t node;
+	uint32_t kind; /* enum nb_reserved_kind; 0 for RAM */
+};
+
+/* One page, read by the guest once, before anything else. */
+struct nb_boot_info {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t nr_vcpus; /* 1..NB_MAX_VCPUS */
+	uint64_t root_gpa; /* the boot PML4 */
+	uint64_t flags;    /* NB_BOOT_* */
+	uint32_t nr_ram;
+	uint32_t nr_reserved;
+	struct nb_range ram[NB_MAX_RANGES];      /* ascending, disjoint */
+	struct nb_range reserved[NB_MAX_RANGES]; /* ascending, disjoint, inside ram */
+	uint64_t area_gpa[NB_MAX_VCPUS];         /* struct nb_vcpu_area of each vCPU */
+};
+_Static_assert(sizeof(struct nb_boot_info) <= 4096, "the boot information is one page");
+
+#define NB_BOOT_EAGER 0x1u /* start with eager flushing */
+
+/* ---- hypercalls ---- */
+
+/*
+ * Per vCPU: a submission ring the host writes and the guest reads, a completion ring the other
+ * way round. Indexes run freely modulo 2^32; an entry's slot is its index modulo the ring's size.
+ * The host fills entries, then stores sq_tail (release), then rings: the doorbell interrupt. The
+ * guest takes entries until sq_head == sq_tail, answers each in order with one completion, then
+ * writes its index to NB_PORT_COMPLETE, once, checks again, and halts. The guest never overruns
+ * the completion ring: it has as many slots as the submission ring, and the host submits only as
+ * many as it has taken completions for.
+ */
+#define NB_RING_ENTRIES 256u
+
+struct nb_submission {
+	uint16_t opcode; /* NB_OP_* */
+	uint16_t flags;  /* NB_SQE_* */
+	uint32_t reserved;
+	uint64_t user_data; /* returned as it is */
+	uint64_t arg[12];   /* unused ones are 0 */
+	uint64_t pad[2];
+};
+_Static_assert(sizeof(struct nb_submission) == 128, "a submission is 128 bytes");
+
+struct nb_completion {
+	uint64_t user_data;
+	int64_t status; /* 0 or -errno, Linux's numbers */
+	uint64_t result[4];
+	uint64_t tsc_start, tsc_end; /* RDTSC in the guest, around the operation alone */
+};
+_Static_assert(sizeof(struct nb_completion) == 64, "a completion is 64 bytes");
+
+/* Text or data of one hypercall or event, either way. */
+#define NB_DATA_BYTES 65536u
+
+/* The guest writes what happened here before it writes to NB_PORT_EVENT or NB_PORT_PANIC. */
+struct nb_event {
+	uint32_t kind;       /* enum nb_event_kind */
+	uint32_t text_bytes; /* of text[], no terminator needed */
+	uint64_t vector;     /* exceptions: the vector; else 0 */
+	uint64_t error_code;
+	uint64_t cr2;
+	/* rax rbx rcx rdx rsi rdi rbp rsp r8 .. r15 rip rflags: where it happened */
+	uint64_t regs[18];
+	uint64_t user_data; /* of the hypercall in flight, 0 if none */
+	char text[512];
+};
+
+enum nb_event_kind {
+	NB_EVENT_LOG = 1,   /* text is one line; error_code its level as in Linux */
+	NB_EVENT_WARN = 2,  /* something is wrong, the guest goes on; text has file and line */
+	NB_EVENT_PANIC = 3, /* the guest cannot go on (BUG) */
+	NB_EVENT_TRAP = 4,  /* an exception nobody expected: the guest cannot go on */
+};
+
+struct nb_vcpu_area {
+	/* first page: indexes, each writer on a cache line of its own */
+	uint32_t sq_tail; /* host */
+	uint32_t pad0[15];
+	uint32_t sq_head; /* guest */
+	uint32_t cq_tail; /* guest */
+	uint32_t online;  /* guest: 1 once this vCPU takes hypercalls */
+	uint32_t pad1;
+	uint64_t progress; /* guest: counts up during long operations; the watchdog looks */
+	uint64_t current;  /* guest: user_data of the operation in flight */
+	uint32_t pad2[8];
+	uint32_t cq_head; /* host */
+	uint32_t pad3[15];
+	struct nb_event event;
+	uint8_t pad4[4096 - 192 - sizeof(struct nb_event)];
+	struct nb_submission sq[NB_RING_ENTRIES];
+	struct nb_completion cq[NB_RING_ENTRIES];
+	uint8_t data[NB_DATA_BYTES];
+};
+_Static_assert(offsetof(struct nb_vcpu_area, sq) == 4096, "the rings start on a page");
+_Static_assert(sizeof(struct nb_vcpu_area) % 4096 == 0, "an area is whole pages");
+
+/* Ports; 32-bit OUT only, the value is the vCPU's index unless said. Anything else is an error. */
+#define NB_PORT_COMPLETE 0x600u /* completions wait */
+#define NB_PORT_EVENT    0x604u /* area.event holds an event; the guest goes on when OUT returns */
+#define NB_PORT_PANIC    0x608u /* area.event holds the last event; the guest never returns */
+
+/* Interrupt vectors the host sends. */
+#define NB_VECTOR_DOORBELL 0x40u
+
+/*
+ * Opcodes. arg[] and result[] by position; everything not named must be 0. Unknown opcodes are
+ * answered with -ENOSYS, arguments that make no sense with -EINVAL and no effect.
+ */
+enum nb_opcode {
+	/* Nothing. result[0] = arg[0]. */
+	NB_OP_NOP = 0,
+
+	/*
+	 * vmalloc_node_range(). arg: 0 size, 1 align, 2 start, 3 end, 4 gfp (32 bits), 5 prot,
+	 * 6 VM_ flags, 7 node (signed, -1 any), 8 caller. result: 0 address.
+	 */
+	NB_OP_VMALLOC = 1,
+	/* arg: 0 address. */
+	NB_OP_VFREE = 2,
+	/* get_vm_area_node(): a range without frames; arguments and result as NB_OP_VMALLOC. */
+	NB_OP_GET_VM_AREA = 3,
+	/* arg: 0 address of an area without frames. */
+	NB_OP_FREE_VM_AREA = 4,
+	/* result: 0 ranges given back. */
+	NB_OP_PURGE = 5,
+	/* arg: 0 enum vmap_mode: 0 lazy, 1 eager, 2 manual. */
+	NB_OP_SET_MODE = 6,
+	/* arg: 0 address. result: 0 frame number. -ENOENT where nothing is mapped. */
+	NB_OP_VMALLOC_TO_PAGE = 7,
+	/*
+	 * result: 0 free frames, 1 busy areas, 2 lazy pages, 3 page-table frames.
+	 */
+	NB_OP_STATS = 8,
+
+	/* The guest hurts itself, so that the host's reports can be tested. */
+	NB_OP_TEST_PANIC = 0x100,   /* BUG with a text */
+	NB_OP_TEST_FAULT = 0x101,   /* loads from arg[0] */
+	NB_OP_TEST_SPIN = 0x102,    /* never ends, interrupts off */
+	NB_OP_TEST_UD = 0x103,      /* an undefined instruction */
+	NB_OP_TEST_WARN = 0x104,    /* WARN with a text; completes */
+	NB_OP_TEST_TRIPLE = 0x105,  /* a triple fault */
+	NB_OP_TEST_IO = 0x106,      /* a 32-bit OUT of arg[1] to port arg[0] */
+	NB_OP_TEST_EMULATE = 0x107, /* an instruction KVM's emulator does not know, where it must */
+};
+
+/* ---- the layout note ---- */
+
+/*
+ * The image has a PT_NOTE with one note, name "NESTBOX", type NB_NOTE_LAYOUT, inside a read-only
+ * PT_LOAD: its descriptor is ASCII text, KEY=VALUE lines as in Linux's VMCOREINFO: SYMBOL(name)=
+ * hex, OFFSET(struct.field)=, SIZE(struct)=, NUMBER(name)= decimal (docs/hypercalls.md lists
+ * them). The host knows the guest's structures by this text alone.
+ */
+#define NB_NOTE_NAME   "NESTBOX"
+#define NB_NOTE_LAYOUT 0x4e42u
+
+#endif
