@@ -9,7 +9,9 @@
  * costs what was touched. It is left out of core dumps.
  *
  * Every change is told to the listeners in the order they were added, and undone where one
- * refuses: a call that fails leaves the space, its memory and its listeners as they were.
+ * refuses: a call that fails leaves the space, its memory and its listeners as they were. Should
+ * the undoing fail too (KVM out of memory), the error is -ENOTRECOVERABLE: the space is as before
+ * the call, a listener may not be.
  *
  * Locking is the caller's: any number of threads may look (const functions, and reads and writes
  * of guest bytes) while none changes. A host pointer is good until its region is removed or cut

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Host memory for regions: reservation, mapping, huge pages, NUMA policy, preallocation. */
+#include <errno.h>
+#include <fcntl.h>
+#include <numa.h>
+#include <numaif.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <linux/memfd.h>
+
+#include "ept/backing.h"
+
+/* Debian 12's libc headers know these; older ones may not. */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* How much is preallocated between two calls of the progress function. */
+#define PREALLOC_STEP_BYTES (64ULL << 20)
+
+/* The shift of a huge page size, where mmap() and memfd_create() want it. */
+#define HUGE_SHIFT_2M 21u
+#define HUGE_SHIFT_1G 30u
+
+static unsigned int huge_shift(const struct gpa_backing *want)
+{
+	return want->hugetlb_bytes == EPT_PAGE_1G_BYTES ? HUGE_SHIFT_1G : HUGE_SHIFT_2M;
+}
+
+uint64_t backing_page_bytes(const struct gpa_backing *want)
+{
+	return want->hugetlb_bytes ? want->hugetlb_bytes : EPT_PAGE_BYTES;
+}
+
+static int check_kind(const struct gpa_request *request, struct ept_error *error)
+{
+	const struct gpa_backing *want = &request->backing;
+
+	switch (want->kind) {
+	case GPA_BACKING_MEMFD:
+	case GPA_BACKING_ANON:
+		if (want->file_private)
+			return ept_error_set(error, -EINVAL,
+					     "region %s: only a file can be mapped copy-on-write",
+					     request->name);
+		return 0;
+	case GPA_BACKING_FILE:
+		if (want->hugetlb_bytes)
+			return ept_error_set(
+				error, -EINVAL,
+				"region %s: huge pages of a file are the file system's "
+				"choice: open it on hugetlbfs",
+				request->name);
+		if (want->fd < 0 || want->fd_offset % EPT_PAGE_BYTES != 0)
+			return ept_error_set(error, -EINVAL,
+					     "region %s: file %d at offset %#llx: needs an open "
+					     "file and a page-aligned offset",
+					     request->name, want->fd,
+					     (unsigned long long)want->fd_offset);
+		return 0;
+	}
+	return ept_error_set(error, -EINVAL, "region %s: no backing has the number %d",
+			     request->name, (int)want->kind);
+}
+
+int backing_check_request(const struct gpa_request *request, struct ept_error *error)
+{
+	const struct gpa_backing *want = &request->backing;
+	uint64_t page = backing_page_bytes(want);
+	int err;
+
+	if (page != EPT_PAGE_BYTES && page != EPT_PAGE_2M_BYTES && page != EPT_PAGE_1G_BYTES)
+		return ept_error_set(error, -EINVAL,
+				     "region %s: huge pages of %llu bytes: x86 has 2 MiB and 1 GiB",
+				     request->name, (unsigned long long)page);
+	err = check_kind(request, error);
+	if (err)
+		return err;
+	if ((request->start.value | request->size_bytes) % page != 0)
+		return ept_error_set(error, -EINVAL,
+				     "region %s: start %#llx and size %#llx must be multiples of "
+				     "its huge pages, %#llx",
+				     request->name, (unsigned long long)request->start.value,
+				     (unsigned long long)request->size_bytes,
+				     (unsigned long long)page);
+	if (want->reserve && want->kind == GPA_BACKING_MEMFD && !want->hugetlb_bytes)
+		return ept_error_set(error, -EINVAL,
+				     "region %s: Linux cannot reserve a memfd's small pages: use "
+				     "prealloc, or anonymous memory",
+				     request->name);
+	if (want->thp && want->hugetlb_bytes)
+		return ept_error_set(error, -EINVAL,
+				     "region %s: hugetlb pages and transparent ones exclude each "
+				     "other",
+				     request->name);
+	return 0;
+}
+
+/* Says how many huge pages are there and how to get more. */
+static int huge_page_error(const struct backing *backing, uint64_t bytes, int code,
+			   struct ept_error *error)
+{
+	uint64_t page = backing->want.hugetlb_bytes;
+	unsigned long long kib = page >> 10, wanted = bytes / page, have = 0;
+	char path[96];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%llukB/free_hugepages",
+		 kib);
+	file = fopen(path, "re");
+	if (file) {
+		if (fscanf(file, "%llu", &have) != 1)
+			have = 0;
+		fclose(file);
+	}
+	return ept_error_set(error, code,
+			     "%llu huge pages of %llu KiB are wanted, %llu are free: echo N > "
+			     "/sys/kernel/mm/hugepages/hugepages-%llukB/nr_hugepages",
+			     wanted, kib, have, kib);
+}
+
+static int map_error(const struct backing *backing, uint64_t bytes, int code,
+		     struct ept_error *error)
+{
+	if (backing->want.hugetlb_bytes && (code == -ENOMEM || code == -ENOENT || code == -ENODEV))
+		return huge_page_error(backing, bytes, -ENOMEM, error);
+	return ept_error_set(error, code, "cannot map %llu bytes of guest memory: %s",
+			     (unsigned long long)bytes, strerror(-code));
+}
+
+/*
+ * Reserves addresses for @bytes, congruent to @start modulo 1 GiB: takes 1 GiB more and gives the
+ * ends back.
+ */
+static int reserve_addresses(gpa_t start, uint64_t bytes, void **host_out, struct ept_error *error)
+{
+	uint64_t align = EPT_PAGE_1G_BYTES, whole = bytes + align, head;
+	char *base;
+
+	base = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return ept_error_set(error, -errno, "no %llu bytes of address space: %s",
+				     (unsigned long long)whole, strerror(errno));
+	head = (start.value - (uint64_t)(uintptr_t)base) & (align - 1);
+	if (head)
+		munmap(base, head);
+	if (align - head)
+		munmap(base + head + bytes, align - head);
+	*host_out = base + head;
+	return 0;
+}
+
+/* Puts [from, to) of the mapping back to reserved addresses without memory. */
+static int unmap_to_reservation(const struct backing *backing, uint64_t from, uint64_t to)
+{
+	void *map = mmap((char *)backing->host + from, to - from, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+
+	return map == MAP_FAILED ? -errno : 0;
+}
+
+/* Gives the pages of [from, to) of a memfd back to the host. Others have none when unmapped. */
+static int drop_pages(const struct backing *backing, uint64_t from, uint64_t to)
+{
+	if (backing->want.kind != GPA_BACKING_MEMFD)
+		return 0;
+	return fallocate(backing->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 (off_t)(backing->fd_offset + from), (off_t)(to - from)) == 0
+		       ? 0
+		       : -errno;
+}
+
+static int prealloc(const struct backing *backing, uint64_t from, uint64_t to,
+		    struct ept_error *error)
+{
+	const struct gpa_backing *want = &backing->want;
+	uint64_t step = want->hugetlb_bytes > PREALLOC_STEP_BYTES ? want->hugetlb_bytes
+								  : PREALLOC_STEP_BYTES;
+	uint64_t at, bytes;
+
+	for (at = from; at < to; at += bytes) {
+		bytes = to - at < step ? to - at : step;
+		if (madvise((char *)backing->host + at, bytes, MADV_POPULATE_WRITE) != 0)
+			return ept_error_set(error, -errno,
+					     "preallocated %llu of %llu bytes, then: %s. Free host "
+					     "memory, or leave the region sparse",
+					     (unsigned long long)(at - from),
+					     (unsigned long long)(to - from), strerror(errno));
+		if (want->progress)
+			want->progress(want->progress_context, at + bytes - from, to - from);
+	}
+	return 0;
+}
+
+static int bind_node(const struct backing *backing, uint64_t from, uint64_t to,
+		     struct ept_error *error)
+{
+	unsigned int node = backing->want.host_node;
+	struct bitmask *mask;
+	int err = 0;
+
+	if (numa_available() < 0)
+		return ept_error_set(error, -EOPNOTSUPP,
+				     "this host's kernel has no NUMA policy: leave numa_bind out");
+	if (node > (unsigned int)numa_max_node() ||
+	    !numa_bitmask_isbitset(numa_all_nodes_ptr, node))
+		return ept_error_set(error, -EINVAL,
+				     "this host has no memory node %u: see numactl --hardware",
+				     node);
+	mask = numa_allocate_nodemask();
+	if (!mask)
+		return ept_error_set(error, -ENOMEM, "no memory for a node mask");
+	numa_bitmask_setbit(mask, node);
+	if (mbind((char *)backing->host + from, to - from, MPOL_BIND, mask->maskp, mask->size + 1,
+		  MPOL_MF_STRICT) != 0)
+		err = ept_error_set(error, -errno, "cannot bind guest memory to node %u: %s", node,
+				    strerror(errno));
+	numa_free_nodemask(mask);
+	return err;
+}
+
+static int advise(const struct backing *backing, uint64_t from, uint64_t to,
+		  struct ept_error *error)
+{
+	char *host = (char *)backing->host + from;
+
+	if (madvise(host, to - from, MADV_DONTDUMP) != 0)
+		return ept_error_set(error, -errno,
+				     "cannot keep guest memory out of core dumps: %s",
+				     strerror(errno));
+	if (backing->want.thp && madvise(host, to - from, MADV_HUGEPAGE) != 0)
+		return ept_error_set(error, -errno,
+				     "no transparent huge pages here (%s): see "
+				     "/sys/kernel/mm/transparent_hugepage, or leave thp out",
+				     strerror(errno));
+	return 0;
+}
+
+/* Maps [from, to) of the backing over its reservation and prepares it as asked. */
+static int map_range(struct backing *backing, uint64_t from, uint64_t to, struct ept_error *error)
+{
+	const struct gpa_backing *want = &backing->want;
+	bool shared = backing->fd >= 0 && !want->file_private;
+	int flags = MAP_FIXED | (shared ? MAP_SHARED : MAP_PRIVATE);
+	void *map;
+	int err;
+
+	if (backing->fd < 0)
+		flags |= MAP_ANONYMOUS;
+	if (backing->fd < 0 && want->hugetlb_bytes)
+		flags |= MAP_HUGETLB | (int)(huge_shift(want) << MAP_HUGE_SHIFT);
+	if (!want->reserve && !want->hugetlb_bytes)
+		flags |= MAP_NORESERVE;
+	map = mmap((char *)backing->host + from, to - from, PROT_READ | PROT_WRITE, flags,
+		   backing->fd, backing->fd < 0 ? 0 : (off_t)(backing->fd_offset + from));
+	if (map == MAP_FAILED)
+		return map_error(backing, to - from, -errno, error);
+	err = advise(backing, from, to, error);
+	if (!err && want->numa_bind)
+		err = bind_node(backing, from, to, error);
+	if (!err && want->prealloc)
+		err = prealloc(backing, from, to, error);
+	if (err) {
+		unmap_to_reservation(backing, from, to);
+		(void)drop_pages(backing, from, to);
+	}
+	return err;
+}
+
+static int open_memfd(const struct gpa_request *request, struct backing *backing,
+		      struct ept_error *error)
+{
+	const struct gpa_backing *want = &request->backing;
+	unsigned int flags = MFD_CLOEXEC;
+	char name[GPA_NAME_BYTES + 16];
+
+	if (want->hugetlb_bytes)
+		flags |= MFD_HUGETLB | (huge_shift(want) << MFD_HUGE_SHIFT);
+	snprintf(name, sizeof(name), "guest-%s", request->name);
+	backing->fd = memfd_create(name, flags);
+	if (backing->fd < 0)
+		return map_error(backing, request->size_bytes, -errno, error);
+	/* Shared memory uses a huge page where file offset and address are congruent. */
+	backing->fd_offset = request->start.value & (EPT_PAGE_2M_BYTES - 1);
+	return 0;
+}
+
+static int open_file(const struct gpa_request *request, struct backing *backing,
+		     struct ept_error *error)
+{
+	backing->fd = fcntl(request->backing.fd, F_DUPFD_CLOEXEC, 0);
+	if (backing->fd < 0)
+		return ept_error_set(error, -errno, "region %s: file %d: %s", request->name,
+				     request->backing.fd, strerror(errno));
+	backing->fd_offset = request->backing.fd_offset;
+	return 0;
+}
+
+/* Makes the file long enough (a memfd), or checks that it is. */
+static int extend_file(const struct backing *backing, uint64_t size_bytes, struct ept_error *error)
+{
+	uint64_t end;
+	struct stat status;
+
+	if (backing->fd < 0)
+		return 0;
+	if (__builtin_add_overflow(backing->fd_offset, size_bytes, &end) || end > INT64_MAX)
+		return ept_error_set(error, -EINVAL, "offset %#llx and size %#llx pass 2^63",
+				     (unsigned long long)backing->fd_offset,
+				     (unsigned long long)size_bytes);
+	if (fstat(backing->fd, &status) != 0)
+		return ept_error_set(error, -errno, "cannot look at the backing file: %s",
+				     strerror(errno));
+	if ((uint64_t)status.st_size >= end)
+		return 0;
+	if (backing->want.kind == GPA_BACKING_FILE)
+		return ept_error_set(error, -EINVAL,
+				     "the backing file has %lld bytes, %llu are needed",
+				     (long long)status.st_size, (unsigned long long)end);
+	if (ftruncate(backing->fd, (off_t)end) != 0)
+		return ept_error_set(error, -errno, "cannot make the memfd %llu bytes long: %s",
+				     (unsigned long long)end, strerror(errno));
+	return 0;
+}
+
+static int open_backing(const struct gpa_request *request, struct backing *backing,
+			struct ept_error *error)
+{
+	int err = 0;
+
+	if (request->backing.kind == GPA_BACKING_MEMFD)
+		err = open_memfd(request, backing, error);
+	else if (request->backing.kind == GPA_BACKING_FILE)
+		err = open_file(request, backing, error);
+	if (err)
+		return err;
+	err = extend_file(backing, request->size_bytes, error);
+	if (err && backing->fd >= 0)
+		close(backing->fd);
+	return err;
+}
+
+int backing_map(const struct gpa_request *request, struct backing *backing_out,
+		struct ept_error *error)
+{
+	struct backing backing = {
+		.size_bytes = request->size_bytes, .fd = -1, .want = request->backing};
+	int err;
+
+	backing.reserved_bytes =
+		request->max_bytes > request->size_bytes ? request->max_bytes : request->size_bytes;
+	err = open_backing(request, &backing, error);
+	if (err)
+		return err;
+	err = reserve_addresses(request->start, backing.reserved_bytes, &backing.host, error);
+	if (err)
+		goto err_close;
+	err = map_range(&backing, 0, request->size_bytes, error);
+	if (err)
+		goto err_release;
+	*backing_out = backing;
+	return 0;
+
+err_release:
+	munmap(backing.host, backing.reserved_bytes);
+err_close:
+	if (backing.fd >= 0)
+		close(backing.fd);
+	return err;
+}
+
+void backing_unmap(struct backing *backing)
+{
+	munmap(backing->host, backing->reserved_bytes);
+	if (backing->fd >= 0)
+		close(backing->fd);
+}
+
+/* Makes the reservation longer where the addresses behind it are free. */
+static int extend_reservation(struct backing *backing, uint64_t size_bytes, struct ept_error *error)
+{
+	char *end = (char *)backing->host + backing->reserved_bytes;
+	uint64_t more = size_bytes - backing->reserved_bytes;
+	void *map = mmap(end, more, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (map == MAP_FAILED)
+		return ept_error_set(error, -ENOMEM,
+				     "the region can grow to %llu bytes in place, not to %llu: add "
+				     "it with a larger max_bytes",
+				     (unsigned long long)backing->reserved_bytes,
+				     (unsigned long long)size_bytes);
+	backing->reserved_bytes = size_bytes;
+	return 0;
+}
+
+int backing_grow(struct backing *backing, uint64_t size_bytes, struct ept_error *error)
+{
+	int err;
+
+	if (size_bytes > backing->reserved_bytes) {
+		err = extend_reservation(backing, size_bytes, error);
+		if (err)
+			return err;
+	}
+	err = extend_file(backing, size_bytes, error);
+	if (err)
+		return err;
+	err = map_range(backing, backing->size_bytes, size_bytes, error);
+	if (err)
+		return err;
+	backing->size_bytes = size_bytes;
+	return 0;
+}
+
+int backing_shrink(struct backing *backing, uint64_t size_bytes, struct ept_error *error)
+{
+	int err = unmap_to_reservation(backing, size_bytes, backing->size_bytes);
+
+	if (err)
+		return ept_error_set(error, err, "cannot unmap the end of the region: %s",
+				     strerror(-err));
+	err = drop_pages(backing, size_bytes, backing->size_bytes);
+	if (err) {
+		/* The pages would show again when the region grows: keep it as it was. */
+		if (map_range(backing, size_bytes, backing->size_bytes, error) != 0)
+			return -ENOTRECOVERABLE;
+		return ept_error_set(error, err, "cannot empty the end of the memfd: %s",
+				     strerror(-err));
+	}
+	backing->size_bytes = size_bytes;
+	return 0;
+}
