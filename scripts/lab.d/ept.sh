@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Lab EPT: Bochs emulates an Intel machine whose VMX has EPT. Sourced by scripts/lab.
+# shellcheck shell=bash disable=SC2154 # set by scripts/lab
+
+# machine.sh, payload.sh and scripts/lab use these.
+# shellcheck disable=SC2034
+{
+  machine_module=kvm-intel
+  machine_parameters='ept=1'
+  machine_slowness=30
+}
+
+machine_defaults() {
+  cpus=${cpus:-1}
+  memory=${memory:-512M}
+  timeout=${timeout:-900}
+}
+
+machine_check() {
+  [ "$icount" = 0 ] || bad_usage "--icount is for npt"
+  [ "$la57" = 0 ] || bad_usage "--la57 is for npt"
+  [ -z "$gdb" ] || bad_usage "--gdb is for npt; docs/testing.md tells of Bochs's own debugger"
+  [ "$cpus" = 1 ] || bad_usage "--cpus $cpus: this lab has one CPU"
+  [ "$memory_mib" -le 2048 ] || bad_usage "--memory $memory: at most 2G here"
+}
+
+# Makes the disc the machine boots from.
+ept_disc() {
+  mkdir -p "$work/disc/boot/grub"
+  cp "$kernel/vmlinuz" "$work/disc/boot/vmlinuz"
+  cat "$base" "$work/payload.cpio" >"$work/disc/boot/initrd"
+  cat >"$work/disc/boot/grub/grub.cfg" <<END
+set timeout=0
+linux /boot/vmlinuz console=ttyS0 quiet panic=-1 nokaslr mitigations=off tsc=reliable $append
+initrd /boot/initrd
+boot
+END
+  grub-mkrescue -d /usr/lib/grub/i386-pc -o "$work/disc.iso" "$work/disc" \
+    >"$work/machine.log" 2>&1 || machine_report_failure "cannot make the boot disc"
+  rm -rf "$work/disc"
+}
+
+# The machine. It has no sound card, because Bochs needs one of the host's otherwise. Time goes
+# with instructions (ips), not with the host's clock.
+ept_configuration() {
+  local console="mode=file, dev=$work/console"
+  [ ${#command[@]} -gt 0 ] || console="mode=term, dev=$(tty)"
+  cat <<END
+display_library: rfb, options="timeout=0"
+sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
+megs: $memory_mib
+cpu: model=corei7_skylake_x, count=1, ips=50000000, reset_on_triple_fault=0
+romimage: file=/usr/share/bochs/BIOS-bochs-latest
+vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
+ata0-master: type=cdrom, path=$work/disc.iso, status=inserted
+boot: cdrom
+com1: enabled=1, $console
+com2: enabled=1, mode=file, dev=$work/stdout
+com3: enabled=1, mode=file, dev=$work/stderr
+com4: enabled=1, mode=file, dev=$work/report
+log: $work/bochs.log
+panic: action=fatal
+clock: sync=none, time0=utc
+END
+}
+
+# Debian's Bochs starts in its debugger: `c` lets it go, and its standard input must stay open.
+machine_start() {
+  ept_disc
+  ept_configuration >"$work/bochsrc"
+  echo c >"$work/commands"
+  mkfifo "$work/input"
+  exec 7<>"$work/input"
+  bochs-bin -q -f "$work/bochsrc" -rc "$work/commands" <&7 5<&- 6<&- >"$work/bochs.out" 2>&1 &
+  machine_pid=$!
+  exec 7<&-
+  : >"$work/machine.log"
+}

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Lab NPT: QEMU emulates an AMD machine whose SVM has nested paging. Sourced by scripts/lab.
+# shellcheck shell=bash disable=SC2154 # set by scripts/lab
+
+# machine.sh, payload.sh and scripts/lab use these.
+# shellcheck disable=SC2034
+{
+  machine_module=kvm-amd
+  machine_parameters='npt=1'
+  machine_slowness=4
+}
+
+machine_defaults() {
+  cpus=${cpus:-$((icount == 1 ? 1 : 2))}
+  memory=${memory:-2G}
+  timeout=${timeout:-300}
+}
+
+machine_check() {
+  [ "$icount" = 0 ] || [ "$cpus" = 1 ] || bad_usage "--icount counts on one CPU, not $cpus"
+}
+
+machine_start() {
+  local options=(-M q35 -m "${memory_mib}M" -smp "$cpus"
+    -nodefaults -no-user-config -display none -no-reboot
+    -kernel "$kernel/vmlinuz" -initrd "$work/initrd")
+  local cpu=max,-la57 words="console=ttyS0 quiet panic=-1 nokaslr mitigations=off tsc=reliable"
+  [ "$la57" = 0 ] || cpu=max
+  options+=(-cpu "$cpu" -append "$words $append")
+  if [ "$icount" = 1 ]; then
+    options+=(-accel tcg -icount 'shift=0,sleep=off')
+  else
+    options+=(-accel 'tcg,thread=multi')
+  fi
+  [ -z "$gdb" ] || options+=(-gdb "tcp:127.0.0.1:$gdb" -S)
+  if [ ${#command[@]} -eq 0 ]; then
+    options+=(-chardev "stdio,id=console,mux=on,signal=off,logfile=$work/console" -serial chardev:console)
+  else
+    options+=(-serial "file:$work/console")
+  fi
+  options+=(-serial "file:$work/stdout" -serial "file:$work/stderr" -serial "file:$work/report")
+  cat "$base" "$work/payload.cpio" >"$work/initrd"
+  qemu-system-x86_64 "${options[@]}" <&0 2>"$work/machine.log" 5<&- 6<&- &
+  machine_pid=$!
+}
