@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Configuring and building in $build: sourced by scripts/check and scripts/demo, which set tree.
+# shellcheck shell=bash disable=SC2154 # set by the caller
+
+build=$(realpath -m "${NESTBOX_BUILD:-$tree/build}")
+
+# The build directory's make, on all processors, saying little.
+build_make() {
+  make -C "$build" --no-print-directory -j "$(nproc)" V=0 "$@" </dev/null
+}
+
+# Runs a command silently unless it fails; then shows what it said.
+build_quietly() {
+  local said=$build/.set-up.log
+  if ! "$@" </dev/null >"$said" 2>&1; then
+    cat "$said" >&2
+    echo "nestbox: failed: $*" >&2
+    return 1
+  fi
+}
+
+# Configures with the options given, unless that was done and nothing it depends on has changed.
+build_configure() {
+  local stamp=$build/.configured sources want
+  sources=$(cat "$tree/configure.ac" "$tree/Makefile.am" | sha256sum)
+  want="$sources $*"
+  if [ -f "$build/Makefile" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$want" ]; then
+    return
+  fi
+  echo "nestbox: configuring in $build" >&2
+  mkdir -p "$build"
+  # Objects made with other options would stay.
+  [ ! -f "$build/Makefile" ] || [[ $(cat "$stamp" 2>/dev/null) = *"- $*" ]] ||
+    build_quietly make -C "$build" clean
+  rm -f "$stamp"
+  build_quietly autoreconf -fi "$tree"
+  (cd "$build" && build_quietly "$(realpath --relative-to=. "$tree")/configure" "$@")
+  echo "$want" >"$stamp"
+}
