@@ -47,14 +47,14 @@ cache_kernel() {
   fresh=$(mktemp -d "$cache/kernel/new.XXXXXX")
   kernel_download "$fresh"
   deb=$(echo "$fresh"/*.deb)
-  dpkg-deb -x "$deb" "$fresh/root" || lab_fail "cannot unpack $deb"
+  dpkg-deb -x "$deb" "$fresh/unpacked" || lab_fail "cannot unpack $deb"
   mkdir "$fresh/modules"
-  mv "$fresh"/root/boot/vmlinuz-* "$fresh/vmlinuz"
+  mv "$fresh"/unpacked/boot/vmlinuz-* "$fresh/vmlinuz"
   for module in "${lab_modules[@]}"; do
-    mv "$fresh"/root/lib/modules/*/kernel/"$module.ko" "$fresh/modules/" ||
+    mv "$fresh"/unpacked/lib/modules/*/kernel/"$module.ko" "$fresh/modules/" ||
       lab_fail "$deb has no module $module"
   done
-  rm -rf "$fresh/root" "$deb"
+  rm -rf "$fresh/unpacked" "$deb"
   chmod 755 "$fresh"
   deb=$(basename "$deb" .deb)
   rm -rf "${cache:?}/kernel/$deb"

@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Tests the style tests: each must pass on a small clean tree and name the fault planted in it.
+set -euo pipefail
+
+here=$(dirname "$(realpath "$0")")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+spdx='SPDX-License-Identifier: GPL-2.0-or-later'
+
+# Writes a C file of the small tree: PATH LINE...
+c_file() {
+  mkdir -p "$(dirname "$work/$1")"
+  printf '%s\n' "/* $spdx */" "${@:2}" >"$work/$1"
+}
+
+clean_tree() {
+  rm -rf "${work:?}"/*
+  cp "$here/../../.clang-format" "$work/"
+  c_file mm/x86.h '#include <stdint.h>' 'typedef uint64_t pte_t;'
+  c_file mm/page.h '#include "mm/x86.h"' 'pte_t page_entry(void);'
+  c_file guest/abi.h '#include <stdint.h>' 'struct ring {' $'\tuint32_t head;' '};'
+  c_file guest/start.c '#include "guest/abi.h"' '#include "mm/page.h"'
+  c_file ept/space.h '#include <stdio.h>' '#include "mm/x86.h"' 'int space_make(pte_t *entry);'
+  c_file vmm/run.c '#include "ept/space.h"' '#include "guest/abi.h" /* the rings */'
+  mkdir -p "$work/scripts"
+  # shellcheck disable=SC2016 # the script's text
+  printf '#!/bin/sh\n# %s\necho "$1"\n' "$spdx" >"$work/scripts/tool"
+}
+
+# TEST must pass on the tree as it is.
+accepts() { # TEST
+  local said
+  if ! said=$(top_srcdir=$work "$here/$1" 2>&1); then
+    printf 'FAILED: %s refuses a clean tree:\n%s\n' "$1" "$said"
+    failures=$((failures + 1))
+  fi
+}
+
+# TEST must fail and say TEXT; then the tree is made clean again.
+refuses() { # TEST TEXT
+  local said
+  if said=$(top_srcdir=$work "$here/$1" 2>&1); then
+    echo "FAILED: $1 passed where it had to say: $2"
+    failures=$((failures + 1))
+  elif ! grep -q -F -e "$2" <<<"$said"; then
+    printf 'FAILED: %s had to say: %s\nit said: %s\n' "$1" "$2" "$said"
+    failures=$((failures + 1))
+  fi
+  clean_tree
+}
+
+test_includes() {
+  accepts includes.sh
+  c_file mm/area.c '#include "ept/space.h"'
+  refuses includes.sh 'mm/area.c:2: may not include "ept/space.h"'
+  c_file mm/area.c '#include <stdio.h>'
+  refuses includes.sh 'mm/area.c:2: may not include <stdio.h>'
+  c_file mm/x86.h '#include "mm/page.h"'
+  refuses includes.sh 'mm/x86.h:2: may not include "mm/page.h"'
+  c_file ept/walk.c ' #  include "mm/page.h" // why'
+  refuses includes.sh 'ept/walk.c:2: may not include "mm/page.h"'
+  c_file vmm/spy.c '' '#include "mm/page.h"'
+  refuses includes.sh 'vmm/spy.c:3: may not include "mm/page.h"'
+  c_file vmm/spy.c '#include "guest/start.h"'
+  refuses includes.sh 'vmm/spy.c:2: may not include "guest/start.h"'
+  c_file vmm/run.c '#include "run.h"'
+  refuses includes.sh 'vmm/run.c:2: may not include "run.h"'
+  c_file guest/abi.h 'struct ring {' $'\tuint32_t head;' '};'
+  refuses includes.sh 'guest/abi.h: does not compile alone'
+}
+
+test_spdx() {
+  accepts spdx.sh
+  echo 'int x;' >"$work/mm/bare.c"
+  refuses spdx.sh 'mm/bare.c:1: the first line must be'
+  printf '#!/bin/sh\necho\n' >"$work/scripts/tool"
+  refuses spdx.sh 'scripts/tool:1: the first line must be'
+  # The path is made of two parts, because this file is checked too.
+  echo "see /work""/notes" >"$work/NOTES"
+  refuses spdx.sh 'NOTES: names a path of one machine'
+}
+
+test_format() {
+  command -v clang-format >/dev/null || return 0
+  accepts format.sh
+  c_file mm/area.c 'int  x;'
+  refuses format.sh 'mm/area.c:2'
+}
+
+test_shellcheck() {
+  command -v shellcheck >/dev/null || return 0
+  accepts shellcheck.sh
+  # shellcheck disable=SC2016 # the fault to plant
+  printf '#!/bin/sh\n# %s\necho $1\n' "$spdx" >"$work/scripts/tool"
+  refuses shellcheck.sh 'SC2086'
+}
+
+clean_tree
+test_includes
+test_spdx
+test_format
+test_shellcheck
+exit $((failures > 0))
