@@ -6,7 +6,7 @@ build=$(realpath -m "${NESTBOX_BUILD:-$tree/build}")
 
 # The build directory's make, on all processors, saying little.
 build_make() {
-  make -C "$build" --no-print-directory -j "$(nproc)" V=0 "$@" </dev/null
+  make -C "$build" -s --no-print-directory -j "$(nproc)" V=0 "$@" </dev/null
 }
 
 # Runs a command silently unless it fails; then shows what it said.
