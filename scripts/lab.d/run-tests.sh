@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Inside a lab: runs the test programs given as arguments, shows each one's report and leaves it
-# in $OUT with its result, in the form automake's test driver uses. Fails if any test fails.
+# in $OUT with its result, in the form automake's test driver uses. Fails if any test fails. As
+# there, a test is a program of this directory or a script in $srcdir.
+# shellcheck disable=SC2154 # from the environment
 
 failed=0
 for test in "$@"; do
   name=$OUT/$(echo "$test" | tr / _)
-  case $test in
-    /*) program=$test ;;
-    *) program=./$test ;;
-  esac
+  program=./$test
+  [ -f "$program" ] || program=$srcdir/$test
   # The status passes by a file: that of a pipeline is its last part's.
   { "$program" 2>&1; echo $? >"$name.status"; } | tee "$name.log"
   case $(cat "$name.status") in
