@@ -19,7 +19,9 @@ machine_defaults() {
 machine_check() {
   [ "$icount" = 0 ] || bad_usage "--icount is for npt"
   [ "$la57" = 0 ] || bad_usage "--la57 is for npt"
-  [ -z "$gdb" ] || bad_usage "--gdb is for npt; docs/testing.md tells of Bochs's own debugger"
+  [ -z "$gdb" ] || bad_usage "--gdb is for npt; see --debugger"
+  [ "$debugger" = 0 ] || [ ${#command[@]} -gt 0 ] ||
+    bad_usage "the terminal cannot serve both --debugger and a shell"
   [ "$cpus" = 1 ] || bad_usage "--cpus $cpus: this lab has one CPU"
   [ "$memory_mib" -le 2048 ] || bad_usage "--memory $memory: at most 2G here"
 }
@@ -67,12 +69,17 @@ END
 # Debian's Bochs starts in its debugger: `c` lets it go, and its standard input must stay open.
 machine_start() {
   ept_disc
+  : >"$work/machine.log"
   ept_configuration >"$work/bochsrc"
+  if [ "$debugger" = 1 ]; then
+    bochs-bin -q -f "$work/bochsrc" </dev/tty >/dev/tty 2>&1 5<&- 6<&- &
+    machine_pid=$!
+    return
+  fi
   echo c >"$work/commands"
   mkfifo "$work/input"
   exec 7<>"$work/input"
   bochs-bin -q -f "$work/bochsrc" -rc "$work/commands" <&7 5<&- 6<&- >"$work/bochs.out" 2>&1 &
   machine_pid=$!
   exec 7<&-
-  : >"$work/machine.log"
 }

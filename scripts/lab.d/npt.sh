@@ -18,6 +18,7 @@ machine_defaults() {
 
 machine_check() {
   [ "$icount" = 0 ] || [ "$cpus" = 1 ] || bad_usage "--icount counts on one CPU, not $cpus"
+  [ "$debugger" = 0 ] || bad_usage "--debugger is for ept; see --gdb"
 }
 
 machine_start() {
