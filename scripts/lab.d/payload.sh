@@ -86,7 +86,7 @@ payload_add_argument() {
 # The programs of a build directory use each other and the guest image: adds those beside $1.
 payload_add_siblings() {
   local file
-  for file in "$1"/nestbox "$1"/nestctl "$1"/*.elf "$1"/guest/*.elf; do
+  for file in "$1"/nestbox "$1"/nestctl "$1"/guest/nestbox-guest; do
     [ ! -f "$file" ] || payload_add_file "$file"
   done
 }
