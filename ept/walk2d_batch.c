@@ -66,7 +66,7 @@ struct walk2d_source walk2d_source_space(const struct gpa_space *space)
 /* ---- tables as a source ---- */
 
 #define CACHE_ENTRIES 8192u /* 16 GiB without a conflict */
-#define CACHE_SHIFT   21 /* a last-level table maps 2 MiB */
+#define CACHE_SHIFT   21    /* a last-level table maps 2 MiB */
 
 /* What one 2 MiB of guest-physical addresses has: a table of 4 KiB leaves. */
 struct cached_table {

@@ -105,11 +105,11 @@ void tiny_vm_create(struct tiny_vm *vm, tiny_vm_prepare_fn prepare)
 	need(vm->vm_fd >= 0, "KVM_CREATE_VM");
 	/* Where kvm_intel without unrestricted guests keeps its own pages. */
 	(void)ioctl(vm->vm_fd, KVM_SET_TSS_ADDR, 0xfffbd000);
-	if (prepare)
-		prepare(vm);
 	need(gpa_space_create(40, &vm->space, &error) == 0, "gpa_space_create");
 	need(kvm_slots_create(vm->vm_fd, vm->space, &vm->slots, &error) == 0, "kvm_slots_create");
 	fill_low(tiny_vm_add(vm, &low)->host);
+	if (prepare)
+		prepare(vm);
 	vm->vcpu_fd = ioctl(vm->vm_fd, KVM_CREATE_VCPU, 0);
 	need(vm->vcpu_fd >= 0, "KVM_CREATE_VCPU");
 	vm->run_bytes = (size_t)ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);

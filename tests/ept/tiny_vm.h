@@ -23,7 +23,7 @@ struct tiny_vm {
 	uint64_t rax; /* after the last run */
 };
 
-/* Called between the VM's creation and the vCPU's, e.g. to enable capabilities; may be NULL. */
+/* Called when all is there but the vCPU, e.g. to enable capabilities; may be NULL. */
 typedef void (*tiny_vm_prepare_fn)(struct tiny_vm *vm);
 
 /* Aborts on failure: without a machine there is no test. */
