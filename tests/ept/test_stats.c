@@ -13,14 +13,23 @@
 
 #define NAME_BYTES 48
 
+/* struct kvm_stats_desc with room for its name, which the kernel's header leaves open. */
+struct entry {
+	uint32_t flags;
+	int16_t exponent;
+	uint16_t size;
+	uint32_t offset;
+	uint32_t bucket_size;
+	char name[NAME_BYTES];
+};
+
+_Static_assert(offsetof(struct entry, name) == sizeof(struct kvm_stats_desc), "KVM's layout");
+
 /* The layout KVM uses, with two entries. */
 struct image {
 	struct kvm_stats_header header;
 	char id[NAME_BYTES];
-	struct {
-		struct kvm_stats_desc desc;
-		char name[NAME_BYTES];
-	} entries[2];
+	struct entry entries[2];
 	uint64_t values[4];
 };
 
@@ -38,16 +47,16 @@ static struct image good_image(void)
 		.values = {5, 1, 2, 3},
 	};
 
-	image.entries[0].desc = (struct kvm_stats_desc){
-		.flags = KVM_STATS_TYPE_INSTANT | KVM_STATS_UNIT_NONE | KVM_STATS_BASE_POW10,
-		.size = 1};
+	image.entries[0] = (struct entry){.flags = KVM_STATS_TYPE_INSTANT | KVM_STATS_UNIT_NONE |
+						   KVM_STATS_BASE_POW10,
+					  .size = 1};
 	strcpy(image.entries[0].name, "pages_4k");
-	image.entries[1].desc = (struct kvm_stats_desc){
-		.flags = KVM_STATS_TYPE_LINEAR_HIST | KVM_STATS_UNIT_SECONDS | KVM_STATS_BASE_POW2,
-		.exponent = -9,
-		.size = 3,
-		.offset = 8,
-		.bucket_size = 100};
+	image.entries[1] = (struct entry){.flags = KVM_STATS_TYPE_LINEAR_HIST |
+						   KVM_STATS_UNIT_SECONDS | KVM_STATS_BASE_POW2,
+					  .exponent = -9,
+					  .size = 3,
+					  .offset = 8,
+					  .bucket_size = 100};
 	strcpy(image.entries[1].name, "wait_hist");
 	return image;
 }
@@ -118,14 +127,14 @@ START_TEST(senseless_schemas_are_refused)
 	image.header.num_desc = 3000;
 	must_refuse(&image, sizeof(image));
 	image = good_image();
-	image.entries[1].desc.offset = UINT32_MAX - 7;
+	image.entries[1].offset = UINT32_MAX - 7;
 	must_refuse(&image, sizeof(image));
-	image.entries[1].desc.offset = 3;
+	image.entries[1].offset = 3;
 	must_refuse(&image, sizeof(image));
-	image.entries[1].desc.offset = 8;
-	image.entries[1].desc.size = 0;
+	image.entries[1].offset = 8;
+	image.entries[1].size = 0;
 	must_refuse(&image, sizeof(image));
-	image.entries[1].desc.size = 4;
+	image.entries[1].size = 4;
 	must_refuse(&image, sizeof(image));
 	image = good_image();
 	image.header.desc_offset = UINT32_MAX;

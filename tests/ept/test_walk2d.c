@@ -91,14 +91,13 @@ static uint64_t *guest_entry(const struct world *world, uint64_t gva, unsigned i
 	uint64_t page = 0, *entry;
 	unsigned int at;
 
-	for (at = world->first.levels;; at--) {
+	for (at = world->first.levels; at > level; at--) {
 		entry = &guest_page(page)[(gva >> (12 + 9 * (at - 1))) % 512];
-		if (at == level)
-			return entry;
 		if (*entry == 0)
 			*entry = guest_used++ * PAGE | TABLE;
 		page = *entry >> 12;
 	}
+	return &guest_page(page)[(gva >> (12 + 9 * (level - 1))) % 512];
 }
 
 static struct walk2d walk_of(const struct world *world, uint64_t gva)
