@@ -2,6 +2,7 @@
 /* The one file of ept/ that talks to KVM. */
 #include <errno.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <linux/kvm.h>
 
@@ -41,4 +42,60 @@ int ept_kvm_set_slot(int vm_fd, uint32_t id, uint32_t flags, gpa_t start, uint64
 	};
 
 	return ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region) == 0 ? 0 : -errno;
+}
+
+int ept_kvm_stats_fd(int fd)
+{
+	int stats = ioctl(fd, KVM_GET_STATS_FD, NULL);
+
+	return stats < 0 ? -errno : stats;
+}
+
+static int enable(int vm_fd, uint32_t capability, uint64_t argument)
+{
+	struct kvm_enable_cap cap = {.cap = capability, .args = {argument}};
+
+	return ioctl(vm_fd, KVM_ENABLE_CAP, &cap) == 0 ? 0 : -errno;
+}
+
+int ept_kvm_manual_dirty_protect(int vm_fd)
+{
+	int flags = check_extension(vm_fd, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2);
+
+	if (!(flags & KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE))
+		return -EOPNOTSUPP;
+	return enable(vm_fd, KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+		      KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE);
+}
+
+int ept_kvm_get_dirty_log(int vm_fd, uint32_t slot, uint64_t *bitmap)
+{
+	struct kvm_dirty_log log = {.slot = slot, .dirty_bitmap = bitmap};
+
+	return ioctl(vm_fd, KVM_GET_DIRTY_LOG, &log) == 0 ? 0 : -errno;
+}
+
+int ept_kvm_clear_dirty_log(int vm_fd, uint32_t slot, uint64_t pages, uint64_t *bitmap)
+{
+	struct kvm_clear_dirty_log log = {
+		.slot = slot, .num_pages = (uint32_t)pages, .dirty_bitmap = bitmap};
+
+	return ioctl(vm_fd, KVM_CLEAR_DIRTY_LOG, &log) == 0 ? 0 : -errno;
+}
+
+uint32_t ept_kvm_dirty_ring_bytes_max(int vm_fd)
+{
+	if (access("/sys/module/kvm_pvm", F_OK) == 0)
+		return 0;
+	return (uint32_t)check_extension(vm_fd, KVM_CAP_DIRTY_LOG_RING);
+}
+
+int ept_kvm_enable_dirty_ring(int vm_fd, uint32_t bytes)
+{
+	return enable(vm_fd, KVM_CAP_DIRTY_LOG_RING, bytes);
+}
+
+int ept_kvm_reset_dirty_rings(int vm_fd)
+{
+	return ioctl(vm_fd, KVM_RESET_DIRTY_RINGS, 0) >= 0 ? 0 : -errno;
 }

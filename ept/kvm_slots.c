@@ -238,26 +238,24 @@ static int plan_new(struct kvm_slots *slots, const struct gpa_region *region, gp
 	return 0;
 }
 
-/* What becomes of one slot of a region that changes. */
+/* What becomes of one slot of a region that changes: a step, unless it stays as it is. */
 static void plan_slot(const struct kvm_slot *slot, const struct gpa_region *before,
 		      const struct gpa_region *after, struct plan *plan)
 {
-	struct step *step = &plan->steps[plan->count];
+	struct step step = {*slot, *slot};
 
-	step->before = step->after = *slot;
 	if (!after ||
 	    slot->start.value - before->start.value >= after->end.value - after->start.value) {
-		step->after.end = step->after.start;
-		plan->count++;
+		step.after.end = step.after.start;
+		plan->steps[plan->count++] = step;
 		return;
 	}
-	step->after.start.value += after->start.value - before->start.value;
-	step->after.end.value += after->start.value - before->start.value;
-	if (step->after.end.value > after->end.value)
-		step->after.end = after->end;
-	if (step->after.start.value != slot->start.value ||
-	    step->after.end.value != slot->end.value)
-		plan->count++;
+	step.after.start.value += after->start.value - before->start.value;
+	step.after.end.value += after->start.value - before->start.value;
+	if (step.after.end.value > after->end.value)
+		step.after.end = after->end;
+	if (step.after.start.value != slot->start.value || step.after.end.value != slot->end.value)
+		plan->steps[plan->count++] = step;
 }
 
 /* The slots of @before, in the order in which they can move without meeting each other. */
