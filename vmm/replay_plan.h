@@ -115,7 +115,7 @@ struct replay_plan {
 	uint64_t reordered;           /* operations moved inside an overlap */
 	struct replay_notes unknown_frees; /* of addresses never seen allocated */
 	struct replay_notes conflicts;     /* allocations where, by the trace, was no room: */
-					   /* events are missing */
+	/* events are missing */
 };
 
 /*

@@ -28,10 +28,18 @@ static void print_count(FILE *out, const char *before, uint64_t count, const cha
 	fprintf(out, "%s%" PRIu64 " %s%s", before, count, what, plural(count));
 }
 
+/* The last part of a path: the folder is named once, at the top. */
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
 static void print_place(FILE *out, const struct replay_report *report, unsigned long line)
 {
 	if (line)
-		fprintf(out, " (%s:%lu)", report->trace_path, line);
+		fprintf(out, " (%s:%lu)", base_name(report->trace_path), line);
 }
 
 static void print_address(FILE *out, uint64_t address)
@@ -114,6 +122,8 @@ static void print_trace(FILE *out, const struct replay_report *report)
 	const struct ftrace_info *trace = report->trace;
 
 	label(out, "trace");
+	fprintf(out, "%s\n", report->trace_path);
+	label(out, "");
 	print_count(out, "", trace->events, "event");
 	print_count(out, ": ", plan->allocs, "allocation");
 	fprintf(out, " (%" PRIu64 " by vmalloc)", plan->maps);
@@ -173,19 +183,19 @@ static void print_failures(FILE *out, const struct replay_report *report)
 static void print_end_difference(FILE *out, const struct replay_report *report,
 				 const struct replay_end_difference *from)
 {
-	fprintf(out, "    %-12s 0x%016" PRIx64 "-0x%016" PRIx64 "  %s%s",
+	fprintf(out, "    %-10s 0x%016" PRIx64 "-0x%016" PRIx64 "  %s%s",
 		replay_end_kind_name(from->kind), from->start, from->end,
 		from->explained ? "" : "NOT EXPLAINED: ", from->reason);
 	print_place(out, report, from->trace_line);
 	if (from->snapshot_line)
-		fprintf(out, " (%s:%lu)", report->end_path, from->snapshot_line);
+		fprintf(out, " (%s:%lu)", base_name(report->end_path), from->snapshot_line);
 	fputc('\n', out);
 }
 
 static void print_end_state(FILE *out, const struct replay_report *report)
 {
 	const struct replay_end_state *end = report->end;
-	char matching[32], expected[32];
+	char matching[32], expected[32], extra[32];
 	size_t i;
 
 	label(out, "end state");
@@ -199,10 +209,17 @@ static void print_end_state(FILE *out, const struct replay_report *report)
 		end->matching, end->expected, end->missing, end->extra);
 	cli_size_format(end->lazy_matching_bytes, matching, sizeof(matching));
 	cli_size_format(end->lazy_expected_bytes, expected, sizeof(expected));
+	for (i = 0; i < end->difference_count; i++) {
+		if (end->differences[i].kind <= REPLAY_END_OTHER_KIND)
+			print_end_difference(out, report, &end->differences[i]);
+	}
 	label(out, "");
-	fprintf(out, "lazily freed: %s of %s as in Linux\n", matching, expected);
-	for (i = 0; i < end->difference_count; i++)
-		print_end_difference(out, report, &end->differences[i]);
+	fprintf(out, "lazily freed: %s of %s as in Linux", matching, expected);
+	if (end->lazy_extra_bytes) {
+		cli_size_format(end->lazy_extra_bytes, extra, sizeof(extra));
+		fprintf(out, ", and %s that Linux has not", extra);
+	}
+	fputc('\n', out);
 }
 
 static void print_audit(FILE *out, const struct replay_report *report)

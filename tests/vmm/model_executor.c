@@ -15,7 +15,7 @@ static int model_do_alloc(struct model_executor *model, const struct replay_requ
 	if (mapped && pages > model->pages_left)
 		return -ENOMEM;
 	if (++model->allocs == model->shift_alloc)
-		vstart += 4096;
+		vstart += 16 << 20;
 	result->address = model_alloc(&model->model, request->va_bytes, request->align, vstart,
 				      request->vend, mapped);
 	if (!result->address)

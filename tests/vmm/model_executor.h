@@ -16,7 +16,7 @@ struct model_executor {
 
 	/* Faults to plant; 0 for none. Counted from 1. */
 	uint64_t fail_submit;   /* this batch ends the executor */
-	uint64_t shift_alloc;   /* this allocation goes a page too high */
+	uint64_t shift_alloc;   /* this allocation goes 16 MiB too high */
 	uint64_t violate_audit; /* this audit finds two violations */
 	uint64_t ignore_purges; /* purges do nothing */
 	uint64_t forget_area;   /* this many areas are left out at the end */

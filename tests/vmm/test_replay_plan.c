@@ -236,7 +236,11 @@ START_TEST(snapshot_becomes_maps_reservations_and_lazy_frees)
 	expect("# tracer: nop\n",
 	       P(0001) "-" P(0004) " 12288 a pages=2 vmalloc N0=2\n" P(0004) "-" P(
 		       0006) " 8192 b phys=0x1 ioremap\n" P(0010) "-" P(0012) " 8192 unpurged "
-									      "vm_area\n" P(0012) "-" P(0014) " 8192 pcpu vmalloc\n",
+									      "vm_area\n" P(0012) "-" P(
+										      0014) " 8192 "
+											    "pcpu "
+											    "vmallo"
+											    "c\n",
 	       "M1 R4 R10 F10 R12");
 	ck_assert_uint_eq(plan.initial_ops, 5);
 	ck_assert_uint_eq(plan.initial_areas, 4);
