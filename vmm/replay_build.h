@@ -16,7 +16,7 @@
  * How far back an allocation is moved at most, in operations: one that took longer than this
  * stays where it ended. It bounds the work on a trace made to be slow.
  */
-#define ORDER_REACH 4096
+#define ORDER_REACH 1024
 
 #define NO_OP   SIZE_MAX
 #define NO_CALL (U64_MAP_NONE - 1)

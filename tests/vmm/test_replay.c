@@ -168,6 +168,20 @@ START_TEST(audits_come_every_n_operations_and_at_the_end)
 }
 END_TEST
 
+/* 3723 operations are 51 times 73: the audit behind the last of them is the one at the end. */
+START_TEST(the_audit_at_the_end_is_not_made_twice)
+{
+	struct replay_options options = {.audit = REPLAY_AUDIT_EVERY, .audit_every = 73};
+
+	read_shipped("fork-1cpu");
+	model_executor_init(&model, 0);
+	run(64, &options);
+	ck_assert_uint_eq(plan.op_count % 73, 0);
+	ck_assert_uint_eq(outcome.audit_runs, plan.op_count / 73);
+	drop();
+}
+END_TEST
+
 START_TEST(audit_modes_are_read_strictly)
 {
 	static const char *const bad[] = {
@@ -339,13 +353,15 @@ START_TEST(each_kind_of_difference_has_its_reason)
 		"0x3000-0x5000 8192 b pages=1 vmalloc\n"
 		"0x5000-0x7000 8192 e pages=1 vmalloc\n"
 		"0x8000-0xb000 12288 c pages=2 vmalloc\n"
-		"0x20000-0x21000 4096 unpurged vm_area\n");
+		"0x20000-0x21000 4096 unpurged vm_area\n"
+		"0x30000-0x31000 4096 unpurged vm_area\n"
+		"0x31000-0x32000 4096 unpurged vm_area\n");
 	ck_assert_uint_eq(state.expected, 4);
 	ck_assert_uint_eq(state.matching, 2);
 	ck_assert_uint_eq(state.missing, 2);
 	ck_assert_uint_eq(state.extra, 1);
 	ck_assert_uint_eq(state.other_kind, 1);
-	ck_assert_uint_eq(state.difference_count, 6);
+	ck_assert_uint_eq(state.difference_count, 7);
 	ck_assert_str_eq(state.differences[0].reason, "the trace never shows its allocation");
 	ck_assert_uint_eq(state.differences[0].snapshot_line, 3);
 	ck_assert_str_eq(state.differences[1].reason,
@@ -355,14 +371,18 @@ START_TEST(each_kind_of_difference_has_its_reason)
 	ck_assert_int_eq(state.differences[3].kind, REPLAY_END_OTHER_KIND);
 	ck_assert_str_eq(state.differences[3].reason,
 			 "the trace does not say that it is vmalloc's");
-	ck_assert_int_eq(state.differences[4].kind, REPLAY_END_LAZY_EXTRA);
-	ck_assert_uint_eq(state.differences[4].start, 0xa000);
-	ck_assert_uint_eq(state.differences[4].end, 0xc000);
-	ck_assert_str_eq(state.differences[4].reason,
-			 "purged and used again after the trace ended");
+	ck_assert_int_eq(state.differences[4].kind, REPLAY_END_LAZY_MISSING);
+	ck_assert_uint_eq(state.differences[4].start, 0x30000);
+	ck_assert_uint_eq(state.differences[4].end, 0x32000);
+	ck_assert_str_eq(state.differences[4].reason, "no free of it waits for a purge here");
 	ck_assert_int_eq(state.differences[5].kind, REPLAY_END_LAZY_EXTRA);
-	ck_assert_uint_eq(state.differences[5].start, 0x21000);
-	ck_assert_uint_eq(state.lazy_expected_bytes, 4096);
+	ck_assert_uint_eq(state.differences[5].start, 0xa000);
+	ck_assert_uint_eq(state.differences[5].end, 0xc000);
+	ck_assert_str_eq(state.differences[5].reason,
+			 "purged and used again after the trace ended");
+	ck_assert_int_eq(state.differences[6].kind, REPLAY_END_LAZY_EXTRA);
+	ck_assert_uint_eq(state.differences[6].start, 0x21000);
+	ck_assert_uint_eq(state.lazy_expected_bytes, 3 * 4096);
 	ck_assert_uint_eq(state.lazy_matching_bytes, 4096);
 	ck_assert_uint_eq(state.lazy_extra_bytes, 8192 + 4096);
 	drop();
@@ -412,6 +432,7 @@ static Suite *replay_suite(void)
 	tcase_add_test(whole, differences_of_modules_have_their_reasons);
 	tcase_add_loop_test(whole, batches_change_nothing, 0, 4);
 	tcase_add_test(whole, audits_come_every_n_operations_and_at_the_end);
+	tcase_add_test(whole, the_audit_at_the_end_is_not_made_twice);
 	suite_add_tcase(suite, whole);
 	tcase_add_test(faults, a_guest_too_small_fails_operations_and_goes_on);
 	tcase_add_test(faults, an_allocation_at_another_address_is_found);

@@ -269,6 +269,19 @@ START_TEST(events_above_the_marker_are_the_snapshots)
 }
 END_TEST
 
+START_TEST(what_was_unpurged_at_the_marker_is_purged_later)
+{
+	expect(A ENTER("8192", "1") A EXIT(P(0005)) A PURGE_ENTER A PURGE_EXIT("1") A
+	       "tracing_mark_write: vmallocinfo captured\n" A PURGE_ENTER A PURGE_EXIT("1")
+		       A ENTER("4096", "1") A EXIT(P(0003)),
+	       P(0003) "-" P(0004) " 4096 unpurged vm_area\n", "R3 F3 P R3");
+	ck_assert_uint_eq(plan.area_count, 2);
+	ck_assert_uint_eq(plan.ops[2].area, 1);
+	ck_assert_uint_eq(plan.conflicts.count, 0);
+	drop_plan();
+}
+END_TEST
+
 START_TEST(without_a_snapshot_the_marker_changes_nothing)
 {
 	expect(A ENTER("8192", "1") A EXIT(P(0001)) A
@@ -328,6 +341,14 @@ START_TEST(a_vmalloc_that_fails_later_only_reserved)
 	expect(A VENTER("8192") A ENTER("12288", "1") A EXIT(P(0001)) A FREE(P(0001))
 		       A ENTER("12288", "1") A EXIT(P(0004)) A VEXIT(P(0004)),
 	       NULL, "R1 F1 M4");
+	drop_plan();
+}
+END_TEST
+
+START_TEST(a_vmalloc_does_not_take_what_was_there_before)
+{
+	/* The events between its enter and its exit are lost. */
+	expect(A ENTER("8192", "1") A EXIT(P(0001)) A VENTER("4096") A VEXIT(P(0001)), NULL, "R1");
 	drop_plan();
 }
 END_TEST
@@ -441,6 +462,27 @@ START_TEST(an_allocation_during_a_purge_goes_before_it_unless_it_profits)
 }
 END_TEST
 
+/* What it got from the purge outweighs that another allocation got a higher address before. */
+START_TEST(an_allocation_stays_behind_the_purge_it_profits_from)
+{
+	expect(A ENTER("8192", "1") A EXIT(P(0001)) A FREE(P(0001)) B ENTER("8192", "1")
+		       A ENTER("4096", "1") A EXIT(P(0005)) A PURGE_ENTER A PURGE_EXIT("1")
+			       B EXIT(P(0001)),
+	       NULL, "R1 F1 R5 P R1");
+	ck_assert_uint_eq(plan.reordered, 0);
+	drop_plan();
+}
+END_TEST
+
+START_TEST(an_open_purge_is_found_again_behind_what_went_before_it)
+{
+	expect(A ENTER("8192", "1") A EXIT(P(0001)) B FREE(P(0001))
+		       A PURGE_ENTER B ENTER("8192", "1") B EXIT(P(0003)) A PURGE_EXIT("0"),
+	       NULL, "R1 F1 R3");
+	drop_plan();
+}
+END_TEST
+
 START_TEST(a_purge_that_took_a_later_free_is_moved_behind_it)
 {
 	expect(A ENTER("8192", "1") A EXIT(P(0001)) A ENTER("8192", "1") A EXIT(P(0003))
@@ -493,6 +535,10 @@ START_TEST(a_search_that_a_purge_made_good_is_no_failure)
 		       A TP_ALLOC("0", "8192", "1"),
 	       NULL, "P R!");
 	ck_assert_uint_eq(plan.expected_failures, 1);
+	drop_plan();
+	expect(A TP_ALLOC("0", "8192", "1") A TP_PURGE("0x1", "0x0", "0")
+		       A TP_ALLOC("0xffffc90000001000", "4096", "0"),
+	       NULL, "R! P R1");
 	drop_plan();
 	/* Another request, or no purge between: two allocations. */
 	expect(A TP_ALLOC("0", "8192", "1") A TP_ALLOC("0xffffc90000001000", "8192", "0"), NULL,
@@ -596,13 +642,16 @@ static Suite *plan_suite(void)
 
 	tcase_add_loop_test(whole, model_finds_every_address_of_the_shipped_traces, 0, 3);
 	tcase_add_test(whole, two_cpus_racing_between_enter_and_exit_are_put_in_order);
+	tcase_set_timeout(parts, 30);
 	suite_add_tcase(suite, whole);
 	tcase_add_test(parts, snapshot_becomes_maps_reservations_and_lazy_frees);
 	tcase_add_test(parts, events_above_the_marker_are_the_snapshots);
+	tcase_add_test(parts, what_was_unpurged_at_the_marker_is_purged_later);
 	tcase_add_test(parts, without_a_snapshot_the_marker_changes_nothing);
 	tcase_add_test(parts, vmalloc_maps_and_the_rest_reserves);
 	tcase_add_test(parts, nested_vmallocs_are_areas_of_their_own);
 	tcase_add_test(parts, a_vmalloc_that_fails_later_only_reserved);
+	tcase_add_test(parts, a_vmalloc_does_not_take_what_was_there_before);
 	tcase_add_test(parts, tasks_do_not_take_each_others_exits);
 	tcase_add_test(parts, failures_are_expected_to_fail_again);
 	tcase_add_test(parts, torn_calls_are_counted);
@@ -611,6 +660,8 @@ static Suite *plan_suite(void)
 	tcase_add_test(parts, a_purge_stands_where_it_began);
 	tcase_add_test(parts, a_purge_that_found_nothing_is_none);
 	tcase_add_test(parts, an_allocation_during_a_purge_goes_before_it_unless_it_profits);
+	tcase_add_test(parts, an_allocation_stays_behind_the_purge_it_profits_from);
+	tcase_add_test(parts, an_open_purge_is_found_again_behind_what_went_before_it);
 	tcase_add_test(parts, a_purge_that_took_a_later_free_is_moved_behind_it);
 	tcase_add_test(parts, overlapping_allocations_are_ordered_by_address);
 	tcase_add_test(parts, tracepoints_make_a_plan_too);
