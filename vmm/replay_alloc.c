@@ -32,37 +32,10 @@ static int check_result(struct builder *builder, const struct ftrace_event *requ
 	return 0;
 }
 
-/*
- * An address that Linux gave out while, by the trace, it was not free. If its free came while the
- * last purge was going on, then the purge took the lazy list a little later than it began.
- */
-static int check_conflict(struct builder *builder, const struct ftrace_event *result)
-{
-	uint32_t area = u64_map_get(&builder->addresses, result->address);
-	size_t count, i;
-	int err;
-
-	if (area == U64_MAP_NONE || builder->states[area] == RANGE_FREE)
-		return 0;
-	for (i = 0; i < builder->lazy_count && builder->lazy[i] != area; i++)
-		;
-	if (i == builder->lazy_count || !order_delay_purge(builder, area)) {
-		build_note(&builder->plan.conflicts, result->address, result->line);
-		return 0;
-	}
-	count = i + 1;
-	builder->plan.ops[builder->purge_op].area += (uint32_t)count;
-	for (i = 0; i < count; i++) {
-		err = build_add_released(builder, builder->lazy[i]);
-		if (err)
-			return err;
-	}
-	build_drop_lazy(builder, count);
-	return 0;
-}
-
+/* The allocation took place between @begin_line and the line of @result. */
 static int add_alloc(struct builder *builder, const struct ftrace_event *request,
-		     const struct ftrace_event *result, uint32_t *area_out)
+		     const struct ftrace_event *result, unsigned long begin_line,
+		     uint32_t *area_out)
 {
 	struct replay_area area = {
 		.address = result->address,
@@ -71,19 +44,17 @@ static int add_alloc(struct builder *builder, const struct ftrace_event *request
 		.vstart = request->start,
 		.vend = request->end,
 		.node = request->node,
-		.begin_line = request->line,
+		.begin_line = begin_line,
 		.line = result->line,
 		.expect_failure = result->failed,
 	};
 	struct replay_op op = {
-		.type = REPLAY_RESERVE, .begin_line = request->line, .line = result->line};
+		.type = REPLAY_RESERVE, .begin_line = begin_line, .line = result->line};
 	int err;
 
 	err = check_request(builder, request);
 	if (!err)
 		err = check_result(builder, request, result);
-	if (!err && !result->failed)
-		err = check_conflict(builder, result);
 	if (err)
 		return err;
 	err = build_add_area(builder, &area, &op.area);
@@ -92,7 +63,7 @@ static int add_alloc(struct builder *builder, const struct ftrace_event *request
 	builder->plan.allocs++;
 	builder->plan.expected_failures += result->failed;
 	*area_out = op.area;
-	return order_insert_alloc(builder, &op) ? build_no_memory(builder) : 0;
+	return place_alloc(builder, &op);
 }
 
 int build_alloc_exit(struct builder *builder, const struct ftrace_event *event)
@@ -102,7 +73,7 @@ int build_alloc_exit(struct builder *builder, const struct ftrace_event *event)
 
 	if (!build_close_call(builder, event, FTRACE_ALLOC_ENTER, &enter))
 		return 0;
-	return add_alloc(builder, &enter, event, &area);
+	return add_alloc(builder, &enter, event, enter.line, &area);
 }
 
 /* The vmalloc that an allocation turned out to belong to: the range gets pages. */
@@ -145,7 +116,7 @@ static int settle_retry(struct builder *builder, const struct ftrace_event *even
 		before = &plan->areas[failure / 2];
 		if (before->va_bytes == now->va_bytes && before->align == now->align &&
 		    before->vstart == now->vstart && before->vend == now->vend) {
-			builder->dropped[failure / 2] = true;
+			builder->states[failure / 2].dropped = true;
 			plan->retries++;
 			plan->allocs--;
 			plan->expected_failures--;
@@ -168,7 +139,7 @@ int build_alloc_tracepoint(struct builder *builder, const struct ftrace_event *e
 		builder->plan.duplicates++;
 		return 0;
 	}
-	err = add_alloc(builder, event, event, &area);
+	err = add_alloc(builder, event, event, build_begin_line(builder, event), &area);
 	return err ? err : settle_retry(builder, event, area);
 }
 

@@ -6,6 +6,7 @@
 #include "vmm/replay_build.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,22 +38,6 @@ uint64_t build_task(const struct ftrace_event *event)
 	return event->pid ? (uint64_t)event->pid : UINT64_C(1) << 63 | event->cpu;
 }
 
-/* Makes room for one more number in a growing array. Returns 0 or -ENOMEM. */
-static int grow_numbers(uint32_t **numbers, size_t count, size_t *room)
-{
-	size_t new_room = *room ? 2 * *room : 64;
-	uint32_t *grown;
-
-	if (count < *room)
-		return 0;
-	grown = realloc(*numbers, new_room * sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	*numbers = grown;
-	*room = new_room;
-	return 0;
-}
-
 /* ---- areas ---- */
 
 static int grow_areas(struct builder *builder)
@@ -67,14 +52,10 @@ static int grow_areas(struct builder *builder)
 	if (!grown)
 		return -ENOMEM;
 	plan->areas = grown;
-	grown = realloc(builder->states, room);
+	grown = realloc(builder->states, room * sizeof(*builder->states));
 	if (!grown)
 		return -ENOMEM;
 	builder->states = grown;
-	grown = realloc(builder->dropped, room * sizeof(*builder->dropped));
-	if (!grown)
-		return -ENOMEM;
-	builder->dropped = grown;
 	builder->area_room = room;
 	return 0;
 }
@@ -91,36 +72,128 @@ int build_add_area(struct builder *builder, const struct replay_area *area, uint
 		return build_no_memory(builder);
 	*index_out = (uint32_t)plan->area_count;
 	plan->areas[*index_out] = *area;
-	builder->states[*index_out] = RANGE_LIVE;
-	builder->dropped[*index_out] = false;
+	builder->states[*index_out] =
+		(struct area_state){.range = RANGE_LIVE, .freed_by = ULONG_MAX};
 	plan->area_count++;
 	if (!area->expect_failure && u64_map_set(&builder->addresses, area->address, *index_out))
 		return build_no_memory(builder);
 	return 0;
 }
 
+/* ---- the lazy list and purges ---- */
+
+int build_add_number(struct builder *builder, struct purge *purge, uint32_t area)
+{
+	size_t room = purge->room ? 2 * purge->room : 16;
+	uint32_t *grown;
+
+	if (purge->count == purge->room) {
+		grown = realloc(purge->areas, room * sizeof(*grown));
+		if (!grown)
+			return build_no_memory(builder);
+		purge->areas = grown;
+		purge->room = room;
+	}
+	purge->areas[purge->count++] = area;
+	return 0;
+}
+
+void build_remove_number(struct purge *purge, size_t index)
+{
+	purge->count--;
+	memmove(&purge->areas[index], &purge->areas[index + 1],
+		(purge->count - index) * sizeof(*purge->areas));
+}
+
 int build_add_lazy(struct builder *builder, uint32_t area)
 {
-	if (grow_numbers(&builder->lazy, builder->lazy_count, &builder->lazy_room))
-		return build_no_memory(builder);
-	builder->lazy[builder->lazy_count++] = area;
-	builder->states[area] = RANGE_LAZY;
+	const struct replay_area *areas = builder->plan.areas;
+	struct purge *lazy = &builder->lazy;
+	int err = build_add_number(builder, lazy, area);
+	size_t i;
+
+	if (err)
+		return err;
+	for (i = lazy->count - 1; i && areas[lazy->areas[i - 1]].free_line > areas[area].free_line;
+	     i--)
+		lazy->areas[i] = lazy->areas[i - 1];
+	lazy->areas[i] = area;
+	builder->states[area].range = RANGE_LAZY;
 	return 0;
 }
 
-int build_add_released(struct builder *builder, uint32_t area)
+int build_append_purge(struct builder *builder, unsigned long begin_line, unsigned long line)
 {
-	if (grow_numbers(&builder->released, builder->released_count, &builder->released_room))
-		return build_no_memory(builder);
-	builder->released[builder->released_count++] = area;
-	builder->states[area] = RANGE_FREE;
+	struct replay_op op = {.type = REPLAY_PURGE, .begin_line = begin_line, .line = line};
+	size_t room = builder->purge_room ? 2 * builder->purge_room : 64;
+	struct purge *grown;
+
+	if (builder->purge_count == builder->purge_room) {
+		grown = realloc(builder->purges, room * sizeof(*grown));
+		if (!grown)
+			return build_no_memory(builder);
+		builder->purges = grown;
+		builder->purge_room = room;
+	}
+	op.area = (uint32_t)builder->purge_count;
+	builder->purges[builder->purge_count++] = (struct purge){0};
+	return build_append(builder, &op);
+}
+
+int build_release(struct builder *builder, size_t op, size_t count)
+{
+	struct purge *purge = &builder->purges[builder->plan.ops[op].area];
+	uint32_t area;
+	size_t i;
+	int err;
+
+	if (!count)
+		return 0;
+	for (i = 0; i < count; i++) {
+		area = builder->lazy.areas[i];
+		err = build_add_number(builder, purge, area);
+		if (err)
+			return err;
+		builder->states[area].range = RANGE_FREE;
+		range_set_remove(&builder->taken, builder->plan.areas[area].address);
+	}
+	builder->lazy.count -= count;
+	memmove(builder->lazy.areas, builder->lazy.areas + count,
+		builder->lazy.count * sizeof(*builder->lazy.areas));
 	return 0;
 }
 
-void build_drop_lazy(struct builder *builder, size_t count)
+int build_restart(struct builder *builder)
 {
-	builder->lazy_count -= count;
-	memmove(builder->lazy, builder->lazy + count, builder->lazy_count * sizeof(*builder->lazy));
+	struct replay_plan *plan = &builder->plan;
+	size_t i;
+
+	plan->area_count = plan->initial_areas;
+	plan->op_count = plan->initial_ops;
+	builder->lazy.count = 0;
+	builder->implied_op = builder->open_op = NO_OP;
+	builder->barrier = plan->initial_ops;
+	u64_map_clear(&builder->addresses);
+	u64_map_clear(&builder->failures);
+	u64_map_clear(&builder->last_frees);
+	range_set_clear(&builder->taken);
+	for (i = 0; i < plan->initial_areas; i++) {
+		plan->areas[i].free_line = 0;
+		builder->states[i].range = RANGE_LIVE;
+		if (u64_map_set(&builder->addresses, plan->areas[i].address, (uint32_t)i) ||
+		    range_set_add(&builder->taken, plan->areas[i].address,
+				  plan->areas[i].address + plan->areas[i].va_bytes, (uint32_t)i) ||
+		    (plan->areas[i].unpurged && build_add_lazy(builder, (uint32_t)i)))
+			return build_no_memory(builder);
+	}
+	return 0;
+}
+
+unsigned long build_begin_line(const struct builder *builder, const struct ftrace_event *event)
+{
+	uint32_t line = u64_map_get(&builder->last_lines, build_task(event));
+
+	return line == U64_MAP_NONE ? event->line : (unsigned long)line + 1;
 }
 
 int build_append(struct builder *builder, const struct replay_op *op)
@@ -168,6 +241,7 @@ int build_open_call(struct builder *builder, const struct ftrace_event *event)
 		return build_no_memory(builder);
 	builder->calls[call].enter = *event;
 	builder->calls[call].below = below;
+	builder->open_allocs += event->type == FTRACE_ALLOC_ENTER;
 	return 0;
 }
 
@@ -190,6 +264,7 @@ bool build_close_call(struct builder *builder, const struct ftrace_event *exit,
 		below = builder->calls[top].below;
 		builder->calls[top].below = builder->free_call;
 		builder->free_call = top;
+		builder->open_allocs -= builder->calls[top].enter.type == FTRACE_ALLOC_ENTER;
 		if (!found)
 			builder->plan.enters_without_exit++;
 	}

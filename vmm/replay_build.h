@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The plan while it is made; for the files that make it alone (replay_plan.c, replay_build.c,
- * replay_alloc.c, replay_release.c, replay_order.c). The rules are in vmm/replay_plan.h.
+ * replay_alloc.c, replay_release.c, replay_order.c, replay_place.c). The rules are in
+ * vmm/replay_plan.h.
  *
  * Functions that return int return 0 or a negative errno with the builder's error filled in,
  * after which the builder is only good for being freed.
@@ -9,14 +10,17 @@
 #ifndef VMM_REPLAY_BUILD_H
 #define VMM_REPLAY_BUILD_H
 
+#include "vmm/range_set.h"
 #include "vmm/replay_plan.h"
 #include "vmm/u64_map.h"
 
 /*
- * How far back an allocation is moved at most, in operations: one that took longer than this
- * stays where it ended. It bounds the work on a trace made to be slow.
+ * How far back an operation is moved at most, and looked for: in allocations and purges, and in
+ * operations of any kind. An overlap that is longer is not looked through to its end, which
+ * bounds the work on a trace made to be slow.
  */
-#define ORDER_REACH 1024
+#define ORDER_REACH      16
+#define ORDER_REACH_FREE 1024
 
 #define NO_OP   SIZE_MAX
 #define NO_CALL (U64_MAP_NONE - 1)
@@ -30,23 +34,39 @@ struct open_call {
 /* Where an area's range is, by the trace. */
 enum range_state { RANGE_LIVE, RANGE_LAZY, RANGE_FREE };
 
+/* What is known of an area beyond the plan. */
+struct area_state {
+	enum range_state range;
+	bool explained;         /* its address is the one that the plan's order leads to */
+	bool dropped;           /* a failure that a second try made good: no operation */
+	unsigned long freed_by; /* line by which its free was over; ULONG_MAX while it is not */
+};
+
+/* What one purge gives back: numbers of areas. */
+struct purge {
+	uint32_t *areas;
+	size_t count;
+	size_t room;
+};
+
 struct builder {
-	struct replay_plan plan;
+	struct replay_plan plan; /* while it is made, a PURGE's area is its place in purges */
 	const char *path;
 	struct input_error *error;
 
-	unsigned char *states;    /* enum range_state of each area */
-	struct u64_map addresses; /* address -> the area last seen there */
+	struct area_state *states; /* of each area */
+	struct u64_map addresses;  /* address -> the area last seen there */
 
-	uint32_t *lazy; /* areas on the lazy list */
-	size_t lazy_count;
-	size_t lazy_room;
+	/* What is taken in Linux where the operations end: areas that are live or lazy. */
+	struct range_set taken;
+	size_t barrier; /* before this operation, taken cannot be traced back */
 
-	/* What the last purge that gave something back gave back, and its operation or NO_OP. */
-	uint32_t *released;
-	size_t released_count;
-	size_t released_room;
-	size_t purge_op;
+	struct purge lazy; /* the lazy list, in the order of the frees */
+
+	struct purge *purges;
+	size_t purge_count;
+	size_t purge_room;
+	size_t implied_op; /* a purge nobody has seen, only its effect; or NO_OP */
 
 	/* The purge whose exit has not come yet; a mutex keeps Linux from having two. */
 	size_t open_op; /* its operation, or NO_OP when there is none */
@@ -63,7 +83,10 @@ struct builder {
 	 * 2 * area, plus 1 when the purge has been seen. NO_CALL when there is none.
 	 */
 	struct u64_map failures;
-	bool *dropped; /* per area: the second try came, the failure is no operation */
+
+	struct u64_map last_lines; /* task -> the line of its last event */
+	struct u64_map last_frees; /* task -> the area it freed with its last event, or NO_CALL */
+	size_t open_allocs;        /* open calls that choose an address */
 
 	size_t area_room;
 	size_t op_room;
@@ -85,12 +108,25 @@ uint64_t build_task(const struct ftrace_event *event);
 /* Adds a copy of @area, its range live. */
 int build_add_area(struct builder *builder, const struct replay_area *area, uint32_t *index_out);
 
-/* Puts the area on the lazy list; on the list of what the last purge gave back. */
+/* Puts the area on the lazy list, at its end or, by the line of its free, where it belongs. */
 int build_add_lazy(struct builder *builder, uint32_t area);
-int build_add_released(struct builder *builder, uint32_t area);
 
-/* Takes the first @count areas off the lazy list. */
-void build_drop_lazy(struct builder *builder, size_t count);
+/* Adds to what a purge gives back. */
+int build_add_number(struct builder *builder, struct purge *purge, uint32_t area);
+
+/* Takes the entry with this index out. */
+void build_remove_number(struct purge *purge, size_t index);
+
+/* A new PURGE operation for the end of the plan that gives nothing back yet. */
+int build_append_purge(struct builder *builder, unsigned long begin_line, unsigned long line);
+
+/*
+ * The purge @op gives the first @count areas of the lazy list back, too: their ranges are free.
+ */
+int build_release(struct builder *builder, size_t op, size_t count);
+
+/* Forgets all that was learned from the trace; the initial state stays. */
+int build_restart(struct builder *builder);
 
 /* Appends to the list of operations. */
 int build_append(struct builder *builder, const struct replay_op *op);
@@ -121,7 +157,10 @@ int build_purge_tracepoint(struct builder *builder, const struct ftrace_event *e
 /* The task has purged: a failure that it had may be followed by a second try. */
 int build_note_purge(struct builder *builder, uint64_t task);
 
-/* ---- replay_order.c: where an operation goes ---- */
+/* The line behind which the call must have begun that the tracepoint @event tells of. */
+unsigned long build_begin_line(const struct builder *builder, const struct ftrace_event *event);
+
+/* ---- replay_order.c: the list of operations ---- */
 
 /* Inserts before the operation with this index. Returns 0 or -ENOMEM. */
 int order_insert(struct builder *builder, size_t index, const struct replay_op *op);
@@ -129,19 +168,30 @@ int order_insert(struct builder *builder, size_t index, const struct replay_op *
 /* Takes the operation with this index out. */
 void order_remove(struct builder *builder, size_t index);
 
-/*
- * Puts the allocation @op where it explains the addresses best, in the overlap it is part of.
- * Returns 0 or -ENOMEM.
- */
-int order_insert_alloc(struct builder *builder, const struct replay_op *op);
+/* Whether the free of @area is within reach of the moves below. */
+bool order_find_free(const struct builder *builder, uint32_t area);
 
-/* Moves the free of @area behind the last operation. Returns whether it was in reach. */
+/* The last purge in whose lines @line lies; the last one that gives something back. Or NO_OP. */
+size_t order_find_purge(const struct builder *builder, unsigned long line);
+size_t order_find_release(const struct builder *builder);
+
+/*
+ * Moves the free of @area behind the last operation; before the operation @before, if it is not
+ * there already. Returns whether it was moved: not if it is out of reach.
+ */
 bool order_delay_free(struct builder *builder, uint32_t area);
+bool order_hurry_free(struct builder *builder, uint32_t area, size_t before);
+
+/* ---- replay_place.c: where an allocation goes ---- */
+
+/* The operation's effect on taken, and back. Returns whether there was room for it. */
+bool place_apply(struct builder *builder, const struct replay_op *op);
+void place_undo(struct builder *builder, const struct replay_op *op);
 
 /*
- * Moves the last purge behind the free of @area, which came while the purge went on. Returns
- * whether it did: not if the free is out of reach or did not overlap the purge.
+ * Puts the allocation @op, whose area has been added, where it explains the addresses best, and
+ * takes its range.
  */
-bool order_delay_purge(struct builder *builder, uint32_t area);
+int place_alloc(struct builder *builder, const struct replay_op *op);
 
 #endif

@@ -37,6 +37,8 @@ static int add_initial(struct builder *builder, const struct vmallocinfo_area *f
 	err = build_add_area(builder, &area, &op.area);
 	if (!err)
 		err = build_append(builder, &op);
+	if (!err && !place_apply(builder, &op))
+		err = build_fail(builder, 0, "two areas of the snapshot overlap");
 	if (err || !area.unpurged)
 		return err;
 	op.type = REPLAY_FREE;
@@ -57,6 +59,7 @@ static int add_snapshot(struct builder *builder, const struct vmallocinfo *begin
 	builder->plan.has_snapshot = begin != NULL;
 	builder->plan.initial_ops = builder->plan.op_count;
 	builder->plan.initial_areas = builder->plan.area_count;
+	builder->barrier = builder->plan.op_count;
 	return 0;
 }
 
@@ -67,31 +70,16 @@ static int add_snapshot(struct builder *builder, const struct vmallocinfo *begin
 static int restart_at_marker(struct builder *builder, uint64_t events_before)
 {
 	struct replay_plan *plan = &builder->plan;
-	size_t i;
 
 	builder->marker_seen = true;
 	if (!plan->has_snapshot || !events_before)
 		return 0;
-	plan->area_count = plan->initial_areas;
-	plan->op_count = plan->initial_ops;
 	plan->allocs = plan->maps = plan->expected_failures = plan->frees = plan->purges = 0;
 	plan->vfrees = plan->reordered = plan->retries = plan->duplicates = 0;
-	plan->unknown_frees.count = plan->conflicts.count = 0;
+	plan->unknown_frees.count = plan->conflicts.count = plan->implied_purges = 0;
 	plan->exits_without_enter = plan->enters_without_exit = 0;
 	plan->before_snapshot = events_before;
-	builder->lazy_count = builder->released_count = 0;
-	builder->purge_op = NO_OP;
-	builder->open_op = NO_OP;
-	u64_map_clear(&builder->addresses);
-	u64_map_clear(&builder->failures);
-	for (i = 0; i < plan->initial_areas; i++) {
-		plan->areas[i].free_line = 0;
-		builder->states[i] = RANGE_LIVE;
-		if (u64_map_set(&builder->addresses, plan->areas[i].address, (uint32_t)i) ||
-		    (plan->areas[i].unpurged && build_add_lazy(builder, (uint32_t)i)))
-			return build_no_memory(builder);
-	}
-	return 0;
+	return build_restart(builder);
 }
 
 /* ---- the trace ---- */
@@ -139,8 +127,11 @@ static void finish(struct builder *builder)
 	for (call = builder->free_call; call != NO_CALL; call = builder->calls[call].below)
 		plan->enters_without_exit--;
 	for (i = 0; i < plan->op_count; i++) {
-		if (plan->ops[i].type == REPLAY_PURGE || !builder->dropped[plan->ops[i].area])
-			plan->ops[kept++] = plan->ops[i];
+		if (plan->ops[i].type == REPLAY_PURGE)
+			plan->ops[i].area = (uint32_t)builder->purges[plan->ops[i].area].count;
+		else if (builder->states[plan->ops[i].area].dropped)
+			continue;
+		plan->ops[kept++] = plan->ops[i];
 	}
 	plan->op_count = kept;
 	for (i = plan->initial_ops; i < plan->op_count; i++) {
@@ -151,14 +142,41 @@ static void finish(struct builder *builder)
 
 static void free_builder(struct builder *builder)
 {
+	size_t i;
+
+	for (i = 0; i < builder->purge_count; i++)
+		free(builder->purges[i].areas);
+	free(builder->purges);
+	free(builder->lazy.areas);
 	free(builder->states);
-	free(builder->dropped);
-	free(builder->lazy);
-	free(builder->released);
 	free(builder->calls);
+	range_set_clear(&builder->taken);
+	u64_map_clear(&builder->last_lines);
+	u64_map_clear(&builder->last_frees);
 	u64_map_clear(&builder->addresses);
 	u64_map_clear(&builder->tasks);
 	u64_map_clear(&builder->failures);
+}
+
+/* A task's next event says that what it freed with the last one is on the lazy list. */
+static int settle_free(struct builder *builder, const struct ftrace_event *event)
+{
+	uint32_t area = u64_map_get(&builder->last_frees, build_task(event));
+
+	if (area >= NO_CALL)
+		return 0;
+	builder->states[area].freed_by = event->line;
+	if (u64_map_set(&builder->last_frees, build_task(event), NO_CALL))
+		return build_no_memory(builder);
+	return 0;
+}
+
+static int note_line(struct builder *builder, const struct ftrace_event *event)
+{
+	if (event->line < NO_CALL &&
+	    u64_map_set(&builder->last_lines, build_task(event), (uint32_t)event->line))
+		return build_no_memory(builder);
+	return 0;
 }
 
 static int read_events(struct builder *builder, struct ftrace *trace)
@@ -172,7 +190,11 @@ static int read_events(struct builder *builder, struct ftrace *trace)
 		if (ret <= 0)
 			return ret;
 		before = ftrace_info(trace)->events - 1;
-		ret = take_event(builder, &event, before);
+		ret = settle_free(builder, &event);
+		if (!ret)
+			ret = take_event(builder, &event, before);
+		if (!ret)
+			ret = note_line(builder, &event);
 		if (ret)
 			return ret;
 	}
@@ -202,8 +224,8 @@ int replay_plan_read(const char *trace_path, const struct vmallocinfo *begin,
 {
 	struct builder builder = {.path = trace_path,
 				  .error = error,
-				  .purge_op = NO_OP,
 				  .open_op = NO_OP,
+				  .implied_op = NO_OP,
 				  .free_call = NO_CALL};
 	struct ftrace *trace;
 	int err;
@@ -264,24 +286,27 @@ static const char *check_op(const struct replay_plan *plan, const struct replay_
 }
 
 /*
- * Allocations and purges keep the trace's order where it has one. A free keeps it with purges
- * only: between a free and an allocation the order changes nothing.
+ * Allocations and purges keep the trace's order where it has one. A free comes before no purge
+ * that had ended when it began; behind one it may stand in any case, since it takes effect some
+ * time after its line. Between a free and an allocation the order changes nothing.
  */
 const char *replay_plan_check(const struct replay_plan *plan)
 {
 	unsigned char *seen = calloc(plan->area_count + 1, 1);
 	const char *wrong = seen ? NULL : "no memory for the check";
-	unsigned long begun = 0, purge_begun = 0;
+	unsigned long begun = 0, freed = 0;
 	const struct replay_op *op;
 	size_t i;
 
 	for (i = 0; i < plan->op_count && !wrong; i++) {
 		op = &plan->ops[i];
 		wrong = check_op(plan, op, seen);
-		if (!wrong && op->line < (op->type == REPLAY_FREE ? purge_begun : begun))
+		if (!wrong && op->type != REPLAY_FREE && op->line < begun)
 			wrong = "an operation that ended before one that stands above it began";
-		if (op->type == REPLAY_PURGE && op->begin_line > purge_begun)
-			purge_begun = op->begin_line;
+		if (!wrong && op->type == REPLAY_PURGE && op->line < freed)
+			wrong = "a purge that ended before a free that stands above it began";
+		if (op->type == REPLAY_FREE && op->begin_line > freed)
+			freed = op->begin_line;
 		if (op->type != REPLAY_FREE && op->begin_line > begun)
 			begun = op->begin_line;
 	}

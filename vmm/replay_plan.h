@@ -18,13 +18,14 @@
  * behind it the frees that came later.
  *
  * Order. On several CPUs operations overlap in time and the trace shows only where they began and
- * ended. The order inside an overlap is chosen so that it explains the addresses, given that
- * Linux takes the lowest hole that fits:
- *   - of two overlapping allocations, the one that got the lower address goes first;
- *   - an allocation that overlaps a purge goes before it, unless it lies in what was purged.
- * Allocations and purges that do not overlap keep the trace's order, always, and so do frees and
- * purges; a free and an allocation may change places, because a range that has just been freed is
- * as taken as before. `reordered` counts the operations moved.
+ * ended. Linux takes the lowest hole that fits, so the addresses tell the order inside an overlap:
+ * what was taken at each moment is kept, and of all places in its overlap an allocation gets one
+ * that explains its address and those of the others. The same goes for what a purge took: a free
+ * is on the lazy list some time after its probe, so one that overlaps the purge may have been in
+ * time or not, and the addresses given out later tell.
+ * Allocations and purges that do not overlap keep the trace's order, always. A free stands before
+ * no purge that was over when it began; it and an allocation may change places, because a range
+ * that has just been freed is as taken as before. `reordered` counts the operations moved.
  *
  * Tasks are told apart by pid, and by CPU for pid 0, of which every CPU has one. Names do not
  * count: a task may change its name between two lines.
@@ -113,9 +114,10 @@ struct replay_plan {
 	uint64_t duplicates;          /* a tracepoint that says what a probe has said */
 	uint64_t retries;             /* failures that a purge and a second try made good */
 	uint64_t reordered;           /* operations moved inside an overlap */
+	uint64_t implied_purges;      /* not in the trace, but their effect is */
 	struct replay_notes unknown_frees; /* of addresses never seen allocated */
 	struct replay_notes conflicts;     /* allocations where, by the trace, was no room: */
-	/* events are missing */
+					   /* events are missing */
 };
 
 /*

@@ -12,12 +12,12 @@ int build_free(struct builder *builder, const struct ftrace_event *event)
 		.type = REPLAY_FREE, .area = index, .begin_line = event->line, .line = event->line};
 	int err;
 
-	if (index != U64_MAP_NONE && builder->states[index] != RANGE_LIVE && event->native &&
+	if (index != U64_MAP_NONE && builder->states[index].range != RANGE_LIVE && event->native &&
 	    builder->plan.areas[index].free_line) {
 		builder->plan.duplicates++;
 		return 0;
 	}
-	if (index == U64_MAP_NONE || builder->states[index] != RANGE_LIVE) {
+	if (index == U64_MAP_NONE || builder->states[index].range != RANGE_LIVE) {
 		build_note(&builder->plan.unknown_frees, event->address, event->line);
 		return 0;
 	}
@@ -26,70 +26,53 @@ int build_free(struct builder *builder, const struct ftrace_event *event)
 		return err;
 	builder->plan.areas[index].free_line = event->line;
 	builder->plan.frees++;
+	if (event->native)
+		builder->states[index].freed_by = event->line;
+	else if (u64_map_set(&builder->last_frees, build_task(event), index))
+		return build_no_memory(builder);
 	return build_add_lazy(builder, index);
-}
-
-/* The first @count areas of the lazy list are what the purge at @index gives back. */
-static int release_lazy(struct builder *builder, size_t index, size_t count)
-{
-	size_t i;
-	int err;
-
-	if (!count)
-		return 0;
-	builder->released_count = 0;
-	builder->purge_op = index;
-	builder->plan.ops[index].area = (uint32_t)count;
-	for (i = 0; i < count; i++) {
-		err = build_add_released(builder, builder->lazy[i]);
-		if (err)
-			return err;
-	}
-	build_drop_lazy(builder, count);
-	return 0;
 }
 
 int build_purge_enter(struct builder *builder, const struct ftrace_event *event)
 {
-	struct replay_op op = {.type = REPLAY_PURGE, .begin_line = event->line, .line = ULONG_MAX};
 	int err;
 
 	if (builder->open_op != NO_OP) {
 		builder->plan.enters_without_exit++;
 		builder->plan.ops[builder->open_op].line = event->line;
 	}
-	err = build_append(builder, &op);
+	err = build_append_purge(builder, event->line, ULONG_MAX);
 	if (err)
 		return err;
 	builder->plan.purges++;
 	builder->open_pid = event->pid;
 	builder->open_op = builder->plan.op_count - 1;
-	return release_lazy(builder, builder->open_op, builder->lazy_count);
+	return build_release(builder, builder->open_op, builder->lazy.count);
 }
 
 /*
- * The kernel found nothing to purge: what looked lazy was not on its list yet. So it goes back to
- * the front of ours, and the purge is none.
+ * The kernel found nothing to purge: what looked lazy was not on its list yet. So it is lazy
+ * still, and the purge is none.
  */
-static int take_back(struct builder *builder)
+static int take_back(struct builder *builder, size_t index)
 {
-	size_t newer = builder->lazy_count, count = builder->released_count, i;
+	const struct replay_op *op = &builder->plan.ops[index];
+	struct purge *purge = &builder->purges[op->area];
+	const struct replay_area *area;
+	size_t i;
 	int err;
 
-	for (i = 0; i < count; i++) {
-		err = build_add_lazy(builder, builder->released[i]);
+	for (i = 0; i < purge->count; i++) {
+		area = &builder->plan.areas[purge->areas[i]];
+		if (range_set_add(&builder->taken, area->address, area->address + area->va_bytes,
+				  purge->areas[i]))
+			continue; /* given out again: the trace contradicts itself */
+		err = build_add_lazy(builder, purge->areas[i]);
 		if (err)
 			return err;
 	}
-	for (i = 0; i < newer && count; i++) {
-		err = build_add_lazy(builder, builder->lazy[i]);
-		if (err)
-			return err;
-	}
-	if (count)
-		build_drop_lazy(builder, newer);
-	builder->released_count = 0;
-	order_remove(builder, builder->purge_op);
+	purge->count = 0;
+	order_remove(builder, index);
 	return 0;
 }
 
@@ -103,8 +86,9 @@ int build_purge_exit(struct builder *builder, const struct ftrace_event *event)
 	}
 	builder->open_op = NO_OP;
 	builder->plan.ops[index].line = event->line;
-	if (event->has_purged && !event->purged && index == builder->purge_op)
-		return take_back(builder);
+	if (event->has_purged && !event->purged &&
+	    builder->purges[builder->plan.ops[index].area].count)
+		return take_back(builder, index);
 	return 0;
 }
 
@@ -118,14 +102,14 @@ static size_t split_lazy(struct builder *builder, const struct ftrace_event *eve
 	size_t inside = 0, i;
 	uint32_t number;
 
-	for (i = 0; i < builder->lazy_count && event->purged; i++) {
-		number = builder->lazy[i];
+	for (i = 0; i < builder->lazy.count && event->purged; i++) {
+		number = builder->lazy.areas[i];
 		area = &builder->plan.areas[number];
 		if (area->address < event->address || area->address >= event->end)
 			continue;
-		memmove(&builder->lazy[inside + 1], &builder->lazy[inside],
+		memmove(&builder->lazy.areas[inside + 1], &builder->lazy.areas[inside],
 			(i - inside) * sizeof(number));
-		builder->lazy[inside++] = number;
+		builder->lazy.areas[inside++] = number;
 	}
 	return inside;
 }
@@ -134,27 +118,44 @@ static size_t split_lazy(struct builder *builder, const struct ftrace_event *eve
  * The tracepoint comes when all is over. An area that is lazy by now but was not purged went on
  * the list after the purge had taken it, so its free goes behind the purge.
  */
-static int delay_unpurged(struct builder *builder, size_t index)
+static void delay_unpurged(struct builder *builder, size_t index)
 {
 	struct replay_plan *plan = &builder->plan;
 	const struct replay_area *area;
 	size_t i;
 
-	for (i = 0; i < builder->lazy_count; i++) {
-		area = &plan->areas[builder->lazy[i]];
-		if (!area->free_line || !order_delay_free(builder, builder->lazy[i]))
+	for (i = 0; i < builder->lazy.count; i++) {
+		area = &plan->areas[builder->lazy.areas[i]];
+		if (!area->free_line || !order_delay_free(builder, builder->lazy.areas[i]))
 			continue;
 		index--;
 		if (area->free_line < plan->ops[index].begin_line)
 			plan->ops[index].begin_line = area->free_line;
 	}
-	return 0;
+}
+
+/* The purge that had to be there has come. Returns whether it is this one. */
+static bool adopt_implied(struct builder *builder, const struct ftrace_event *event,
+			  unsigned long begin_line)
+{
+	struct replay_op *op;
+
+	if (builder->implied_op == NO_OP || !event->purged)
+		return false;
+	op = &builder->plan.ops[builder->implied_op];
+	if (op->line < begin_line)
+		return false;
+	if (begin_line < op->begin_line)
+		op->begin_line = begin_line;
+	op->line = event->line;
+	builder->implied_op = NO_OP;
+	builder->plan.implied_purges--;
+	return true;
 }
 
 int build_purge_tracepoint(struct builder *builder, const struct ftrace_event *event)
 {
-	struct replay_op op = {
-		.type = REPLAY_PURGE, .begin_line = event->line, .line = event->line};
+	unsigned long begin_line = build_begin_line(builder, event);
 	size_t index;
 	int err;
 
@@ -164,12 +165,15 @@ int build_purge_tracepoint(struct builder *builder, const struct ftrace_event *e
 	}
 	builder->plan.purges++;
 	err = build_note_purge(builder, build_task(event));
-	if (err || (!event->purged && builder->lazy_count))
+	if (err || (!event->purged && builder->lazy.count) ||
+	    adopt_implied(builder, event, begin_line))
 		return err;
-	err = build_append(builder, &op);
+	err = build_append_purge(builder, begin_line, event->line);
 	if (err)
 		return err;
 	index = builder->plan.op_count - 1;
-	err = release_lazy(builder, index, split_lazy(builder, event));
-	return err ? err : delay_unpurged(builder, index);
+	err = build_release(builder, index, split_lazy(builder, event));
+	if (!err)
+		delay_unpurged(builder, index);
+	return err;
 }

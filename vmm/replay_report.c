@@ -245,6 +245,7 @@ static void add_oddities(json_t *root, const struct replay_report *report)
 	json_object_set_new(root, "unknown_frees", notes_json(&plan->unknown_frees));
 	json_object_set_new(root, "conflicts", notes_json(&plan->conflicts));
 	add(root, "reordered", plan->reordered);
+	add(root, "implied_purges", plan->implied_purges);
 	add(root, "retries", plan->retries);
 	add(root, "duplicates", plan->duplicates);
 	add(root, "before_snapshot", plan->before_snapshot);

@@ -339,13 +339,15 @@ static void print_oddities(FILE *out, const struct replay_report *report)
 		print_notes(out, report, &plan->conflicts);
 	}
 	if (plan->before_snapshot + plan->exits_without_enter + plan->enters_without_exit +
-	    plan->duplicates + plan->retries + report->trace->out_of_order)
+	    plan->duplicates + plan->retries + plan->implied_purges + report->trace->out_of_order)
 		fprintf(out, "  also\n");
 	print_oddity(out, plan->before_snapshot,
 		     "events before the snapshot, which has their effect");
 	print_oddity(out, plan->exits_without_enter, "exits without their enter");
 	print_oddity(out, plan->enters_without_exit, "enters without their exit");
 	print_oddity(out, plan->duplicates, "events told by a probe and a tracepoint");
+	print_oddity(out, plan->implied_purges,
+		     "purges that the trace lost, known by their effect");
 	print_oddity(out, plan->retries, "searches that a purge made good");
 	print_oddity(out, report->trace->out_of_order, "events older than the one above");
 }

@@ -152,6 +152,8 @@ static void start_free(struct history *history, unsigned int number)
 	task->stage = FREE_SHOWN;
 	if (!history->options->tracepoints)
 		show_free(history, number);
+	if (history->options->quiet_purges)
+		list_free(history, number);
 }
 
 static void enter_purge(struct history *history, unsigned int number)
@@ -200,18 +202,41 @@ static void exit_purge(struct history *history, unsigned int number)
 	task->stage = IDLE;
 }
 
+static void step(struct history *history, unsigned int number);
+
+static bool all_idle(const struct history *history)
+{
+	unsigned int i;
+
+	for (i = 0; i < history->options->tasks; i++) {
+		if (history->tasks[i].stage != IDLE)
+			return false;
+	}
+	return true;
+}
+
+static void start_purge(struct history *history, unsigned int number)
+{
+	if (history->options->quiet_purges && !all_idle(history))
+		return;
+	enter_purge(history, number);
+	while (history->options->quiet_purges && history->tasks[number].stage != IDLE)
+		step(history, number);
+}
+
+/* What a task does next. The purge comes by chance, and when the list gets long. */
 static void start(struct history *history, unsigned int number)
 {
 	uint64_t what = roll(history, 100);
 
-	if (what < 3 && !history->purging)
-		enter_purge(history, number);
-	else if (what < 48 && history->kept_count > 8)
+	if (history->listed_count > MAX_KEPT / 2 || what < 3) {
+		if (!history->purging)
+			start_purge(history, number);
+	} else if ((what < 48 && history->kept_count > 8) || history->kept_count >= MAX_KEPT / 2) {
 		start_free(history, number);
-	else if (history->kept_count + history->options->tasks < MAX_KEPT / 2)
+	} else {
 		enter_alloc(history, number);
-	else
-		start_free(history, number);
+	}
 }
 
 static void step(struct history *history, unsigned int number)
@@ -231,8 +256,6 @@ static void step(struct history *history, unsigned int number)
 		exit_alloc(history, number);
 		break;
 	case FREE_SHOWN:
-		if (history->listed_count == MAX_KEPT)
-			break;
 		list_free(history, number);
 		break;
 	case PURGE_ENTERED:

@@ -7,12 +7,14 @@
 #ifndef TESTS_HISTORY_H
 #define TESTS_HISTORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct history_options {
 	unsigned int tasks;
 	unsigned int events;  /* about how many */
 	unsigned int overlap; /* percent: how often another task runs in the middle of a call */
+	bool quiet_purges;    /* nothing overlaps a purge, or a free */
 	bool tracepoints;     /* Linux's own, else the probes */
 };
 

@@ -394,11 +394,33 @@ END_TEST
 
 START_TEST(an_address_given_out_twice_is_a_conflict)
 {
-	expect(A ENTER("8192", "1") A EXIT(P(0001)) A ENTER("8192", "1") A EXIT(P(0001))
-		       A FREE(P(0001)) A ENTER("8192", "1") A EXIT(P(0001)),
-	       NULL, "R1 R1 F1 R1");
-	ck_assert_uint_eq(plan.conflicts.count, 2);
+	expect(A ENTER("8192", "1") A EXIT(P(0001)) A ENTER("8192", "1") A EXIT(P(0002))
+		       A FREE(P(0002)),
+	       NULL, "R1 R2 F2");
+	ck_assert_uint_eq(plan.conflicts.count, 1);
+	ck_assert_uint_eq(plan.conflicts.first[0].address, 0xffffc90000002000);
 	ck_assert_uint_eq(plan.conflicts.first[0].line, 4);
+	drop_plan();
+}
+END_TEST
+
+/* Where a range is given out that is lazy by the trace, there was a purge. */
+START_TEST(a_purge_that_the_trace_lost_is_known_by_its_effect)
+{
+	expect(A ENTER("8192", "1") A EXIT(P(0001)) A FREE(P(0001)) A ENTER("8192", "1")
+		       A EXIT(P(0001)),
+	       NULL, "R1 F1 P R1");
+	ck_assert_uint_eq(plan.implied_purges, 1);
+	ck_assert_uint_eq(plan.purges, 0);
+	ck_assert_uint_eq(plan.conflicts.count, 0);
+	drop_plan();
+	/* The tracepoint of a purge may come later than its effect. */
+	expect(B TP_FREE(P(0009)) A TP_ALLOC("0xffffc90000001000", "8192", "0") A TP_FREE(P(0001))
+		       A TP_ALLOC("0xffffc90000001000", "8192", "0")
+			       B TP_PURGE(P(0001), P(0003), "1"),
+	       NULL, "R1 F1 P R1");
+	ck_assert_uint_eq(plan.implied_purges, 0);
+	ck_assert_uint_eq(plan.purges, 1);
 	drop_plan();
 }
 END_TEST
@@ -656,6 +678,7 @@ static Suite *plan_suite(void)
 	tcase_add_test(parts, failures_are_expected_to_fail_again);
 	tcase_add_test(parts, torn_calls_are_counted);
 	tcase_add_test(parts, an_address_given_out_twice_is_a_conflict);
+	tcase_add_test(parts, a_purge_that_the_trace_lost_is_known_by_its_effect);
 	tcase_add_test(parts, a_second_free_is_of_an_unknown_address);
 	tcase_add_test(parts, a_purge_stands_where_it_began);
 	tcase_add_test(parts, a_purge_that_found_nothing_is_none);
