@@ -107,7 +107,7 @@ static inline void *page_address(const struct mm *mm, const struct page *page)
 
 static inline u32 cpu_id(const struct mm *mm)
 {
-	return mm->nr_cpus == 1 ? 0 : mm->ops->cpu_id(mm->arch);
+	return mm->ops->cpu_id(mm->arch);
 }
 
 /* Counts one allocation of @kind, and returns whether it is the one to fail. */

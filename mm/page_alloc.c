@@ -4,7 +4,9 @@
  * (mm/buddy.c), and the choice of a zone.
  *
  * Instructions are what this file saves. The usual request, one frame from the preferred node,
- * pops a stack; everything else goes through functions kept out of line. page->word is written
+ * pops a stack; everything else goes through functions kept out of line. So does asking which CPU
+ * this is, on machines with more than one: the call alone would double the registers to save.
+ * page->word is written
  * whole, and compared whole where frames come in bulk: frames of one area were all given the same
  * word, so one compare says that a frame is allocated, single, and of the same zone as the last.
  */
@@ -181,18 +183,14 @@ static NOINLINE struct page *alloc_pages_slow(struct mm *mm, gfp_t gfp, u32 orde
 	return page;
 }
 
-struct page *alloc_pages(struct mm *mm, gfp_t gfp, u32 order, int node, enum page_state state,
-			 void *owner)
+/* One frame, nothing unusual about it, on @cpu. */
+static inline struct page *alloc_one(struct mm *mm, gfp_t gfp, int node, enum page_state state,
+				     void *owner, u32 cpu)
 {
-	struct zone *zone;
-	struct page_pcp *pcp;
-	struct page *page;
+	struct zone *zone = preferred_node(mm, node)->fallback[0];
+	struct page_pcp *pcp = &zone->pcp[cpu];
+	struct page *page = pcp->top;
 
-	if (unlikely(order | (gfp & GFP_UNUSUAL) | mm->fault.fail[FAULT_FRAME]))
-		return alloc_pages_slow(mm, gfp, order, node, state, owner);
-	zone = preferred_node(mm, node)->fallback[0];
-	pcp = &zone->pcp[cpu_id(mm)];
-	page = pcp->top;
 	if (unlikely(!page))
 		return alloc_pages_slow(mm, gfp, 0, node, state, owner);
 	pcp->top = page->next;
@@ -200,6 +198,22 @@ struct page *alloc_pages(struct mm *mm, gfp_t gfp, u32 order, int node, enum pag
 	page->word = page_word_held(zone, state, 0);
 	page->owner = owner;
 	return page;
+}
+
+static NOINLINE struct page *alloc_one_smp(struct mm *mm, gfp_t gfp, u32 order, int node,
+					   enum page_state state, void *owner)
+{
+	return alloc_one(mm, gfp, node, state, owner, cpu_id(mm));
+}
+
+struct page *alloc_pages(struct mm *mm, gfp_t gfp, u32 order, int node, enum page_state state,
+			 void *owner)
+{
+	if (unlikely(order | (gfp & GFP_UNUSUAL) | mm->fault.fail[FAULT_FRAME]))
+		return alloc_pages_slow(mm, gfp, order, node, state, owner);
+	if (mm->nr_cpus != 1)
+		return alloc_one_smp(mm, gfp, order, node, state, owner);
+	return alloc_one(mm, gfp, node, state, owner, 0);
 }
 
 static inline struct page *pop_one(struct page *page, u64 word, void *owner, struct page **out)
@@ -318,22 +332,32 @@ static NOINLINE void free_pages_slow(struct mm *mm, struct page *page, u32 order
 	spin_unlock(&zone->lock);
 }
 
-void free_pages(struct mm *mm, struct page *page, u32 order)
+/* One frame, known to be allocated, on @cpu. */
+static inline void free_one(struct mm *mm, struct page *page, u32 cpu)
 {
-	struct zone *zone;
-	struct page_pcp *pcp;
+	struct zone *zone = page_zone(mm, page);
+	struct page_pcp *pcp = &zone->pcp[cpu];
 
-	if (unlikely(order || !word_is_allocated(page->word, 0))) {
-		free_pages_slow(mm, page, order);
-		return;
-	}
-	zone = page_zone(mm, page);
-	pcp = &zone->pcp[cpu_id(mm)];
 	page->word = page_word(zone, PAGE_PCP, 0);
 	page->next = pcp->top;
 	pcp->top = page;
 	if (unlikely(++pcp->count > zone->pcp_high))
 		pcp_drain(mm, zone, pcp, zone->pcp_batch);
+}
+
+static NOINLINE void free_one_smp(struct mm *mm, struct page *page)
+{
+	free_one(mm, page, cpu_id(mm));
+}
+
+void free_pages(struct mm *mm, struct page *page, u32 order)
+{
+	if (unlikely(order || !word_is_allocated(page->word, 0)))
+		free_pages_slow(mm, page, order);
+	else if (mm->nr_cpus != 1)
+		free_one_smp(mm, page);
+	else
+		free_one(mm, page, 0);
 }
 
 static inline bool push_one(struct page **top, struct page *page, u64 word, u64 pcp_word)

@@ -2,7 +2,8 @@
 /*
  * Object caches and kmalloc(). The usual allocation pops the list of this CPU's active slab, the
  * usual free pushes onto it, and neither reads a struct page: that an object lies in the active
- * slab already says that it is this cache's.
+ * slab already says that it is this cache's. Asking which CPU this is is out of line, as in
+ * mm/page_alloc.c.
  *
  * A slab is in one of three places, told by its struct page: active on a CPU (page->active), on a
  * partial list (page->freelist not empty), or full, on none.
@@ -231,16 +232,27 @@ static NOINLINE void *alloc_slow(struct mm *mm, struct kmem_cache *cache, gfp_t 
 	return object;
 }
 
-static inline void *cache_alloc(struct mm *mm, struct kmem_cache *cache, gfp_t gfp, int node)
+static inline void *alloc_on(struct mm *mm, struct kmem_cache *cache, gfp_t gfp, int node, u32 id)
 {
-	struct kmem_cache_cpu *cpu;
+	struct kmem_cache_cpu *cpu = &cache->cpu[id];
 
-	if (unlikely((gfp & __GFP_ZERO) | mm->fault.fail[FAULT_SLAB]))
-		return alloc_slow(mm, cache, gfp, node);
-	cpu = &cache->cpu[cpu_id(mm)];
 	if (unlikely(!cpu->freelist || (node >= 0 && cpu->slab->node != node)))
 		return alloc_slow(mm, cache, gfp, node);
 	return pop_object(cpu);
+}
+
+static NOINLINE void *alloc_smp(struct mm *mm, struct kmem_cache *cache, gfp_t gfp, int node)
+{
+	return alloc_on(mm, cache, gfp, node, cpu_id(mm));
+}
+
+static inline void *cache_alloc(struct mm *mm, struct kmem_cache *cache, gfp_t gfp, int node)
+{
+	if (unlikely((gfp & __GFP_ZERO) | mm->fault.fail[FAULT_SLAB]))
+		return alloc_slow(mm, cache, gfp, node);
+	if (mm->nr_cpus != 1)
+		return alloc_smp(mm, cache, gfp, node);
+	return alloc_on(mm, cache, gfp, node, 0);
 }
 
 void *kmem_cache_alloc(struct mm *mm, struct kmem_cache *cache, gfp_t gfp, int node)
@@ -318,9 +330,9 @@ static NOINLINE void free_slow(struct mm *mm, struct kmem_cache *cache, void *ob
 		free_pages(mm, surplus, 0);
 }
 
-static inline void cache_free(struct mm *mm, struct kmem_cache *cache, void *object)
+static inline void free_on(struct mm *mm, struct kmem_cache *cache, void *object, u32 id)
 {
-	struct kmem_cache_cpu *cpu = &cache->cpu[cpu_id(mm)];
+	struct kmem_cache_cpu *cpu = &cache->cpu[id];
 
 	if (unlikely(virt_to_page(mm, object) != cpu->slab || !is_boundary(cache, object) ||
 		     object == cpu->freelist)) {
@@ -329,6 +341,19 @@ static inline void cache_free(struct mm *mm, struct kmem_cache *cache, void *obj
 	}
 	*link_of(object) = cpu->freelist;
 	cpu->freelist = object;
+}
+
+static NOINLINE void free_smp(struct mm *mm, struct kmem_cache *cache, void *object)
+{
+	free_on(mm, cache, object, cpu_id(mm));
+}
+
+static inline void cache_free(struct mm *mm, struct kmem_cache *cache, void *object)
+{
+	if (mm->nr_cpus != 1)
+		free_smp(mm, cache, object);
+	else
+		free_on(mm, cache, object, 0);
 }
 
 void kmem_cache_free(struct mm *mm, struct kmem_cache *cache, void *object)
