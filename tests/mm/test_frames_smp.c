@@ -135,6 +135,47 @@ START_TEST(cpus_share_frames_and_objects)
 }
 END_TEST
 
+static pthread_barrier_t together;
+
+/* The first frame of a machine, from a zone that depends on the CPU. */
+static void *first_frame(void *argument)
+{
+	u32 cpu = (u32)(uintptr_t)argument;
+
+	sim_set_cpu(cpu);
+	pthread_barrier_wait(&together);
+	return alloc_pages(&sim->mm, GFP_KERNEL | (cpu % 2 ? GFP_DMA : GFP_DMA32), 0, 0, PAGE_OTHER,
+			   NULL);
+}
+
+START_TEST(a_section_comes_to_life_once)
+{
+	struct sim_config config = {.nr_cpus = THREADS};
+
+	sim_add_ram(&config, 0, 32ull << 20, 0);
+	pthread_barrier_init(&together, NULL, THREADS);
+	for (u32 round = 0; round < 300; round++) {
+		pthread_t thread[THREADS];
+
+		sim = sim_create(&config);
+		for (uintptr_t i = 0; i < THREADS; i++)
+			pthread_create(&thread[i], NULL, first_frame, (void *)i);
+		for (u32 i = 0; i < THREADS; i++) {
+			void *page;
+
+			pthread_join(thread[i], &page);
+			if (!page)
+				ck_abort_msg("round %u: CPU %u has no frame", round, i);
+		}
+		if (sim->nr_populated != 1)
+			ck_abort_msg("round %u: %lu times", round,
+				     (unsigned long)sim->nr_populated);
+		ck_assert_ptr_null(page_alloc_check(&sim->mm));
+		sim_destroy(sim);
+	}
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *suite = suite_create("frames_smp");
@@ -142,6 +183,7 @@ static Suite *suite(void)
 
 	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, cpus_share_frames_and_objects);
+	tcase_add_test(tcase, a_section_comes_to_life_once);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

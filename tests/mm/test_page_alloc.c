@@ -323,6 +323,10 @@ START_TEST(bad_frees_are_reported_and_change_nothing)
 	ck_assert_uint_eq(single->refcount, 2);
 	ck_assert_uint_eq(single->state, PAGE_OTHER);
 	single->refcount = 1;
+	single->state = PAGE_NR_STATES;
+	free_pages(mm, single, 0);
+	ck_assert_uint_eq(single->state, PAGE_NR_STATES);
+	single->state = PAGE_OTHER;
 	ck_assert(sim_logged(sim, "bad free of frame"));
 }
 END_TEST
@@ -332,7 +336,6 @@ START_TEST(bulk_leaves_out_what_is_wrong)
 	u64 before;
 
 	ck_assert_uint_eq(alloc_pages_bulk(mm, GFP_KERNEL, 0, PAGE_VMALLOC, sim, 64, pages), 64);
-	before = nr_free_pages(mm);
 	/* Twice in a row, twice apart, in a place of its own, a body, and a block. */
 	pages[10] = pages[9];
 	pages[3] = pages[40];

@@ -322,7 +322,7 @@ static const struct {
 /* A free block of eight frames whose buddy is held: it cannot merge. */
 static struct page *make_free3(struct mm *mm)
 {
-	struct page *last = NULL, *page = NULL;
+	struct page *last, *page = alloc_pages(mm, GFP_KERNEL, 3, 0, PAGE_OTHER, NULL);
 
 	do {
 		last = page;

@@ -113,6 +113,20 @@ START_TEST(reserved_ranges_cut_the_spans)
 }
 END_TEST
 
+START_TEST(adjacent_ranges_of_a_node_are_one_span)
+{
+	struct sim_config config = {0};
+	struct sim *sim;
+
+	for (u64 i = 0; i < MAX_RAM; i++)
+		sim_add_ram(&config, 16 * MIB + i * 4 * MIB, 4 * MIB, 0);
+	sim = sim_create(&config);
+	ck_assert_uint_eq(zone_of(sim, 0, ZONE_DMA32)->nr_spans, 1);
+	ck_assert_uint_eq(zone_of(sim, 0, ZONE_DMA32)->managed_pages, (64 * MIB >> 12) - 2);
+	sim_destroy(sim);
+}
+END_TEST
+
 /* ---- what is refused ---- */
 
 /* RAM and reserved ranges in MiB (reserved in KiB), and what page_alloc_init() says. */
@@ -321,6 +335,29 @@ START_TEST(a_section_too_small_for_its_struct_pages_is_not_used)
 }
 END_TEST
 
+START_TEST(a_span_goes_on_after_a_section_that_is_too_small)
+{
+	struct sim_config config = {0};
+	struct page *page;
+	struct sim *sim;
+	u64 got = 0;
+
+	/* 1 MiB below 128 MiB, then a whole section. */
+	sim_add_ram(&config, 124 * MIB, 132 * MIB, 0);
+	sim_add_reserved(&config, 125 * MIB, 2 * MIB, RESERVED_BOOT);
+	sim = sim_create(&config);
+	while ((page = one_frame(sim, GFP_KERNEL | __GFP_HIGH, NUMA_NO_NODE))) {
+		ck_assert_uint_ge(page_to_phys(&sim->mm, page), 128 * MIB);
+		got++;
+	}
+	ck_assert_uint_eq(got, 126 * MIB >> 12);
+	ck_assert_uint_eq(sim->nr_populated, 1);
+	ck_assert_uint_eq(nr_free_pages(&sim->mm), 0);
+	assert_sound(sim);
+	sim_destroy(sim);
+}
+END_TEST
+
 START_TEST(eight_mib_are_a_machine)
 {
 	struct sim_config config = {0};
@@ -379,6 +416,7 @@ static Suite *suite(void)
 	tcase_add_test(init, a_frame_of_a_terabyte_costs_a_few_pages);
 	tcase_add_test(init, zones_end_at_16_mib_and_4_gib);
 	tcase_add_test(init, reserved_ranges_cut_the_spans);
+	tcase_add_test(init, adjacent_ranges_of_a_node_are_one_span);
 	tcase_add_loop_test(init, senseless_layouts_are_refused, 0, ARRAY_SIZE(bad_layouts));
 	tcase_add_test(init, more_ranges_than_fit_are_refused);
 	tcase_add_test(init, more_spans_than_fit_are_refused);
@@ -391,6 +429,7 @@ static Suite *suite(void)
 	tcase_add_test(sections, struct_pages_go_to_the_highest_place_there_is);
 	tcase_add_test(sections, nodes_may_share_a_section);
 	tcase_add_test(sections, a_section_too_small_for_its_struct_pages_is_not_used);
+	tcase_add_test(sections, a_span_goes_on_after_a_section_that_is_too_small);
 	tcase_add_test(sections, eight_mib_are_a_machine);
 	tcase_add_test(sections, a_machine_without_room_for_struct_pages_has_no_frames);
 	tcase_add_test(sections, a_section_that_could_not_start_is_tried_again);

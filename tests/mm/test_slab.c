@@ -335,8 +335,10 @@ END_TEST
 START_TEST(kmalloc_honours_zone_node_and_zero)
 {
 	for (u64 size = 8; size <= 16384; size *= 2) {
-		u8 *object = kmalloc_node(mm, size, GFP_KERNEL | GFP_DMA, 0);
+		u8 *object = kmalloc_node(mm, size, GFP_KERNEL, 0);
 
+		ck_assert_uint_ge(virt_to_phys(mm, object), 4 * GIB);
+		object = kmalloc_node(mm, size, GFP_KERNEL | GFP_DMA, 0);
 		ck_assert_uint_lt(virt_to_phys(mm, object), 16 * MIB);
 		kfree(mm, object);
 		object = kmalloc_node(mm, size, GFP_KERNEL | GFP_DMA32, 0);
