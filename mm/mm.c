@@ -13,7 +13,7 @@ static bool config_is_sane(const struct mm_config *config)
 	       IS_ALIGNED(config->root_phys, PAGE_SIZE);
 }
 
-int mm_init(struct mm *mm, const struct mm_config *config)
+int mm_init_frames(struct mm *mm, const struct mm_config *config)
 {
 	int err;
 
@@ -27,10 +27,14 @@ int mm_init(struct mm *mm, const struct mm_config *config)
 	mm->pt.root_phys = config->root_phys;
 	err = page_alloc_init(mm, config->ram, config->nr_ram, config->reserved,
 			      config->nr_reserved);
-	if (err)
-		return err;
-	kmalloc_init(mm);
-	return 0;
+	if (!err)
+		kmalloc_init(mm);
+	return err;
+}
+
+int mm_init(struct mm *mm, const struct mm_config *config)
+{
+	return mm_init_frames(mm, config);
 }
 
 void mm_log(struct mm *mm, enum log_level level, const char *format, ...)

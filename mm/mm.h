@@ -69,6 +69,12 @@ struct mm {
  */
 int mm_init(struct mm *mm, const struct mm_config *config);
 
+/*
+ * The first half of mm_init(): frames, slabs and kmalloc(), no address space. No frame is taken
+ * and no struct page touched. Errors as mm_init().
+ */
+int mm_init_frames(struct mm *mm, const struct mm_config *config);
+
 static inline void *phys_to_virt(const struct mm *mm, u64 phys)
 {
 	return (void *)(uintptr_t)(mm->direct_base + phys);

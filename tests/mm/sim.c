@@ -227,7 +227,9 @@ static struct mm_config core_config(struct sim *sim, const struct sim_config *co
 	return core;
 }
 
-int sim_try_create(const struct sim_config *config, struct sim **sim_out)
+typedef int (*init_function)(struct mm *mm, const struct mm_config *config);
+
+static int create(const struct sim_config *config, init_function init, struct sim **sim_out)
 {
 	struct sim *sim = calloc(1, sizeof(*sim));
 	struct mm_config core;
@@ -240,7 +242,7 @@ int sim_try_create(const struct sim_config *config, struct sim **sim_out)
 	map_memory(sim, config);
 	core = core_config(sim, config);
 	sim_set_cpu(0);
-	err = mm_init(&sim->mm, &core);
+	err = init(&sim->mm, &core);
 	if (err)
 		sim_destroy(sim);
 	else
@@ -248,16 +250,31 @@ int sim_try_create(const struct sim_config *config, struct sim **sim_out)
 	return err;
 }
 
-struct sim *sim_create(const struct sim_config *config)
+int sim_try_create(const struct sim_config *config, struct sim **sim_out)
+{
+	return create(config, mm_init, sim_out);
+}
+
+static struct sim *create_surely(const struct sim_config *config, init_function init)
 {
 	struct sim *sim = NULL;
-	int err = sim_try_create(config, &sim);
+	int err = create(config, init, &sim);
 
 	if (err) {
 		errno = -err;
 		fatal("mm_init");
 	}
 	return sim;
+}
+
+struct sim *sim_create(const struct sim_config *config)
+{
+	return create_surely(config, mm_init);
+}
+
+struct sim *sim_create_frames(const struct sim_config *config)
+{
+	return create_surely(config, mm_init_frames);
 }
 
 void sim_destroy(struct sim *sim)

@@ -78,6 +78,9 @@ int sim_try_create(const struct sim_config *config, struct sim **sim_out);
 /* The same where mm_init() cannot fail. */
 struct sim *sim_create(const struct sim_config *config);
 
+/* The same with mm_init_frames(): no frame is in use yet, and there is no address space. */
+struct sim *sim_create_frames(const struct sim_config *config);
+
 void sim_destroy(struct sim *sim);
 
 /* This thread is CPU @cpu from now on. It is CPU 0 until told otherwise. */

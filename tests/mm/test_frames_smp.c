@@ -106,7 +106,7 @@ START_TEST(cpus_share_frames_and_objects)
 	const char *wrong;
 	u64 before;
 
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	before = nr_free_pages(&sim->mm);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_create(&thread[i], NULL, work, (void *)i), 0);
@@ -157,7 +157,7 @@ START_TEST(a_section_comes_to_life_once)
 	for (u32 round = 0; round < 300; round++) {
 		pthread_t thread[THREADS];
 
-		sim = sim_create(&config);
+		sim = sim_create_frames(&config);
 		for (uintptr_t i = 0; i < THREADS; i++)
 			pthread_create(&thread[i], NULL, first_frame, (void *)i);
 		for (u32 i = 0; i < THREADS; i++) {

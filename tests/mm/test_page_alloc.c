@@ -19,7 +19,7 @@ static void start_default(void)
 {
 	struct sim_config config = sim_default_config(2);
 
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	mm = &sim->mm;
 }
 

@@ -335,7 +335,7 @@ static struct page *make_free3(struct mm *mm)
 static struct scene make_scene(void)
 {
 	struct sim_config config = sim_default_config(2);
-	struct scene scene = {.sim = sim_create(&config)};
+	struct scene scene = {.sim = sim_create_frames(&config)};
 	struct mm *mm = scene.mm = &scene.sim->mm;
 
 	scene.zone = &mm->node[0].zone[ZONE_NORMAL];

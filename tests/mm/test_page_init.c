@@ -54,7 +54,7 @@ START_TEST(init_touches_no_frame)
 
 	sim_add_ram(&config, 0, GIB, 0);
 	sim_add_ram(&config, 4 * GIB, 1024 * GIB, 0);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	ck_assert_uint_eq(touched_bytes(sim), 0);
 	ck_assert_uint_eq(sim->nr_populated, 0);
 	ck_assert_uint_eq(sim->mm.total_pages, 1025 * GIB / PAGE_SIZE);
@@ -69,7 +69,7 @@ START_TEST(a_frame_of_a_terabyte_costs_a_few_pages)
 
 	sim_add_ram(&config, 0, GIB, 0);
 	sim_add_ram(&config, 4 * GIB, 1024 * GIB, 0);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	ck_assert_ptr_nonnull(one_frame(sim, GFP_KERNEL, NUMA_NO_NODE));
 	ck_assert_uint_eq(sim->nr_populated, 1);
 	ck_assert_uint_le(touched_bytes(sim), 64 << 10);
@@ -83,7 +83,7 @@ START_TEST(zones_end_at_16_mib_and_4_gib)
 	struct sim *sim;
 
 	sim_add_ram(&config, 0, 5 * GIB, 0);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	ck_assert_uint_eq(zone_of(sim, 0, ZONE_DMA)->managed_pages, 4096 - 2);
 	ck_assert_uint_eq(zone_of(sim, 0, ZONE_DMA32)->managed_pages, (4 * GIB - 16 * MIB) >> 12);
 	ck_assert_uint_eq(zone_of(sim, 0, ZONE_NORMAL)->managed_pages, GIB >> 12);
@@ -102,7 +102,7 @@ START_TEST(reserved_ranges_cut_the_spans)
 	sim_add_reserved(&config, 20 * MIB, MIB, RESERVED_IMAGE);
 	sim_add_reserved(&config, 21 * MIB, MIB, RESERVED_BOOT);
 	sim_add_reserved(&config, 60 * MIB, 4 * MIB, RESERVED_BOOT);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	zone = zone_of(sim, 0, ZONE_DMA32);
 	ck_assert_uint_eq(zone->nr_spans, 2);
 	ck_assert_uint_eq(zone->span[0].start_pfn, (16 * MIB >> 12) + 2);
@@ -120,7 +120,7 @@ START_TEST(adjacent_ranges_of_a_node_are_one_span)
 
 	for (u64 i = 0; i < MAX_RAM; i++)
 		sim_add_ram(&config, 16 * MIB + i * 4 * MIB, 4 * MIB, 0);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	ck_assert_uint_eq(zone_of(sim, 0, ZONE_DMA32)->nr_spans, 1);
 	ck_assert_uint_eq(zone_of(sim, 0, ZONE_DMA32)->managed_pages, (64 * MIB >> 12) - 2);
 	sim_destroy(sim);
@@ -223,7 +223,7 @@ START_TEST(struct_pages_lie_at_the_end_of_their_section)
 	struct sim *sim;
 
 	sim_add_ram(&config, 0, 512 * MIB, 0);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	while (one_frame(sim, GFP_KERNEL, NUMA_NO_NODE))
 		;
 	for (u64 section = 0; section < 4; section++)
@@ -240,7 +240,7 @@ START_TEST(a_section_starts_when_its_first_frame_is_needed)
 	struct sim *sim;
 
 	sim_add_ram(&config, 16 * MIB, 240 * MIB, 0);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	/* Pieces smaller than what a per-CPU list takes at once are left for later. */
 	for (u64 i = 0; i < (110 * MIB >> 12) - 64; i++) {
 		ck_assert_ptr_nonnull(one_frame(sim, GFP_KERNEL, NUMA_NO_NODE));
@@ -259,7 +259,7 @@ START_TEST(a_shared_section_takes_struct_pages_from_the_higher_zone)
 	struct sim *sim;
 
 	sim_add_ram(&config, 0, 32 * MIB, 0);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	ck_assert_ptr_nonnull(one_frame(sim, GFP_KERNEL | GFP_DMA, NUMA_NO_NODE));
 	ck_assert_uint_eq(memmap_phys(sim, 0), 30 * MIB);
 	ck_assert_uint_eq(zone_of(sim, 0, ZONE_DMA32)->free_pages, 14 * MIB >> 12);
@@ -279,7 +279,7 @@ START_TEST(struct_pages_go_to_the_highest_place_there_is)
 	sim_add_ram(&config, 0, 128 * MIB, 0);
 	sim_add_reserved(&config, 125 * MIB, 4096, RESERVED_BOOT);
 	sim_add_reserved(&config, 128 * MIB - 4096, 4096, RESERVED_BOOT);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	ck_assert_ptr_nonnull(one_frame(sim, GFP_KERNEL, NUMA_NO_NODE));
 	ck_assert_uint_eq(memmap_phys(sim, 0), 122 * MIB);
 	while (one_frame(sim, GFP_KERNEL | __GFP_HIGH, NUMA_NO_NODE))
@@ -297,7 +297,7 @@ START_TEST(nodes_may_share_a_section)
 	sim_add_ram(&config, 4 * GIB, 32 * MIB, 0);
 	sim_add_ram(&config, 4 * GIB + 32 * MIB, 32 * MIB, 1);
 	sim_add_ram(&config, 4 * GIB + 64 * MIB, 32 * MIB, 0);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	ck_assert_ptr_nonnull(one_frame(sim, GFP_KERNEL | __GFP_THISNODE, 1));
 	ck_assert_uint_eq(memmap_phys(sim, 32), 4 * GIB + 94 * MIB);
 	assert_sound(sim);
@@ -322,7 +322,7 @@ START_TEST(a_section_too_small_for_its_struct_pages_is_not_used)
 	sim_add_ram(&config, 4 * GIB, 4 * MIB, 0);
 	sim_add_reserved(&config, 4 * GIB + MIB, 4096, RESERVED_BOOT);
 	sim_add_reserved(&config, 4 * GIB + 3 * MIB, 4096, RESERVED_BOOT);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	while ((page = one_frame(sim, GFP_KERNEL | __GFP_HIGH, NUMA_NO_NODE))) {
 		ck_assert_uint_lt(page_to_phys(&sim->mm, page), 4 * GIB);
 		got++;
@@ -345,7 +345,7 @@ START_TEST(a_span_goes_on_after_a_section_that_is_too_small)
 	/* 1 MiB below 128 MiB, then a whole section. */
 	sim_add_ram(&config, 124 * MIB, 132 * MIB, 0);
 	sim_add_reserved(&config, 125 * MIB, 2 * MIB, RESERVED_BOOT);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	while ((page = one_frame(sim, GFP_KERNEL | __GFP_HIGH, NUMA_NO_NODE))) {
 		ck_assert_uint_ge(page_to_phys(&sim->mm, page), 128 * MIB);
 		got++;
@@ -366,7 +366,7 @@ START_TEST(eight_mib_are_a_machine)
 
 	sim_add_ram(&config, 0, 8 * MIB, 0);
 	sim_add_reserved(&config, MIB, MIB, RESERVED_IMAGE);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	while (one_frame(sim, GFP_KERNEL | __GFP_HIGH, NUMA_NO_NODE))
 		got++;
 	ck_assert_uint_eq(got, (5 * MIB >> 12) - 2);
@@ -382,7 +382,7 @@ START_TEST(a_machine_without_room_for_struct_pages_has_no_frames)
 
 	sim_add_ram(&config, 0, 4 * MIB, 0);
 	sim_add_reserved(&config, 2 * MIB, 4096, RESERVED_IMAGE);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	ck_assert_ptr_null(one_frame(sim, GFP_KERNEL | __GFP_NOFAIL, NUMA_NO_NODE));
 	ck_assert_uint_eq(nr_free_pages(&sim->mm), 0);
 	assert_sound(sim);
@@ -393,7 +393,7 @@ END_TEST
 START_TEST(a_section_that_could_not_start_is_tried_again)
 {
 	struct sim_config config = sim_default_config(1);
-	struct sim *sim = sim_create(&config);
+	struct sim *sim = sim_create_frames(&config);
 	u64 before = nr_free_pages(&sim->mm);
 
 	sim->populate_fail = 100;

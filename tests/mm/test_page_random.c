@@ -253,7 +253,7 @@ static struct run *start_run(const struct sim_config *config, u64 seed)
 {
 	struct run *run = calloc(1, sizeof(*run));
 
-	run->sim = sim_create(config);
+	run->sim = sim_create_frames(config);
 	run->mm = &run->sim->mm;
 	run->seed = seed;
 	run->state = seed * STAMP + 1;

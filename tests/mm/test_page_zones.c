@@ -15,7 +15,7 @@ static void start_default(void)
 {
 	struct sim_config config = sim_default_config(2);
 
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	mm = &sim->mm;
 }
 
@@ -27,7 +27,7 @@ static void start_nodes(void)
 	sim_add_ram(&config, 0, 64 * MIB, 0);
 	sim_add_ram(&config, 4 * GIB, 64 * MIB, 3);
 	sim_add_ram(&config, 5 * GIB, 64 * MIB, 1);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	mm = &sim->mm;
 }
 

@@ -24,7 +24,7 @@ static void start(void)
 	sim_add_ram(&config, 0, 64 * MIB, 0);
 	sim_add_ram(&config, 4 * GIB, 64 * MIB, 0);
 	sim_add_ram(&config, 8 * GIB, 64 * MIB, 1);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	mm = &sim->mm;
 	memset(&cache, 0, sizeof(cache));
 	kmem_cache_init(&cache, "test", 96);

@@ -248,7 +248,7 @@ static void make_scene(struct scene *s)
 	struct sim_config config = sim_default_config(2);
 	void *objects[5 * OBJECTS];
 
-	s->sim = sim_create(&config);
+	s->sim = sim_create_frames(&config);
 	s->mm = &s->sim->mm;
 	kmem_cache_init(&s->cache, "scene", 96);
 	for (u32 i = 0; i < 4 * OBJECTS + 5; i++)
@@ -344,7 +344,7 @@ static void run(u64 seed, u32 steps, u32 every)
 
 	sim_add_ram(&config, 0, 32ull << 20, 0);
 	sim_add_ram(&config, 4ull << 30, 16ull << 20, 1);
-	sim = sim_create(&config);
+	sim = sim_create_frames(&config);
 	mm = &sim->mm;
 	before = nr_free_pages(mm);
 	for (u32 step = 0; step < steps; step++) {
