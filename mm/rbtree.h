@@ -48,11 +48,30 @@ static inline bool rb_is_red(const struct rb_node *node)
 void rb_insert(struct rb_root *root, struct rb_node *node, struct rb_node *parent,
 	       struct rb_node **link, rb_summarise summarise);
 
-/* Unlinks @node, which is in the tree, and rebalances. */
+/*
+ * Unlinks @node, which is in the tree, and rebalances. No summary of @node itself is asked for
+ * any more.
+ */
 void rb_erase(struct rb_root *root, struct rb_node *node, rb_summarise summarise);
 
-/* Brings the summaries up to date from @node towards the root, until one does not change. */
-void rb_propagate(struct rb_node *node, rb_summarise summarise);
+/*
+ * Brings the summaries up to date from @node (or NULL: nothing to do) towards the root, until one
+ * does not change. Inline, so that a caller's summary is computed without a call.
+ */
+static inline void rb_propagate(struct rb_node *node, rb_summarise summarise)
+{
+	while (node && summarise(node))
+		node = rb_parent(node);
+}
+
+/*
+ * Links @node as the one right before or right after @neighbour, which is in the tree, without a
+ * search: one of the two has a free link between them.
+ */
+void rb_insert_before(struct rb_root *root, struct rb_node *node, struct rb_node *neighbour,
+		      rb_summarise summarise);
+void rb_insert_after(struct rb_root *root, struct rb_node *node, struct rb_node *neighbour,
+		     rb_summarise summarise);
 
 /* The first and last node in order, and a node's neighbours; NULL where there is none. */
 struct rb_node *rb_first(const struct rb_root *root);
