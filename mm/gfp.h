@@ -41,6 +41,11 @@ typedef u32 gfp_t;
 #define GFP_DMA    __GFP_DMA
 #define GFP_DMA32  __GFP_DMA32
 
+/* What an allocation passes on to those for its own bookkeeping: how to try, not where. */
+#define GFP_RECLAIM_MASK                                                               \
+	(GFP_KERNEL | __GFP_HIGH | __GFP_ATOMIC | __GFP_NOWARN | __GFP_RETRY_MAYFAIL | \
+	 __GFP_NOFAIL | __GFP_NORETRY | __GFP_MEMALLOC | __GFP_NOMEMALLOC)
+
 /* Any node will do. */
 #define NUMA_NO_NODE (-1)
 

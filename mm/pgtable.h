@@ -28,36 +28,49 @@ typedef u64 pgprot_t;
 #define PAGE_KERNEL_EXEC 0x0000000000000163ull
 #define PAGE_KERNEL_ROX  0x0000000000000121ull
 
+/*
+ * Where walks went lately: a word for each of some 2 MiB ranges, that of the range with number
+ * va >> 21 at that number modulo PT_WALKS. Bits 63:37 are bits 47:21 of the address, bits 36:0 the
+ * frame number of its page table; 0 is none. It is read and written without a lock, a word at a
+ * time, and cannot be wrong, because a page table stays where it is.
+ */
+#define PT_WALKS 64
+
 struct page_table {
 	u64 root_phys; /* the PML4 */
 	u64 nr_tables; /* PAGE_TABLE frames allocated for it; boot tables not counted */
+	u64 walk[PT_WALKS];
 };
 
 /*
  * Allocates every table that leaves of @level (1, 2 or 3) in [start, end) need. Both ends aligned
- * to that leaf size, start < end, canonical and in one half. Returns 0; -ENOMEM, with the tables
- * made so far kept and no leaf changed; -EBUSY when a larger leaf is in the way.
+ * to that leaf size, start < end, canonical and in one half. Returns 0; -EINVAL when the range is
+ * not so; -ENOMEM, with the tables made so far kept and no leaf changed; -EBUSY when a larger leaf
+ * is in the way.
  */
 int pt_prepare(struct mm *mm, struct page_table *pt, u64 start, u64 end, int level);
 
 /*
- * Maps @pages[0..nr) at @start upward with 4 KiB leaves. @start page aligned. Returns 0; -EBUSY
- * when a leaf in the range is not clear; -EINVAL when a page pointer is NULL; -ENOMEM. After an
- * error no leaf of the range is different.
+ * Maps @pages[0..nr) at @start upward with 4 KiB leaves. @start page aligned, @nr > 0, the range
+ * canonical and in one half. Returns 0; -EBUSY when a leaf in the range is not clear; -EINVAL when
+ * the range is not so or a page pointer is NULL; -ENOMEM. After an error no leaf of the range is
+ * different, but the first of them may have been mapped for a moment.
  */
 int pt_map_pages(struct mm *mm, struct page_table *pt, u64 start, struct page *const *pages, u64 nr,
 		 pgprot_t prot);
 
 /*
  * Maps [start, end) to the contiguous physical range from @phys, with the largest leaves that
- * alignment and @max_level (1, 2, 3) allow. Errors as pt_map_pages().
+ * alignment and @max_level (1, 2, 3) allow; where a table is in a large leaf's place already,
+ * smaller ones. Errors as pt_map_pages(); -EINVAL too for a @phys beyond 52 bits.
  */
 int pt_map_range(struct mm *mm, struct page_table *pt, u64 start, u64 end, u64 phys, pgprot_t prot,
 		 int max_level);
 
 /*
  * Clears every leaf in [start, end), page aligned. A larger leaf that is only partly inside is
- * the caller's bug: it is reported (arch->warn) and stays whole. Clear leaves are skipped.
+ * the caller's bug: it is reported (arch->warn) and stays whole. Clear leaves are skipped. So is
+ * a range that is not canonical: nothing can be mapped there.
  */
 void pt_unmap(struct mm *mm, struct page_table *pt, u64 start, u64 end);
 
