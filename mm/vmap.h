@@ -24,10 +24,15 @@
  * VMAP_EAGER mode, the seed's, every range is flushed and free at once. VMAP_MANUAL is lazy
  * without the automatic purges: a replay purges when its trace did.
  *
- * Locks: vmap_space.lock for everything, vmap_space.purge_lock around a purge (mm/spinlock.h).
+ * Objects that a purge leaves over are kept as spare ones, at most as many as the lazy list can
+ * have in the automatic mode, and taken from there under the lock that is held anyway.
+ *
+ * Locks: vmap_space.lock for everything but the vm and kind of a busy area on its way to
+ * completion, which are its maker's until vmap_publish(); vmap_space.purge_lock around a purge
+ * (mm/spinlock.h). Nothing here may be called from an interrupt.
  * Invariants (vmap_check()): tiles in order, without gap or overlap, page-aligned except the
  * space's own ends; each in exactly the tree or list of its state; summaries right; no free
- * neighbours; counts right.
+ * neighbours; the hint true; what is recent, busy; counts right.
  */
 #ifndef MM_VMAP_H
 #define MM_VMAP_H
@@ -46,6 +51,12 @@ struct vm_struct;
 #define VMAP_END   (~0ull)
 
 enum vmap_state { VMAP_AREA_FREE = 0, VMAP_AREA_BUSY = 1, VMAP_AREA_LAZY = 2 };
+
+/* What a busy area is, hence which call may give it back. */
+enum vmap_kind {
+	VMAP_RESERVED = 0, /* a range alone: free_vm_area() */
+	VMAP_FRAMES = 1,   /* with frames of its own: vfree() */
+};
 enum vmap_mode { VMAP_LAZY = 0, VMAP_EAGER = 1, VMAP_MANUAL = 2 };
 
 struct vmap_area {
@@ -58,19 +69,38 @@ struct vmap_area {
 		struct vmap_area *next_lazy; /* lazy: the one given back before it, or NULL */
 	};
 	u32 state; /* enum vmap_state */
-	u32 pad;
+	u32 kind;  /* busy: enum vmap_kind */
+};
+
+#define VMAP_RECENT 64
+
+/*
+ * Where to look first. No free tile before @hole has @bytes in a row at or after @start, so a
+ * request for that start and as much or more need not look there. It stays right when tiles are
+ * cut, and moves down when one is freed before it.
+ */
+struct vmap_hint {
+	struct vmap_area *hole; /* a free tile, or NULL: no hint */
+	u64 start, bytes;
 };
 
 struct vmap_space {
 	spinlock_t purge_lock, lock;
 	struct list_head tiles;
 	struct rb_root busy, free;
-	struct vmap_area *lazy; /* newest first, through next_lazy */
+	struct vmap_area *lazy;    /* newest first, through next_lazy */
+	struct vmap_area *purging; /* what a purge has taken off that list and is flushing */
 	u64 nr_busy, nr_free, nr_lazy;
-	u64 nr_lazy_pages;
+	struct vmap_hint hint;
+	/* Busy tiles made lately, by address: what is freed soon is found without a search. */
+	struct vmap_area *recent[VMAP_RECENT];
+	struct vmap_area *spare; /* objects for tiles to come, through next_lazy */
+	u64 nr_spare;
+	u64 nr_lazy_pages; /* of all lazy tiles, those being purged included */
 	u64 lazy_max_pages;
-	u64 nr_purges, nr_flushes;
-	u32 mode; /* enum vmap_mode */
+	u64 nr_purges;  /* that found something to do */
+	u64 nr_flushes; /* one for each of those, and one for each range freed eagerly */
+	u32 mode;       /* enum vmap_mode */
 	u32 pad;
 	struct kmem_cache cache; /* struct vmap_area */
 };
@@ -95,7 +125,8 @@ int vmap_init(struct mm *mm);
  * Finds a range and makes it busy, with no owner yet. *@area_out is the space's, good until
  * vmap_free(). Returns 0; -EINVAL (size 0 or not page aligned, align no power of two, start not
  * below end); -ENOMEM (no bookkeeping memory); -ENOSPC (no such hole, even after a purge, which
- * is tried once in VMAP_LAZY mode).
+ * is tried once unless the mode is VMAP_MANUAL). After an error nothing changed but what a purge
+ * may have freed.
  */
 int vmap_alloc(struct mm *mm, const struct vmap_request *request, struct vmap_area **area_out);
 
@@ -103,16 +134,20 @@ int vmap_alloc(struct mm *mm, const struct vmap_request *request, struct vmap_ar
 struct vmap_area *vmap_find(struct mm *mm, u64 addr);
 struct vmap_area *vmap_find_containing(struct mm *mm, u64 addr);
 
+/* What the busy area that contains @addr was published with, or NULL. */
+struct vm_struct *vmap_find_vm(struct mm *mm, u64 addr);
+
 /*
- * The same as vmap_find(), and the caller now is the only one who can free the area: its vm field
- * becomes NULL under the lock and what it was is returned in *@vm_out. An area that is not
- * complete (vm NULL) is not found. NULL when there is none. This is how two frees of one address
- * are told apart.
+ * Makes the caller the only one who can free the complete area of @kind that starts at @addr: its
+ * vm field becomes NULL under the lock and what it was is returned in *@vm_out. This is how two
+ * frees of one address are told apart. Returns 0; -ENOENT where no complete area starts; -EBUSY
+ * for an area of another kind, which stays as it is.
  */
-struct vmap_area *vmap_claim(struct mm *mm, u64 addr, struct vm_struct **vm_out);
+int vmap_claim(struct mm *mm, u64 addr, enum vmap_kind kind, struct vmap_area **area_out,
+	       struct vm_struct **vm_out);
 
 /* Makes @vm the bookkeeping of the busy @area; from now on it can be found and freed. */
-void vmap_publish(struct mm *mm, struct vmap_area *area, struct vm_struct *vm);
+void vmap_publish(struct mm *mm, struct vmap_area *area, struct vm_struct *vm, enum vmap_kind kind);
 
 /*
  * Gives a busy area back; its leaves are already clear. In VMAP_EAGER mode its range is flushed
@@ -120,8 +155,14 @@ void vmap_publish(struct mm *mm, struct vmap_area *area, struct vm_struct *vm);
  */
 void vmap_free(struct mm *mm, struct vmap_area *area);
 
-/* Flushes and frees every range that is lazy now. Returns how many. */
+/*
+ * Flushes and frees every range that is lazy now; one that another CPU is purging is free too on
+ * return. Returns how many this call freed.
+ */
 u64 vmap_purge(struct mm *mm);
+
+/* Gives the memory of the spare objects back. */
+void vmap_trim(struct mm *mm);
 
 /* Changes the mode. Ranges already lazy stay so until a purge. */
 void vmap_set_mode(struct mm *mm, enum vmap_mode mode);

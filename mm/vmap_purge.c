@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's virtual address space: ranges given back, lazily or eagerly, and the purge that
+ * makes them free after one flush. mm/vmap.h has the states.
+ *
+ * A purge takes the lazy list over under the lock and flushes without it; meanwhile the tiles stay
+ * lazy, so nobody hands them out, and what is given back now waits for the next purge.
+ */
+#include "mm/mm.h"
+#include "mm/vmap_private.h"
+
+/* A purge gives the lock up after this many tiles, so that nobody waits for all of it. */
+#define PURGE_BATCH 64
+
+/* The free tile @area is new or has grown; @gone, if any, became a part of it. */
+static inline void update_hint(struct vmap_space *space, struct vmap_area *area,
+			       const struct vmap_area *gone)
+{
+	struct vmap_hint *hint = &space->hint;
+
+	if (!hint->hole)
+		return;
+	if (hint->hole == gone ||
+	    (area->va_start < hint->hole->va_start && area->va_end > hint->start))
+		hint->hole = area;
+}
+
+/*
+ * Makes @area a free tile. Its neighbours are not free, but what is behind them often is, and then
+ * its place in the tree needs no search.
+ */
+static inline void insert_free(struct vmap_space *space, struct vmap_area *area)
+{
+	struct vmap_area *prev = prev_tile(area), *next = next_tile(area);
+
+	if (&next->tile != &space->tiles && is_tile_of(space, next_tile(next), VMAP_AREA_FREE))
+		hole_insert_before(space, area, next_tile(next));
+	else if (&prev->tile != &space->tiles && is_tile_of(space, prev_tile(prev), VMAP_AREA_FREE))
+		hole_insert_after(space, area, prev_tile(prev));
+	else
+		hole_insert(space, area);
+}
+
+/*
+ * Makes @area, busy or lazy and out of its tree or list, free: one with the free tile before it,
+ * the one after it, both, or neither.
+ */
+static void release_area(struct mm *mm, struct vmap_area *area)
+{
+	struct vmap_space *space = &mm->vmap;
+	struct vmap_area *prev = prev_tile(area), *next = next_tile(area), *gone = NULL;
+	bool prev_free = is_tile_of(space, prev, VMAP_AREA_FREE);
+
+	if (is_tile_of(space, next, VMAP_AREA_FREE)) {
+		next->va_start = area->va_start;
+		if (prev_free) {
+			hole_erase(space, prev);
+			next->va_start = prev->va_start;
+			list_del(&prev->tile);
+			vmap_area_put(mm, prev);
+			gone = prev;
+		}
+		rb_propagate(&next->node, hole_summarise);
+		update_hint(space, next, gone);
+	} else if (prev_free) {
+		prev->va_end = area->va_end;
+		rb_propagate(&prev->node, hole_summarise);
+		update_hint(space, prev, NULL);
+	} else {
+		insert_free(space, area);
+		update_hint(space, area, NULL);
+		return;
+	}
+	list_del(&area->tile);
+	vmap_area_put(mm, area);
+}
+
+/* The seed's way: one flush for each range. The range stays busy until it is over. */
+static __attribute__((noinline)) void free_eagerly(struct mm *mm, struct vmap_area *area)
+{
+	struct vmap_space *space = &mm->vmap;
+
+	mm->ops->flush_tlb_kernel_range(mm->arch, area->va_start, area->va_end);
+	spin_lock(&space->lock);
+	space->nr_flushes++;
+	busy_erase(space, area);
+	release_area(mm, area);
+	spin_unlock(&space->lock);
+}
+
+/* The union of all ranges on the list of @area. Nothing but the purge itself changes them. */
+static void flush_all(struct mm *mm, const struct vmap_area *area)
+{
+	u64 start = ~0ull, end = 0;
+
+	for (; area; area = area->next_lazy) {
+		start = area->va_start < start ? area->va_start : start;
+		end = area->va_end > end ? area->va_end : end;
+	}
+	mm->ops->flush_tlb_kernel_range(mm->arch, start, end);
+}
+
+/*
+ * Frees the first tile of the list being purged. Often the next one touches it, because what was
+ * allocated in a row is freed in a row: then the two become one lazy tile, and the trees are not
+ * asked.
+ */
+static inline void free_first_purged(struct mm *mm)
+{
+	struct vmap_space *space = &mm->vmap;
+	struct vmap_area *area = space->purging, *next = area->next_lazy;
+
+	space->purging = next;
+	space->nr_lazy--;
+	if (next && next->va_end == area->va_start) {
+		next->va_end = area->va_end;
+	} else if (next && next->va_start == area->va_end) {
+		next->va_start = area->va_start;
+	} else {
+		space->nr_lazy_pages -= area_bytes(area) >> PAGE_SHIFT;
+		release_area(mm, area);
+		return;
+	}
+	list_del(&area->tile);
+	vmap_area_put(mm, area);
+}
+
+/* Purges what there is; the caller holds purge_lock. */
+static u64 purge(struct mm *mm)
+{
+	struct vmap_space *space = &mm->vmap;
+	u64 count = 0;
+
+	spin_lock(&space->lock);
+	space->purging = space->lazy;
+	space->lazy = NULL;
+	spin_unlock(&space->lock);
+	if (!space->purging)
+		return 0;
+	flush_all(mm, space->purging);
+	spin_lock(&space->lock);
+	space->nr_purges++;
+	space->nr_flushes++;
+	while (space->purging) {
+		free_first_purged(mm);
+		if (++count % PURGE_BATCH == 0) {
+			spin_unlock(&space->lock);
+			spin_lock(&space->lock);
+		}
+	}
+	spin_unlock(&space->lock);
+	return count;
+}
+
+u64 vmap_purge(struct mm *mm)
+{
+	u64 count;
+
+	spin_lock(&mm->vmap.purge_lock);
+	count = purge(mm);
+	spin_unlock(&mm->vmap.purge_lock);
+	return count;
+}
+
+/* Too much is lazy. A CPU that finds another one at it leaves the work to that one. */
+static __attribute__((noinline)) void purge_unless_busy(struct mm *mm)
+{
+	if (!spin_trylock(&mm->vmap.purge_lock))
+		return;
+	purge(mm);
+	spin_unlock(&mm->vmap.purge_lock);
+}
+
+void vmap_free(struct mm *mm, struct vmap_area *area)
+{
+	struct vmap_space *space = &mm->vmap;
+	bool too_many;
+
+	if (unlikely(READ_ONCE(space->mode) == VMAP_EAGER)) {
+		free_eagerly(mm, area);
+		return;
+	}
+	spin_lock(&space->lock);
+	busy_erase(space, area);
+	area->state = VMAP_AREA_LAZY;
+	area->next_lazy = space->lazy;
+	space->lazy = area;
+	space->nr_lazy++;
+	space->nr_lazy_pages += area_bytes(area) >> PAGE_SHIFT;
+	too_many = space->nr_lazy_pages > space->lazy_max_pages && space->mode == VMAP_LAZY;
+	spin_unlock(&space->lock);
+	if (unlikely(too_many))
+		purge_unless_busy(mm);
+}
