@@ -34,7 +34,9 @@ int mm_init_frames(struct mm *mm, const struct mm_config *config)
 
 int mm_init(struct mm *mm, const struct mm_config *config)
 {
-	return mm_init_frames(mm, config);
+	int err = mm_init_frames(mm, config);
+
+	return err ? err : vmap_init(mm);
 }
 
 void mm_log(struct mm *mm, enum log_level level, const char *format, ...)

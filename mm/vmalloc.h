@@ -54,9 +54,10 @@ struct vm_struct {
 	u64 size; /* bytes, the guard page included */
 	u64 flags;
 	/*
-	 * The frames, nr_pages of them. The array is at a direct-map address, or, with VM_VPAGES,
-	 * at a vmalloc address; with VM_ARRAY_OUTSIDE, when large, it is a directory: pages[i] is
-	 * the address of a frame that holds entries [512 i, 512 i + 512) (vm_pages_chunk()).
+	 * The frames, nr_pages of them, by what @array says: INLINE and KMALLOC, the array, at a
+	 * direct-map address; VMALLOC, the array, at a vmalloc address, which the core itself
+	 * never follows; DIRECTORY, pages[i] is the address of a frame that holds entries
+	 * [512 i, 512 i + 512). vm_pages_chunk() reads them all.
 	 */
 	struct page **pages;
 	u64 nr_pages;
@@ -96,8 +97,9 @@ int vmalloc_node_range(struct mm *mm, const struct vmalloc_request *request, u64
 /*
  * Frees the area that starts at @addr and its frames. 0 is nothing. Returns 0; -EINVAL for an
  * address that is not page aligned ("Trying to vfree() bad address"); -ENOENT where no area
- * starts ("Trying to vfree() nonexistent vm area"); both reported through arch->warn, nothing
- * harmed.
+ * starts ("Trying to vfree() nonexistent vm area"); -EBUSY for an area without frames of its own,
+ * which free_vm_area() would free. All are reported through arch->warn, nothing harmed. The frames
+ * are free on return; in VMAP_EAGER mode no TLB knows them by then.
  */
 int vfree(struct mm *mm, u64 addr);
 
@@ -115,10 +117,13 @@ int get_vm_area_node(struct mm *mm, const struct vmalloc_request *request, u64 *
  */
 int free_vm_area(struct mm *mm, u64 addr);
 
-/* The area that contains @addr, or NULL. It may be freed by others at any time. */
+/* The complete area that contains @addr, or NULL. It may be freed by others at any time. */
 struct vm_struct *find_vm_area(struct mm *mm, u64 addr);
 
-/* The frame mapped at @addr, or NULL where nothing is. A software walk; any leaf size. */
+/*
+ * The frame mapped at @addr, or NULL where nothing is or what is has no struct page. A software
+ * walk; any leaf size.
+ */
 struct page *vmalloc_to_page(struct mm *mm, u64 addr);
 
 /*
