@@ -31,13 +31,24 @@ struct mm_config {
 	struct mem_range reserved[MAX_RESERVED];
 };
 
+/*
+ * Failures on demand. fail[k] is 0 (off), or counts down with each allocation of kind k: the one
+ * that brings it to 0 fails. Frames count one by one, those of slabs and tables too.
+ */
+enum fault_kind { FAULT_FRAME, FAULT_SLAB, FAULT_TABLE, FAULT_AREA, NR_FAULTS };
+
+struct fault_injection {
+	u32 fail[NR_FAULTS];
+};
+
 struct mm {
 	const struct arch_ops *ops;
 	void *arch;
 	u64 direct_base;
 	struct page *memmap;
 	u32 nr_cpus;
-	u32 nr_nodes;
+	u32 nr_nodes; /* highest node with RAM, plus 1 */
+	struct fault_injection fault;
 	u64 total_pages; /* of all RAM, reserved included */
 	struct page_table pt;
 	struct vmap_space vmap;
@@ -46,6 +57,8 @@ struct mm {
 	u32 nr_ram, nr_reserved;
 	struct mem_range ram[MAX_RAM];
 	struct mem_range reserved[MAX_RESERVED];
+	spinlock_t section_lock;
+	/* 0, or, online, 1 + n where the n-th 2 MiB of the section hold its struct pages. */
 	u8 section_online[MAX_SECTIONS];
 	struct node node[MAX_NODES];
 };
@@ -95,6 +108,15 @@ static inline void *page_address(const struct mm *mm, const struct page *page)
 static inline u32 cpu_id(const struct mm *mm)
 {
 	return mm->ops->cpu_id(mm->arch);
+}
+
+/* Counts one allocation of @kind, and returns whether it is the one to fail. */
+bool fault_count(struct mm *mm, enum fault_kind kind);
+
+/* The same, with one test and a branch while failures are off. */
+static inline bool fault_hit(struct mm *mm, enum fault_kind kind)
+{
+	return unlikely(mm->fault.fail[kind]) && fault_count(mm, kind);
 }
 
 /* Logs one line through the operations table. */

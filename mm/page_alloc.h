@@ -9,16 +9,22 @@
  *
  *   zone.span[]   fresh frames, [start_pfn, end_pfn), eaten from the bottom in blocks of up to
  *                 MAX_ORDER; no struct page of theirs is ever read by the allocator except as
- *                 the buddy of a block beside them, where zero means "not free"
+ *                 the buddy of a block beside them, where zero means "not free"; what was eaten
+ *                 is [first_pfn, start_pfn)
  *   zone.free[o]  free blocks of 2^o frames, naturally aligned, first frame PAGE_FREE
  *   zone.pcp[cpu] single frames, PAGE_PCP, a stack through page->next
  *
  * RAM comes to life a section (128 MiB) at a time, when its first fresh frame is needed: its part
- * of the page array, exactly 2 MiB, is taken from the end of the section's own RAM.
+ * of the page array, exactly 2 MiB, is taken from the end of the section's own RAM, wherever a
+ * span of the section has 2 MiB, so aligned, highest up. A section without such a place is not
+ * used. Until a section is online, nobody may touch its struct pages: they are not mapped.
  *
  * Invariants (page_alloc_check()): blocks are aligned, disjoint, of the right zone and node, and
  * no block's buddy is free at the same order; frames inside a block but the first are PAGE_BODY or
  * PAGE_FRESH; counts agree with the lists; every frame is in exactly one place.
+ *
+ * Buddies: a block and its buddy lie in the same 4 MiB, so in the same section and RAM range; RAM
+ * ranges, zones and sections all begin and end on 4 MiB.
  *
  * Not handled here: reclaim (there is nothing to reclaim), and memory coming or going at run time.
  */
@@ -87,16 +93,17 @@ struct page {
 		struct {   /* PAGE_SLAB */
 			void *freelist;
 			u32 in_use;
-			u32 objects;
+			u16 objects;
+			u16 active; /* 1 + the CPU whose active slab it is, or 0 */
 		};
 	};
 	u64 reserved[2];
 };
 _Static_assert(sizeof(struct page) == 64, "a section's struct pages fill exactly 2 MiB");
 
-/* RAM never handed out: [start_pfn, end_pfn). */
+/* RAM of a zone from first_pfn on, of which [start_pfn, end_pfn) was never handed out. */
 struct fresh_span {
-	u64 start_pfn, end_pfn;
+	u64 start_pfn, end_pfn, first_pfn;
 };
 #define MAX_SPANS 16
 
@@ -110,11 +117,16 @@ struct page_pcp {
 struct zone {
 	spinlock_t lock; /* guards all but pcp[] */
 	u8 id, node;
-	u16 nr_spans;
+	u8 nr_spans;
+	u8 next_span;      /* those below it are eaten up */
+	u64 page_word;     /* zone and node as page->word has them, all else zero */
 	u64 managed_pages; /* all frames of the zone this allocator owns, fixed after init */
-	u64 free_pages;    /* in free[] and span[]; not those on per-CPU lists */
+	u64 free_pages;    /* in free[] and span[]; not those on per-CPU lists, nor struct pages */
 	u64 watermark_min; /* below it only __GFP_HIGH, __GFP_MEMALLOC and __GFP_NOFAIL go on */
-	u32 pcp_high;      /* a per-CPU list longer than this gives pcp_batch frames back */
+	/* By the highest zone a request would take: what it must leave here on top of the
+	 * watermark, so that requests that can go elsewhere do not use up a small low zone. */
+	u64 reserve[NR_ZONES];
+	u32 pcp_high; /* a per-CPU list longer than this gives pcp_batch frames back */
 	u32 pcp_batch;
 	struct list_head free[MAX_ORDER + 1];
 	u64 nr_free[MAX_ORDER + 1];
@@ -147,8 +159,9 @@ enum reserved_kind { RESERVED_IMAGE = 1, RESERVED_TABLES = 2, RESERVED_BOOT = 3 
 /*
  * Builds nodes and zones from @ram: @nr_ram ranges, ascending, disjoint, 4 MiB aligned at both
  * ends, each on one node, less the @nr_reserved ranges of @reserved (page aligned, inside @ram,
- * ascending, disjoint). Touches no frame. Returns 0; -EINVAL when a range breaks these rules;
- * -ENOSPC when there are more spans, nodes or sections than the core can keep.
+ * ascending, disjoint, each in one range). Touches no frame. Returns 0; -EINVAL when a range breaks
+ * these rules; -ENOSPC when there are more ranges, spans, nodes or sections than the core can keep;
+ * -ENOMEM when all RAM is reserved.
  */
 int page_alloc_init(struct mm *mm, const struct mem_range *ram, u32 nr_ram,
 		    const struct mem_range *reserved, u32 nr_reserved);
@@ -158,8 +171,10 @@ int page_alloc_init(struct mm *mm, const struct mem_range *ram, u32 nr_ram,
  * @state, @order, @owner and refcount 1. @node is preferred (only that one with
  * __GFP_THISNODE); NUMA_NO_NODE means node of this CPU, that is node 0 for now. __GFP_DMA and
  * __GFP_DMA32 bound the zone. With __GFP_ZERO the frames are zeroed. Order 0 comes from the
- * per-CPU list. Returns NULL when nothing fits; without __GFP_NOWARN that is logged. Takes and
- * drops zone.lock.
+ * per-CPU list. Returns NULL when nothing fits, or @order is above MAX_ORDER; without __GFP_NOWARN
+ * that is logged. __GFP_NOFAIL goes below the watermarks, but where there is truly nothing it
+ * returns NULL too: nothing here can make memory. Frames on other CPUs' lists are out of reach.
+ * page->index is not set. Takes and drops section_lock and zone.lock.
  */
 struct page *alloc_pages(struct mm *mm, gfp_t gfp, u32 order, int node, enum page_state state,
 			 void *owner);
@@ -167,28 +182,39 @@ struct page *alloc_pages(struct mm *mm, gfp_t gfp, u32 order, int node, enum pag
 /*
  * Gives back the block that @page heads, allocated with this @order. A frame that is not
  * allocated, or with another order, is the caller's bug: it is reported (arch->warn) and nothing
- * changes.
+ * changes. @page itself must be a struct page of an online section. Two CPUs that free one block at
+ * the same moment are not told apart.
  */
 void free_pages(struct mm *mm, struct page *page, u32 order);
 
 /*
  * Allocates up to @nr single frames into @pages[0..nr) and marks each with @state and @owner, as
  * alloc_pages() with order 0 would, but in one pass over the per-CPU list. Returns how many it
- * got, in [0, @nr]; the rest of @pages is untouched.
+ * got, in [0, @nr]; the rest of @pages is untouched. Fewer than @nr is logged as alloc_pages()
+ * does. Frames come from the preferred zones as long as those have any.
  */
 u64 alloc_pages_bulk(struct mm *mm, gfp_t gfp, int node, enum page_state state, void *owner, u64 nr,
 		     struct page **pages);
 
-/* Gives back @nr single frames; each is checked as free_pages() does. */
+/*
+ * Gives back @nr single frames, the last first, so that the next bulk allocation gets them in the
+ * same order; each is checked as free_pages() does, and one that fails is left out.
+ */
 void free_pages_bulk(struct mm *mm, u64 nr, struct page *const *pages);
 
-/* Returns all frames of this CPU's lists to the buddy lists. */
+/* Returns all frames of @cpu's lists to the buddy lists. That CPU is this one or stands still. */
+void drain_pages(struct mm *mm, u32 cpu);
+
+/* The same for this CPU. */
 void drain_local_pages(struct mm *mm);
 
 /* The zone a frame belongs to. @page must not be fresh. */
 struct zone *page_zone(struct mm *mm, const struct page *page);
 
-/* Frames not handed out: buddy lists, fresh spans and all per-CPU lists. */
+/*
+ * Frames not handed out: buddy lists, fresh spans and all per-CPU lists. It falls by 512 when a
+ * section comes to life.
+ */
 u64 nr_free_pages(struct mm *mm);
 
 /* Returns NULL when every invariant above holds, otherwise what is wrong, as static text. */

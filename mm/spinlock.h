@@ -8,7 +8,8 @@
  *                              always taken with interrupts enabled, and never inside another
  *   2. vmap_space.lock         tiles, both trees, the lazy list
  *   3. kmem_cache.lock         the lists of slabs
- *   4. zone.lock               the buddy lists and the fresh spans
+ *   4. mm.section_lock         bringing a section to life
+ *   5. zone.lock               the buddy lists and the fresh spans
  * Page tables take no lock: a new table is published by one compare-and-exchange, and the leaves
  * of an area belong to whoever owns the area.
  */

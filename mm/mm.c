@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An instance of the core as a whole: how it starts, and the few services every part uses.
+ */
+#include "mm/mm.h"
+
+#include "mm/errno.h"
+
+static bool config_is_sane(const struct mm_config *config)
+{
+	return config->ops && config->memmap && config->nr_cpus >= 1 &&
+	       config->nr_cpus <= MAX_CPUS && IS_ALIGNED(config->direct_base, PAGE_SIZE) &&
+	       IS_ALIGNED(config->root_phys, PAGE_SIZE);
+}
+
+int mm_init(struct mm *mm, const struct mm_config *config)
+{
+	int err;
+
+	if (!config_is_sane(config))
+		return -EINVAL;
+	mm->ops = config->ops;
+	mm->arch = config->arch;
+	mm->direct_base = config->direct_base;
+	mm->memmap = config->memmap;
+	mm->nr_cpus = config->nr_cpus;
+	mm->pt.root_phys = config->root_phys;
+	err = page_alloc_init(mm, config->ram, config->nr_ram, config->reserved,
+			      config->nr_reserved);
+	if (err)
+		return err;
+	kmalloc_init(mm);
+	return 0;
+}
+
+void mm_log(struct mm *mm, enum log_level level, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	mm->ops->log(mm->arch, level, format, args);
+	va_end(args);
+}
+
+bool fault_count(struct mm *mm, enum fault_kind kind)
+{
+	u32 *fail = &mm->fault.fail[kind];
+	u32 left = __atomic_load_n(fail, __ATOMIC_RELAXED);
+
+	while (left && !__atomic_compare_exchange_n(fail, &left, left - 1, false, __ATOMIC_RELAXED,
+						    __ATOMIC_RELAXED))
+		;
+	return left == 1;
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Handing out frames and taking them back: per-CPU lists in front of the zones' blocks
+ * (mm/buddy.c), and the choice of a zone.
+ *
+ * Instructions are what this file saves. The usual request, one frame from the preferred node,
+ * pops a stack; everything else goes through functions kept out of line. So does asking which CPU
+ * this is, on machines with more than one: the call alone would double the registers to save.
+ * page->word is written
+ * whole, and compared whole where frames come in bulk: frames of one area were all given the same
+ * word, so one compare says that a frame is allocated, single, and of the same zone as the last.
+ */
+#include "mm/buddy.h"
+#include "mm/string.h"
+
+#define NOINLINE __attribute__((noinline))
+
+#define PCP_REFILL_ORDER 5
+
+/* What the quick path of alloc_pages() leaves to the other. */
+#define GFP_UNUSUAL (__GFP_DMA | __GFP_DMA32 | __GFP_THISNODE | __GFP_ZERO)
+/* Who may go below the watermark. */
+#define GFP_NO_WATERMARK (__GFP_HIGH | __GFP_MEMALLOC | __GFP_NOFAIL)
+
+struct zone *page_zone(struct mm *mm, const struct page *page)
+{
+	return &mm->node[page->node].zone[page->zone];
+}
+
+static inline struct node *preferred_node(struct mm *mm, int node)
+{
+	return &mm->node[(u32)node < mm->nr_nodes ? node : 0];
+}
+
+/* The frames zone->free_pages must stay above for a request with @gfp. */
+static u64 zone_floor(const struct zone *zone, gfp_t gfp, enum zone_id highest)
+{
+	return gfp & GFP_NO_WATERMARK ? 0 : zone->watermark_min + zone->reserve[highest];
+}
+
+static enum zone_id highest_zone(gfp_t gfp)
+{
+	if (gfp & __GFP_DMA)
+		return ZONE_DMA;
+	return gfp & __GFP_DMA32 ? ZONE_DMA32 : ZONE_NORMAL;
+}
+
+static bool zone_allowed(const struct zone *zone, gfp_t gfp, const struct node *node)
+{
+	if (zone->id > highest_zone(gfp))
+		return false;
+	return !(gfp & __GFP_THISNODE) || zone->node == node->id;
+}
+
+/* ---- per-CPU lists ---- */
+
+/* Fills the empty list @pcp; its frames will come out in ascending order. */
+static NOINLINE bool pcp_refill(struct mm *mm, struct zone *zone, struct page_pcp *pcp, gfp_t gfp)
+{
+	u64 word = page_word(zone, PAGE_PCP, 0);
+	u64 floor = zone_floor(zone, gfp, highest_zone(gfp));
+	struct page *first = NULL, *page, *top = pcp->top;
+	u32 order;
+
+	for (order = PCP_REFILL_ORDER;; order--) {
+		first = buddy_alloc(mm, zone, order, word, floor);
+		if (first)
+			break;
+		if (order == 0)
+			return false;
+	}
+	for (page = first + (1u << order); page-- != first;) {
+		page->word = word;
+		page->next = top;
+		top = page;
+	}
+	pcp->top = top;
+	pcp->count += 1u << order;
+	return true;
+}
+
+/* Gives the @nr frames on top of @pcp, or all it has, back to the zone. */
+static NOINLINE void pcp_drain(struct mm *mm, struct zone *zone, struct page_pcp *pcp, u32 nr)
+{
+	if (nr > pcp->count)
+		nr = pcp->count;
+	pcp->count -= nr;
+	spin_lock(&zone->lock);
+	while (nr--) {
+		struct page *page = pcp->top;
+
+		pcp->top = page->next;
+		buddy_free(mm, zone, page, 0);
+	}
+	spin_unlock(&zone->lock);
+}
+
+void drain_pages(struct mm *mm, u32 cpu)
+{
+	for (u32 id = 0; id < mm->nr_nodes; id++) {
+		for (u32 z = 0; z < NR_ZONES; z++) {
+			struct zone *zone = &mm->node[id].zone[z];
+
+			if (zone->pcp[cpu].count)
+				pcp_drain(mm, zone, &zone->pcp[cpu], zone->pcp[cpu].count);
+		}
+	}
+}
+
+void drain_local_pages(struct mm *mm)
+{
+	drain_pages(mm, cpu_id(mm));
+}
+
+/* ---- allocating ---- */
+
+static NOINLINE void report_failure(struct mm *mm, gfp_t gfp, u32 order, u64 nr)
+{
+	if (!(gfp & __GFP_NOWARN))
+		mm_log(mm, LOG_WARNING, "page allocation failure: order:%u, mode:%llx, missing:%lu",
+		       order, (unsigned long long)gfp, (unsigned long)nr);
+}
+
+static void zero_block(struct mm *mm, struct page *page, u32 order)
+{
+	memset(page_address(mm, page), 0, PAGE_SIZE << order);
+}
+
+static struct page *alloc_from_zone(struct mm *mm, struct zone *zone, gfp_t gfp, u32 order,
+				    enum page_state state)
+{
+	struct page_pcp *pcp = &zone->pcp[cpu_id(mm)];
+	u64 word = page_word_held(zone, state, order);
+	struct page *page;
+
+	if (order)
+		return buddy_alloc(mm, zone, order, word, zone_floor(zone, gfp, highest_zone(gfp)));
+	if (!pcp->top && !pcp_refill(mm, zone, pcp, gfp))
+		return NULL;
+	page = pcp->top;
+	pcp->top = page->next;
+	pcp->count--;
+	page->word = word;
+	return page;
+}
+
+static struct page *alloc_from_zones(struct mm *mm, gfp_t gfp, u32 order, struct node *node,
+				     enum page_state state)
+{
+	for (u32 i = 0; i < node->nr_fallback; i++) {
+		struct zone *zone = node->fallback[i];
+		struct page *page;
+
+		if (!zone_allowed(zone, gfp, node))
+			continue;
+		page = alloc_from_zone(mm, zone, gfp, order, state);
+		if (page)
+			return page;
+	}
+	return NULL;
+}
+
+/* Any request. A block that is not there may be in pieces on this CPU's lists. */
+static NOINLINE struct page *alloc_pages_slow(struct mm *mm, gfp_t gfp, u32 order, int node,
+					      enum page_state state, void *owner)
+{
+	struct page *page = NULL;
+
+	if (order <= MAX_ORDER && !fault_hit(mm, FAULT_FRAME)) {
+		page = alloc_from_zones(mm, gfp, order, preferred_node(mm, node), state);
+		if (!page && order) {
+			drain_local_pages(mm);
+			page = alloc_from_zones(mm, gfp, order, preferred_node(mm, node), state);
+		}
+	}
+	if (!page) {
+		report_failure(mm, gfp, order, 1ull << (order <= MAX_ORDER ? order : 0));
+		return NULL;
+	}
+	page->owner = owner;
+	if (gfp & __GFP_ZERO)
+		zero_block(mm, page, order);
+	return page;
+}
+
+/* One frame, nothing unusual about it, on @cpu. */
+static inline struct page *alloc_one(struct mm *mm, gfp_t gfp, int node, enum page_state state,
+				     void *owner, u32 cpu)
+{
+	struct zone *zone = preferred_node(mm, node)->fallback[0];
+	struct page_pcp *pcp = &zone->pcp[cpu];
+	struct page *page = pcp->top;
+
+	if (unlikely(!page))
+		return alloc_pages_slow(mm, gfp, 0, node, state, owner);
+	pcp->top = page->next;
+	pcp->count--;
+	page->word = page_word_held(zone, state, 0);
+	page->owner = owner;
+	return page;
+}
+
+static NOINLINE struct page *alloc_one_smp(struct mm *mm, gfp_t gfp, u32 order, int node,
+					   enum page_state state, void *owner)
+{
+	return alloc_one(mm, gfp, node, state, owner, cpu_id(mm));
+}
+
+struct page *alloc_pages(struct mm *mm, gfp_t gfp, u32 order, int node, enum page_state state,
+			 void *owner)
+{
+	if (unlikely(order | (gfp & GFP_UNUSUAL) | mm->fault.fail[FAULT_FRAME]))
+		return alloc_pages_slow(mm, gfp, order, node, state, owner);
+	if (mm->nr_cpus != 1)
+		return alloc_one_smp(mm, gfp, order, node, state, owner);
+	return alloc_one(mm, gfp, node, state, owner, 0);
+}
+
+static inline struct page *pop_one(struct page *page, u64 word, void *owner, struct page **out)
+{
+	struct page *next = page->next;
+
+	page->word = word;
+	page->owner = owner;
+	*out = page;
+	return next;
+}
+
+/* Pops @nr frames, which @pcp has. */
+static void pop_many(struct page_pcp *pcp, u64 word, void *owner, u64 nr, struct page **out)
+{
+	struct page *page = pcp->top, **end = out + nr;
+
+	for (; end - out >= 4; out += 4) {
+		page = pop_one(page, word, owner, &out[0]);
+		page = pop_one(page, word, owner, &out[1]);
+		page = pop_one(page, word, owner, &out[2]);
+		page = pop_one(page, word, owner, &out[3]);
+	}
+	for (; out != end; out++)
+		page = pop_one(page, word, owner, out);
+	pcp->top = page;
+	pcp->count -= (u32)nr;
+}
+
+static u64 bulk_from_zone(struct mm *mm, struct zone *zone, gfp_t gfp, enum page_state state,
+			  void *owner, u64 nr, struct page **pages)
+{
+	struct page_pcp *pcp = &zone->pcp[cpu_id(mm)];
+	u64 word = page_word_held(zone, state, 0), got = 0;
+
+	while (got < nr) {
+		u64 run = nr - got;
+
+		if (!pcp->top && !pcp_refill(mm, zone, pcp, gfp))
+			break;
+		if (run > pcp->count)
+			run = pcp->count;
+		pop_many(pcp, word, owner, run, pages + got);
+		got += run;
+	}
+	return got;
+}
+
+/* How many of @nr frames there are before the one that must fail. */
+static NOINLINE u64 frames_before_fault(struct mm *mm, u64 nr)
+{
+	u64 good = 0;
+
+	while (good < nr && !fault_hit(mm, FAULT_FRAME))
+		good++;
+	return good;
+}
+
+u64 alloc_pages_bulk(struct mm *mm, gfp_t gfp, int node, enum page_state state, void *owner, u64 nr,
+		     struct page **pages)
+{
+	struct node *preferred = preferred_node(mm, node);
+	u64 want = nr, got = 0;
+
+	if (unlikely(mm->fault.fail[FAULT_FRAME]))
+		want = frames_before_fault(mm, nr);
+	for (u32 i = 0; got < want && i < preferred->nr_fallback; i++) {
+		struct zone *zone = preferred->fallback[i];
+
+		if (zone_allowed(zone, gfp, preferred))
+			got += bulk_from_zone(mm, zone, gfp, state, owner, want - got, pages + got);
+	}
+	if (gfp & __GFP_ZERO) {
+		for (u64 i = 0; i < got; i++)
+			zero_block(mm, pages[i], 0);
+	}
+	if (unlikely(got < nr))
+		report_failure(mm, gfp, 0, nr - got);
+	return got;
+}
+
+/* ---- freeing ---- */
+
+static NOINLINE void report_bad_free(struct mm *mm, const struct page *page, u32 order)
+{
+	mm_log(mm, LOG_ERR, "bad free of frame %llx, order %u: state %u, order %u, refcount %u",
+	       (unsigned long long)page_to_pfn(mm, page), order, page->state, page->order,
+	       page->refcount);
+	mm_warn(mm, "free of a block that is not allocated");
+}
+
+/*
+ * Whether @word is that of an allocated block of @order: a state from PAGE_TABLE on, and one
+ * reference. Both halves of the word are compared at once.
+ */
+static inline bool word_is_allocated(u64 word, u32 order)
+{
+	u32 state_order = word & 0xffff;
+
+	return state_order - (order << PAGE_WORD_ORDER_SHIFT | PAGE_TABLE) <=
+		       PAGE_OTHER - PAGE_TABLE &&
+	       word >> PAGE_WORD_REFCOUNT_SHIFT == 1;
+}
+
+static NOINLINE void free_pages_slow(struct mm *mm, struct page *page, u32 order)
+{
+	struct zone *zone;
+
+	if (order > MAX_ORDER || !word_is_allocated(page->word, order)) {
+		report_bad_free(mm, page, order);
+		return;
+	}
+	zone = page_zone(mm, page);
+	spin_lock(&zone->lock);
+	buddy_free(mm, zone, page, order);
+	spin_unlock(&zone->lock);
+}
+
+/* One frame, known to be allocated, on @cpu. */
+static inline void free_one(struct mm *mm, struct page *page, u32 cpu)
+{
+	struct zone *zone = page_zone(mm, page);
+	struct page_pcp *pcp = &zone->pcp[cpu];
+
+	page->word = page_word(zone, PAGE_PCP, 0);
+	page->next = pcp->top;
+	pcp->top = page;
+	if (unlikely(++pcp->count > zone->pcp_high))
+		pcp_drain(mm, zone, pcp, zone->pcp_batch);
+}
+
+static NOINLINE void free_one_smp(struct mm *mm, struct page *page)
+{
+	free_one(mm, page, cpu_id(mm));
+}
+
+void free_pages(struct mm *mm, struct page *page, u32 order)
+{
+	if (unlikely(order || !word_is_allocated(page->word, 0)))
+		free_pages_slow(mm, page, order);
+	else if (mm->nr_cpus != 1)
+		free_one_smp(mm, page);
+	else
+		free_one(mm, page, 0);
+}
+
+static inline bool push_one(struct page **top, struct page *page, u64 word, u64 pcp_word)
+{
+	if (unlikely(page->word != word))
+		return false;
+	page->word = pcp_word;
+	page->next = *top;
+	*top = page;
+	return true;
+}
+
+/*
+ * Pushes end[-1], end[-2] and so on, down to @start, as long as each has the word @word. Returns
+ * where it stopped.
+ */
+static struct page *const *push_many(struct page_pcp *pcp, u64 word, u64 pcp_word,
+				     struct page *const *start, struct page *const *end)
+{
+	struct page *top = pcp->top;
+	struct page *const *at = end;
+
+	for (; at - start >= 4; at -= 4) {
+		if (!push_one(&top, at[-1], word, pcp_word))
+			goto out;
+		if (!push_one(&top, at[-2], word, pcp_word)) {
+			at -= 1;
+			goto out;
+		}
+		if (!push_one(&top, at[-3], word, pcp_word)) {
+			at -= 2;
+			goto out;
+		}
+		if (!push_one(&top, at[-4], word, pcp_word)) {
+			at -= 3;
+			goto out;
+		}
+	}
+	while (at != start && push_one(&top, at[-1], word, pcp_word))
+		at--;
+out:
+	pcp->top = top;
+	pcp->count += (u32)(end - at);
+	return at;
+}
+
+void free_pages_bulk(struct mm *mm, u64 nr, struct page *const *pages)
+{
+	while (nr) {
+		struct page *page = pages[nr - 1];
+		struct page_pcp *pcp;
+		struct zone *zone;
+		u64 run;
+
+		if (unlikely(!word_is_allocated(page->word, 0))) {
+			report_bad_free(mm, page, 0);
+			nr--;
+			continue;
+		}
+		zone = page_zone(mm, page);
+		pcp = &zone->pcp[cpu_id(mm)];
+		if (unlikely(pcp->count >= zone->pcp_high))
+			pcp_drain(mm, zone, pcp, zone->pcp_batch);
+		run = zone->pcp_high - pcp->count;
+		if (run > nr)
+			run = nr;
+		nr = (u64)(push_many(pcp, page->word, page_word(zone, PAGE_PCP, 0),
+				     pages + nr - run, pages + nr) -
+			   pages);
+	}
+}
+
+u64 nr_free_pages(struct mm *mm)
+{
+	u64 pages = 0;
+
+	for (u32 id = 0; id < mm->nr_nodes; id++) {
+		for (u32 z = 0; z < NR_ZONES; z++) {
+			struct zone *zone = &mm->node[id].zone[z];
+
+			pages += READ_ONCE(zone->free_pages);
+			for (u32 cpu = 0; cpu < mm->nr_cpus; cpu++)
+				pages += READ_ONCE(zone->pcp[cpu].count);
+		}
+	}
+	return pages;
+}
