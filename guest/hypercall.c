@@ -44,8 +44,8 @@ static u64 unused_bits(const struct nb_submission *sqe, u32 nr_args)
 		CASE(0)
 		CASE(1)
 		CASE(2)
-		CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) default
-		    : break;
+		CASE(3)
+		CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) default : break;
 	}
 #undef CASE
 	return bits;

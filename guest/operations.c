@@ -4,6 +4,7 @@
  * refused before the core sees it, whether or not the core would refuse it as well.
  */
 #include "guest/hypercall.h"
+#include "guest/workload.h"
 #include "mm/errno.h"
 #include "mm/vmalloc.h"
 
@@ -132,6 +133,7 @@ static const struct hypercall_op ops[] = {
 	[NB_OP_SET_MODE] = {op_set_mode, 1},
 	[NB_OP_VMALLOC_TO_PAGE] = {op_vmalloc_to_page, 1},
 	[NB_OP_STATS] = {op_stats, 0},
+	[NB_OP_BENCH] = {workload_bench, 5},
 };
 
 const struct hypercall_table core_operations = {ops, 0, ARRAY_SIZE(ops)};

@@ -94,7 +94,7 @@ awk '
 		bad = 0
 		if (code ~ /%[xyz]mm|%mm[0-7]|%st|%k[0-7]|%bnd|%cr8/) bad = 1
 		if (op ~ /^f/ || (op ~ /^v/ && op !~ /^ver[rw]$/)) bad = 1
-		if (op ~ /^([mls]fence|popcnt|[lt]zcnt|int|int[13o]|swapgs|sysret[lq]?|sysexit[lq]?)$/) bad = 1
+		if (op ~ /^([mls]fence|popcnt|lzcnt|int|int[13o]|swapgs|sysret[lq]?|sysexit[lq]?)$/) bad = 1
 		if (op ~ /^(sysenter|syscall|monitor|mwait|rdtscp|rdpid|rdrand|rdseed|emms|ldmxcsr)$/) bad = 1
 		if (op ~ /^(xsave|xrstor|xgetbv|xsetbv|pdep|pext|bextr|andn|bls|mulx|rorx|sarx|sh[lr]x)/) bad = 1
 		if (op ~ /^(adcx|adox|crc32|stac|clac|wrgsbase|rdgsbase|wrfsbase|rdfsbase|invpcid)/) bad = 1
