@@ -35,19 +35,28 @@ static u64 unused_bits(const struct nb_submission *sqe, u32 nr_args)
 {
 	u64 bits = sqe->pad[0] | sqe->pad[1] | sqe->flags | sqe->reserved;
 
-	_Static_assert(ARRAY_SIZE(sqe->arg) == 12, "a case for each argument");
-#define CASE(n)                      \
+	_Static_assert(ARRAY_SIZE(sqe->arg) == 12, "each argument has its line");
+#define FROM(n)                      \
 	case n:                      \
 		bits |= sqe->arg[n]; \
-		__attribute__((fallthrough));
+		__attribute__((fallthrough))
 	switch (nr_args) {
-		CASE(0)
-		CASE(1)
-		CASE(2)
-		CASE(3)
-		CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) default : break;
+		FROM(0);
+		FROM(1);
+		FROM(2);
+		FROM(3);
+		FROM(4);
+		FROM(5);
+		FROM(6);
+		FROM(7);
+		FROM(8);
+		FROM(9);
+		FROM(10);
+		FROM(11);
+	default:
+		break;
 	}
-#undef CASE
+#undef FROM
 	return bits;
 }
 

@@ -2,7 +2,7 @@
 /*
  * The hypercall server: takes submissions from a CPU's ring, does what they ask, answers, and
  * halts when there is nothing to do. The operations themselves are in tables (struct hypercall_op)
- * of guest/operations.c, guest/workload.c and guest/selfharm.c.
+ * of guest/operations.c and guest/selfharm.c.
  */
 #ifndef GUEST_HYPERCALL_H
 #define GUEST_HYPERCALL_H
