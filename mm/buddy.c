@@ -13,7 +13,7 @@
 
 static void list_block(struct zone *zone, struct page *page, u32 order)
 {
-	page->word = page_word(zone, PAGE_FREE, order);
+	page_set_word(page, page_word(zone, PAGE_FREE, order));
 	list_add(&page->list, &zone->free[order]);
 	zone->nr_free[order]++;
 }
@@ -154,7 +154,7 @@ struct page *buddy_alloc(struct mm *mm, struct zone *zone, u32 order, u64 word, 
 		if (zone->free_pages >= floor + (1ull << order))
 			page = take_block(mm, zone, order, &offline);
 		if (page) {
-			page->word = word;
+			page_set_word(page, word);
 			zone->free_pages -= 1ull << order;
 		}
 		spin_unlock(&zone->lock);
@@ -170,11 +170,11 @@ void buddy_free(struct mm *mm, struct zone *zone, struct page *page, u32 order)
 	while (order < MAX_ORDER) {
 		struct page *buddy = pfn_to_page(mm, pfn ^ 1ull << order);
 
-		if (buddy->word != page_word(zone, PAGE_FREE, order))
+		if (page_get_word(buddy) != page_word(zone, PAGE_FREE, order))
 			break;
 		unlist_block(zone, buddy, order);
 		pfn &= ~(1ull << order);
-		pfn_to_page(mm, pfn | 1ull << order)->word = page_word(zone, PAGE_BODY, 0);
+		page_set_word(pfn_to_page(mm, pfn | 1ull << order), page_word(zone, PAGE_BODY, 0));
 		order++;
 	}
 	list_block(zone, pfn_to_page(mm, pfn), order);

@@ -37,6 +37,20 @@ static inline u64 section_memmap_pfn(u64 section, u8 online)
 }
 
 /*
+ * A frame's word may be read, as somebody's buddy, while its holder changes it: the reader only
+ * wants to know whether it is PAGE_FREE, and that changes under zone->lock alone.
+ */
+static inline u64 page_get_word(const struct page *page)
+{
+	return __atomic_load_n(&page->word, __ATOMIC_RELAXED);
+}
+
+static inline void page_set_word(struct page *page, u64 word)
+{
+	__atomic_store_n(&page->word, word, __ATOMIC_RELAXED);
+}
+
+/*
  * Gives @section its struct pages, unless it has them. Returns 0; -ENOSPC when it has too little
  * RAM for them, and so can never be used; -ENOMEM from arch->memmap_populate. After an error it is
  * as it was. Takes and drops mm->section_lock and, inside, zone locks.
@@ -55,6 +69,15 @@ struct page *buddy_alloc(struct mm *mm, struct zone *zone, u32 order, u64 word, 
  * block is the caller's.
  */
 void buddy_free(struct mm *mm, struct zone *zone, struct page *page, u32 order);
+
+/*
+ * Fills @pcp, which is this CPU's list of @zone and empty, leaving at least @floor frames free in
+ * the zone; they will come out in ascending order. Returns false when the zone has none to spare.
+ */
+bool pcp_refill(struct mm *mm, struct zone *zone, struct page_pcp *pcp, u64 floor);
+
+/* Gives the @nr frames on top of @pcp, or all it has, back to the zone. */
+void pcp_drain(struct mm *mm, struct zone *zone, struct page_pcp *pcp, u32 nr);
 
 /*
  * A walk over every block that was ever cut from fresh memory, free or not, by zone and address.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Handing out frames and taking them back: per-CPU lists in front of the zones' blocks
+ * Handing out frames and taking them back: per-CPU lists (mm/pcp.c) in front of the zones' blocks
  * (mm/buddy.c), and the choice of a zone.
  *
  * Instructions are what this file saves. The usual request, one frame from the preferred node,
@@ -13,9 +13,8 @@
 #include "mm/buddy.h"
 #include "mm/string.h"
 
-#define NOINLINE __attribute__((noinline))
-
-#define PCP_REFILL_ORDER 5
+#define NOINLINE      __attribute__((noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* What the quick path of alloc_pages() leaves to the other. */
 #define GFP_UNUSUAL (__GFP_DMA | __GFP_DMA32 | __GFP_THISNODE | __GFP_ZERO)
@@ -32,12 +31,6 @@ static inline struct node *preferred_node(struct mm *mm, int node)
 	return &mm->node[(u32)node < mm->nr_nodes ? node : 0];
 }
 
-/* The frames zone->free_pages must stay above for a request with @gfp. */
-static u64 zone_floor(const struct zone *zone, gfp_t gfp, enum zone_id highest)
-{
-	return gfp & GFP_NO_WATERMARK ? 0 : zone->watermark_min + zone->reserve[highest];
-}
-
 static enum zone_id highest_zone(gfp_t gfp)
 {
 	if (gfp & __GFP_DMA)
@@ -45,71 +38,19 @@ static enum zone_id highest_zone(gfp_t gfp)
 	return gfp & __GFP_DMA32 ? ZONE_DMA32 : ZONE_NORMAL;
 }
 
+/* How many frames a request with @gfp must leave free in @zone. */
+static u64 zone_floor(const struct zone *zone, gfp_t gfp)
+{
+	if (gfp & GFP_NO_WATERMARK)
+		return 0;
+	return zone->watermark_min + zone->reserve[highest_zone(gfp)];
+}
+
 static bool zone_allowed(const struct zone *zone, gfp_t gfp, const struct node *node)
 {
 	if (zone->id > highest_zone(gfp))
 		return false;
 	return !(gfp & __GFP_THISNODE) || zone->node == node->id;
-}
-
-/* ---- per-CPU lists ---- */
-
-/* Fills the empty list @pcp; its frames will come out in ascending order. */
-static NOINLINE bool pcp_refill(struct mm *mm, struct zone *zone, struct page_pcp *pcp, gfp_t gfp)
-{
-	u64 word = page_word(zone, PAGE_PCP, 0);
-	u64 floor = zone_floor(zone, gfp, highest_zone(gfp));
-	struct page *first = NULL, *page, *top = pcp->top;
-	u32 order;
-
-	for (order = PCP_REFILL_ORDER;; order--) {
-		first = buddy_alloc(mm, zone, order, word, floor);
-		if (first)
-			break;
-		if (order == 0)
-			return false;
-	}
-	for (page = first + (1u << order); page-- != first;) {
-		page->word = word;
-		page->next = top;
-		top = page;
-	}
-	pcp->top = top;
-	pcp->count += 1u << order;
-	return true;
-}
-
-/* Gives the @nr frames on top of @pcp, or all it has, back to the zone. */
-static NOINLINE void pcp_drain(struct mm *mm, struct zone *zone, struct page_pcp *pcp, u32 nr)
-{
-	if (nr > pcp->count)
-		nr = pcp->count;
-	pcp->count -= nr;
-	spin_lock(&zone->lock);
-	while (nr--) {
-		struct page *page = pcp->top;
-
-		pcp->top = page->next;
-		buddy_free(mm, zone, page, 0);
-	}
-	spin_unlock(&zone->lock);
-}
-
-void drain_pages(struct mm *mm, u32 cpu)
-{
-	for (u32 id = 0; id < mm->nr_nodes; id++) {
-		for (u32 z = 0; z < NR_ZONES; z++) {
-			struct zone *zone = &mm->node[id].zone[z];
-
-			if (zone->pcp[cpu].count)
-				pcp_drain(mm, zone, &zone->pcp[cpu], zone->pcp[cpu].count);
-		}
-	}
-}
-
-void drain_local_pages(struct mm *mm)
-{
-	drain_pages(mm, cpu_id(mm));
 }
 
 /* ---- allocating ---- */
@@ -130,17 +71,17 @@ static struct page *alloc_from_zone(struct mm *mm, struct zone *zone, gfp_t gfp,
 				    enum page_state state)
 {
 	struct page_pcp *pcp = &zone->pcp[cpu_id(mm)];
-	u64 word = page_word_held(zone, state, order);
+	u64 word = page_word_held(zone, state, order), floor = zone_floor(zone, gfp);
 	struct page *page;
 
 	if (order)
-		return buddy_alloc(mm, zone, order, word, zone_floor(zone, gfp, highest_zone(gfp)));
-	if (!pcp->top && !pcp_refill(mm, zone, pcp, gfp))
+		return buddy_alloc(mm, zone, order, word, floor);
+	if (!pcp->top && !pcp_refill(mm, zone, pcp, floor))
 		return NULL;
 	page = pcp->top;
 	pcp->top = page->next;
 	pcp->count--;
-	page->word = word;
+	page_set_word(page, word);
 	return page;
 }
 
@@ -195,7 +136,7 @@ static inline struct page *alloc_one(struct mm *mm, gfp_t gfp, int node, enum pa
 		return alloc_pages_slow(mm, gfp, 0, node, state, owner);
 	pcp->top = page->next;
 	pcp->count--;
-	page->word = page_word_held(zone, state, 0);
+	page_set_word(page, page_word_held(zone, state, 0));
 	page->owner = owner;
 	return page;
 }
@@ -220,14 +161,15 @@ static inline struct page *pop_one(struct page *page, u64 word, void *owner, str
 {
 	struct page *next = page->next;
 
-	page->word = word;
+	page_set_word(page, word);
 	page->owner = owner;
 	*out = page;
 	return next;
 }
 
 /* Pops @nr frames, which @pcp has. */
-static void pop_many(struct page_pcp *pcp, u64 word, void *owner, u64 nr, struct page **out)
+static ALWAYS_INLINE void pop_many(struct page_pcp *pcp, u64 word, void *owner, u64 nr,
+				   struct page **out)
 {
 	struct page *page = pcp->top, **end = out + nr;
 
@@ -247,12 +189,12 @@ static u64 bulk_from_zone(struct mm *mm, struct zone *zone, gfp_t gfp, enum page
 			  void *owner, u64 nr, struct page **pages)
 {
 	struct page_pcp *pcp = &zone->pcp[cpu_id(mm)];
-	u64 word = page_word_held(zone, state, 0), got = 0;
+	u64 word = page_word_held(zone, state, 0), floor = zone_floor(zone, gfp), got = 0;
 
 	while (got < nr) {
 		u64 run = nr - got;
 
-		if (!pcp->top && !pcp_refill(mm, zone, pcp, gfp))
+		if (!pcp->top && !pcp_refill(mm, zone, pcp, floor))
 			break;
 		if (run > pcp->count)
 			run = pcp->count;
@@ -272,13 +214,14 @@ static NOINLINE u64 frames_before_fault(struct mm *mm, u64 nr)
 	return good;
 }
 
-u64 alloc_pages_bulk(struct mm *mm, gfp_t gfp, int node, enum page_state state, void *owner, u64 nr,
-		     struct page **pages)
+/* Any bulk request. */
+static NOINLINE u64 bulk_slow(struct mm *mm, gfp_t gfp, int node, enum page_state state,
+			      void *owner, u64 nr, struct page **pages)
 {
 	struct node *preferred = preferred_node(mm, node);
 	u64 want = nr, got = 0;
 
-	if (unlikely(mm->fault.fail[FAULT_FRAME]))
+	if (mm->fault.fail[FAULT_FRAME])
 		want = frames_before_fault(mm, nr);
 	for (u32 i = 0; got < want && i < preferred->nr_fallback; i++) {
 		struct zone *zone = preferred->fallback[i];
@@ -290,9 +233,22 @@ u64 alloc_pages_bulk(struct mm *mm, gfp_t gfp, int node, enum page_state state, 
 		for (u64 i = 0; i < got; i++)
 			zero_block(mm, pages[i], 0);
 	}
-	if (unlikely(got < nr))
+	if (got < nr)
 		report_failure(mm, gfp, 0, nr - got);
 	return got;
+}
+
+u64 alloc_pages_bulk(struct mm *mm, gfp_t gfp, int node, enum page_state state, void *owner, u64 nr,
+		     struct page **pages)
+{
+	struct zone *zone = preferred_node(mm, node)->fallback[0];
+	struct page_pcp *pcp = &zone->pcp[0];
+
+	if (unlikely((gfp & GFP_UNUSUAL) | mm->fault.fail[FAULT_FRAME] | (mm->nr_cpus - 1)) ||
+	    unlikely(pcp->count < nr))
+		return bulk_slow(mm, gfp, node, state, owner, nr, pages);
+	pop_many(pcp, page_word_held(zone, state, 0), owner, nr, pages);
+	return nr;
 }
 
 /* ---- freeing ---- */
@@ -338,7 +294,7 @@ static inline void free_one(struct mm *mm, struct page *page, u32 cpu)
 	struct zone *zone = page_zone(mm, page);
 	struct page_pcp *pcp = &zone->pcp[cpu];
 
-	page->word = page_word(zone, PAGE_PCP, 0);
+	page_set_word(page, page_word(zone, PAGE_PCP, 0));
 	page->next = pcp->top;
 	pcp->top = page;
 	if (unlikely(++pcp->count > zone->pcp_high))
@@ -364,7 +320,7 @@ static inline bool push_one(struct page **top, struct page *page, u64 word, u64 
 {
 	if (unlikely(page->word != word))
 		return false;
-	page->word = pcp_word;
+	page_set_word(page, pcp_word);
 	page->next = *top;
 	*top = page;
 	return true;
@@ -374,8 +330,9 @@ static inline bool push_one(struct page **top, struct page *page, u64 word, u64 
  * Pushes end[-1], end[-2] and so on, down to @start, as long as each has the word @word. Returns
  * where it stopped.
  */
-static struct page *const *push_many(struct page_pcp *pcp, u64 word, u64 pcp_word,
-				     struct page *const *start, struct page *const *end)
+static ALWAYS_INLINE struct page *const *push_many(struct page_pcp *pcp, u64 word, u64 pcp_word,
+						   struct page *const *start,
+						   struct page *const *end)
 {
 	struct page *top = pcp->top;
 	struct page *const *at = end;
@@ -404,30 +361,53 @@ out:
 	return at;
 }
 
-void free_pages_bulk(struct mm *mm, u64 nr, struct page *const *pages)
+/*
+ * Frees the last of @nr frames and those before it, as long as they are like it and @cpu's list has
+ * room. Returns how many are left: all of them, when there is no room or the last is wrong.
+ */
+static ALWAYS_INLINE u64 free_some(struct mm *mm, u64 nr, struct page *const *pages, u32 cpu)
 {
+	struct page *page = pages[nr - 1];
+	struct zone *zone = page_zone(mm, page);
+	struct page_pcp *pcp = &zone->pcp[cpu];
+	u64 word = page->word, run;
+
+	if (unlikely(!word_is_allocated(word, 0)))
+		return nr;
+	run = zone->pcp_high - pcp->count;
+	if (run > nr)
+		run = nr;
+	return (u64)(push_many(pcp, word, page_word(zone, PAGE_PCP, 0), pages + nr - run,
+			       pages + nr) -
+		     pages);
+}
+
+static NOINLINE void free_bulk_slow(struct mm *mm, u64 nr, struct page *const *pages)
+{
+	u32 cpu = cpu_id(mm);
+
 	while (nr) {
 		struct page *page = pages[nr - 1];
-		struct page_pcp *pcp;
-		struct zone *zone;
-		u64 run;
+		u64 left = free_some(mm, nr, pages, cpu);
 
-		if (unlikely(!word_is_allocated(page->word, 0))) {
+		if (left == nr && !word_is_allocated(page->word, 0)) {
 			report_bad_free(mm, page, 0);
-			nr--;
-			continue;
+			left--;
+		} else if (left == nr) {
+			struct zone *zone = page_zone(mm, page);
+
+			pcp_drain(mm, zone, &zone->pcp[cpu], zone->pcp_batch);
 		}
-		zone = page_zone(mm, page);
-		pcp = &zone->pcp[cpu_id(mm)];
-		if (unlikely(pcp->count >= zone->pcp_high))
-			pcp_drain(mm, zone, pcp, zone->pcp_batch);
-		run = zone->pcp_high - pcp->count;
-		if (run > nr)
-			run = nr;
-		nr = (u64)(push_many(pcp, page->word, page_word(zone, PAGE_PCP, 0),
-				     pages + nr - run, pages + nr) -
-			   pages);
+		nr = left;
 	}
+}
+
+void free_pages_bulk(struct mm *mm, u64 nr, struct page *const *pages)
+{
+	if (likely(nr && mm->nr_cpus == 1))
+		nr = free_some(mm, nr, pages, 0);
+	if (unlikely(nr))
+		free_bulk_slow(mm, nr, pages);
 }
 
 u64 nr_free_pages(struct mm *mm)

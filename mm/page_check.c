@@ -27,6 +27,12 @@ static bool is_section_memmap(const struct mm *mm, u64 pfn)
 	return section_memmap_pfn(section, mm->section_online[section]) == pfn;
 }
 
+static bool span_is_sane(const struct fresh_span *span)
+{
+	return span->first_pfn <= span->start_pfn && span->start_pfn <= span->end_pfn &&
+	       span->end_pfn <= MAX_SECTIONS * SECTION_PAGES;
+}
+
 /* ---- the walk over blocks ---- */
 
 /* Goes on to the next span that has eaten frames, if this one is at its end. */
@@ -40,6 +46,10 @@ static bool walk_to_frame(struct mm *mm, struct block_walk *walk)
 			     walk->span++) {
 				struct fresh_span *span = &zone->span[walk->span];
 
+				if (!span_is_sane(span)) {
+					walk->error = "a span is no range of frames";
+					return false;
+				}
 				if (walk->pfn < span->first_pfn)
 					walk->pfn = span->first_pfn;
 				walk->zone = zone;
@@ -142,6 +152,8 @@ static const char *check_free_list(struct mm *mm, const struct zone *zone, u32 o
 							  : NULL;
 		if (left == 0)
 			return "a free list is longer than its count";
+		if (!next)
+			return "a free list ends";
 		wrong = check_listed_block(mm, zone, list_entry(next, struct page, list), order);
 		if (wrong)
 			return wrong;
@@ -213,33 +225,50 @@ static const char *check_blocks(struct mm *mm, struct tally tally[MAX_NODES][NR_
 	return walk.error;
 }
 
-/*
- * The fresh frames of a zone; in sections that are online, their struct pages are all zeroes. Each
- * section's own struct pages, not reached yet, do not count.
- */
-static const char *count_fresh(struct mm *mm, const struct zone *zone, u64 *count_out)
+/* Fresh frames [pfn, end) of an online section, less its own struct pages, added to *@count. */
+static const char *count_fresh_online(struct mm *mm, const struct zone *zone, u64 pfn, u64 end,
+				      u64 *count)
 {
-	u64 count = 0, pfn = 0;
+	while (pfn < end) {
+		u64 word = pfn_to_page(mm, pfn)->word;
 
+		if (!is_section_memmap(mm, pfn)) {
+			if (word != PAGE_FRESH)
+				return "a fresh frame's struct page is not zero";
+			pfn++;
+			*count += 1;
+			continue;
+		}
+		if (word != page_word_held(zone, PAGE_MEMMAP, SECTION_MEMMAP_ORDER))
+			return "a section's struct pages are not marked so";
+		pfn += SECTION_MEMMAP_PAGES;
+	}
+	return NULL;
+}
+
+/* All fresh frames of a zone. In sections that are online, their struct pages are all zeroes. */
+static const char *count_fresh(struct mm *mm, const struct zone *zone, u64 *count)
+{
+	const char *wrong = NULL;
+	u64 pfn = 0, end;
+
+	*count = 0;
 	for (u32 i = 0; i < zone->nr_spans; i++) {
 		const struct fresh_span *span = &zone->span[i];
 
-		if (span->first_pfn > span->start_pfn || span->start_pfn > span->end_pfn ||
-		    span->first_pfn < pfn)
+		if (!span_is_sane(span) || span->first_pfn < pfn)
 			return "a zone's spans are not in order";
-		for (pfn = span->start_pfn; pfn < span->end_pfn; pfn++, count++) {
-			if (!mm->section_online[pfn / SECTION_PAGES])
-				continue;
-			if (is_section_memmap(mm, pfn)) {
-				pfn += SECTION_MEMMAP_PAGES - 1;
-				count--;
-			} else if (pfn_to_page(mm, pfn)->word) {
-				return "a fresh frame's struct page is not zero";
-			}
+		for (pfn = span->start_pfn; pfn < span->end_pfn && !wrong; pfn = end) {
+			end = ALIGN_DOWN(pfn, SECTION_PAGES) + SECTION_PAGES;
+			if (end > span->end_pfn)
+				end = span->end_pfn;
+			if (mm->section_online[pfn / SECTION_PAGES])
+				wrong = count_fresh_online(mm, zone, pfn, end, count);
+			else
+				*count += end - pfn;
 		}
 	}
-	*count_out = count;
-	return NULL;
+	return wrong;
 }
 
 static const char *check_counts(struct mm *mm, const struct zone *zone, const struct tally *tally)

@@ -63,7 +63,8 @@ static int populate(struct mm *mm, struct zone *zone, u64 first, u64 place)
 
 	if (err)
 		return err;
-	pfn_to_page(mm, place)->word = page_word_held(zone, PAGE_MEMMAP, SECTION_MEMMAP_ORDER);
+	page_set_word(pfn_to_page(mm, place),
+		      page_word_held(zone, PAGE_MEMMAP, SECTION_MEMMAP_ORDER));
 	spin_lock(&zone->lock);
 	zone->free_pages -= SECTION_MEMMAP_PAGES;
 	spin_unlock(&zone->lock);

@@ -79,7 +79,7 @@ static const char *check_partial(const struct mm *mm, const struct kmem_cache *c
 	const struct list_head *head = &its->partial, *link = head;
 	u64 left = its->nr_partial, empty = 0;
 
-	for (; link->next != head; link = link->next) {
+	for (; link->next && link->next != head; link = link->next) {
 		const struct page *slab = list_entry(link->next, struct page, list);
 
 		if (left-- == 0)
@@ -92,7 +92,7 @@ static const char *check_partial(const struct mm *mm, const struct kmem_cache *c
 			return "a slab does not belong on its partial list";
 		empty += slab->in_use == 0;
 	}
-	if (left || head->prev != link)
+	if (left || link->next != head || head->prev != link)
 		return "a partial list and its count differ";
 	return empty == its->nr_empty && empty <= 1 ? NULL : "the count of empty slabs is wrong";
 }

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Starting the page allocator, and sections coming to life: what becomes of any layout of RAM.
+ */
+#include "tests/harness.h"
+#include "tests/mm/sim.h"
+
+#include <sys/stat.h>
+
+#include "mm/errno.h"
+
+#define MIB (1ull << 20)
+#define GIB (1ull << 30)
+
+static struct zone *zone_of(struct sim *sim, u32 node, enum zone_id id)
+{
+	return &sim->mm.node[node].zone[id];
+}
+
+/* Bytes of RAM the host had to provide so far. */
+static u64 touched_bytes(struct sim *sim)
+{
+	struct stat stat;
+
+	ck_assert_int_eq(fstat(sim->fd, &stat), 0);
+	return (u64)stat.st_blocks * 512;
+}
+
+static void assert_sound(struct sim *sim)
+{
+	const char *wrong = page_alloc_check(&sim->mm);
+
+	ck_assert_msg(!wrong, "%s", wrong);
+}
+
+static struct page *one_frame(struct sim *sim, gfp_t gfp, int node)
+{
+	return alloc_pages(&sim->mm, gfp | __GFP_NOWARN, 0, node, PAGE_OTHER, sim);
+}
+
+/* Where section @section keeps its struct pages, as a physical address. */
+static u64 memmap_phys(struct sim *sim, u64 section)
+{
+	u8 online = sim->mm.section_online[section];
+
+	ck_assert_msg(online, "section %lu is not online", (unsigned long)section);
+	return (section << SECTION_SHIFT) + (online - 1) * 2 * MIB;
+}
+
+START_TEST(init_touches_no_frame)
+{
+	struct sim_config config = {0};
+	struct sim *sim;
+
+	sim_add_ram(&config, 0, GIB, 0);
+	sim_add_ram(&config, 4 * GIB, 1024 * GIB, 0);
+	sim = sim_create(&config);
+	ck_assert_uint_eq(touched_bytes(sim), 0);
+	ck_assert_uint_eq(sim->nr_populated, 0);
+	ck_assert_uint_eq(sim->mm.total_pages, 1025 * GIB / PAGE_SIZE);
+	sim_destroy(sim);
+}
+END_TEST
+
+START_TEST(a_frame_of_a_terabyte_costs_a_few_pages)
+{
+	struct sim_config config = {0};
+	struct sim *sim;
+
+	sim_add_ram(&config, 0, GIB, 0);
+	sim_add_ram(&config, 4 * GIB, 1024 * GIB, 0);
+	sim = sim_create(&config);
+	ck_assert_ptr_nonnull(one_frame(sim, GFP_KERNEL, NUMA_NO_NODE));
+	ck_assert_uint_eq(sim->nr_populated, 1);
+	ck_assert_uint_le(touched_bytes(sim), 64 << 10);
+	sim_destroy(sim);
+}
+END_TEST
+
+START_TEST(zones_end_at_16_mib_and_4_gib)
+{
+	struct sim_config config = {0};
+	struct sim *sim;
+
+	sim_add_ram(&config, 0, 5 * GIB, 0);
+	sim = sim_create(&config);
+	ck_assert_uint_eq(zone_of(sim, 0, ZONE_DMA)->managed_pages, 4096 - 2);
+	ck_assert_uint_eq(zone_of(sim, 0, ZONE_DMA32)->managed_pages, (4 * GIB - 16 * MIB) >> 12);
+	ck_assert_uint_eq(zone_of(sim, 0, ZONE_NORMAL)->managed_pages, GIB >> 12);
+	ck_assert_uint_eq(nr_free_pages(&sim->mm), (5 * GIB >> 12) - 2);
+	sim_destroy(sim);
+}
+END_TEST
+
+START_TEST(reserved_ranges_cut_the_spans)
+{
+	struct sim_config config = {0};
+	struct zone *zone;
+	struct sim *sim;
+
+	sim_add_ram(&config, 16 * MIB, 48 * MIB, 0);
+	sim_add_reserved(&config, 20 * MIB, MIB, RESERVED_IMAGE);
+	sim_add_reserved(&config, 21 * MIB, MIB, RESERVED_BOOT);
+	sim_add_reserved(&config, 60 * MIB, 4 * MIB, RESERVED_BOOT);
+	sim = sim_create(&config);
+	zone = zone_of(sim, 0, ZONE_DMA32);
+	ck_assert_uint_eq(zone->nr_spans, 2);
+	ck_assert_uint_eq(zone->span[0].start_pfn, (16 * MIB >> 12) + 2);
+	ck_assert_uint_eq(zone->span[0].end_pfn, 20 * MIB >> 12);
+	ck_assert_uint_eq(zone->span[1].start_pfn, 22 * MIB >> 12);
+	ck_assert_uint_eq(zone->span[1].end_pfn, 60 * MIB >> 12);
+	sim_destroy(sim);
+}
+END_TEST
+
+/* ---- what is refused ---- */
+
+/* RAM and reserved ranges in MiB (reserved in KiB), and what page_alloc_init() says. */
+static const struct bad_layout {
+	struct mem_range ram[3], reserved[3];
+	int err;
+} bad_layouts[] = {
+	{{{0, 0, 0, 0}}, {{0, 0, 0, 0}}, -EINVAL},
+	{{{4, 4, 0, 0}}, {{0, 0, 0, 0}}, -EINVAL},
+	{{{8, 4, 0, 0}}, {{0, 0, 0, 0}}, -EINVAL},
+	{{{2, 64, 0, 0}}, {{0, 0, 0, 0}}, -EINVAL},
+	{{{0, 63, 0, 0}}, {{0, 0, 0, 0}}, -EINVAL},
+	{{{0, 64, 0, 0}, {32, 128, 0, 0}}, {{0, 0, 0, 0}}, -EINVAL},
+	{{{64, 128, 0, 0}, {0, 64, 0, 0}}, {{0, 0, 0, 0}}, -EINVAL},
+	{{{0, 64, MAX_NODES, 0}}, {{0, 0, 0, 0}}, -ENOSPC},
+	{{{0, 64, ~0u, 0}}, {{0, 0, 0, 0}}, -ENOSPC},
+	{{{0, 2097156, 0, 0}}, {{0, 0, 0, 0}}, -ENOSPC},
+	{{{0, 64, 0, 0}}, {{1, 4, 0, 1}}, -EINVAL},
+	{{{0, 64, 0, 0}}, {{4, 5, 0, 1}}, -EINVAL},
+	{{{0, 64, 0, 0}}, {{8, 8, 0, 1}}, -EINVAL},
+	{{{0, 64, 0, 0}}, {{8, 4, 0, 1}}, -EINVAL},
+	{{{0, 64, 0, 0}}, {{8, 16, 0, 1}, {12, 20, 0, 1}}, -EINVAL},
+	{{{0, 64, 0, 0}}, {{65536, 65540, 0, 1}}, -EINVAL},
+	{{{0, 64, 0, 0}}, {{65532, 65540, 0, 1}}, -EINVAL},
+	{{{0, 32, 0, 0}, {32, 64, 1, 0}}, {{32764, 32772, 0, 1}}, -EINVAL},
+	{{{0, 64, 0, 0}}, {{0, 65536, 0, 1}}, -ENOMEM},
+};
+
+static u32 scale(struct mem_range *ranges, u32 most, u64 unit)
+{
+	u32 nr = 0;
+
+	for (; nr < most && (ranges[nr].start || ranges[nr].end); nr++) {
+		ranges[nr].start *= unit;
+		ranges[nr].end *= unit;
+	}
+	return nr;
+}
+
+START_TEST(senseless_layouts_are_refused)
+{
+	struct bad_layout bad = bad_layouts[_i];
+	struct mm *mm = calloc(1, sizeof(*mm));
+	u32 nr_ram = scale(bad.ram, 3, MIB), nr_reserved = scale(bad.reserved, 3, 1024);
+
+	ck_assert_int_eq(page_alloc_init(mm, bad.ram, nr_ram, bad.reserved, nr_reserved), bad.err);
+	free(mm);
+}
+END_TEST
+
+START_TEST(more_ranges_than_fit_are_refused)
+{
+	struct mem_range ram[MAX_RAM + 1], reserved[MAX_RESERVED + 1];
+	struct mm *mm = calloc(1, sizeof(*mm));
+
+	for (u32 i = 0; i <= MAX_RAM; i++)
+		ram[i] = (struct mem_range){i * 64 * MIB, (i + 1) * 64 * MIB, 0, 0};
+	for (u32 i = 0; i <= MAX_RESERVED; i++)
+		reserved[i] = (struct mem_range){i * MIB, i * MIB + 4096, 0, RESERVED_BOOT};
+	ck_assert_int_eq(page_alloc_init(mm, ram, MAX_RAM + 1, NULL, 0), -ENOSPC);
+	ck_assert_int_eq(page_alloc_init(mm, ram, 1, reserved, MAX_RESERVED + 1), -ENOSPC);
+	free(mm);
+}
+END_TEST
+
+START_TEST(more_spans_than_fit_are_refused)
+{
+	struct mem_range ram[2] = {{16 * MIB, 64 * MIB, 0, 0}, {128 * MIB, 256 * MIB, 0, 0}};
+	struct mem_range reserved[MAX_RESERVED];
+	struct mm *mm = calloc(1, sizeof(*mm));
+
+	for (u32 i = 0; i < MAX_RESERVED; i++)
+		reserved[i] = (struct mem_range){(17 + i) * MIB, (17 + i) * MIB + 4096, 0, 1};
+	ck_assert_int_eq(page_alloc_init(mm, ram, 2, reserved, MAX_RESERVED), -ENOSPC);
+	free(mm);
+}
+END_TEST
+
+START_TEST(a_senseless_machine_is_refused)
+{
+	struct sim_config config = sim_default_config(MAX_CPUS + 1);
+	struct sim *sim = NULL;
+
+	ck_assert_int_eq(sim_try_create(&config, &sim), -EINVAL);
+	ck_assert_ptr_null(sim);
+}
+END_TEST
+
+/* ---- sections ---- */
+
+START_TEST(struct_pages_lie_at_the_end_of_their_section)
+{
+	struct sim_config config = {0};
+	struct sim *sim;
+
+	sim_add_ram(&config, 0, 512 * MIB, 0);
+	sim = sim_create(&config);
+	while (one_frame(sim, GFP_KERNEL, NUMA_NO_NODE))
+		;
+	for (u64 section = 0; section < 4; section++)
+		ck_assert_uint_eq(memmap_phys(sim, section), (section + 1) * 128 * MIB - 2 * MIB);
+	ck_assert_uint_eq(sim->nr_populated, 4);
+	assert_sound(sim);
+	sim_destroy(sim);
+}
+END_TEST
+
+START_TEST(a_section_starts_when_its_first_frame_is_needed)
+{
+	struct sim_config config = {0};
+	struct sim *sim;
+
+	sim_add_ram(&config, 16 * MIB, 240 * MIB, 0);
+	sim = sim_create(&config);
+	/* Pieces smaller than what a per-CPU list takes at once are left for later. */
+	for (u64 i = 0; i < (110 * MIB >> 12) - 64; i++) {
+		ck_assert_ptr_nonnull(one_frame(sim, GFP_KERNEL, NUMA_NO_NODE));
+		ck_assert_uint_eq(sim->nr_populated, 1);
+	}
+	for (u64 i = 0; i < 64; i++)
+		ck_assert_ptr_nonnull(one_frame(sim, GFP_KERNEL, NUMA_NO_NODE));
+	ck_assert_uint_eq(sim->nr_populated, 2);
+	sim_destroy(sim);
+}
+END_TEST
+
+START_TEST(a_shared_section_takes_struct_pages_from_the_higher_zone)
+{
+	struct sim_config config = {0};
+	struct sim *sim;
+
+	sim_add_ram(&config, 0, 32 * MIB, 0);
+	sim = sim_create(&config);
+	ck_assert_ptr_nonnull(one_frame(sim, GFP_KERNEL | GFP_DMA, NUMA_NO_NODE));
+	ck_assert_uint_eq(memmap_phys(sim, 0), 30 * MIB);
+	ck_assert_uint_eq(zone_of(sim, 0, ZONE_DMA32)->free_pages, 14 * MIB >> 12);
+	ck_assert_ptr_nonnull(one_frame(sim, GFP_KERNEL, NUMA_NO_NODE));
+	ck_assert_uint_eq(sim->nr_populated, 1);
+	assert_sound(sim);
+	sim_destroy(sim);
+}
+END_TEST
+
+START_TEST(struct_pages_go_to_the_highest_place_there_is)
+{
+	struct sim_config config = {0};
+	struct sim *sim;
+
+	/* The top 3 MiB leave an aligned place at 124 MiB only, of which frames are reserved. */
+	sim_add_ram(&config, 0, 128 * MIB, 0);
+	sim_add_reserved(&config, 125 * MIB, 4096, RESERVED_BOOT);
+	sim_add_reserved(&config, 128 * MIB - 4096, 4096, RESERVED_BOOT);
+	sim = sim_create(&config);
+	ck_assert_ptr_nonnull(one_frame(sim, GFP_KERNEL, NUMA_NO_NODE));
+	ck_assert_uint_eq(memmap_phys(sim, 0), 122 * MIB);
+	while (one_frame(sim, GFP_KERNEL | __GFP_HIGH, NUMA_NO_NODE))
+		;
+	assert_sound(sim);
+	sim_destroy(sim);
+}
+END_TEST
+
+START_TEST(nodes_may_share_a_section)
+{
+	struct sim_config config = {0};
+	struct sim *sim;
+
+	sim_add_ram(&config, 4 * GIB, 32 * MIB, 0);
+	sim_add_ram(&config, 4 * GIB + 32 * MIB, 32 * MIB, 1);
+	sim_add_ram(&config, 4 * GIB + 64 * MIB, 32 * MIB, 0);
+	sim = sim_create(&config);
+	ck_assert_ptr_nonnull(one_frame(sim, GFP_KERNEL | __GFP_THISNODE, 1));
+	ck_assert_uint_eq(memmap_phys(sim, 32), 4 * GIB + 94 * MIB);
+	assert_sound(sim);
+	while (one_frame(sim, GFP_KERNEL | __GFP_HIGH, 1))
+		;
+	ck_assert_uint_eq(sim->nr_populated, 1);
+	ck_assert_uint_eq(nr_free_pages(&sim->mm), 0);
+	assert_sound(sim);
+	sim_destroy(sim);
+}
+END_TEST
+
+START_TEST(a_section_too_small_for_its_struct_pages_is_not_used)
+{
+	struct sim_config config = {0};
+	struct page *page;
+	struct sim *sim;
+	u64 got = 0;
+
+	/* 4 MiB at 4 GiB, no aligned 2 MiB of which is free. */
+	sim_add_ram(&config, 16 * MIB, 16 * MIB, 0);
+	sim_add_ram(&config, 4 * GIB, 4 * MIB, 0);
+	sim_add_reserved(&config, 4 * GIB + MIB, 4096, RESERVED_BOOT);
+	sim_add_reserved(&config, 4 * GIB + 3 * MIB, 4096, RESERVED_BOOT);
+	sim = sim_create(&config);
+	while ((page = one_frame(sim, GFP_KERNEL | __GFP_HIGH, NUMA_NO_NODE))) {
+		ck_assert_uint_lt(page_to_phys(&sim->mm, page), 4 * GIB);
+		got++;
+	}
+	ck_assert_uint_eq(got, (14 * MIB >> 12) - 2);
+	ck_assert_uint_eq(sim->mm.section_online[32], 0);
+	ck_assert_uint_eq(nr_free_pages(&sim->mm), 0);
+	assert_sound(sim);
+	sim_destroy(sim);
+}
+END_TEST
+
+START_TEST(eight_mib_are_a_machine)
+{
+	struct sim_config config = {0};
+	struct sim *sim;
+	u64 got = 0;
+
+	sim_add_ram(&config, 0, 8 * MIB, 0);
+	sim_add_reserved(&config, MIB, MIB, RESERVED_IMAGE);
+	sim = sim_create(&config);
+	while (one_frame(sim, GFP_KERNEL | __GFP_HIGH, NUMA_NO_NODE))
+		got++;
+	ck_assert_uint_eq(got, (5 * MIB >> 12) - 2);
+	assert_sound(sim);
+	sim_destroy(sim);
+}
+END_TEST
+
+START_TEST(a_machine_without_room_for_struct_pages_has_no_frames)
+{
+	struct sim_config config = {0};
+	struct sim *sim;
+
+	sim_add_ram(&config, 0, 4 * MIB, 0);
+	sim_add_reserved(&config, 2 * MIB, 4096, RESERVED_IMAGE);
+	sim = sim_create(&config);
+	ck_assert_ptr_null(one_frame(sim, GFP_KERNEL | __GFP_NOFAIL, NUMA_NO_NODE));
+	ck_assert_uint_eq(nr_free_pages(&sim->mm), 0);
+	assert_sound(sim);
+	sim_destroy(sim);
+}
+END_TEST
+
+START_TEST(a_section_that_could_not_start_is_tried_again)
+{
+	struct sim_config config = sim_default_config(1);
+	struct sim *sim = sim_create(&config);
+	u64 before = nr_free_pages(&sim->mm);
+
+	sim->populate_fail = 100;
+	ck_assert_ptr_null(one_frame(sim, GFP_KERNEL, NUMA_NO_NODE));
+	ck_assert_uint_eq(nr_free_pages(&sim->mm), before);
+	assert_sound(sim);
+	sim->populate_fail = 0;
+	ck_assert_ptr_nonnull(one_frame(sim, GFP_KERNEL, NUMA_NO_NODE));
+	assert_sound(sim);
+	sim_destroy(sim);
+}
+END_TEST
+
+static Suite *suite(void)
+{
+	Suite *suite = suite_create("page_init");
+	TCase *init = tcase_create("init"), *sections = tcase_create("sections");
+
+	tcase_add_test(init, init_touches_no_frame);
+	tcase_add_test(init, a_frame_of_a_terabyte_costs_a_few_pages);
+	tcase_add_test(init, zones_end_at_16_mib_and_4_gib);
+	tcase_add_test(init, reserved_ranges_cut_the_spans);
+	tcase_add_loop_test(init, senseless_layouts_are_refused, 0, ARRAY_SIZE(bad_layouts));
+	tcase_add_test(init, more_ranges_than_fit_are_refused);
+	tcase_add_test(init, more_spans_than_fit_are_refused);
+	tcase_add_test(init, a_senseless_machine_is_refused);
+	suite_add_tcase(suite, init);
+	tcase_set_timeout(sections, 30);
+	tcase_add_test(sections, struct_pages_lie_at_the_end_of_their_section);
+	tcase_add_test(sections, a_section_starts_when_its_first_frame_is_needed);
+	tcase_add_test(sections, a_shared_section_takes_struct_pages_from_the_higher_zone);
+	tcase_add_test(sections, struct_pages_go_to_the_highest_place_there_is);
+	tcase_add_test(sections, nodes_may_share_a_section);
+	tcase_add_test(sections, a_section_too_small_for_its_struct_pages_is_not_used);
+	tcase_add_test(sections, eight_mib_are_a_machine);
+	tcase_add_test(sections, a_machine_without_room_for_struct_pages_has_no_frames);
+	tcase_add_test(sections, a_section_that_could_not_start_is_tried_again);
+	suite_add_tcase(suite, sections);
+	return suite;
+}
+
+int main(void)
+{
+	return harness_run(suite());
+}
