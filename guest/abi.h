@@ -77,7 +77,8 @@ struct nb_boot_info {
 };
 _Static_assert(sizeof(struct nb_boot_info) <= 4096, "the boot information is one page");
 
-#define NB_BOOT_EAGER 0x1u /* start with eager flushing */
+#define NB_BOOT_EAGER       0x1u /* start with eager flushing */
+#define NB_BOOT_HOST_ZEROES 0x2u /* NB_PORT_ZERO may be used */
 
 /* ---- hypercalls ---- */
 
@@ -162,6 +163,13 @@ _Static_assert(sizeof(struct nb_vcpu_area) % 4096 == 0, "an area is whole pages"
 #define NB_PORT_COMPLETE 0x600u /* completions wait */
 #define NB_PORT_EVENT    0x604u /* area.event holds an event; the guest goes on when OUT returns */
 #define NB_PORT_PANIC    0x608u /* area.event holds the last event; the guest never returns */
+
+/*
+ * With NB_BOOT_HOST_ZEROES: the value is the number of a frame, and when OUT returns its 4 KiB are
+ * zero. For hosts that emulate CPL 0, where the guest's own `rep stosq` takes a hundred times as
+ * long as the exit; elsewhere the host does not offer it. A frame that is no RAM is an error.
+ */
+#define NB_PORT_ZERO 0x60cu
 
 /* Interrupt vectors the host sends. */
 #define NB_VECTOR_DOORBELL 0x40u
