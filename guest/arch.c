@@ -70,6 +70,12 @@ static int arch_memmap_populate(void *arch, u64 section_pfn, u64 phys)
 	return 0;
 }
 
+static void arch_zero_frames(void *arch, u64 pfn, u64 nr)
+{
+	for (; nr; nr--, pfn++)
+		outl(NB_PORT_ZERO, (u32)pfn);
+}
+
 static void arch_log(void *arch, enum log_level level, const char *format, va_list args)
 {
 	report_log(level, format, args);
@@ -86,7 +92,7 @@ __attribute__((noreturn)) static void arch_panic(void *arch, const char *file, i
 	report_panic(file, line, text);
 }
 
-const struct arch_ops guest_arch_ops = {
+static const struct arch_ops plain_ops = {
 	.cpu_id = arch_cpu_id,
 	.irq_save = arch_irq_save,
 	.irq_restore = arch_irq_restore,
@@ -98,3 +104,10 @@ const struct arch_ops guest_arch_ops = {
 	.warn = arch_warn,
 	.panic = arch_panic,
 };
+
+void arch_init(struct arch_ops *ops, u64 boot_flags)
+{
+	*ops = plain_ops;
+	if (boot_flags & NB_BOOT_HOST_ZEROES)
+		ops->zero_frames = arch_zero_frames;
+}

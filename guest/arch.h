@@ -8,6 +8,7 @@
 
 #include "mm/arch.h"
 
-extern const struct arch_ops guest_arch_ops;
+/* Fills @ops for a machine whose boot information has @boot_flags (NB_BOOT_*). */
+void arch_init(struct arch_ops *ops, u64 boot_flags);
 
 #endif

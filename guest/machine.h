@@ -47,6 +47,7 @@ struct tlb_request {
 struct machine {
 	struct mm mm;
 	const struct nb_boot_info *boot; /* as the host left it, never written */
+	struct arch_ops ops;
 	u32 nr_cpus;
 	u32 ready;  /* CPU 0 is done; the others may go on */
 	u64 online; /* a bit for each CPU_ONLINE */

@@ -80,7 +80,8 @@ static void core_init(const struct nb_boot_info *boot)
 {
 	struct mm_config config;
 
-	config.ops = &guest_arch_ops;
+	arch_init(&machine.ops, boot->flags);
+	config.ops = &machine.ops;
 	config.arch = NULL;
 	config.direct_base = NB_DIRECT_BASE;
 	config.memmap = (struct page *)NB_MEMMAP_BASE;
