@@ -7,6 +7,7 @@
 #
 # usage: image.sh [IMAGE]
 set -eu
+export LC_ALL=C
 
 image=${1:-${builddir:-.}/guest/nestbox-guest}
 work=$(mktemp -d)
