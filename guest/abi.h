@@ -77,7 +77,8 @@ struct nb_boot_info {
 };
 _Static_assert(sizeof(struct nb_boot_info) <= 4096, "the boot information is one page");
 
-#define NB_BOOT_EAGER 0x1u /* start with eager flushing */
+#define NB_BOOT_EAGER       0x1u /* start with eager flushing */
+#define NB_BOOT_HOST_ZEROES 0x2u /* NB_PORT_ZERO may be used */
 
 /* ---- hypercalls ---- */
 
@@ -88,7 +89,9 @@ _Static_assert(sizeof(struct nb_boot_info) <= 4096, "the boot information is one
  * guest takes entries until sq_head == sq_tail, answers each in order with one completion, then
  * writes its index to NB_PORT_COMPLETE, once, checks again, and halts. The guest never overruns
  * the completion ring: it has as many slots as the submission ring, and the host submits only as
- * many as it has taken completions for.
+ * many as it has taken completions for. Should it submit more, those wait until it has taken
+ * completions and rings again. A sq_tail more than a ring ahead of sq_head is reported as
+ * NB_EVENT_WARN, once, and nothing is served until the host corrects it and rings.
  */
 #define NB_RING_ENTRIES 256u
 
@@ -106,7 +109,8 @@ struct nb_completion {
 	uint64_t user_data;
 	int64_t status; /* 0 or -errno, Linux's numbers */
 	uint64_t result[4];
-	uint64_t tsc_start, tsc_end; /* RDTSC in the guest, around the operation alone */
+	/* RDTSC in the guest, around the operation alone; both 0 when it was refused unseen */
+	uint64_t tsc_start, tsc_end;
 };
 _Static_assert(sizeof(struct nb_completion) == 64, "a completion is 64 bytes");
 
@@ -160,6 +164,13 @@ _Static_assert(sizeof(struct nb_vcpu_area) % 4096 == 0, "an area is whole pages"
 #define NB_PORT_EVENT    0x604u /* area.event holds an event; the guest goes on when OUT returns */
 #define NB_PORT_PANIC    0x608u /* area.event holds the last event; the guest never returns */
 
+/*
+ * With NB_BOOT_HOST_ZEROES: the value is the number of a frame, and when OUT returns its 4 KiB are
+ * zero. For hosts that emulate CPL 0, where the guest's own `rep stosq` takes a hundred times as
+ * long as the exit; elsewhere the host does not offer it. A frame that is no RAM is an error.
+ */
+#define NB_PORT_ZERO 0x60cu
+
 /* Interrupt vectors the host sends. */
 #define NB_VECTOR_DOORBELL 0x40u
 
@@ -173,12 +184,16 @@ enum nb_opcode {
 
 	/*
 	 * vmalloc_node_range(). arg: 0 size, 1 align, 2 start, 3 end, 4 gfp (32 bits), 5 prot,
-	 * 6 VM_ flags, 7 node (signed, -1 any), 8 caller. result: 0 address.
+	 * 6 VM_ flags, 7 node (signed, -1 any), 8 caller. result: 0 address. The window must be
+	 * canonical and in one half; prot present, without address bits.
 	 */
 	NB_OP_VMALLOC = 1,
 	/* arg: 0 address. */
 	NB_OP_VFREE = 2,
-	/* get_vm_area_node(): a range without frames; arguments and result as NB_OP_VMALLOC. */
+	/*
+	 * get_vm_area_node(): a range without frames; arguments and result as NB_OP_VMALLOC, but
+	 * any window.
+	 */
 	NB_OP_GET_VM_AREA = 3,
 	/* arg: 0 address of an area without frames. */
 	NB_OP_FREE_VM_AREA = 4,
@@ -192,25 +207,55 @@ enum nb_opcode {
 	 * result: 0 free frames, 1 busy areas, 2 lazy pages, 3 page-table frames.
 	 */
 	NB_OP_STATS = 8,
+	/*
+	 * One case of the vmalloc suite, without an exit for each operation. arg: 0 enum
+	 * nb_bench_case, 1 loops (at least 1), 2 pages (NB_BENCH_FIX_SIZE: at least 1; else 0),
+	 * 3 seed of the random numbers, 4 stamps: 1 to write each loop's ticks to area.data as
+	 * uint32_t (2^32 - 1 for more), for at most NB_BENCH_STAMPS_MAX loops; else 0.
+	 * result: 0 ticks of all loops together, set-up and clearing up not counted; 1 loops.
+	 * -ENOMEM or -ENOSPC when an allocation failed. Either way all is freed, and
+	 * area.progress counts loops and, in set-up and clearing up, areas.
+	 */
+	NB_OP_BENCH = 9,
 
 	/* The guest hurts itself, so that the host's reports can be tested. */
-	NB_OP_TEST_PANIC = 0x100,   /* BUG with a text */
-	NB_OP_TEST_FAULT = 0x101,   /* loads from arg[0] */
-	NB_OP_TEST_SPIN = 0x102,    /* never ends, interrupts off */
-	NB_OP_TEST_UD = 0x103,      /* an undefined instruction */
-	NB_OP_TEST_WARN = 0x104,    /* WARN with a text; completes */
-	NB_OP_TEST_TRIPLE = 0x105,  /* a triple fault */
-	NB_OP_TEST_IO = 0x106,      /* a 32-bit OUT of arg[1] to port arg[0] */
-	NB_OP_TEST_EMULATE = 0x107, /* an instruction KVM's emulator does not know, where it must */
+	NB_OP_TEST_PANIC = 0x100,  /* BUG with a text */
+	NB_OP_TEST_FAULT = 0x101,  /* loads from arg[0] */
+	NB_OP_TEST_SPIN = 0x102,   /* never ends, interrupts off */
+	NB_OP_TEST_UD = 0x103,     /* an undefined instruction */
+	NB_OP_TEST_WARN = 0x104,   /* WARN with a text; completes */
+	NB_OP_TEST_TRIPLE = 0x105, /* a triple fault */
+	NB_OP_TEST_IO = 0x106,     /* a 32-bit OUT of arg[1] to port arg[0] */
+	/*
+	 * An instruction KVM's emulator does not know, where it must be emulated: a load from
+	 * the page of guest-physical memory at arg[0], which must be no RAM.
+	 */
+	NB_OP_TEST_EMULATE = 0x107,
 };
+
+/*
+ * The single-CPU cases of Linux's test_vmalloc (lib/test_vmalloc.c, 6.1), by what one loop does.
+ * "Touch" is a store to the first byte. Their own set-up is repeated for each NB_OP_BENCH.
+ */
+enum nb_bench_case {
+	NB_BENCH_FIX_SIZE = 0,          /* arg[2] pages; touch */
+	NB_BENCH_FULL_FIT = 1,          /* 1 page into one of many holes of its size; touch */
+	NB_BENCH_LONG_BUSY_LIST = 2,    /* 100 pages and 1 page beside 15000 areas; touch both */
+	NB_BENCH_RANDOM_SIZE = 3,       /* 1..100 pages; touch */
+	NB_BENCH_FIX_ALIGN = 4,         /* 5 pages, aligned to 32 KiB, zeroed */
+	NB_BENCH_RANDOM_SIZE_ALIGN = 5, /* 1..10 pages, aligned to 1 B..4 MiB, zeroed */
+};
+
+#define NB_BENCH_STAMPS_MAX (NB_DATA_BYTES / sizeof(uint32_t))
 
 /* ---- the layout note ---- */
 
 /*
  * The image has a PT_NOTE with one note, name "NESTBOX", type NB_NOTE_LAYOUT, inside a read-only
- * PT_LOAD: its descriptor is ASCII text, KEY=VALUE lines as in Linux's VMCOREINFO: SYMBOL(name)=
- * hex, OFFSET(struct.field)=, SIZE(struct)=, NUMBER(name)= decimal (docs/hypercalls.md lists
- * them). The host knows the guest's structures by this text alone.
+ * PT_LOAD (a second PT_NOTE holds the build id): its descriptor is ASCII text, KEY=VALUE lines as
+ * in Linux's VMCOREINFO: SYMBOL(name)= hex, OFFSET(struct.field)=, SIZE(struct)=, NUMBER(name)=
+ * decimal (docs/hypercalls.md lists them). The host knows the guest's structures by this text
+ * alone.
  */
 #define NB_NOTE_NAME   "NESTBOX"
 #define NB_NOTE_LAYOUT 0x4e42u

@@ -45,6 +45,12 @@ struct arch_ops {
 	 */
 	int (*memmap_populate)(void *arch, u64 section_pfn, u64 phys);
 
+	/*
+	 * Zeroes the frames [@pfn, @pfn + @nr), which are RAM and the caller's. May be NULL: then
+	 * the core stores the zeroes itself. It is there for machines that have a faster way.
+	 */
+	void (*zero_frames)(void *arch, u64 pfn, u64 nr);
+
 	/* Prints one line; @format is printf's subset %s %d %u %lu %llx %p %c. */
 	void (*log)(void *arch, enum log_level level, const char *format, va_list args);
 

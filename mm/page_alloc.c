@@ -64,7 +64,10 @@ static NOINLINE void report_failure(struct mm *mm, gfp_t gfp, u32 order, u64 nr)
 
 static void zero_block(struct mm *mm, struct page *page, u32 order)
 {
-	memset(page_address(mm, page), 0, PAGE_SIZE << order);
+	if (mm->ops->zero_frames)
+		mm->ops->zero_frames(mm->arch, page_to_pfn(mm, page), 1ull << order);
+	else
+		memset(page_address(mm, page), 0, PAGE_SIZE << order);
 }
 
 static struct page *alloc_from_zone(struct mm *mm, struct zone *zone, gfp_t gfp, u32 order,

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the core asks of this machine, on the real thing.
+ */
+#include "guest/arch.h"
+
+#include "guest/machine.h"
+#include "guest/report.h"
+#include "guest/tlb.h"
+#include "mm/errno.h"
+#include "mm/pgtable.h"
+
+static u32 arch_cpu_id(void *arch)
+{
+	return this_cpu()->id;
+}
+
+static u64 arch_irq_save(void *arch)
+{
+	u64 flags = irq_flags();
+
+	irq_disable();
+	return flags;
+}
+
+static void arch_irq_restore(void *arch, u64 flags)
+{
+	if (flags & RFLAGS_IF)
+		irq_enable();
+}
+
+static void arch_flush_tlb_kernel_range(void *arch, u64 start, u64 end)
+{
+	tlb_flush_range(start, end);
+}
+
+/* Caches are physically tagged. */
+static void arch_flush_cache(void *arch, u64 start, u64 end)
+{
+}
+
+/*
+ * The boot page-directory entry for @va, or NULL where the host built no directory. A walk of its
+ * own, because the core, which is in the middle of an allocation, may not be called from here.
+ */
+static u64 *boot_directory_entry(u64 va)
+{
+	u64 table = machine.boot->root_gpa;
+	u64 entry;
+	int level;
+
+	for (level = 4; level > 2; level--) {
+		entry = ((u64 *)direct_map(table))[va >> X86_LEVEL_SHIFT(level) & 511];
+		if ((entry & (X86_PTE_P | X86_PTE_PS)) != X86_PTE_P)
+			return NULL;
+		table = entry & X86_PTE_ADDR_MASK;
+	}
+	return (u64 *)direct_map(table) + (va >> X86_LEVEL_SHIFT(2) & 511);
+}
+
+/* Nothing to flush: an entry that was not present is in no TLB (SDM vol. 3A, 4.10.4.3). */
+static int arch_memmap_populate(void *arch, u64 section_pfn, u64 phys)
+{
+	u64 first = section_pfn & ~(SECTION_PAGES - 1);
+	u64 *entry = boot_directory_entry(NB_MEMMAP_BASE + first * sizeof(struct page));
+
+	if (!entry || *entry)
+		return -ENOMEM;
+	WRITE_ONCE(*entry, phys | PAGE_KERNEL | X86_PTE_PS);
+	return 0;
+}
+
+static void arch_zero_frames(void *arch, u64 pfn, u64 nr)
+{
+	for (; nr; nr--, pfn++)
+		outl(NB_PORT_ZERO, (u32)pfn);
+}
+
+static void arch_log(void *arch, enum log_level level, const char *format, va_list args)
+{
+	report_log(level, format, args);
+}
+
+static void arch_warn(void *arch, const char *file, int line, const char *text)
+{
+	report_warn(file, line, text);
+}
+
+__attribute__((noreturn)) static void arch_panic(void *arch, const char *file, int line,
+						 const char *text)
+{
+	report_panic(file, line, text);
+}
+
+static const struct arch_ops plain_ops = {
+	.cpu_id = arch_cpu_id,
+	.irq_save = arch_irq_save,
+	.irq_restore = arch_irq_restore,
+	.flush_tlb_kernel_range = arch_flush_tlb_kernel_range,
+	.flush_cache_vmap = arch_flush_cache,
+	.flush_cache_vunmap = arch_flush_cache,
+	.memmap_populate = arch_memmap_populate,
+	.log = arch_log,
+	.warn = arch_warn,
+	.panic = arch_panic,
+};
+
+void arch_init(struct arch_ops *ops, u64 boot_flags)
+{
+	*ops = plain_ops;
+	if (boot_flags & NB_BOOT_HOST_ZEROES)
+		ops->zero_frames = arch_zero_frames;
+}

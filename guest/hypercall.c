@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The hypercall server. The rings need no lock: a CPU serves only its own.
+ *
+ * Order, as x86 keeps it: an entry is read after sq_tail (acquire), an answer is written before
+ * cq_tail (release), both indexes before the port. No doorbell is lost: the last look at the ring
+ * is taken with interrupts off, and the one that comes after it ends the halt.
+ */
+#include "guest/hypercall.h"
+
+#include "guest/report.h"
+#include "guest/ring.h"
+#include "mm/errno.h"
+
+static const struct hypercall_table *const tables[] = {
+	&core_operations,
+	&test_operations,
+};
+
+static const struct hypercall_op *find_op(u32 opcode)
+{
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(tables); i++)
+		if (opcode - tables[i]->first < tables[i]->nr)
+			return &tables[i]->ops[opcode - tables[i]->first];
+	return NULL;
+}
+
+/*
+ * All words that must be 0, or'ed: the arguments from @nr_args on, flags, what is reserved. Without
+ * a loop, because an emulated instruction is a long time.
+ */
+static u64 unused_bits(const struct nb_submission *sqe, u32 nr_args)
+{
+	u64 bits = sqe->pad[0] | sqe->pad[1] | sqe->flags | sqe->reserved;
+
+	_Static_assert(ARRAY_SIZE(sqe->arg) == 12, "each argument has its line");
+#define FROM(n)                      \
+	case n:                      \
+		bits |= sqe->arg[n]; \
+		__attribute__((fallthrough))
+	switch (nr_args) {
+		FROM(0);
+		FROM(1);
+		FROM(2);
+		FROM(3);
+		FROM(4);
+		FROM(5);
+		FROM(6);
+		FROM(7);
+		FROM(8);
+		FROM(9);
+		FROM(10);
+		FROM(11);
+	default:
+		break;
+	}
+#undef FROM
+	return bits;
+}
+
+static s64 dispatch(struct cpu *cpu, const struct nb_submission *sqe, struct nb_completion *cqe)
+{
+	const struct hypercall_op *op = find_op(sqe->opcode);
+	s64 status;
+
+	if (!op || !op->run)
+		return -ENOSYS;
+	if (unused_bits(sqe, op->nr_args))
+		return -EINVAL;
+	cqe->tsc_start = rdtsc();
+	status = op->run(cpu, sqe->arg, cqe->result);
+	cqe->tsc_end = rdtsc();
+	return status;
+}
+
+static void serve_one(struct cpu *cpu)
+{
+	struct nb_vcpu_area *area = cpu->area;
+	const struct nb_submission *sqe = &area->sq[ring_slot(area->sq_head)];
+	struct nb_completion *cqe = &area->cq[ring_slot(area->cq_tail)];
+
+	/* Hides what they were computed from: gcc would do it again for every field. */
+	asm("" : "+r"(sqe), "+r"(cqe));
+	area->current = sqe->user_data;
+	cqe->user_data = sqe->user_data;
+	cqe->result[0] = cqe->result[1] = cqe->result[2] = cqe->result[3] = 0;
+	cqe->tsc_start = cqe->tsc_end = 0;
+	cqe->status = dispatch(cpu, sqe, cqe);
+	area->current = 0;
+	WRITE_ONCE(area->progress, area->progress + 1);
+	__atomic_store_n(&area->sq_head, area->sq_head + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&area->cq_tail, area->cq_tail + 1, __ATOMIC_RELEASE);
+}
+
+/*
+ * How many submissions can be served now. The host makes room by taking completions; until it
+ * does, and rings, the rest waits.
+ */
+static u32 servable(const struct nb_vcpu_area *area)
+{
+	u32 sq_tail = __atomic_load_n(&area->sq_tail, __ATOMIC_ACQUIRE);
+
+	if (sq_tail == area->sq_head)
+		return 0;
+	return ring_servable(area->sq_head, sq_tail,
+			     __atomic_load_n(&area->cq_head, __ATOMIC_ACQUIRE), area->cq_tail);
+}
+
+/* Indexes that cannot be are reported once and left alone until the host changes them. */
+static void report_nonsense(struct cpu *cpu)
+{
+	struct nb_vcpu_area *area = cpu->area;
+	u32 tail = READ_ONCE(area->sq_tail);
+
+	if (!ring_nonsense(area->sq_head, tail)) {
+		cpu->refused = false;
+	} else if (!cpu->refused || cpu->refused_tail != tail) {
+		cpu->refused = true;
+		cpu->refused_tail = tail;
+		WARN("sq_tail is more than a ring ahead of sq_head: nothing is served");
+	}
+}
+
+bool hypercall_drain(struct cpu *cpu)
+{
+	u32 nr = servable(cpu->area);
+	bool served = nr != 0;
+
+	while (nr) {
+		for (; nr; nr--)
+			serve_one(cpu);
+		nr = servable(cpu->area);
+	}
+	report_nonsense(cpu);
+	return served;
+}
+
+void hypercall_serve(struct cpu *cpu)
+{
+	struct nb_vcpu_area *area = cpu->area;
+
+	__atomic_store_n(&area->online, 1, __ATOMIC_RELEASE);
+	for (;;) {
+		irq_enable();
+		if (hypercall_drain(cpu))
+			outl(NB_PORT_COMPLETE, cpu->id);
+		irq_disable();
+		if (!servable(area))
+			irq_enable_and_halt();
+	}
+}

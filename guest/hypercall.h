@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The hypercall server: takes submissions from a CPU's ring, does what they ask, answers, and
+ * halts when there is nothing to do. The operations themselves are in tables (struct hypercall_op)
+ * of guest/operations.c and guest/selfharm.c.
+ */
+#ifndef GUEST_HYPERCALL_H
+#define GUEST_HYPERCALL_H
+
+#include "guest/abi.h"
+#include "guest/machine.h"
+
+/*
+ * One operation: reads its arguments from @arg once, fills @result as guest/abi.h says, returns
+ * the completion's status. @result comes as zeroes; it counts only if the status is 0.
+ */
+struct hypercall_op {
+	s64 (*run)(struct cpu *cpu, const u64 *arg, u64 *result);
+	u32 nr_args; /* arguments from here on must be 0 */
+};
+
+/* The operations from opcode @first on; a NULL run is no operation. */
+struct hypercall_table {
+	const struct hypercall_op *ops;
+	u32 first, nr;
+};
+
+extern const struct hypercall_table core_operations;
+extern const struct hypercall_table test_operations;
+
+/*
+ * Serves until @cpu's ring is empty, or until the host must take completions first. Returns true
+ * when there was something. Indexes that no ring can have are reported (WARN), once until the
+ * host changes them, and nothing is served.
+ */
+bool hypercall_drain(struct cpu *cpu);
+
+/* Serves @cpu, which this is, for ever. Called once, interrupts in any state. */
+__attribute__((noreturn)) void hypercall_serve(struct cpu *cpu);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The hypercalls that are the core's operations. Here is the border: what makes no sense is
+ * refused before the core sees it, whether or not the core would refuse it as well.
+ */
+#include "guest/hypercall.h"
+#include "guest/workload.h"
+#include "mm/errno.h"
+#include "mm/vmalloc.h"
+
+/* What a caller may ask for; the other bits are the core's own or nobody's. */
+#define VM_FLAGS_ALLOWED                                                               \
+	(VM_IOREMAP | VM_ALLOC | VM_MAP | VM_USERMAP | VM_DMA_COHERENT | VM_NO_GUARD | \
+	 VM_FLUSH_RESET_PERMS | VM_ALLOW_HUGE_VMAP | VM_SPARSE | VM_ARRAY_OUTSIDE |    \
+	 VM_LINUX_SEARCH)
+
+/* The bits of a leaf that are not its address. */
+#define PROT_ALLOWED (X86_PTE_NX | 0xfffull)
+
+static bool node_known(s64 node)
+{
+	return node == NUMA_NO_NODE ||
+	       (node >= 0 && node < MAX_NODES && machine.mm.node[node].present);
+}
+
+static s64 decode_request(const u64 *arg, struct vmalloc_request *request)
+{
+	if (arg[4] >> 32 || arg[6] & ~VM_FLAGS_ALLOWED || !node_known((s64)arg[7]))
+		return -EINVAL;
+	request->size = arg[0];
+	request->align = arg[1];
+	request->start = arg[2];
+	request->end = arg[3];
+	request->gfp = (gfp_t)arg[4];
+	request->prot = arg[5];
+	request->flags = arg[6];
+	request->node = (int)(s64)arg[7];
+	request->caller = arg[8];
+	return 0;
+}
+
+/* Frames can be mapped only where addresses are canonical, and in one half. */
+static bool window_mappable(const struct vmalloc_request *request)
+{
+	return request->start < request->end && is_canonical(request->start) &&
+	       is_canonical(request->end - 1) && (s64)(request->start ^ (request->end - 1)) >= 0;
+}
+
+static s64 op_nop(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	result[0] = arg[0];
+	return 0;
+}
+
+static s64 op_vmalloc(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	struct vmalloc_request request;
+	s64 err = decode_request(arg, &request);
+
+	if (err)
+		return err;
+	if (request.prot & ~PROT_ALLOWED || !(request.prot & X86_PTE_P) ||
+	    !window_mappable(&request))
+		return -EINVAL;
+	return vmalloc_node_range(&machine.mm, &request, &result[0]);
+}
+
+static s64 op_vfree(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	return vfree(&machine.mm, arg[0]);
+}
+
+static s64 op_get_vm_area(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	struct vmalloc_request request;
+	s64 err = decode_request(arg, &request);
+
+	if (err)
+		return err;
+	return get_vm_area_node(&machine.mm, &request, &result[0]);
+}
+
+static s64 op_free_vm_area(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	return free_vm_area(&machine.mm, arg[0]);
+}
+
+static s64 op_purge(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	result[0] = vmap_purge(&machine.mm);
+	return 0;
+}
+
+static s64 op_set_mode(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	if (arg[0] > VMAP_MANUAL)
+		return -EINVAL;
+	vmap_set_mode(&machine.mm, (enum vmap_mode)arg[0]);
+	return 0;
+}
+
+static s64 op_vmalloc_to_page(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	const struct page *page;
+
+	if (!is_canonical(arg[0]))
+		return -EINVAL;
+	page = vmalloc_to_page(&machine.mm, arg[0]);
+	if (!page)
+		return -ENOENT;
+	result[0] = page_to_pfn(&machine.mm, page);
+	return 0;
+}
+
+static s64 op_stats(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	struct mm *mm = &machine.mm;
+
+	result[0] = nr_free_pages(mm);
+	result[1] = READ_ONCE(mm->vmap.nr_busy);
+	result[2] = READ_ONCE(mm->vmap.nr_lazy_pages);
+	result[3] = READ_ONCE(mm->pt.nr_tables);
+	return 0;
+}
+
+static const struct hypercall_op ops[] = {
+	[NB_OP_NOP] = {op_nop, 1},
+	[NB_OP_VMALLOC] = {op_vmalloc, 9},
+	[NB_OP_VFREE] = {op_vfree, 1},
+	[NB_OP_GET_VM_AREA] = {op_get_vm_area, 9},
+	[NB_OP_FREE_VM_AREA] = {op_free_vm_area, 1},
+	[NB_OP_PURGE] = {op_purge, 0},
+	[NB_OP_SET_MODE] = {op_set_mode, 1},
+	[NB_OP_VMALLOC_TO_PAGE] = {op_vmalloc_to_page, 1},
+	[NB_OP_STATS] = {op_stats, 0},
+	[NB_OP_BENCH] = {workload_bench, 5},
+};
+
+const struct hypercall_table core_operations = {ops, 0, ARRAY_SIZE(ops)};
