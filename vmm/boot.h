@@ -4,11 +4,19 @@
  * the boot page tables, the boot information and the hypercall areas written into it. Pure over a
  * gpa_space: no KVM here.
  *
- *     0        4 KiB                  image                  tables       boot info, areas
- *     +--------+----------------------+----------------------+------------+---------------+------
- *     | frame 0| RAM                  | segments, W^X        | each a     | one page, 29  | RAM ..
- *     |reserved|                      | (gaps are RAM)       | table      | pages a vCPU  |
- *     +--------+----------------------+----------------------+------------+---------------+------
+ *     0         4 KiB   first p_paddr     last end    page up
+ *     +---------+-------+-----------------+-----------+-------------------+--------------+-----
+ *     | frame 0 | RAM   | the image:      | boot info | hypercall areas   | boot tables  | RAM
+ *     | reserved|       | reserved, whole | one page  | 29 pages a vCPU   | one a frame  |
+ *     +---------+-------+-----------------+-----------+-------------------+--------------+-----
+ *
+ * All of it lies in the first RAM range. The reserved ranges of the boot information are these:
+ * [0, 4096) as NB_RESERVED_BOOT, the image from its first segment to its last (gaps between
+ * segments included) as NB_RESERVED_IMAGE, information and areas as NB_RESERVED_BOOT, tables as
+ * NB_RESERVED_TABLES.
+ *
+ * Every leaf is global, accessed and dirty from the start, so that no processor has to write
+ * there; the tables above are accessed.
  */
 #ifndef VMM_BOOT_H
 #define VMM_BOOT_H
@@ -30,8 +38,9 @@ struct memory_layout {
 
 /*
  * The default: half of @size_bytes, but at most 3 GiB, from 0 up, the rest from 4 GiB up. With
- * more than one node, each of the two parts is split evenly between @nr_nodes, lowest first.
- * @size_bytes must be a multiple of 2 * NB_RAM_ALIGN * @nr_nodes.
+ * more than one node, each of the two parts is split evenly between @nr_nodes, lowest first, which
+ * may make the lower part a little smaller. @size_bytes must be a multiple of
+ * NB_RAM_ALIGN * @nr_nodes, and at least twice that.
  * Errors: -EINVAL with the text saying which sizes are possible (a multiple, between
  * MEMORY_BYTES_MIN and MEMORY_BYTES_MAX; 1..NB_MAX_NODES nodes).
  */

@@ -44,7 +44,7 @@ struct image {
 	char name[256];       /* "built-in", or the file's path */
 	const uint8_t *bytes; /* the whole file */
 	size_t size_bytes;
-	void *mapping; /* to unmap, or NULL */
+	void *owned; /* the file's bytes where they are to be freed, or NULL */
 	gva_t entry;
 	size_t nr_segments;
 	struct image_segment segments[IMAGE_SEGMENTS_MAX];
@@ -62,8 +62,8 @@ struct image {
 int image_load_builtin(struct image *image_out, struct ept_error *error);
 
 /*
- * Loads @path. Errors: open(2)'s and mmap(2)'s; -ENOEXEC when it is not an image as above, the
- * text saying which field of it; -ENOMEM. Pair with image_unload().
+ * Loads @path, reading it whole. Errors: open(2)'s and read(2)'s; -ENOEXEC when it is not an image
+ * as above, the text saying which field of it; -ENOMEM. Pair with image_unload().
  */
 int image_load_file(const char *path, struct image *image_out, struct ept_error *error);
 
@@ -93,5 +93,9 @@ const struct image_symbol *image_symbol_named(const struct image *image, const c
  * IMAGE_PLACE_BYTES - 1. Returns @text.
  */
 const char *image_place(const struct image *image, uint64_t address, char text[IMAGE_PLACE_BYTES]);
+
+/* For vmm/image*.c: the symbol table, read from an Elf that stays the caller's. */
+struct Elf;
+int image_read_symbols(struct image *image, struct Elf *elf, struct ept_error *error);
 
 #endif
