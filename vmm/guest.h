@@ -66,10 +66,10 @@ struct guest_times {
 
 /*
  * Starts a guest and waits until every vCPU has answered a hypercall. Errors, all with the reason
- * and the remedy in @error, nothing left behind: those of kvm_open(), image_load_file(),
- * memory_layout_default(), boot_build(), vm_create(); -ENOTRECOVERABLE when the guest died before
- * it answered (@report_out, which may be NULL, is then filled in). guest_exit_status() tells the
- * program's exit status.
+ * and the remedy in @error, nothing left behind: -ENOEXEC (the image), -EINVAL and -ENOSPC (memory,
+ * vCPUs), -ENOTRECOVERABLE when the guest died before it answered (@report_out, which may be NULL,
+ * is then filled in), -EPROTO when it answers wrongly; anything else: the host cannot do it.
+ * guest_exit_status() makes the program's exit status of it.
  */
 int guest_start(const struct guest_config *config, struct guest **guest_out,
 		struct guest_report *report_out, struct ept_error *error);

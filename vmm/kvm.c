@@ -146,8 +146,10 @@ int kvm_supported_cpuid(int kvm_fd, struct kvm_cpuid2 **cpuid_out, struct ept_er
 			calloc(1, sizeof(*cpuid) + room * sizeof(struct kvm_cpuid_entry2));
 		int err;
 
-		if (!cpuid)
-			return ept_error_set(error, -ENOMEM, "no memory for the CPUID table");
+		if (!cpuid) {
+			ept_error_set(error, -ENOMEM, "no memory for the CPUID table");
+			return -ENOMEM;
+		}
 		cpuid->nent = room;
 		if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) == 0) {
 			*cpuid_out = cpuid;
@@ -155,11 +157,13 @@ int kvm_supported_cpuid(int kvm_fd, struct kvm_cpuid2 **cpuid_out, struct ept_er
 		}
 		err = errno;
 		free(cpuid);
-		if (err != E2BIG)
-			return ept_error_set(error, -err, "KVM_GET_SUPPORTED_CPUID: %s",
-					     strerror(err));
+		if (err == E2BIG)
+			continue;
+		ept_error_set(error, -err, "KVM_GET_SUPPORTED_CPUID: %s", strerror(err));
+		return -EIO;
 	}
-	return ept_error_set(error, -E2BIG, "KVM_GET_SUPPORTED_CPUID has more than 4096 entries");
+	ept_error_set(error, -E2BIG, "KVM_GET_SUPPORTED_CPUID has more than 4096 entries");
+	return -E2BIG;
 }
 
 /* ---- the module ---- */

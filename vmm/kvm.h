@@ -63,7 +63,8 @@ void kvm_module_probe(const char *sysfs, const char *cpu_flags, struct kvm_host 
 struct kvm_cpuid2;
 
 /*
- * KVM_GET_SUPPORTED_CPUID, of whatever length. Free with free(3). Errors: -ENOMEM, KVM's own.
+ * KVM_GET_SUPPORTED_CPUID, of whatever length. Free with free(3). Errors: -ENOMEM, -E2BIG (no end
+ * to it), -EIO (KVM refuses: the text says with what).
  */
 int kvm_supported_cpuid(int kvm_fd, struct kvm_cpuid2 **cpuid_out, struct ept_error *error);
 

@@ -18,6 +18,7 @@
 #include "ept/gpa_space.h"
 #include "ept/paging.h"
 #include "guest/abi.h"
+#include "vmm/boot.h"
 #include "vmm/image.h"
 
 enum report_kind {
@@ -67,8 +68,10 @@ struct guest_report {
 /* "panic", "trap", "stuck", ...: the JSON's "kind". */
 const char *report_kind_name(enum report_kind kind);
 
-/* "vmalloc", "nop", "test-panic", ... or "opcode 0x..": into @text[32], which is returned. */
-const char *report_opcode_name(uint16_t opcode, char text[32]);
+#define REPORT_OPCODE_BYTES 32
+
+/* "vmalloc", "nop", "test-panic", ... or "opcode 0x..": into @text, which is returned. */
+const char *report_opcode_name(uint16_t opcode, char text[REPORT_OPCODE_BYTES]);
 
 /*
  * Fills in what follows from the registers: where, code and callers, read through @mode.

@@ -6,6 +6,9 @@
  * every exit goes to exit_handle() (vmm/exit.h). A vCPU leaves KVM_RUN for a pause with any
  * pending port write completed, so what KVM says of its registers is where the guest is.
  *
+ * The kick that takes a thread out of KVM_RUN is SIGRTMIN, whose handler this file installs for the
+ * whole process.
+ *
  * Locking: run_mutex guards state and wish; everything else belongs to the vCPU's thread while it
  * runs, and to whoever paused it while it is parked.
  */
@@ -43,6 +46,7 @@ struct vcpu {
 	pthread_cond_t run_changed; /* state or wish */
 	enum vcpu_state state;
 	enum vcpu_wish wish;
+	bool exit_pending; /* KVM has yet to complete the last exit; the thread's own */
 };
 
 /*

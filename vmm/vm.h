@@ -64,13 +64,19 @@ struct vm {
  */
 int vm_create(const struct vm_config *config, struct vm **vm_out, struct ept_error *error);
 
-/* Ends every vCPU and closes everything. NULL is allowed. */
-void vm_destroy(struct vm *vm);
+/*
+ * Ends every vCPU and closes everything. NULL is allowed. Errors: -ETIMEDOUT, KVM does not let go
+ * of a vCPU: nothing is freed, and what the VM uses must stay as well.
+ */
+int vm_destroy(struct vm *vm);
 
 /* Starts every vCPU's thread. On error those that run are ended by vm_destroy(). */
 int vm_start(struct vm *vm, struct ept_error *error);
 
-/* Sends interrupt @vector to vCPU @index. Errors: KVM's own. Any thread. */
+/*
+ * Sends interrupt @vector to vCPU @index. Returns 1, or 0 when its APIC is not on yet. Errors:
+ * KVM's own. Any thread.
+ */
 int vm_interrupt(struct vm *vm, unsigned int index, uint8_t vector);
 
 #endif
