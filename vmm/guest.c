@@ -141,13 +141,24 @@ static int choose_memory(struct guest *guest, const struct guest_config *config,
 			 struct ept_error *error)
 {
 	uint64_t bytes = config->memory_bytes ? config->memory_bytes : MEMORY_BYTES_DEFAULT;
+	const struct memory_layout *memory = &guest->memory;
+	int err = 0;
 
-	if (config->memory) {
+	if (config->memory)
 		guest->memory = *config->memory;
-		return 0;
-	}
-	return memory_layout_default(bytes, config->nr_nodes ? config->nr_nodes : 1, &guest->memory,
-				     error);
+	else
+		err = memory_layout_default(bytes, config->nr_nodes ? config->nr_nodes : 1,
+					    &guest->memory, error);
+	if (err)
+		return err;
+	if (memory->nr_ram > 0 && memory->nr_ram <= NB_MAX_RANGES &&
+	    memory->ram[memory->nr_ram - 1].end > 1ull << guest->host.physical_bits)
+		return ept_error_set(error, -ERANGE,
+				     "guest memory up to %#lx: this host's guests have %u physical "
+				     "address bits, so it ends below %#llx",
+				     memory->ram[memory->nr_ram - 1].end, guest->host.physical_bits,
+				     1ull << guest->host.physical_bits);
+	return 0;
 }
 
 static int load_image(struct guest *guest, const char *path, struct ept_error *error)

@@ -311,6 +311,7 @@ static int read_elf(struct image *image, Elf *elf, struct ept_error *error)
 	err = read_notes(image, elf, count, error);
 	if (err)
 		return err;
+	/* The last step: what it allocates nothing after it has to free. */
 	return image_read_symbols(image, elf, error);
 }
 
@@ -332,9 +333,7 @@ int image_load_bytes(const char *name, const void *bytes, size_t size_bytes,
 		return image_refuse(&image, error, "%s", elf_errmsg(-1));
 	err = read_elf(&image, elf, error);
 	elf_end(elf);
-	if (err)
-		free(image.symbols);
-	else
+	if (!err)
 		*image_out = image;
 	return err;
 }

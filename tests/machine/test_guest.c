@@ -333,6 +333,9 @@ START_TEST(memory_is_read_and_changed_from_outside)
 	/* The guard page: nothing is copied, not even what would fit. */
 	at = gva_make(answer.result[0] + 8192 - 5);
 	ck_assert_int_eq(guest_write(guest, at, text, sizeof(text)), -EFAULT);
+	memset(back, 'x', sizeof(back));
+	ck_assert_int_eq(guest_read(guest, at, back, sizeof(back)), -EFAULT);
+	ck_assert_mem_eq(back, "xxxxx", 5);
 	ck_assert_int_eq(guest_read(guest, at, back, 5), 0);
 	ck_assert_mem_ne(back, text, 5);
 	ck_assert_int_eq(guest_read(guest, gva_make(UINT64_MAX - 3), back, 8), -EFAULT);
