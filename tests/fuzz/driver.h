@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a fuzz harness provides. Linked with tests/fuzz/driver.c it is a short test of its own that
+ * needs no fuzzer: mutations of the example, with a printed seed. With clang's -fsanitize=fuzzer
+ * in the driver's place it is a libFuzzer target.
+ *
+ *     test            FUZZ_RUNS (default 20000) mutations from FUZZ_SEED (default: the time)
+ *     test FILE...    each file once: a corpus, or what a fuzzer found
+ */
+#ifndef TESTS_FUZZ_DRIVER_H
+#define TESTS_FUZZ_DRIVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Feeds one input to what is tested; aborts where that breaks a promise. Returns 0. */
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes);
+
+/* Writes a good input to @bytes, which has room for @room, and returns its size. */
+size_t fuzz_example(uint8_t *bytes, size_t room);
+
+#endif

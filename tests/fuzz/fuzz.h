@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What fuzz targets share. A target is one LLVMFuzzerTestOneInput(). Under libFuzzer (clang
+ * -fsanitize=fuzzer -DWITH_LIBFUZZER) that is all; otherwise the main() below runs it over the
+ * files of a corpus, and over every way to cut each one short, so that a plain build runs it too.
+ */
+#ifndef TESTS_FUZZ_H
+#define TESTS_FUZZ_H
+
+#include <dirent.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+/* Gives the bytes a path, for readers that open one. Returns a descriptor to close, or -1. */
+static inline int fuzz_file(const uint8_t *bytes, size_t size, char *path, size_t path_size)
+{
+	int fd = memfd_create("fuzz", 0);
+
+	if (fd < 0)
+		return -1;
+	if (write(fd, bytes, size) != (ssize_t)size) {
+		close(fd);
+		return -1;
+	}
+	snprintf(path, path_size, "/proc/self/fd/%d", fd);
+	return fd;
+}
+
+#ifndef WITH_LIBFUZZER
+
+/* Longer inputs are cut at fewer places, so that a run stays short. */
+#define FUZZ_CUTS 256
+
+static int fuzz_run_file(const char *path)
+{
+	uint8_t *bytes = malloc(1 << 20);
+	FILE *file = fopen(path, "rb");
+	size_t size, cut, step;
+
+	if (!bytes || !file) {
+		fprintf(stderr, "%s cannot be read\n", path);
+		exit(EXIT_FAILURE);
+	}
+	size = fread(bytes, 1, 1 << 20, file);
+	fclose(file);
+	step = size / FUZZ_CUTS + 1;
+	for (cut = 0; cut < size; cut += step)
+		LLVMFuzzerTestOneInput(bytes, cut);
+	LLVMFuzzerTestOneInput(bytes, size);
+	free(bytes);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	const char *folder = argc > 1 ? argv[1] : FUZZ_CORPUS;
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	char path[4096];
+	int files = 0;
+
+	if (!dir) {
+		fprintf(stderr, "%s cannot be opened\n", folder);
+		return EXIT_FAILURE;
+	}
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+		files += fuzz_run_file(path);
+	}
+	closedir(dir);
+	if (!files) {
+		fprintf(stderr, "%s holds no files\n", folder);
+		return EXIT_FAILURE;
+	}
+	printf("%d files, whole and cut short\n", files);
+	return EXIT_SUCCESS;
+}
+
+#endif
+
+#endif

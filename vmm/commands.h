@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The commands of the program nestbox: each gets its own argv, argv[0] being its name, prints what
+ * it has to say, and returns the program's exit status (enum cli_status in vmm/cli.h).
+ */
+#ifndef VMM_COMMANDS_H
+#define VMM_COMMANDS_H
+
+int command_doctor(int argc, char **argv);
+
+#endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A guest's life: start, what it says meanwhile, death and the end. */
+#include "vmm/guest.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/exit.h"
+#include "vmm/guest_private.h"
+#include "vmm/printable.h"
+
+double guest_now(void)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
+}
+
+/* ---- what vCPUs say ---- */
+
+/* The submission the guest says it is in, if it is one of those it was given. With lock held. */
+static const struct nb_submission *find_call(const struct ring *ring, uint64_t ticket)
+{
+	uint64_t index = ticket - ring->first_ticket;
+
+	return ring->nr_in_flight && index < ring->nr_in_flight ? &ring->in_flight[index] : NULL;
+}
+
+void guest_fail(struct guest *guest, struct guest_report *report)
+{
+	const struct ring *ring = &guest->rings[report->vcpu];
+	const struct nb_submission *call;
+	bool first;
+
+	pthread_mutex_lock(&guest->lock);
+	first = !guest->failed;
+	if (first) {
+		call = find_call(ring, __atomic_load_n(&ring->area->current, __ATOMIC_RELAXED));
+		if (call) {
+			report->have_call = true;
+			report->call = *call;
+		}
+		guest->failure = *report;
+		__atomic_store_n(&guest->failed, true, __ATOMIC_RELEASE);
+	}
+	for (unsigned int i = 0; i < guest->nr_vcpus; i++)
+		pthread_cond_broadcast(&guest->rings[i].changed);
+	pthread_mutex_unlock(&guest->lock);
+	for (unsigned int i = 0; first && i < guest->vm->nr_vcpus; i++)
+		vcpu_ask_end(guest->vm->vcpus[i]);
+}
+
+static void on_complete(void *context, unsigned int vcpu)
+{
+	struct guest *guest = context;
+
+	pthread_mutex_lock(&guest->lock);
+	guest->rings[vcpu].signals++;
+	pthread_cond_broadcast(&guest->rings[vcpu].changed);
+	pthread_mutex_unlock(&guest->lock);
+}
+
+static void on_event(void *context, unsigned int vcpu, const struct nb_event *event)
+{
+	struct guest *guest = context;
+	struct guest_message message = {.vcpu = vcpu};
+	const struct nb_submission *call;
+
+	message.warning = event->kind == NB_EVENT_WARN;
+	message.level = message.warning ? 4 : (int)(event->error_code & 7);
+	memcpy(message.text, event->text, event->text_bytes);
+	printable(message.text);
+	__atomic_add_fetch(message.warning ? &guest->warnings : &guest->logs, 1, __ATOMIC_RELAXED);
+	if (!guest->message)
+		return;
+	pthread_mutex_lock(&guest->lock);
+	call = find_call(&guest->rings[vcpu], event->user_data);
+	message.call = call ? call->user_data : 0;
+	pthread_mutex_unlock(&guest->lock);
+	pthread_mutex_lock(&guest->message_lock);
+	guest->message(guest->message_context, &message);
+	pthread_mutex_unlock(&guest->message_lock);
+}
+
+static void on_dead(void *context, unsigned int vcpu, struct guest_report *report)
+{
+	(void)vcpu;
+	guest_fail(context, report);
+}
+
+const struct vm_ops guest_vm_ops = {on_complete, on_event, on_dead};
+
+/* ---- start ---- */
+
+static void init_locks(struct guest *guest)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_mutex_init(&guest->lock, NULL);
+	pthread_mutex_init(&guest->message_lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	for (unsigned int i = 0; i < NB_MAX_VCPUS; i++) {
+		pthread_mutex_init(&guest->rings[i].call_mutex, NULL);
+		pthread_cond_init(&guest->rings[i].changed, &monotonic);
+	}
+	pthread_condattr_destroy(&monotonic);
+}
+
+static void destroy_locks(struct guest *guest)
+{
+	for (unsigned int i = 0; i < NB_MAX_VCPUS; i++) {
+		pthread_cond_destroy(&guest->rings[i].changed);
+		pthread_mutex_destroy(&guest->rings[i].call_mutex);
+	}
+	pthread_mutex_destroy(&guest->message_lock);
+	pthread_mutex_destroy(&guest->lock);
+}
+
+/* What KVM refuses the host cannot do, whatever number it refuses it with. */
+static int host_error(int err)
+{
+	return guest_exit_status(err) == 2 ? -ENOTSUP : err;
+}
+
+static int open_host(struct guest *guest, struct ept_error *error)
+{
+	int err = kvm_open(&guest->kvm_fd, error);
+
+	if (!err)
+		err = kvm_host_probe(guest->kvm_fd, "/sys", &guest->host, error);
+	return host_error(err);
+}
+
+static int choose_memory(struct guest *guest, const struct guest_config *config,
+			 struct ept_error *error)
+{
+	uint64_t bytes = config->memory_bytes ? config->memory_bytes : MEMORY_BYTES_DEFAULT;
+	const struct memory_layout *memory = &guest->memory;
+	int err = 0;
+
+	if (config->memory)
+		guest->memory = *config->memory;
+	else
+		err = memory_layout_default(bytes, config->nr_nodes ? config->nr_nodes : 1,
+					    &guest->memory, error);
+	if (err)
+		return err;
+	if (memory->nr_ram > 0 && memory->nr_ram <= NB_MAX_RANGES &&
+	    memory->ram[memory->nr_ram - 1].end > 1ull << guest->host.physical_bits)
+		return ept_error_set(error, -ERANGE,
+				     "guest memory up to %#lx: this host's guests have %u physical "
+				     "address bits, so it ends below %#llx",
+				     memory->ram[memory->nr_ram - 1].end, guest->host.physical_bits,
+				     1ull << guest->host.physical_bits);
+	return 0;
+}
+
+static int load_image(struct guest *guest, const char *path, struct ept_error *error)
+{
+	int err = path ? image_load_file(path, &guest->image, error)
+		       : image_load_builtin(&guest->image, error);
+
+	/* A file that cannot be read is bad input, whatever the reason. */
+	return err && err != -ENOMEM ? -ENOEXEC : err;
+}
+
+/* Where each vCPU's area is in this process. */
+static int find_areas(struct guest *guest, struct ept_error *error)
+{
+	for (unsigned int i = 0; i < guest->nr_vcpus; i++) {
+		void *host;
+		int err = gpa_space_translate(guest->space, gpa_make(guest->boot.info.area_gpa[i]),
+					      sizeof(struct nb_vcpu_area), &host);
+
+		if (err)
+			return ept_error_set(error, err, "hypercall area %u is not in RAM", i);
+		guest->rings[i].area = host;
+	}
+	return 0;
+}
+
+static int make_memory(struct guest *guest, const struct guest_config *config,
+		       struct ept_error *error)
+{
+	struct boot_config boot = {
+		.image = &guest->image,
+		.memory = &guest->memory,
+		.nr_vcpus = guest->nr_vcpus,
+		.pages_1g = guest->host.pages_1g,
+		.flags = config->boot_flags,
+	};
+	int err = choose_memory(guest, config, error);
+
+	if (!err)
+		err = load_image(guest, config->image_path, error);
+	if (!err)
+		err = gpa_space_create(guest->host.physical_bits, &guest->space, error);
+	if (!err)
+		err = memory_layout_add(&guest->memory, guest->space, error);
+	if (!err)
+		err = boot_build(&boot, guest->space, &guest->boot, error);
+	return err ? err : find_areas(guest, error);
+}
+
+static int make_vm(struct guest *guest, struct ept_error *error)
+{
+	struct vm_config config = {
+		.kvm_fd = guest->kvm_fd,
+		.host = &guest->host,
+		.space = guest->space,
+		.boot = &guest->boot,
+		.image = &guest->image,
+		.nr_vcpus = guest->nr_vcpus,
+		.ops = &guest_vm_ops,
+		.context = guest,
+	};
+
+	return host_error(vm_create(&config, &guest->vm, error));
+}
+
+/* One NOP on each vCPU: it is there and its rings work. */
+static int greet(struct guest *guest, double start, struct ept_error *error)
+{
+	for (unsigned int i = 0; i < guest->nr_vcpus; i++) {
+		struct nb_submission nop = {.opcode = NB_OP_NOP, .arg[0] = i + 1};
+		struct nb_completion completion;
+		int err = guest_call(guest, i, &nop, &completion);
+
+		if (err)
+			return ept_error_set(error, err,
+					     "the guest died before it answered: vCPU %u: %.180s",
+					     guest->failure.vcpu, guest->failure.text);
+		if (completion.status != 0 || completion.result[0] != i + 1)
+			return ept_error_set(error, -EPROTO,
+					     "vCPU %u answers its first hypercall with %" PRId64
+					     ", %#" PRIx64 ": is this image of another version?",
+					     i, completion.status, completion.result[0]);
+		if (i == 0)
+			guest->times.started = guest_now() - start;
+	}
+	return 0;
+}
+
+/* Seconds since this process started, to the kernel's 10 ms; 0 where /proc does not say. */
+static double process_seconds(void)
+{
+	FILE *file = fopen("/proc/self/stat", "re");
+	char line[1024];
+	unsigned long long ticks;
+	struct timespec now;
+	const char *at;
+
+	if (!file)
+		return 0;
+	at = fgets(line, sizeof(line), file);
+	fclose(file);
+	/* The 2nd field may hold anything up to the last ')'; starttime is the 22nd. */
+	at = at ? strrchr(line, ')') : NULL;
+	for (int field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (!at || sscanf(at, "%llu", &ticks) != 1)
+		return 0;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
+	       (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+static int bring_up(struct guest *guest, const struct guest_config *config, struct ept_error *error)
+{
+	double start = guest_now();
+	int err = open_host(guest, error);
+
+	guest->times.kvm = guest_now() - start;
+	if (!err)
+		err = make_memory(guest, config, error);
+	guest->times.memory = guest_now() - start;
+	if (!err)
+		err = make_vm(guest, error);
+	guest->times.vcpus = guest_now() - start;
+	if (!err)
+		err = host_error(vm_start(guest->vm, error));
+	if (!err)
+		err = greet(guest, start, error);
+	guest->times.process = process_seconds();
+	return err;
+}
+
+int guest_start(const struct guest_config *config, struct guest **guest_out,
+		struct guest_report *report_out, struct ept_error *error)
+{
+	struct guest *guest;
+	unsigned int nr_vcpus = config->nr_vcpus ? config->nr_vcpus : 1;
+	int err;
+
+	if (nr_vcpus > NB_MAX_VCPUS)
+		return ept_error_set(error, -EINVAL, "%u vCPUs: possible are 1 to %u", nr_vcpus,
+				     NB_MAX_VCPUS);
+	guest = calloc(1, sizeof(*guest));
+	if (!guest)
+		return ept_error_set(error, -ENOMEM, "no memory for a guest");
+	guest->kvm_fd = -1;
+	guest->nr_vcpus = nr_vcpus;
+	guest->next_ticket = 1;
+	guest->message = config->message;
+	guest->message_context = config->message_context;
+	guest->watchdog_seconds =
+		config->watchdog_seconds == 0 ? GUEST_WATCHDOG_SECONDS : config->watchdog_seconds;
+	init_locks(guest);
+	err = bring_up(guest, config, error);
+	if (err) {
+		if (err == -ENOTRECOVERABLE && report_out)
+			*report_out = guest->failure;
+		guest_destroy(guest);
+		return err;
+	}
+	*guest_out = guest;
+	return 0;
+}
+
+int guest_exit_status(int code)
+{
+	switch (code) {
+	case 0:
+		return 0;
+	case -ENOTRECOVERABLE:
+	case -EPROTO:
+		return 1;
+	case -EINVAL:
+	case -ENOEXEC:
+	case -ENOSPC:
+	case -ERANGE:
+		return 2;
+	default:
+		return 3;
+	}
+}
+
+void guest_destroy(struct guest *guest)
+{
+	if (!guest)
+		return;
+	if (vm_destroy(guest->vm) != 0)
+		return;
+	gpa_space_destroy(guest->space);
+	image_unload(&guest->image);
+	if (guest->kvm_fd >= 0)
+		close(guest->kvm_fd);
+	destroy_locks(guest);
+	free(guest);
+}
+
+/* ---- what is known of it ---- */
+
+const struct guest_report *guest_failure(const struct guest *guest)
+{
+	return __atomic_load_n(&guest->failed, __ATOMIC_ACQUIRE) ? &guest->failure : NULL;
+}
+
+uint64_t guest_log_count(const struct guest *guest)
+{
+	return __atomic_load_n(&guest->logs, __ATOMIC_RELAXED);
+}
+
+uint64_t guest_warning_count(const struct guest *guest)
+{
+	return __atomic_load_n(&guest->warnings, __ATOMIC_RELAXED);
+}
+
+const struct guest_times *guest_times(const struct guest *guest)
+{
+	return &guest->times;
+}
+
+const struct kvm_host *guest_kvm_host(const struct guest *guest)
+{
+	return &guest->host;
+}
+
+const struct image *guest_image(const struct guest *guest)
+{
+	return &guest->image;
+}
+
+const struct boot *guest_boot(const struct guest *guest)
+{
+	return &guest->boot;
+}
+
+unsigned int guest_nr_vcpus(const struct guest *guest)
+{
+	return guest->nr_vcpus;
+}
+
+uint64_t guest_memory_bytes(const struct guest *guest)
+{
+	return memory_layout_bytes(&guest->memory);
+}

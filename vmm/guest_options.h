@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The options every command that starts a guest has, and the guest_config they make. */
+#ifndef VMM_GUEST_OPTIONS_H
+#define VMM_GUEST_OPTIONS_H
+
+#include "vmm/cli.h"
+#include "vmm/guest.h"
+
+struct guest_options {
+	uint64_t cpus, memory_bytes, nodes, watchdog_seconds;
+	const char *image;
+};
+
+#define GUEST_OPTIONS_DEFAULT                                                       \
+	{                                                                           \
+		.cpus = 1, .memory_bytes = MEMORY_BYTES_DEFAULT, .nodes = 1,        \
+		.watchdog_seconds = (uint64_t)GUEST_WATCHDOG_SECONDS, .image = NULL \
+	}
+
+/* Rows of a struct cli_option table that fill the struct guest_options @o. */
+#define GUEST_OPTIONS(o)                                                                    \
+	{.name = "cpus",                                                                    \
+	 .kind = CLI_NUMBER,                                                                \
+	 .argument = "N",                                                                   \
+	 .help = "vCPUs of the guest (1)",                                                  \
+	 .value = &(o)->cpus,                                                               \
+	 .min = 1,                                                                          \
+	 .max = NB_MAX_VCPUS},                                                              \
+		{.name = "memory",                                                          \
+		 .kind = CLI_SIZE,                                                          \
+		 .argument = "SIZE",                                                        \
+		 .help = "guest memory, half of it but at most 3 GiB below 4 GiB (512M);\n" \
+			 "sparse: it costs what the guest touches",                         \
+		 .value = &(o)->memory_bytes,                                               \
+		 .min = MEMORY_BYTES_MIN,                                                   \
+		 .max = MEMORY_BYTES_MAX},                                                  \
+		{.name = "nodes",                                                           \
+		 .kind = CLI_NUMBER,                                                        \
+		 .argument = "N",                                                           \
+		 .help = "NUMA nodes the memory is split between (1)",                      \
+		 .value = &(o)->nodes,                                                      \
+		 .min = 1,                                                                  \
+		 .max = NB_MAX_NODES},                                                      \
+		{.name = "image",                                                           \
+		 .kind = CLI_TEXT,                                                          \
+		 .argument = "FILE",                                                        \
+		 .help = "guest image in place of the built-in one",                        \
+		 .value = &(o)->image},                                                     \
+	{                                                                                   \
+		.name = "watchdog", .kind = CLI_NUMBER, .argument = "SECONDS",              \
+		.help = "stop a guest that makes no progress for so long (10); 0: never",   \
+		.value = &(o)->watchdog_seconds, .max = 86400                               \
+	}
+
+static inline struct guest_config guest_options_config(const struct guest_options *options)
+{
+	return (struct guest_config){
+		.image_path = options->image,
+		.memory_bytes = options->memory_bytes,
+		.nr_nodes = (unsigned int)options->nodes,
+		.nr_vcpus = (unsigned int)options->cpus,
+		.watchdog_seconds =
+			options->watchdog_seconds ? (double)options->watchdog_seconds : -1,
+	};
+}
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is known about a dead guest: where it was, found through its own page tables. */
+#include "vmm/report.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "mm/x86.h"
+
+/* Words of the stack looked at for return addresses. */
+#define STACK_WORDS 512
+
+const char *report_kind_name(enum report_kind kind)
+{
+	static const char *const names[REPORT_KINDS] = {
+		[REPORT_PANIC] = "panic",
+		[REPORT_TRAP] = "trap",
+		[REPORT_STUCK] = "stuck",
+		[REPORT_TRIPLE_FAULT] = "triple-fault",
+		[REPORT_EMULATION] = "emulation",
+		[REPORT_PORT] = "port",
+		[REPORT_MMIO] = "mmio",
+		[REPORT_ENTRY] = "entry",
+		[REPORT_EXIT] = "exit",
+		[REPORT_RING] = "ring",
+		[REPORT_KVM] = "kvm",
+	};
+
+	return (unsigned int)kind < REPORT_KINDS ? names[kind] : "unknown";
+}
+
+static const struct {
+	uint16_t opcode;
+	const char *name;
+} opcodes[] = {
+	{NB_OP_NOP, "nop"},
+	{NB_OP_VMALLOC, "vmalloc"},
+	{NB_OP_VFREE, "vfree"},
+	{NB_OP_GET_VM_AREA, "get-vm-area"},
+	{NB_OP_FREE_VM_AREA, "free-vm-area"},
+	{NB_OP_PURGE, "purge"},
+	{NB_OP_SET_MODE, "set-mode"},
+	{NB_OP_VMALLOC_TO_PAGE, "vmalloc-to-page"},
+	{NB_OP_STATS, "stats"},
+	{NB_OP_TEST_PANIC, "test-panic"},
+	{NB_OP_TEST_FAULT, "test-fault"},
+	{NB_OP_TEST_SPIN, "test-spin"},
+	{NB_OP_TEST_UD, "test-ud"},
+	{NB_OP_TEST_WARN, "test-warn"},
+	{NB_OP_TEST_TRIPLE, "test-triple"},
+	{NB_OP_TEST_IO, "test-io"},
+	{NB_OP_TEST_EMULATE, "test-emulate"},
+};
+
+const char *report_opcode_name(uint16_t opcode, char text[REPORT_OPCODE_BYTES])
+{
+	for (size_t i = 0; i < sizeof(opcodes) / sizeof(opcodes[0]); i++) {
+		if (opcodes[i].opcode == opcode) {
+			snprintf(text, REPORT_OPCODE_BYTES, "%s", opcodes[i].name);
+			return text;
+		}
+	}
+	snprintf(text, REPORT_OPCODE_BYTES, "opcode %#x", opcode);
+	return text;
+}
+
+/* ---- reading through the guest's page tables ---- */
+
+struct view {
+	const struct gpa_space *space;
+	const struct paging_mode *mode;
+	struct paging_reader reader;
+	const struct image *image;
+};
+
+/* Reads up to @size bytes at @address, as far as they are mapped; returns how many. */
+static size_t read_virtual(const struct view *view, uint64_t address, void *buffer, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		struct paging_walk walk;
+		uint64_t in_page = X86_PAGE_SIZE - (address + done) % X86_PAGE_SIZE;
+		size_t piece = size - done < in_page ? size - done : in_page;
+
+		paging_walk(view->mode, &view->reader, gva_make(address + done), &walk);
+		if (walk.status != PAGING_MAPPED ||
+		    gpa_space_read(view->space, walk.gpa, (char *)buffer + done, piece) != 0)
+			break;
+		done += piece;
+	}
+	return done;
+}
+
+/*
+ * Whether the bytes before @address, in an executable segment of the image file, end in a call:
+ * E8 rel32, or FF /2 in its lengths of 2 to 7 bytes (SDM vol. 2A, CALL).
+ */
+static bool follows_call(const struct image *image, uint64_t address)
+{
+	const struct image_segment *segment = image_segment_find(image, gva_make(address));
+	const uint8_t *end;
+	uint64_t offset;
+
+	if (!segment || !segment->executable)
+		return false;
+	offset = address - segment->start.value;
+	if (offset < 7 || offset > segment->file_bytes)
+		return false;
+	end = segment->bytes + offset;
+	if (end[-5] == 0xe8)
+		return true;
+	for (int length = 2; length <= 7; length++) {
+		if (end[-length] == 0xff && (end[-length + 1] >> 3 & 7) == 2)
+			return true;
+	}
+	return false;
+}
+
+static void find_callers(struct guest_report *report, const struct view *view)
+{
+	uint64_t rsp = report->regs[REPORT_RSP];
+	uint64_t words[STACK_WORDS];
+	size_t count;
+
+	if (rsp % sizeof(words[0]))
+		return;
+	count = read_virtual(view, rsp, words, sizeof(words)) / sizeof(words[0]);
+	for (size_t i = 0; i < count && report->nr_callers < REPORT_CALLERS; i++) {
+		if (!follows_call(view->image, words[i]))
+			continue;
+		report->callers[report->nr_callers] = words[i];
+		/* The call itself is what is named: the address may be another function's. */
+		image_place(view->image, words[i] - 1, report->caller_places[report->nr_callers]);
+		report->nr_callers++;
+	}
+}
+
+void report_locate(struct guest_report *report, const struct gpa_space *space,
+		   const struct paging_mode *mode, const struct image *image)
+{
+	struct view view = {space, mode, boot_paging_reader(space), image};
+	uint64_t rip = report->regs[REPORT_RIP];
+
+	/* A panic's RIP is a return address, which may be the next function's: name the call. */
+	image_place(image, report->kind == REPORT_PANIC ? rip - 1 : rip, report->where);
+	report->nr_code = read_virtual(&view, rip, report->code, sizeof(report->code));
+	report->nr_callers = 0;
+	find_callers(report, &view);
+}
