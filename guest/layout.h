@@ -118,6 +118,7 @@
 	X(page, freelist)              \
 	X(page, in_use)                \
 	X(page, objects)               \
+	X(page, active)                \
 	X(zone, lock)                  \
 	X(zone, id)                    \
 	X(zone, node)                  \

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Any bytes at all as a layout note: they are refused with a text, or what comes out can be
+ * reckoned with: every field inside its structure.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/fuzz/driver.h"
+#include "tests/vmm/core_source.h"
+
+static void check(int holds)
+{
+	if (!holds)
+		abort();
+}
+
+#define CHECK_FIELD(structure, field, align, width) \
+	check(l->structure.field % (align) == 0);   \
+	check(l->structure.field + (uint64_t)(width) <= l->structure.bytes);
+#define CHECK_STRUCT(structure, fields)                                                 \
+	check(l->structure.bytes > 0 && l->structure.bytes <= LAYOUT_STRUCT_BYTES_MAX); \
+	fields(CHECK_FIELD)
+
+static void check_layout(const struct layout *l)
+{
+	LAYOUT_STRUCTS(CHECK_STRUCT)
+	check(l->page.bytes <= 4096 && l->page_size == 4096);
+	check(l->machine + l->machine_mm + l->mm.bytes > l->machine);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
+{
+	struct ept_error error = {""};
+	struct layout layout;
+	size_t text_bytes;
+	const char *text;
+	int err;
+
+	err = layout_parse((const char *)bytes, size_bytes, &layout, &error);
+	check(err == 0 || (err == -EINVAL && error.text[0]));
+	if (!err)
+		check_layout(&layout);
+	error.text[0] = '\0';
+	err = layout_find_note(bytes, size_bytes, &text, &text_bytes, &error);
+	check(err == 0 || error.text[0]);
+	if (!err)
+		check(text_bytes <= size_bytes &&
+		      (size_t)(text - (const char *)bytes) <= size_bytes - text_bytes);
+	return 0;
+}
+
+size_t fuzz_example(uint8_t *bytes, size_t room)
+{
+	size_t length;
+	const char *text = core_layout_text(&length);
+
+	if (length > room)
+		abort();
+	memcpy(bytes, text, length);
+	return length;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What an audit remembers between runs. Private to vmm/audit.c and vmm/audit_expect.c. */
+#ifndef VMM_AUDIT_STATE_H
+#define VMM_AUDIT_STATE_H
+
+#include "vmm/audit.h"
+
+struct audit {
+	uint64_t runs, checks, violations;
+	size_t nr_kept, kept_of[AUDIT_NR_CHECKS];
+	struct audit_violation kept[AUDIT_KEPT_MAX];
+	/* Expectations by address, open addressing; a slot with size 0 is empty. */
+	struct audit_expectation *expected;
+	size_t expected_slots, nr_expected;
+};
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What an inspector is made of. Private to vmm/inspect*.c. */
+#ifndef VMM_INSPECT_PRIVATE_H
+#define VMM_INSPECT_PRIVATE_H
+
+#include "vmm/inspect.h"
+
+#define INSPECT_CACHE_SLOTS 4096u
+#define INSPECT_NO_PAGE     (~0ull) /* no page number: those have 52 bits */
+
+struct inspect_translation {
+	uint64_t page; /* guest-virtual page number */
+	const uint8_t *host;
+};
+
+struct inspector {
+	struct inspect_source source;
+	struct layout layout;
+	uint64_t mm;
+	uint64_t ram_pages;
+	struct inspect_translation cache[INSPECT_CACHE_SLOTS];
+};
+
+#endif
