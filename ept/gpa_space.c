@@ -341,7 +341,7 @@ int gpa_space_move(struct gpa_space *space, const struct gpa_region *region, gpa
 
 	if (!err)
 		err = check_grain(region, start.value, size, error);
-	if (err)
+	if (err || start.value == region->start.value)
 		return err;
 	after.start = start;
 	after.end = gpa_add(start, size);

@@ -366,6 +366,7 @@ START_TEST(random_changes_with_failures_stay_in_step)
 {
 	uint64_t random = random_seed("kvm_slots");
 	struct machine machine;
+	char name[8];
 	int i;
 
 	setup(&machine);
@@ -375,6 +376,15 @@ START_TEST(random_changes_with_failures_stay_in_step)
 		random_change(&machine, &random);
 		fail_nth_disarm();
 		must_be_in_step(machine.space, machine.slots);
+	}
+	/* No failure kept a slot number. */
+	while (gpa_space_count(machine.space) > 0)
+		ck_assert_int_eq(
+			gpa_space_remove(machine.space, gpa_space_at(machine.space, 0), &error), 0);
+	for (i = 0; i < PLACES; i++) {
+		snprintf(name, sizeof(name), "r%d", i);
+		ck_assert_int_eq(add(&machine, name, GPA_RAM, (uint64_t)i * 2 * PAGE, PAGE, NULL),
+				 0);
 	}
 	teardown(&machine);
 }

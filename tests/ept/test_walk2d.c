@@ -246,6 +246,8 @@ START_TEST(the_batch_agrees_with_single_walks)
 	uint64_t random = random_seed("walk2d"), gva, offset;
 	struct walk2d_tables *tables;
 	struct walk2d_source source;
+	struct stage2_entry entry;
+	struct stage2_walk second;
 	struct walk2d walk;
 	size_t i, mapped = 0;
 
@@ -258,6 +260,11 @@ START_TEST(the_batch_agrees_with_single_walks)
 	for (i = 0; i < 50; i++)
 		(void)stage2_protect(&world.second, gpa_make(random_below(&random, 1000) * PAGE),
 				     PAGE, STAGE2_R);
+	/* Writes are also denied above the last level, for half of the guest's pages. */
+	stage2_walk(&world.second.mode, &reader, gpa_make(0), &second);
+	entry = second.entries[second.entry_count - 2];
+	host[entry.address.value / PAGE][entry.address.value % PAGE / 8] &=
+		shapes[_i].kind == STAGE2_EPT ? ~EPT_BIT_WRITE : ~X86_PTE_RW;
 	*guest_entry(&world, 0x40000000, 2) = 2 << 20 | TABLE | X86_PTE_PS;
 	ck_assert_int_eq(walk2d_tables_create(&world.second.mode, &reader, &tables), 0);
 	source = walk2d_source_tables(tables);
