@@ -199,7 +199,7 @@ enum nb_opcode {
 	NB_OP_FREE_VM_AREA = 4,
 	/* result: 0 ranges given back. */
 	NB_OP_PURGE = 5,
-	/* arg: 0 enum vmap_mode: 0 lazy, 1 eager, 2 manual. */
+	/* arg: 0 enum nb_mode. */
 	NB_OP_SET_MODE = 6,
 	/* arg: 0 address. result: 0 frame number. -ENOENT where nothing is mapped. */
 	NB_OP_VMALLOC_TO_PAGE = 7,
@@ -232,6 +232,21 @@ enum nb_opcode {
 	 */
 	NB_OP_TEST_EMULATE = 0x107,
 };
+
+/*
+ * Values of arguments the core has its own names for; guest/operations.c checks that both agree.
+ * The VM_ flags below 2^32, gfp and prot are those of Linux 6.1.
+ */
+#define NB_VM_ALLOC         0x2ull
+#define NB_VM_MAP           0x4ull
+#define NB_VM_NO_GUARD      0x40ull
+#define NB_VM_ARRAY_OUTSIDE (1ull << 33) /* keep a large page array outside the address space */
+#define NB_VM_LINUX_SEARCH  (1ull << 34) /* fail where Linux's search fails */
+#define NB_GFP_KERNEL       0xcc0u
+#define NB_PAGE_KERNEL      0x8000000000000163ull
+
+/* NB_OP_SET_MODE. */
+enum nb_mode { NB_MODE_LAZY = 0, NB_MODE_EAGER = 1, NB_MODE_MANUAL = 2 };
 
 /*
  * The single-CPU cases of Linux's test_vmalloc (lib/test_vmalloc.c, 6.1), by what one loop does.

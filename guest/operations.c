@@ -14,6 +14,16 @@
 	 VM_FLUSH_RESET_PERMS | VM_ALLOW_HUGE_VMAP | VM_SPARSE | VM_ARRAY_OUTSIDE |    \
 	 VM_LINUX_SEARCH)
 
+/* What guest/abi.h tells the host to pass is what the core takes. */
+_Static_assert(NB_VM_ALLOC == VM_ALLOC && NB_VM_MAP == VM_MAP && NB_VM_NO_GUARD == VM_NO_GUARD &&
+		       NB_VM_ARRAY_OUTSIDE == VM_ARRAY_OUTSIDE &&
+		       NB_VM_LINUX_SEARCH == VM_LINUX_SEARCH,
+	       "one set of area flags");
+_Static_assert(NB_GFP_KERNEL == GFP_KERNEL && NB_PAGE_KERNEL == PAGE_KERNEL, "one set of values");
+_Static_assert((int)NB_MODE_LAZY == (int)VMAP_LAZY && (int)NB_MODE_EAGER == (int)VMAP_EAGER &&
+		       (int)NB_MODE_MANUAL == (int)VMAP_MANUAL,
+	       "one set of modes");
+
 /* The bits of a leaf that are not its address. */
 #define PROT_ALLOWED (X86_PTE_NX | 0xfffull)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every way out of KVM_RUN. The guest has three ports; whatever else brings it out is the end of
+ * Every way out of KVM_RUN. The guest has four ports; whatever else brings it out is the end of
  * it, and is said in words.
  */
 #include "vmm/exit.h"
@@ -182,6 +182,23 @@ static enum exit_action on_panic(struct vcpu *vcpu)
 	return EXIT_DIED;
 }
 
+/* The guest asks for a frame of zeroes, where it was told that it may. */
+static enum exit_action on_zero(struct vcpu *vcpu, uint32_t pfn)
+{
+	gpa_t frame = gpa_make((uint64_t)pfn * X86_PAGE_SIZE);
+	const struct vm *vm = vcpu->vm;
+	void *host;
+
+	if (!(vm->boot->info.flags & NB_BOOT_HOST_ZEROES) ||
+	    gpa_space_translate(vm->space, frame, X86_PAGE_SIZE, &host))
+		return die(vcpu, REPORT_PORT, "asked for zeroes in frame %#" PRIx32 ": %s", pfn,
+			   vm->boot->info.flags & NB_BOOT_HOST_ZEROES ? "not memory"
+								      : "never offered");
+	memset(host, 0, X86_PAGE_SIZE);
+	gpa_space_note_write(vm->space, frame, X86_PAGE_SIZE);
+	return EXIT_GO_ON;
+}
+
 static enum exit_action on_io(struct vcpu *vcpu)
 {
 	const struct kvm_run *run = vcpu->run;
@@ -196,6 +213,8 @@ static enum exit_action on_io(struct vcpu *vcpu)
 			   "writes are known",
 			   out ? "a write" : "a read", run->io.count, run->io.size * 8u,
 			   run->io.port);
+	if (run->io.port == NB_PORT_ZERO)
+		return on_zero(vcpu, value);
 	if (run->io.port != NB_PORT_COMPLETE && run->io.port != NB_PORT_EVENT &&
 	    run->io.port != NB_PORT_PANIC)
 		return die(vcpu, REPORT_PORT, "wrote %#" PRIx32 " to port %#x, which is no port",

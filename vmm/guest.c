@@ -185,6 +185,12 @@ static int find_areas(struct guest *guest, struct ept_error *error)
 	return 0;
 }
 
+/* kvm_pvm emulates CPL 0, one store of a zero after the other: it is better asked to do it. */
+static uint64_t offers(const struct kvm_host *host)
+{
+	return strcmp(host->module, "kvm_pvm") == 0 ? NB_BOOT_HOST_ZEROES : 0;
+}
+
 static int make_memory(struct guest *guest, const struct guest_config *config,
 		       struct ept_error *error)
 {
@@ -193,7 +199,7 @@ static int make_memory(struct guest *guest, const struct guest_config *config,
 		.memory = &guest->memory,
 		.nr_vcpus = guest->nr_vcpus,
 		.pages_1g = guest->host.pages_1g,
-		.flags = config->boot_flags,
+		.flags = config->boot_flags | offers(&guest->host),
 	};
 	int err = choose_memory(guest, config, error);
 
