@@ -6,6 +6,8 @@
 #ifndef VMM_COMMANDS_H
 #define VMM_COMMANDS_H
 
+int command_replay(int argc, char **argv);
+int command_bench(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 
 #endif

@@ -14,6 +14,8 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *summary;
 } commands[] = {
+	{"replay", command_replay, "replay what a real kernel's vmalloc did, and compare"},
+	{"bench", command_bench, "run the vmalloc suite inside a guest"},
 	{"doctor", command_doctor, "say what this host's KVM is and what nestbox can do on it"},
 };
 

@@ -207,6 +207,7 @@ static void fill_request(struct run *run, const struct replay_op *op,
 	area = &run->plan->areas[op->area];
 	if (op->type == REPLAY_FREE) {
 		request->address = run->outcome.addresses[op->area];
+		request->mapped = area->mapped;
 		return;
 	}
 	request->bytes = area->bytes;

@@ -33,7 +33,8 @@ struct replay_request {
 	uint64_t gfp; /* MAP: Linux's bits as traced; 0 for the initial state */
 	uint64_t prot;
 	int64_t node;     /* -1 for any */
-	uint64_t address; /* FREE: what the executor returned for the area */
+	uint64_t address; /* FREE: what the executor returned for the area, */
+	bool mapped;      /* and whether MAP made it */
 };
 
 struct replay_result {
