@@ -129,30 +129,24 @@ static uint64_t max3(uint64_t a, uint64_t b, uint64_t c)
 static bool walk_subtree(struct tree_walk *walk, uint64_t node, uint64_t parent, unsigned int depth,
 			 struct subtree *out)
 {
-	const struct layout *l = walk->pass->l;
-	struct inspector *inspector = walk->pass->inspector;
 	struct subtree left = {.red = false}, right = {.red = false};
-	uint64_t parent_color, left_link, right_link;
 	struct known_tile *known;
+	struct inspect_node here;
 	bool judge;
 
 	*out = (struct subtree){.red = false};
 	if (node == 0)
 		return true;
 	known = enter(walk, node, depth);
-	if (!known)
+	if (!known || !inspect_node(walk->pass->inspector, node, &here))
 		return false;
-	if (!inspect_u64(inspector, node + l->rb_node.parent_color, &parent_color) ||
-	    !inspect_u64(inspector, node + l->rb_node.left, &left_link) ||
-	    !inspect_u64(inspector, node + l->rb_node.right, &right_link))
-		return false;
-	if ((parent_color & ~1ull) != parent)
-		audit_found(walk->pass, known->area->start, parent_color & ~1ull, parent,
+	if (here.parent != parent)
+		audit_found(walk->pass, known->area->start, here.parent, parent,
 			    "a node's parent is wrong (%s tree)", walk->name);
-	out->red = parent_color & 1;
-	judge = walk_subtree(walk, left_link, node, depth + 1, &left);
+	out->red = here.red;
+	judge = walk_subtree(walk, here.left, node, depth + 1, &left);
 	check_member(walk, known);
-	judge = walk_subtree(walk, right_link, node, depth + 1, &right) && judge;
+	judge = walk_subtree(walk, here.right, node, depth + 1, &right) && judge;
 	out->black_height = left.black_height + !out->red;
 	out->max = max3(left.max, right.max, known->area->end - known->area->start);
 	if (judge)

@@ -199,6 +199,24 @@ DEFINE_READ(inspect_u32, uint32_t)
 DEFINE_READ(inspect_u16, uint16_t)
 DEFINE_READ(inspect_u8, uint8_t)
 
+bool inspect_node(struct inspector *inspector, uint64_t node, struct inspect_node *node_out)
+{
+	const struct layout *l = &inspector->layout;
+	uint8_t bytes[LAYOUT_COPIED_BYTES_MAX];
+	uint64_t parent_color;
+
+	if (node % 8 != 0 || !inspect_read(inspector, node, bytes, l->rb_node.bytes))
+		return false;
+	parent_color = inspect_field_u64(bytes, l->rb_node.parent_color);
+	*node_out = (struct inspect_node){
+		.parent = parent_color & ~1ull,
+		.left = inspect_field_u64(bytes, l->rb_node.left),
+		.right = inspect_field_u64(bytes, l->rb_node.right),
+		.red = parent_color & 1,
+	};
+	return true;
+}
+
 /* ---- frames ---- */
 
 uint64_t inspect_ram_pages(const struct inspector *inspector)
@@ -264,35 +282,10 @@ uint64_t inspect_frame_address(const struct inspector *inspector, uint64_t pfn)
 	return inspector->source.direct_base + pfn * INSPECT_PAGE_BYTES;
 }
 
-/* A number at @offset of the copy of a struct page; the layout says that it lies inside. */
-static uint64_t field_u64(const uint8_t *bytes, uint32_t offset)
-{
-	uint64_t value;
-
-	memcpy(&value, bytes + offset, sizeof(value));
-	return value;
-}
-
-static uint32_t field_u32(const uint8_t *bytes, uint32_t offset)
-{
-	uint32_t value;
-
-	memcpy(&value, bytes + offset, sizeof(value));
-	return value;
-}
-
-static uint16_t field_u16(const uint8_t *bytes, uint32_t offset)
-{
-	uint16_t value;
-
-	memcpy(&value, bytes + offset, sizeof(value));
-	return value;
-}
-
 bool inspect_page(struct inspector *inspector, uint64_t pfn, struct inspect_page *page_out)
 {
 	const struct layout *l = &inspector->layout;
-	uint8_t bytes[INSPECT_PAGE_BYTES];
+	uint8_t bytes[LAYOUT_COPIED_BYTES_MAX];
 
 	if (!inspect_ram_range(inspector, pfn) ||
 	    !inspect_read(inspector, inspect_page_address(inspector, pfn), bytes, l->page.bytes))
@@ -302,16 +295,16 @@ bool inspect_page(struct inspector *inspector, uint64_t pfn, struct inspect_page
 		.order = bytes[l->page.order],
 		.zone = bytes[l->page.zone],
 		.node = bytes[l->page.node],
-		.refcount = field_u32(bytes, l->page.refcount),
-		.owner = field_u64(bytes, l->page.owner),
-		.next = field_u64(bytes, l->page.next),
-		.list_next = field_u64(bytes, l->page.list + l->list_head.next),
-		.list_prev = field_u64(bytes, l->page.list + l->list_head.prev),
-		.index = field_u64(bytes, l->page.index),
-		.freelist = field_u64(bytes, l->page.freelist),
-		.in_use = field_u32(bytes, l->page.in_use),
-		.objects = field_u16(bytes, l->page.objects),
-		.active = field_u16(bytes, l->page.active),
+		.refcount = inspect_field_u32(bytes, l->page.refcount),
+		.owner = inspect_field_u64(bytes, l->page.owner),
+		.next = inspect_field_u64(bytes, l->page.next),
+		.list_next = inspect_field_u64(bytes, l->page.list + l->list_head.next),
+		.list_prev = inspect_field_u64(bytes, l->page.list + l->list_head.prev),
+		.index = inspect_field_u64(bytes, l->page.index),
+		.freelist = inspect_field_u64(bytes, l->page.freelist),
+		.in_use = inspect_field_u32(bytes, l->page.in_use),
+		.objects = inspect_field_u16(bytes, l->page.objects),
+		.active = inspect_field_u16(bytes, l->page.active),
 	};
 	return true;
 }

@@ -90,6 +90,13 @@ bool inspect_u32(struct inspector *inspector, uint64_t gva, uint32_t *value_out)
 bool inspect_u16(struct inspector *inspector, uint64_t gva, uint16_t *value_out);
 bool inspect_u8(struct inspector *inspector, uint64_t gva, uint8_t *value_out);
 
+/* The node of a red-black tree at @node. */
+struct inspect_node {
+	uint64_t parent, left, right;
+	bool red;
+};
+bool inspect_node(struct inspector *inspector, uint64_t node, struct inspect_node *node_out);
+
 /* ---- frames ---- */
 
 /* All RAM in frames, and the first frame number above all RAM. */

@@ -28,18 +28,23 @@ static enum inspect_tile_state tile_state(const struct layout *l, uint32_t state
 static void read_vm(struct inspector *inspector, uint64_t vm, struct inspect_area *area)
 {
 	const struct layout *l = &inspector->layout;
+	uint8_t bytes[LAYOUT_COPIED_BYTES_MAX];
 
-	area->has_vm = vm != 0 && inspect_u64(inspector, vm + l->vm_struct.addr, &area->vm_addr) &&
-		       inspect_u64(inspector, vm + l->vm_struct.size, &area->vm_size) &&
-		       inspect_u64(inspector, vm + l->vm_struct.flags, &area->flags) &&
-		       inspect_u64(inspector, vm + l->vm_struct.pages, &area->pages) &&
-		       inspect_u64(inspector, vm + l->vm_struct.nr_pages, &area->nr_pages) &&
-		       inspect_u64(inspector, vm + l->vm_struct.phys_addr, &area->phys_addr) &&
-		       inspect_u64(inspector, vm + l->vm_struct.caller, &area->caller) &&
-		       inspect_u64(inspector, vm + l->vm_struct.prot, &area->prot) &&
-		       inspect_u64(inspector, vm + l->vm_struct.area, &area->vm_area) &&
-		       inspect_u32(inspector, vm + l->vm_struct.gfp, &area->gfp) &&
-		       inspect_u32(inspector, vm + l->vm_struct.array, &area->array);
+	area->has_vm =
+		vm != 0 && vm % 8 == 0 && inspect_read(inspector, vm, bytes, l->vm_struct.bytes);
+	if (!area->has_vm)
+		return;
+	area->vm_addr = inspect_field_u64(bytes, l->vm_struct.addr);
+	area->vm_size = inspect_field_u64(bytes, l->vm_struct.size);
+	area->flags = inspect_field_u64(bytes, l->vm_struct.flags);
+	area->pages = inspect_field_u64(bytes, l->vm_struct.pages);
+	area->nr_pages = inspect_field_u64(bytes, l->vm_struct.nr_pages);
+	area->phys_addr = inspect_field_u64(bytes, l->vm_struct.phys_addr);
+	area->caller = inspect_field_u64(bytes, l->vm_struct.caller);
+	area->prot = inspect_field_u64(bytes, l->vm_struct.prot);
+	area->vm_area = inspect_field_u64(bytes, l->vm_struct.area);
+	area->gfp = inspect_field_u32(bytes, l->vm_struct.gfp);
+	area->array = inspect_field_u32(bytes, l->vm_struct.array);
 }
 
 /* Reads the tile at @tile, and its links. Returns NULL or what is wrong. */
@@ -47,16 +52,19 @@ static const char *read_tile(struct inspector *inspector, uint64_t tile, struct 
 			     uint64_t *next_out, uint64_t *prev_out)
 {
 	const struct layout *l = &inspector->layout;
-	uint64_t list = tile + l->vmap_area.tile;
+	uint8_t bytes[LAYOUT_COPIED_BYTES_MAX];
 
-	*area = (struct inspect_area){.tile = tile};
-	if (!inspect_u64(inspector, tile + l->vmap_area.va_start, &area->start) ||
-	    !inspect_u64(inspector, tile + l->vmap_area.va_end, &area->end) ||
-	    !inspect_u64(inspector, tile + l->vmap_area.vm, &area->link) ||
-	    !inspect_u32(inspector, tile + l->vmap_area.state, &area->raw_state) ||
-	    !inspect_u64(inspector, list + l->list_head.next, next_out) ||
-	    !inspect_u64(inspector, list + l->list_head.prev, prev_out))
+	if (tile % 8 != 0 || !inspect_read(inspector, tile, bytes, l->vmap_area.bytes))
 		return "a link in the list of tiles leads to no memory";
+	*area = (struct inspect_area){
+		.tile = tile,
+		.start = inspect_field_u64(bytes, l->vmap_area.va_start),
+		.end = inspect_field_u64(bytes, l->vmap_area.va_end),
+		.link = inspect_field_u64(bytes, l->vmap_area.vm),
+		.raw_state = inspect_field_u32(bytes, l->vmap_area.state),
+	};
+	*next_out = inspect_field_u64(bytes, l->vmap_area.tile + l->list_head.next);
+	*prev_out = inspect_field_u64(bytes, l->vmap_area.tile + l->list_head.prev);
 	area->state = tile_state(l, area->raw_state);
 	if (area->state == INSPECT_BUSY)
 		read_vm(inspector, area->link, area);

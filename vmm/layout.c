@@ -230,6 +230,12 @@ static int check_relations(const struct layout *l, struct ept_error *error)
 	    l->page.bytes > 4096)
 		return ept_error_set(error, -EINVAL, "layout note: struct page has %u bytes",
 				     l->page.bytes);
+	if (l->page.bytes > LAYOUT_COPIED_BYTES_MAX ||
+	    l->vmap_area.bytes > LAYOUT_COPIED_BYTES_MAX ||
+	    l->vm_struct.bytes > LAYOUT_COPIED_BYTES_MAX ||
+	    l->rb_node.bytes > LAYOUT_COPIED_BYTES_MAX)
+		return ept_error_set(error, -EINVAL,
+				     "layout note: a page, tile, vm_struct or node is too large");
 	if (l->machine % 8 != 0 || l->machine_mm > LAYOUT_STRUCT_BYTES_MAX || l->machine_mm % 8 ||
 	    l->machine > UINT64_MAX - 2 * (uint64_t)LAYOUT_STRUCT_BYTES_MAX)
 		return ept_error_set(error, -EINVAL, "layout note: machine cannot be at %#llx",

@@ -23,6 +23,9 @@
 /* No structure is larger: what can be asked of the guest's memory by one address. */
 #define LAYOUT_STRUCT_BYTES_MAX (1u << 20)
 
+/* Nor one that is copied out whole: a page, a tile, an area's bookkeeping, a node of a tree. */
+#define LAYOUT_COPIED_BYTES_MAX 512u
+
 /*
  * The fields the inspector reads: F(struct, field, alignment, width), both in bytes. A width may
  * come from other parts of the layout, `l`.

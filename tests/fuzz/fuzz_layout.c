@@ -26,7 +26,7 @@ static void check(int holds)
 static void check_layout(const struct layout *l)
 {
 	LAYOUT_STRUCTS(CHECK_STRUCT)
-	check(l->page.bytes <= 4096 && l->page_size == 4096);
+	check(l->page.bytes <= LAYOUT_COPIED_BYTES_MAX && l->page_size == 4096);
 	check(l->machine + l->machine_mm + l->mm.bytes > l->machine);
 }
 
