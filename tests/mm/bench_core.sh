@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Counts the core's instructions for one more loop of each case of bench_core, beside Linux's.
 # Needs valgrind, and a build without sanitizers. Run from the build directory; arguments name
@@ -33,7 +33,12 @@ count()
 }
 
 printf '%-18s %10s %10s %7s\n' case instructions Linux share
-for name in ${*:-$("$bench")}; do
+if [ $# -eq 0 ]; then
+  mapfile -t names < <("$bench")
+else
+  names=("$@")
+fi
+for name in "${names[@]}"; do
   many=$(count "$name" "$loops")
   few=$(count "$name" $((loops / 2)))
   here=$(((many - few) / (loops - loops / 2)))

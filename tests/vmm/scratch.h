@@ -17,7 +17,7 @@ static inline const char *scratch_write_bytes(const void *bytes, size_t size)
 	int fd;
 	FILE *file;
 
-	strcpy(scratch_path, "/tmp/nestbox-test-XXXXXX");
+	snprintf(scratch_path, sizeof(scratch_path), "%s/nestbox-test-XXXXXX", P_tmpdir);
 	fd = mkstemp(scratch_path);
 	ck_assert_int_ge(fd, 0);
 	file = fdopen(fd, "w");
