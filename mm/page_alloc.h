@@ -89,7 +89,7 @@ struct page {
 		struct list_head list; /* PAGE_FREE: zone.free[order]; PAGE_SLAB: the cache's */
 	};
 	union {
-		u64 index; /* PAGE_TABLE: level; PAGE_VMALLOC: position in the area */
+		u64 index; /* PAGE_TABLE: its level */
 		struct {   /* PAGE_SLAB */
 			void *freelist;
 			u32 in_use;

@@ -1,0 +1,201 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The program nestbox as its users meet it: the three recorded traces, bad input, exit statuses.
+# Runs on the host and, with busybox's shell, in both labs. Prints its count as Check does.
+set -u
+# shellcheck disable=SC2154 # automake's environment, with a fallback
+top=${top_srcdir:-$(dirname "$0")/../..}
+nestbox=$PWD/nestbox
+data=$top/tests/data
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
+checks=0
+failures=0
+
+if [ ! -c /dev/kvm ] || ! : 2>/dev/null </dev/kvm; then
+  [ -z "${NESTBOX_REQUIRE_KVM:-}" ] || { echo "/dev/kvm cannot be opened, and NESTBOX_REQUIRE_KVM is set" >&2; exit 1; }
+  echo "skipped: /dev/kvm cannot be opened" >&2
+  exit 77
+fi
+
+# claim TEXT COMMAND...: counts, and says what did not hold with what the last run printed.
+claim() {
+  text=$1
+  shift
+  checks=$((checks + 1))
+  "$@" && return
+  failures=$((failures + 1))
+  echo "FAILED: $text"
+  sed 's/^/  out: /' "$scratch/out" | head -n 40
+  sed 's/^/  err: /' "$scratch/err" | head -n 10
+}
+
+# run STATUS ARG...: runs nestbox and holds its exit status against STATUS.
+run() {
+  want=$1
+  shift
+  "$nestbox" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+  got=$?
+  [ "$got" = "$want" ] || echo "nestbox $*: status $got instead of $want"
+  [ "$got" = "$want" ]
+}
+
+# says PATTERN...: the last run's output matches each of them.
+says() {
+  for pattern in "$@"; do
+    grep -q -e "$pattern" "$scratch/out" || { echo "no '$pattern' in the output"; return 1; }
+  done
+}
+
+# refuses PATTERN ARG...: bad usage or input: status 2, nothing on standard output, PATTERN said.
+refuses() {
+  pattern=$1
+  shift
+  run 2 "$@" && [ ! -s "$scratch/out" ] && grep -q -e "$pattern" "$scratch/err"
+}
+
+# ---- the recorded traces ----
+
+# replays NAME ALLOCS MISSING EXTRA ARG...: every address exact, nothing failed, a clean audit.
+replays() {
+  name=$1 allocs=$2 missing=$3 extra=$4
+  shift 4
+  run 0 replay --json "$@" "$data/$name" &&
+    says "\"trace\": \"$name\"" "\"allocs\": $allocs\$\|\"allocs\": $allocs," "\"exact\": $allocs" \
+      '"other": 0' '"failed": 0' '"violations": 0' "\"missing\": $missing" "\"extra\": $extra" \
+      '"second_stage": "'
+}
+
+claim "fork-1cpu is exact" replays fork-1cpu 1827 0 0
+claim "modules-2cpu is exact, audited every 20" replays modules-2cpu 261 1 4 --audit every=20
+claim "mixed-2cpu is exact, audited every 20" replays mixed-2cpu 370 0 0 --audit every=20
+claim "two folders are two reports" run 0 replay --audit none "$data/mixed-2cpu" "$data/modules-2cpu"
+claim "each of them names its trace" says '^mixed-2cpu: right' '^modules-2cpu: right'
+
+# ---- made-up traces ----
+
+header='# tracer: nop
+#
+# entries-in-buffer/entries-written: 2/2   #P:1
+#
+#           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION'
+enter='alloc_vmap_area_enter: (alloc_vmap_area+0x0/0x880)'
+exit='alloc_vmap_area_exit: (__get_vm_area_node+0xb1/0x150 <- alloc_vmap_area)'
+window='vstart=0xffffc90000000000 vend=0xffffe8ffffffffff'
+
+# trace NAME LINE...: a folder with a trace of these events, of task x on CPU 0.
+trace() {
+  mkdir -p "$scratch/$1"
+  echo "$header" >"$scratch/$1/trace"
+  time=1
+  for line in "$@"; do
+    [ "$time" = 1 ] || printf '            x-1       [000] .....     1.%06d: %s\n' "$time" "$line"
+    time=$((time + 1))
+  done >>"$scratch/$1/trace"
+  shift
+}
+
+# The same line with vmalloc around it, so that frames are wanted: 64 MiB.
+trace big "vmalloc_enter: (__vmalloc_node_range+0x0/0x880) size=67108864 align=1 start=0xffffc90000000000 end=0xffffe8ffffffffff gfp=0xcc0 prot=0x8000000000000163" \
+  "$enter size=67112960 align=1 $window node=-1" \
+  "$exit va=0xffff888100000000 va_start=0xffffc90000000000" \
+  "vmalloc_exit: (copy_process+0x63b/0x1ae0 <- __vmalloc_node_range) addr=0xffffc90000000000"
+: >"$scratch/big/vmallocinfo.begin"
+echo '0xffffe8ffffc00000-0xffffe8ffffe00000 2097152 pcpu_get_vm_areas+0x0/0x1080 vmalloc' \
+  >"$scratch/big/vmallocinfo.begin"
+too_small() {
+  run 1 replay --json --memory 16M "$scratch/big" && says '"failed": 1' '"violations": 0'
+}
+claim "a guest too small counts what failed, and is clean" too_small
+claim "a guest large enough does it" run 0 replay --memory 512M "$scratch/big"
+
+trace refused "$enter size=4294967296 align=1 vstart=0xffffffffc0000000 vend=0xffffffffff000000 node=-1" \
+  "$exit va=0xfffffffffffffff4 va_start=0x0"
+echo '0xffffe8ffffc00000-0xffffe8ffffe00000 2097152 pcpu_get_vm_areas+0x0/0x1080 vmalloc' \
+  >"$scratch/refused/vmallocinfo.begin"
+fails_too() {
+  run 0 replay --json "$scratch/refused" && says '"failed": 0'
+}
+claim "what failed in Linux fails here" fails_too
+
+mkdir "$scratch/bare"
+cp "$data/mixed-2cpu/trace" "$scratch/bare"
+unseen() {
+  run 0 replay --json "$scratch/bare" && says '"violations": 0'
+}
+claim "a trace without a snapshot is replayed, its unknown frees counted" unseen
+
+mkdir "$scratch/lost"
+sed 's#entries-written: [0-9]*/[0-9]*#entries-written: 2339/9000#' "$data/mixed-2cpu/trace" \
+  >"$scratch/lost/trace"
+cp "$data/mixed-2cpu/vmallocinfo.begin" "$scratch/lost"
+lost() {
+  run 0 replay "$scratch/lost" && says 'lost'
+}
+claim "lost events are said" lost
+
+# ---- bad input ----
+
+claim "no folder" refuses 'replay' replay
+claim "a missing folder is named" refuses "$scratch/nowhere" replay "$scratch/nowhere"
+mkdir "$scratch/empty"
+claim "an empty folder is named" refuses "$scratch/empty" replay "$scratch/empty"
+mkdir "$scratch/hollow"
+: >"$scratch/hollow/trace"
+claim "an empty trace is named" refuses "$scratch/hollow/trace" replay "$scratch/hollow"
+mkdir "$scratch/binary"
+printf '\027\010\104tracing6\000\000\000' >"$scratch/binary/trace"
+claim "a binary trace is named" refuses "$scratch/binary/trace" replay "$scratch/binary"
+trace cut "$enter size=20480 align=16384 vsta"
+claim "a truncated line is named" refuses 'cut/trace:6: ' replay "$scratch/cut"
+trace words "$enter size=many align=16384 $window node=-1"
+claim "a number that is none is named" refuses 'words/trace:6: ' replay "$scratch/words"
+trace huge "$enter size=99999999999999999999 align=16384 $window node=-1"
+claim "a number out of range is named" refuses 'huge/trace:6: ' replay "$scratch/huge"
+trace overlap
+printf '%s\n%s\n' '0xffffc90000000000-0xffffc90000005000   20480 a+0x1/0x2 pages=4 vmalloc' \
+  '0xffffc90000004000-0xffffc90000006000    8192 b+0x1/0x2 pages=1 vmalloc' \
+  >"$scratch/overlap/vmallocinfo.begin"
+claim "overlapping areas are named with their lines" refuses 'vmallocinfo.begin:2: ' \
+  replay "$scratch/overlap"
+one_bad_folder() {
+  refuses "$scratch/nowhere" replay "$data/mixed-2cpu" "$scratch/nowhere"
+}
+claim "one bad folder stops all of them" one_bad_folder
+
+claim "an unknown option" refuses 'frobnicate' replay --frobnicate "$data/mixed-2cpu"
+for bad in 0 1 4095 12Q -1 99999999T; do
+  claim "--memory $bad" refuses 'memory' replay --memory "$bad" "$data/mixed-2cpu"
+done
+for bad in 0 65 x; do
+  claim "--cpus $bad" refuses 'cpus' replay --cpus "$bad" "$data/mixed-2cpu"
+done
+for bad in every=0 every= sometimes; do
+  claim "--audit $bad" refuses 'audit' replay --audit "$bad" "$data/mixed-2cpu"
+done
+claim "an unknown command" refuses 'frobnicate' frobnicate
+claim "an image that is none" refuses "$data/mixed-2cpu/trace" \
+  replay --image "$data/mixed-2cpu/trace" "$data/mixed-2cpu"
+claim "an unknown bench case" refuses 'frobnicate' bench --case frobnicate
+claim "no bench loops" refuses 'loops' bench --loops 0
+
+# ---- the rest ----
+
+claim "bench answers in its JSON" run 0 bench --json --case fix_size --pages 16 --loops 20
+claim "bench has its promised keys" says '"cases": \[' '"name": "fix_size"' '"pages": 16' \
+  '"loops": 20' '"ticks_per_loop": ' '"instructions_per_loop": ' '"p50": ' '"p99": ' '"max": ' \
+  '"kvm": {'
+for command in replay bench doctor; do
+  claim "$command --help" run 0 "$command" --help
+  claim "$command --version" run 0 "$command" --version
+done
+
+doctor() {
+  run 0 doctor --json && says "\"second_stage\": \"${NESTBOX_LAB:-}" '"module": "kvm'
+}
+claim "doctor knows the second stage" doctor
+
+percent=100
+[ "$failures" = 0 ] || percent=$((100 * (checks - failures) / checks))
+echo "$percent%: Checks: $checks, Failures: $failures, Errors: 0"
+[ "$failures" = 0 ]
