@@ -163,7 +163,7 @@ static int settle_free(struct builder *builder, const struct ftrace_event *event
 {
 	uint32_t area = u64_map_get(&builder->last_frees, build_task(event));
 
-	if (area >= NO_CALL)
+	if (area >= builder->plan.area_count)
 		return 0;
 	builder->states[area].freed_by = event->line;
 	if (u64_map_set(&builder->last_frees, build_task(event), NO_CALL))

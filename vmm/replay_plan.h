@@ -115,8 +115,9 @@ struct replay_plan {
 	uint64_t retries;             /* failures that a purge and a second try made good */
 	uint64_t reordered;           /* operations moved inside an overlap */
 	uint64_t implied_purges;      /* not in the trace, but their effect is */
+
 	struct replay_notes unknown_frees; /* of addresses never seen allocated */
-	struct replay_notes conflicts;     /* allocations without room: events are missing */
+	struct replay_notes conflicts; /* allocated where the trace has no room: it lacks events */
 };
 
 /*

@@ -214,7 +214,8 @@ static int sort_areas(const char *path, struct vmallocinfo *info, struct input_e
 	const struct vmallocinfo_area *a, *b;
 	size_t i;
 
-	qsort(info->areas, info->count, sizeof(*info->areas), by_start);
+	if (info->count)
+		qsort(info->areas, info->count, sizeof(*info->areas), by_start);
 	for (i = 1; i < info->count; i++) {
 		a = &info->areas[i - 1];
 		b = &info->areas[i];

@@ -19,6 +19,7 @@
 #define ON(task, cpu) "            task-" task "     [00" cpu "] .....     1.000000: "
 #define A             ON("10", "0")
 #define B             ON("11", "1")
+#define C             ON("12", "0")
 #define ENTER(size, align)                                                                \
 	"alloc_vmap_area_enter: size=" size " align=" align " vstart=" START " vend=" END \
 	" node=-1\n"
@@ -516,6 +517,47 @@ START_TEST(a_purge_that_took_a_later_free_is_moved_behind_it)
 }
 END_TEST
 
+START_TEST(a_purge_that_missed_an_earlier_free_is_known_by_what_is_not_given_out)
+{
+	/* Page 1 would be lower: it was not on the list yet. */
+	expect(A ENTER("8192", "1") A EXIT(P(0001)) A ENTER("8192", "1") A EXIT(P(0003))
+		       B FREE(P(0001)) A FREE(P(0003)) A PURGE_ENTER A PURGE_EXIT("1")
+			       A ENTER("8192", "1") A EXIT(P(0003)),
+	       NULL, "R1 R3 F3 P F1 R3");
+	drop_plan();
+	/* Here it was: B has done something else since. */
+	expect(A ENTER("8192", "1") A EXIT(P(0001)) A ENTER("8192", "1") A EXIT(P(0003))
+		       B FREE(P(0001)) B VENTER("1") A FREE(P(0003)) A PURGE_ENTER A PURGE_EXIT("1")
+			       A ENTER("8192", "1") A EXIT(P(0003)),
+	       NULL, "R1 R3 F1 F3 P R3");
+	drop_plan();
+	/* Another call is open, which may be the one that has page 1: nothing is known. */
+	expect(A ENTER("8192", "1") A EXIT(P(0001)) A ENTER("8192", "1") A EXIT(P(0003))
+		       B FREE(P(0001)) A FREE(P(0003)) A PURGE_ENTER A PURGE_EXIT("1")
+			       C ENTER("8192", "1") A ENTER("8192", "1") A EXIT(P(0003)),
+	       NULL, "R1 R3 F1 F3 P R3");
+	drop_plan();
+}
+END_TEST
+
+/* An aligned area needs a hole with slack: the purge took the neighbour, too. */
+START_TEST(a_purge_that_took_a_later_free_is_known_by_the_slack_of_an_alignment)
+{
+	expect(A ENTER("16384", "1") A EXIT(P(0000)) A ENTER("20480", "16384") A EXIT(P(0004))
+		       A ENTER("16384", "1") A EXIT(P(0009)) A ENTER("4096", "1") A EXIT(P(000d))
+			       A FREE(P(0004)) A PURGE_ENTER B FREE(P(0009)) A PURGE_EXIT("1")
+				       B ENTER("20480", "16384") B EXIT(P(0004)),
+	       NULL, "R0 R4 R9 Rd F4 F9 P R4");
+	drop_plan();
+	expect(A ENTER("16384", "1") A EXIT(P(0001)) A ENTER("12288", "1") A EXIT(P(0005))
+		       A ENTER("24576", "1") A EXIT(P(0008)) A ENTER("4096", "1") A EXIT(P(000e))
+			       A FREE(P(0008)) A PURGE_ENTER B FREE(P(0005)) A PURGE_EXIT("1")
+				       B ENTER("20480", "16384") B EXIT(P(0008)),
+	       NULL, "R1 R5 R8 Re F8 F5 P R8");
+	drop_plan();
+}
+END_TEST
+
 START_TEST(overlapping_allocations_are_ordered_by_address)
 {
 	/* B returned first with the higher address, so A had chosen before. */
@@ -633,6 +675,9 @@ START_TEST(a_missing_trace_is_named)
 }
 END_TEST
 
+/* Enough for work that grows with the square to take minutes. */
+#define SLOW_CALLS 10000
+
 /* A trace made to be slow: calls that stay open while thousands of operations go by. */
 START_TEST(open_calls_do_not_make_plans_slow)
 {
@@ -641,17 +686,17 @@ START_TEST(open_calls_do_not_make_plans_slow)
 	FILE *file = open_memstream(&text, &size);
 	unsigned int i;
 
-	for (i = 0; i < 20000; i++)
+	for (i = 0; i < SLOW_CALLS; i++)
 		fprintf(file, "            task-%-7u [000] .....     1.000000: " ENTER("4096", "1"),
 			i + 1);
-	for (i = 0; i < 20000; i++)
+	for (i = 0; i < SLOW_CALLS; i++)
 		fprintf(file,
 			"            task-%-7u [000] .....     1.000000: "
 			"alloc_vmap_area_exit: va=0xffff888100000000 va_start=0x%llx\n",
-			i + 1, 0xffffc90000000000ull + 4096ull * (20000 - i));
+			i + 1, 0xffffc90000000000ull + 4096ull * (SLOW_CALLS - i));
 	fclose(file);
 	make_plan(text, NULL);
-	ck_assert_uint_eq(plan.allocs, 20000);
+	ck_assert_uint_eq(plan.allocs, SLOW_CALLS);
 	free(text);
 	drop_plan();
 }
@@ -686,6 +731,9 @@ static Suite *plan_suite(void)
 	tcase_add_test(parts, an_allocation_stays_behind_the_purge_it_profits_from);
 	tcase_add_test(parts, an_open_purge_is_found_again_behind_what_went_before_it);
 	tcase_add_test(parts, a_purge_that_took_a_later_free_is_moved_behind_it);
+	tcase_add_test(parts,
+		       a_purge_that_missed_an_earlier_free_is_known_by_what_is_not_given_out);
+	tcase_add_test(parts, a_purge_that_took_a_later_free_is_known_by_the_slack_of_an_alignment);
 	tcase_add_test(parts, overlapping_allocations_are_ordered_by_address);
 	tcase_add_test(parts, tracepoints_make_a_plan_too);
 	tcase_add_test(parts, a_search_that_a_purge_made_good_is_no_failure);
