@@ -8,6 +8,12 @@
 #include "vmm/guest_executor.h"
 #include "vmm/inspect_guest.h"
 
+/*
+ * What of a traced protection means something to another machine: not a memory encryption bit,
+ * which the kernel that was traced may have had among its address bits.
+ */
+#define PROT_BITS (X86_PTE_NX | (X86_PAGE_SIZE - 1))
+
 struct guest_executor {
 	struct guest *guest;
 	struct inspector *inspector;
@@ -49,7 +55,7 @@ static void fill_allocation(const struct guest_executor *executor,
 	sqe->arg[2] = request->vstart;
 	sqe->arg[3] = request->vend;
 	sqe->arg[4] = map && request->gfp ? request->gfp & UINT32_MAX : NB_GFP_KERNEL;
-	sqe->arg[5] = request->prot & X86_PTE_P ? request->prot : NB_PAGE_KERNEL;
+	sqe->arg[5] = request->prot & X86_PTE_P ? request->prot & PROT_BITS : NB_PAGE_KERNEL;
 	sqe->arg[6] = flags | (map ? NB_VM_ALLOC | NB_VM_ARRAY_OUTSIDE : NB_VM_MAP);
 	sqe->arg[7] = node_of(executor, request->node);
 }
