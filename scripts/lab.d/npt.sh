@@ -7,7 +7,7 @@
 {
   machine_module=kvm-amd
   machine_parameters='npt=1'
-  machine_slowness=4
+  machine_slowness=10
 }
 
 machine_defaults() {
@@ -25,9 +25,9 @@ machine_start() {
   local options=(-M q35 -m "${memory_mib}M" -smp "$cpus"
     -nodefaults -no-user-config -display none -no-reboot
     -kernel "$kernel/vmlinuz" -initrd "$work/initrd")
-  local cpu=max,-la57 words="console=ttyS0 quiet panic=-1 nokaslr mitigations=off tsc=reliable"
+  local cpu=max,-la57
   [ "$la57" = 0 ] || cpu=max
-  options+=(-cpu "$cpu" -append "$words $append")
+  options+=(-cpu "$cpu" -append "$lab_words $append")
   if [ "$icount" = 1 ]; then
     options+=(-accel tcg -icount 'shift=0,sleep=off')
   else
