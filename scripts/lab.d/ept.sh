@@ -7,8 +7,13 @@
 {
   machine_module=kvm-intel
   machine_parameters='ept=1'
-  machine_slowness=30
+  machine_slowness=10
 }
+
+# Instructions in a second of the machine's time, which its kernel must be told: it believes the
+# processor's name otherwise, and waits 17 times longer than asked. Idle time is skipped, so a fast
+# clock only gives programs more to do before their timeouts.
+ept_ips=200000000
 
 machine_defaults() {
   cpus=${cpus:-1}
@@ -33,7 +38,7 @@ ept_disc() {
   cat "$base" "$work/payload.cpio" >"$work/disc/boot/initrd"
   cat >"$work/disc/boot/grub/grub.cfg" <<END
 set timeout=0
-linux /boot/vmlinuz console=ttyS0 quiet panic=-1 nokaslr mitigations=off tsc=reliable $append
+linux /boot/vmlinuz $lab_words tsc_early_khz=$((ept_ips / 1000)) $append
 initrd /boot/initrd
 boot
 END
@@ -51,7 +56,7 @@ ept_configuration() {
 display_library: rfb, options="timeout=0"
 sound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 megs: $memory_mib
-cpu: model=corei7_skylake_x, count=1, ips=50000000, reset_on_triple_fault=0
+cpu: model=corei7_skylake_x, count=1, ips=$ept_ips, reset_on_triple_fault=0
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
 ata0-master: type=cdrom, path=$work/disc.iso, status=inserted

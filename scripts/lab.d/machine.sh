@@ -7,6 +7,11 @@
 # In $work: console (ttyS0), stdout and stderr (pipes, ttyS1 and ttyS2), report (ttyS3).
 # shellcheck shell=bash disable=SC2154 # set by scripts/lab
 
+# Both kernels' command line: no randomness, a reset after a panic, and no self-tests of ciphers,
+# which take 10 seconds under Bochs.
+# shellcheck disable=SC2034 # used by npt.sh and ept.sh
+lab_words="console=ttyS0 quiet panic=-1 nokaslr mitigations=off tsc=reliable cryptomgr.notests"
+
 # Prints a line of the report that starts with $1, without $1.
 report_line() {
   head -n 4 "$work/report" | tr -d '\0' | sed -n "s/^$1//p" | head -n 1

@@ -7,7 +7,7 @@
 {
   machine_module=kvm-amd
   machine_parameters='npt=1'
-  machine_slowness=4
+  machine_slowness=10
 }
 
 machine_defaults() {
@@ -25,14 +25,16 @@ machine_start() {
   local options=(-M q35 -m "${memory_mib}M" -smp "$cpus"
     -nodefaults -no-user-config -display none -no-reboot
     -kernel "$kernel/vmlinuz" -initrd "$work/initrd")
-  local cpu=max,-la57 words="console=ttyS0 quiet panic=-1 nokaslr mitigations=off tsc=reliable"
+  local cpu=max,-la57 words=$lab_words
   [ "$la57" = 0 ] || cpu=max
-  options+=(-cpu "$cpu" -append "$words $append")
   if [ "$icount" = 1 ]; then
     options+=(-accel tcg -icount 'shift=0,sleep=off')
+    # One instruction is one nanosecond, and exactly one tick of the time stamp counter.
+    words+=" tsc_early_khz=1000000"
   else
     options+=(-accel 'tcg,thread=multi')
   fi
+  options+=(-cpu "$cpu" -append "$words $append")
   [ -z "$gdb" ] || options+=(-gdb "tcp:127.0.0.1:$gdb" -S)
   if [ ${#command[@]} -eq 0 ]; then
     options+=(-chardev "stdio,id=console,mux=on,signal=off,logfile=$work/console" -serial chardev:console)
