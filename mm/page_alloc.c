@@ -62,9 +62,13 @@ static NOINLINE void report_failure(struct mm *mm, gfp_t gfp, u32 order, u64 nr)
 		       order, (unsigned long long)gfp, (unsigned long)nr);
 }
 
+/*
+ * A table is zeroed by stores of this CPU, whatever the machine offers: a hypervisor that shadows
+ * page tables follows those, and may still know the frame as the table it was before.
+ */
 static void zero_block(struct mm *mm, struct page *page, u32 order)
 {
-	if (mm->ops->zero_frames)
+	if (mm->ops->zero_frames && page->state != PAGE_TABLE)
 		mm->ops->zero_frames(mm->arch, page_to_pfn(mm, page), 1ull << order);
 	else
 		memset(page_address(mm, page), 0, PAGE_SIZE << order);
