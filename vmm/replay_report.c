@@ -5,11 +5,19 @@
 #include <inttypes.h>
 #include <string.h>
 
+const char *replay_report_doubt(const struct replay_report *report)
+{
+	if (!report->plan->has_snapshot)
+		return "no vmallocinfo.begin";
+	if (ftrace_lost(report->trace))
+		return "events were lost";
+	return report->plan->conflicts.count ? "events are missing" : NULL;
+}
+
 enum cli_status replay_report_status(const struct replay_report *report)
 {
 	const struct replay_outcome *outcome = report->outcome;
-	bool promised = report->plan->has_snapshot && !ftrace_lost(report->trace) &&
-			!report->plan->conflicts.count;
+	bool promised = !replay_report_doubt(report);
 
 	if (outcome->failed || outcome->unexpected.count || outcome->misplaced.count ||
 	    outcome->audit_violations)

@@ -43,6 +43,12 @@ json_t *replay_report_json(const struct replay_report *report);
 void replay_report_print(const struct replay_report *report, FILE *out);
 
 /*
+ * Why addresses and the end state need not be Linux's here, as a few words; NULL when they must:
+ * from a snapshot on, with no event lost and none in conflict.
+ */
+const char *replay_report_doubt(const struct replay_report *report);
+
+/*
  * CLI_WRONG if an operation failed that did not in Linux, or the other way round; if an audit
  * found a violation; or if addresses or the end state differ although they can be promised: from
  * a snapshot on, with no event lost and none in conflict. What came after the trace's end is no

@@ -100,13 +100,14 @@ static void print_verdict(FILE *out, const struct replay_report *report)
 {
 	const struct replay_outcome *outcome = report->outcome;
 	uint64_t allocs = outcome->exact + outcome->other.count;
+	const char *doubt = replay_report_doubt(report), *verdict = doubt ? "done" : "right";
 
-	fprintf(out, "%s: ", report->name);
-	if (replay_report_status(report) == CLI_DONE)
-		fprintf(out, "right");
-	else
-		fprintf(out, "WRONG");
-	fprintf(out, "; %" PRIu64 " of %" PRIu64 " addresses as in Linux", outcome->exact, allocs);
+	if (replay_report_status(report) != CLI_DONE)
+		verdict = "WRONG";
+	fprintf(out, "%s: %s; %" PRIu64 " of %" PRIu64 " addresses as in Linux", report->name,
+		verdict, outcome->exact, allocs);
+	if (doubt)
+		fprintf(out, " (not promised: %s)", doubt);
 	if (outcome->failed)
 		print_count(out, ", ", outcome->failed, "failed operation");
 	if (outcome->audit_violations)
