@@ -212,7 +212,8 @@ enum nb_opcode {
 	 * nb_bench_case, 1 loops (at least 1), 2 pages (NB_BENCH_FIX_SIZE: at least 1; else 0),
 	 * 3 seed of the random numbers, 4 stamps: 1 to write each loop's ticks to area.data as
 	 * uint32_t (2^32 - 1 for more), for at most NB_BENCH_STAMPS_MAX loops; else 0.
-	 * result: 0 ticks of all loops together, set-up and clearing up not counted; 1 loops.
+	 * result: 0 ticks of all loops together, set-up and clearing up not counted; 1 loops. No
+	 * range is lazy when the loops start.
 	 * -ENOMEM or -ENOSPC when an allocation failed. Either way all is freed, and
 	 * area.progress counts loops and, in set-up and clearing up, areas.
 	 */
@@ -243,6 +244,10 @@ enum nb_opcode {
 #define NB_VM_ARRAY_OUTSIDE (1ull << 33) /* keep a large page array outside the address space */
 #define NB_VM_LINUX_SEARCH  (1ull << 34) /* fail where Linux's search fails */
 #define NB_GFP_KERNEL       0xcc0u
+#define NB_GFP_ZERO         0x100u
+#define NB_GFP_NOWARN       0x2000u
+#define NB_VMALLOC_START    0xffffc90000000000ull
+#define NB_VMALLOC_END      0xffffe8ffffffffffull
 #define NB_PAGE_KERNEL      0x8000000000000163ull
 
 /* NB_OP_SET_MODE. */

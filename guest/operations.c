@@ -20,6 +20,8 @@ _Static_assert(NB_VM_ALLOC == VM_ALLOC && NB_VM_MAP == VM_MAP && NB_VM_NO_GUARD 
 		       NB_VM_LINUX_SEARCH == VM_LINUX_SEARCH,
 	       "one set of area flags");
 _Static_assert(NB_GFP_KERNEL == GFP_KERNEL && NB_PAGE_KERNEL == PAGE_KERNEL, "one set of values");
+_Static_assert(NB_GFP_ZERO == __GFP_ZERO && NB_GFP_NOWARN == __GFP_NOWARN, "one set of values");
+_Static_assert(NB_VMALLOC_START == VMALLOC_START && NB_VMALLOC_END == VMALLOC_END, "one window");
 _Static_assert((int)NB_MODE_LAZY == (int)VMAP_LAZY && (int)NB_MODE_EAGER == (int)VMAP_EAGER &&
 		       (int)NB_MODE_MANUAL == (int)VMAP_MANUAL,
 	       "one set of modes");

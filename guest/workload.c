@@ -286,6 +286,8 @@ s64 workload_bench(struct cpu *cpu, const u64 *arg, u64 *result)
 	bench_start(&bench, cpu, arg);
 	if (bench_case->setup)
 		err = bench_case->setup(&bench);
+	/* So that what was lazy before does not count, and purges come after the same loops. */
+	vmap_purge(bench.mm);
 	ticks = rdtsc();
 	if (!err)
 		err = (arg[4] ? run_stamped : run_loops)(&bench, bench_case->loop, arg[1]);

@@ -194,6 +194,7 @@ static enum cli_status replay_in(const struct cli_command *command, const struct
 			.image = guest_image(guest)->name,
 			.kvm_module = host->module,
 			.second_stage = host->second_stage,
+			.latency_unit = tick_unit(),
 			.start_seconds = guest_times(guest)->process,
 			.run_seconds = start,
 		};

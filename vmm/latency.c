@@ -51,3 +51,15 @@ void latency_deinit(struct latency *latency)
 	free(latency->samples);
 	memset(latency, 0, sizeof(*latency));
 }
+
+bool ticks_are_instructions(void)
+{
+	const char *value = getenv("NESTBOX_ICOUNT");
+
+	return value && strcmp(value, "1") == 0;
+}
+
+const char *tick_unit(void)
+{
+	return ticks_are_instructions() ? "instructions" : "ticks";
+}

@@ -230,6 +230,7 @@ static void add_machine(json_t *root, const struct replay_report *report)
 	json_object_set_new(latency, "alloc", latency_json(&report->outcome->allocs));
 	json_object_set_new(latency, "free", latency_json(&report->outcome->frees));
 	json_object_set_new(root, "latency_ticks", latency);
+	json_object_set_new(root, "latency_unit", text(report->latency_unit));
 }
 
 static void add_oddities(json_t *root, const struct replay_report *report)

@@ -245,7 +245,7 @@ static void print_audit(FILE *out, const struct replay_report *report)
 	print_rest(out, outcome->violation_count, i);
 }
 
-static void print_latency(FILE *out, const char *name, struct latency *latency)
+static void print_latency(FILE *out, const char *name, struct latency *latency, const char *unit)
 {
 	label(out, name);
 	if (!latency->count) {
@@ -254,9 +254,10 @@ static void print_latency(FILE *out, const char *name, struct latency *latency)
 	}
 	fprintf(out,
 		"p50 %" PRIu64 ", p90 %" PRIu64 ", p99 %" PRIu64 ", max %" PRIu64
-		" ticks (%zu measured)\n",
+		" %s (%zu measured)\n",
 		latency_percentile(latency, 50), latency_percentile(latency, 90),
-		latency_percentile(latency, 99), latency_percentile(latency, 100), latency->count);
+		latency_percentile(latency, 99), latency_percentile(latency, 100), unit,
+		latency->count);
 }
 
 static void print_machine(FILE *out, const struct replay_report *report)
@@ -361,8 +362,8 @@ void replay_report_print(const struct replay_report *report, FILE *out)
 	print_failures(out, report);
 	print_end_state(out, report);
 	print_audit(out, report);
-	print_latency(out, "alloc", &report->outcome->allocs);
-	print_latency(out, "free", &report->outcome->frees);
+	print_latency(out, "alloc", &report->outcome->allocs, report->latency_unit);
+	print_latency(out, "free", &report->outcome->frees, report->latency_unit);
 	print_machine(out, report);
 	print_oddities(out, report);
 }

@@ -116,6 +116,8 @@ payload_job() {
   for name in $(compgen -e | grep -E '^(NESTBOX|CK)_' || :) "${env_names[@]}"; do
     echo "export $name=$(quote "${!name-}")"
   done
+  # Says to programs what a tick of the time stamp counter is, whatever the variable was outside.
+  echo "export NESTBOX_ICOUNT=$icount"
   echo "export NESTBOX_LAB=$kind CK_TIMEOUT_MULTIPLIER=${CK_TIMEOUT_MULTIPLIER:-$machine_slowness}"
   if [ ${#command[@]} -eq 0 ]; then
     echo 'export TERM='"$(quote "${TERM:-linux}")"

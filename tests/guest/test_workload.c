@@ -71,6 +71,16 @@ int vfree(struct mm *mm, u64 addr)
 	return 0;
 }
 
+/* How many allocations there had been at the last purge. */
+static unsigned allocs_at_purge;
+
+u64 vmap_purge(struct mm *mm)
+{
+	ck_assert_ptr_eq(mm, &machine.mm);
+	allocs_at_purge = nr_allocs;
+	return 0;
+}
+
 /* ---- running a case ---- */
 
 static struct nb_vcpu_area vcpu_area;
@@ -84,6 +94,7 @@ static s64 bench(u64 nr, u64 loops, u64 pages, u64 seed, u64 stamps)
 	memset(&vcpu_area, 0, sizeof(vcpu_area));
 	memset(result, 0, sizeof(result));
 	nr_allocs = nr_frees = most_live = 0;
+	allocs_at_purge = UINT32_MAX;
 	return workload_bench(cpu, (const u64[12]){nr, loops, pages, seed, stamps}, result);
 }
 
@@ -108,6 +119,7 @@ START_TEST(fix_size_allocates_touches_and_frees_each_loop)
 	fail_at = 0;
 	ck_assert_int_eq(bench(NB_BENCH_FIX_SIZE, 10, pages[_i], 0, 0), 0);
 	ck_assert_uint_eq(nr_allocs, 10);
+	ck_assert_uint_eq(allocs_at_purge, 0);
 	ck_assert_uint_eq(nr_frees, 10);
 	ck_assert_uint_eq(most_live, 1);
 	for (i = 0; i < 10; i++) {
@@ -132,6 +144,7 @@ START_TEST(full_fit_runs_beside_holes_of_one_page)
 	fail_at = 0;
 	ck_assert_int_eq(bench(NB_BENCH_FULL_FIT, 7, 0, 0, 0), 0);
 	ck_assert_uint_eq(nr_allocs, 1 + 2 * half + 7);
+	ck_assert_uint_eq(allocs_at_purge, 1 + 2 * half); /* nothing lazy when loops start */
 	ck_assert_uint_eq(most_live, 1 + 2 * half);
 	/* First the holes are made, then the loops run, and only they write. */
 	ck_assert_uint_eq(nr_frees, nr_allocs);

@@ -40,6 +40,7 @@ mkdir "$OUT/sub folder"
 seq 2000 >"$OUT/sub folder/numbers"
 echo "$NESTBOX_PASSED" >"$OUT/passed"
 echo "${NOT_PASSED-unset}" >"$OUT/not_passed"
+echo "$NESTBOX_ICOUNT" >"$OUT/icount"
 cat /sys/module/kvm_*/parameters/[en]pt >"$OUT/paging"
 test -c /dev/kvm && test -r /proc/kcore && test -d /sys/kernel/tracing/events &&
   grep -q hugetlbfs /proc/mounts && echo all >"$OUT/kernel_files"
@@ -50,7 +51,7 @@ echo to standard error >&2
 exit 42
 END
   chmod +x "$work/program"
-  NESTBOX_PASSED="a 'value'" NOT_PASSED=1 run_lab --out "$work/out" --with folder \
+  NESTBOX_PASSED="a 'value'" NESTBOX_ICOUNT=1 NOT_PASSED=1 run_lab --out "$work/out" --with folder \
     -- ./program "$argument" '' last
   expect "the exit status comes back" 42 "$status"
   expect "arguments arrive as they were" "$argument||last|" "$(cat "$work/stdout")"
@@ -58,6 +59,7 @@ END
   expect "files go in" content "$(cat "$work/out/copied")"
   expect "files come out" "$(seq 2000)" "$(cat "$work/out/sub folder/numbers")"
   expect "NESTBOX_ variables pass" "a 'value'" "$(cat "$work/out/passed")"
+  expect "the lab itself says whether it counts" 0 "$(cat "$work/out/icount")"
   expect "other variables do not" unset "$(cat "$work/out/not_passed")"
   expect "KVM uses nested paging" Y "$(cat "$work/out/paging")"
   expect "the kernel's files are mounted" all "$(cat "$work/out/kernel_files")"

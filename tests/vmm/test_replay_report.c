@@ -47,6 +47,7 @@ static void set_up(const char *name)
 					.image = "nestbox.elf",
 					.kvm_module = "kvm_pvm",
 					.second_stage = "shadow",
+					.latency_unit = "instructions",
 					.start_seconds = 0.025,
 					.run_seconds = 0.5};
 }
@@ -120,6 +121,7 @@ START_TEST(json_has_every_promised_key)
 	for (i = 0; i < sizeof(integers) / sizeof(integers[0]); i++)
 		ck_assert(json_is_integer(at(json, integers[i])));
 	ck_assert_int_gt(json_integer_value(at(json, "latency_ticks.alloc.max")), 0);
+	ck_assert_str_eq(json_string_value(at(json, "latency_unit")), "instructions");
 	ck_assert_uint_eq(json_array_size(at(json, "end_state.differences")), 9);
 	json_decref(json);
 	tear_down();
