@@ -8,7 +8,7 @@
 void rb_insert(struct rb_root *root, struct rb_node *node, struct rb_node *parent,
 	       struct rb_node **link, rb_summarise summarise)
 {
-	rb_insert_with(root, node, parent, link, summarise);
+	rb_insert_with(root, node, parent, link, summarise, NULL);
 }
 
 void rb_insert_before(struct rb_root *root, struct rb_node *node, struct rb_node *neighbour,
@@ -20,7 +20,7 @@ void rb_insert_before(struct rb_root *root, struct rb_node *node, struct rb_node
 		neighbour = *link;
 		link = &neighbour->right;
 	}
-	rb_insert_with(root, node, neighbour, link, summarise);
+	rb_insert_with(root, node, neighbour, link, summarise, NULL);
 }
 
 void rb_insert_after(struct rb_root *root, struct rb_node *node, struct rb_node *neighbour,
@@ -32,12 +32,12 @@ void rb_insert_after(struct rb_root *root, struct rb_node *node, struct rb_node 
 		neighbour = *link;
 		link = &neighbour->left;
 	}
-	rb_insert_with(root, node, neighbour, link, summarise);
+	rb_insert_with(root, node, neighbour, link, summarise, NULL);
 }
 
 void rb_erase(struct rb_root *root, struct rb_node *node, rb_summarise summarise)
 {
-	rb_erase_with(root, node, summarise);
+	rb_erase_with(root, node, summarise, NULL);
 }
 
 struct rb_node *rb_first(const struct rb_root *root)

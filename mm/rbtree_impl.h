@@ -2,15 +2,15 @@
 /*
  * The red-black algorithms of mm/rbtree.c, for a file that wants them with its own summary inlined:
  * rb_insert_with() and rb_erase_with() are rb_insert() and rb_erase() (mm/rbtree.h), to be called
- * with a constant @summarise.
+ * with a constant @summarise and @adopt, which copies a summary, or NULL: then it is computed.
  *
  * They are those of Cormen, Leiserson, Rivest, Stein, "Introduction to Algorithms", chapter 13,
  * with NULL for the leaves: where the book asks the sentinel for its parent, the parent is carried
  * along.
  *
- * Summaries: a change of the set is carried up first, while the shape is still the old one; then
- * every rotation recomputes the two nodes it turned, lower one first. A rotation does not change
- * the set below its top, so nothing above needs another look.
+ * Summaries: a change of the set is carried up first, while the shape is still the old one. A
+ * rotation does not change the set below its top, so nothing above needs another look, the new top
+ * adopts the old one's summary, and the old one's is computed.
  */
 #ifndef MM_RBTREE_IMPL_H
 #define MM_RBTREE_IMPL_H
@@ -42,6 +42,22 @@ static inline struct rb_node **rb_link_of(struct rb_root *root, struct rb_node *
 	return parent->left == node ? &parent->left : &parent->right;
 }
 
+/* Gives @to the summary of @from. */
+typedef void (*rb_adopt)(struct rb_node *to, const struct rb_node *from);
+
+/* @child has come to be above @top, in its place. */
+static inline void rb_turned(struct rb_node *top, struct rb_node *child, rb_summarise summarise,
+			     rb_adopt adopt)
+{
+	if (!summarise)
+		return;
+	if (adopt)
+		adopt(child, top);
+	summarise(top);
+	if (!adopt)
+		summarise(child);
+}
+
 /*
  *      top                 child
  *     /   \      left     /     \
@@ -49,7 +65,8 @@ static inline struct rb_node **rb_link_of(struct rb_root *root, struct rb_node *
  *         /   \        /   \
  *        b     c      a     b
  */
-static inline void rb_rotate_left(struct rb_root *root, struct rb_node *top, rb_summarise summarise)
+static inline void rb_rotate_left(struct rb_root *root, struct rb_node *top, rb_summarise summarise,
+				  rb_adopt adopt)
 {
 	struct rb_node *child = top->right;
 
@@ -60,14 +77,11 @@ static inline void rb_rotate_left(struct rb_root *root, struct rb_node *top, rb_
 	rb_set_parent(child, rb_parent(top));
 	child->left = top;
 	rb_set_parent(top, child);
-	if (summarise) {
-		summarise(top);
-		summarise(child);
-	}
+	rb_turned(top, child, summarise, adopt);
 }
 
 static inline void rb_rotate_right(struct rb_root *root, struct rb_node *top,
-				   rb_summarise summarise)
+				   rb_summarise summarise, rb_adopt adopt)
 {
 	struct rb_node *child = top->left;
 
@@ -78,16 +92,14 @@ static inline void rb_rotate_right(struct rb_root *root, struct rb_node *top,
 	rb_set_parent(child, rb_parent(top));
 	child->right = top;
 	rb_set_parent(top, child);
-	if (summarise) {
-		summarise(top);
-		summarise(child);
-	}
+	rb_turned(top, child, summarise, adopt);
 }
 
 /* @node is red and so is its parent: the only rule that can be broken (RB-INSERT-FIXUP). */
 static __attribute__((noinline, unused)) void rb_insert_fixup(struct rb_root *root,
 							      struct rb_node *node,
-							      rb_summarise summarise)
+							      rb_summarise summarise,
+							      rb_adopt adopt)
 {
 	struct rb_node *parent, *grand, *uncle;
 
@@ -103,16 +115,16 @@ static __attribute__((noinline, unused)) void rb_insert_fixup(struct rb_root *ro
 		}
 		if (parent == grand->left) {
 			if (node == parent->right) {
-				rb_rotate_left(root, parent, summarise);
+				rb_rotate_left(root, parent, summarise, adopt);
 				parent = node;
 			}
-			rb_rotate_right(root, grand, summarise);
+			rb_rotate_right(root, grand, summarise, adopt);
 		} else {
 			if (node == parent->left) {
-				rb_rotate_right(root, parent, summarise);
+				rb_rotate_right(root, parent, summarise, adopt);
 				parent = node;
 			}
-			rb_rotate_left(root, grand, summarise);
+			rb_rotate_left(root, grand, summarise, adopt);
 		}
 		rb_set_black(parent);
 		rb_set_red(grand);
@@ -123,7 +135,7 @@ static __attribute__((noinline, unused)) void rb_insert_fixup(struct rb_root *ro
 
 static inline void rb_insert_with(struct rb_root *root, struct rb_node *node,
 				  struct rb_node *parent, struct rb_node **link,
-				  rb_summarise summarise)
+				  rb_summarise summarise, rb_adopt adopt)
 {
 	node->parent_color = (uintptr_t)parent | RB_RED;
 	node->left = NULL;
@@ -136,7 +148,7 @@ static inline void rb_insert_with(struct rb_root *root, struct rb_node *node,
 	if (!parent)
 		rb_set_black(node);
 	else if (rb_is_red(parent))
-		rb_insert_fixup(root, node, summarise);
+		rb_insert_fixup(root, node, summarise, adopt);
 }
 
 /*
@@ -144,14 +156,14 @@ static inline void rb_insert_with(struct rb_root *root, struct rb_node *node,
  * (RB-DELETE-FIXUP). Returns NULL when the debt is paid, or the node that is now short as a whole.
  */
 static inline struct rb_node *rb_repay_left(struct rb_root *root, struct rb_node *parent,
-					    rb_summarise summarise)
+					    rb_summarise summarise, rb_adopt adopt)
 {
 	struct rb_node *sibling = parent->right;
 
 	if (rb_is_red(sibling)) {
 		rb_set_black(sibling);
 		rb_set_red(parent);
-		rb_rotate_left(root, parent, summarise);
+		rb_rotate_left(root, parent, summarise, adopt);
 		sibling = parent->right;
 	}
 	if (!rb_is_red(sibling->left) && !rb_is_red(sibling->right)) {
@@ -161,26 +173,26 @@ static inline struct rb_node *rb_repay_left(struct rb_root *root, struct rb_node
 	if (!rb_is_red(sibling->right)) {
 		rb_set_black(sibling->left);
 		rb_set_red(sibling);
-		rb_rotate_right(root, sibling, summarise);
+		rb_rotate_right(root, sibling, summarise, adopt);
 		sibling = parent->right;
 	}
 	sibling->parent_color =
 		(sibling->parent_color & ~(uintptr_t)1) | (parent->parent_color & 1);
 	rb_set_black(parent);
 	rb_set_black(sibling->right);
-	rb_rotate_left(root, parent, summarise);
+	rb_rotate_left(root, parent, summarise, adopt);
 	return NULL;
 }
 
 static inline struct rb_node *rb_repay_right(struct rb_root *root, struct rb_node *parent,
-					     rb_summarise summarise)
+					     rb_summarise summarise, rb_adopt adopt)
 {
 	struct rb_node *sibling = parent->left;
 
 	if (rb_is_red(sibling)) {
 		rb_set_black(sibling);
 		rb_set_red(parent);
-		rb_rotate_right(root, parent, summarise);
+		rb_rotate_right(root, parent, summarise, adopt);
 		sibling = parent->left;
 	}
 	if (!rb_is_red(sibling->left) && !rb_is_red(sibling->right)) {
@@ -190,27 +202,27 @@ static inline struct rb_node *rb_repay_right(struct rb_root *root, struct rb_nod
 	if (!rb_is_red(sibling->left)) {
 		rb_set_black(sibling->right);
 		rb_set_red(sibling);
-		rb_rotate_left(root, sibling, summarise);
+		rb_rotate_left(root, sibling, summarise, adopt);
 		sibling = parent->left;
 	}
 	sibling->parent_color =
 		(sibling->parent_color & ~(uintptr_t)1) | (parent->parent_color & 1);
 	rb_set_black(parent);
 	rb_set_black(sibling->left);
-	rb_rotate_right(root, parent, summarise);
+	rb_rotate_right(root, parent, summarise, adopt);
 	return NULL;
 }
 
 /* The paths through the missing child of @parent, the left or the right one, are one short. */
 static __attribute__((noinline, unused)) void rb_erase_fixup(struct rb_root *root,
 							     struct rb_node *parent, bool left,
-							     rb_summarise summarise)
+							     rb_summarise summarise, rb_adopt adopt)
 {
 	struct rb_node *node;
 
 	for (;;) {
-		node = left ? rb_repay_left(root, parent, summarise)
-			    : rb_repay_right(root, parent, summarise);
+		node = left ? rb_repay_left(root, parent, summarise, adopt)
+			    : rb_repay_right(root, parent, summarise, adopt);
 		if (!node)
 			return;
 		parent = rb_parent(node);
@@ -259,11 +271,12 @@ static inline bool rb_unlink_node(struct rb_root *root, struct rb_node *node, bo
 	return parent && !rb_is_red(node);
 }
 
-/* Puts @heir, the first node of what was @node's right subtree, in @node's place and colour. */
+/* Puts @heir, unlinked from below @node, in @node's place and colour. */
 static inline void rb_take_place(struct rb_root *root, struct rb_node *node, struct rb_node *heir)
 {
 	heir->left = node->left;
-	rb_set_parent(heir->left, heir);
+	if (heir->left)
+		rb_set_parent(heir->left, heir);
 	heir->right = node->right;
 	if (heir->right)
 		rb_set_parent(heir->right, heir);
@@ -271,16 +284,22 @@ static inline void rb_take_place(struct rb_root *root, struct rb_node *node, str
 	heir->parent_color = node->parent_color;
 }
 
-/* @node has two children: the node after it, which has no left one, moves up into its place. */
+/*
+ * @node has two children: the one before it moves up into its place if it is a child, which takes
+ * no search and leaves fewer summaries to bring up to date; else the one after it.
+ */
 static __attribute__((noinline, unused)) void rb_erase_inner(struct rb_root *root,
 							     struct rb_node *node,
-							     rb_summarise summarise)
+							     rb_summarise summarise, rb_adopt adopt)
 {
-	struct rb_node *heir = node->right, *parent;
+	struct rb_node *heir = node->left, *parent;
 	bool left = false, is_short;
 
-	while (heir->left)
-		heir = heir->left;
+	if (heir->right) {
+		heir = node->right;
+		while (heir->left)
+			heir = heir->left;
+	}
 	parent = rb_parent(heir);
 	is_short = rb_unlink_node(root, heir, &left);
 	rb_take_place(root, node, heir);
@@ -289,16 +308,17 @@ static __attribute__((noinline, unused)) void rb_erase_inner(struct rb_root *roo
 	if (summarise)
 		rb_erase_propagate(parent, heir, summarise);
 	if (is_short)
-		rb_erase_fixup(root, parent, left, summarise);
+		rb_erase_fixup(root, parent, left, summarise, adopt);
 }
 
-static inline void rb_erase_with(struct rb_root *root, struct rb_node *node, rb_summarise summarise)
+static inline void rb_erase_with(struct rb_root *root, struct rb_node *node, rb_summarise summarise,
+				 rb_adopt adopt)
 {
 	struct rb_node *parent;
 	bool left = false, is_short;
 
 	if (node->left && node->right) {
-		rb_erase_inner(root, node, summarise);
+		rb_erase_inner(root, node, summarise, adopt);
 		return;
 	}
 	parent = rb_parent(node);
@@ -306,7 +326,7 @@ static inline void rb_erase_with(struct rb_root *root, struct rb_node *node, rb_
 	if (summarise)
 		rb_propagate(parent, summarise);
 	if (is_short)
-		rb_erase_fixup(root, parent, left, summarise);
+		rb_erase_fixup(root, parent, left, summarise, adopt);
 }
 
 #endif

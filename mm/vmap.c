@@ -362,13 +362,6 @@ int vmap_claim(struct mm *mm, u64 addr, enum vmap_kind kind, struct vmap_area **
 	return err;
 }
 
-/* Without the lock: until the store below, nobody looks at anything else of the area. */
-void vmap_publish(struct mm *mm, struct vmap_area *area, struct vm_struct *vm, enum vmap_kind kind)
-{
-	area->kind = kind;
-	__atomic_store_n(&area->vm, vm, __ATOMIC_RELEASE);
-}
-
 void vmap_trim(struct mm *mm)
 {
 	struct vmap_space *space = &mm->vmap;

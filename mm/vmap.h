@@ -147,7 +147,13 @@ int vmap_claim(struct mm *mm, u64 addr, enum vmap_kind kind, struct vmap_area **
 	       struct vm_struct **vm_out);
 
 /* Makes @vm the bookkeeping of the busy @area; from now on it can be found and freed. */
-void vmap_publish(struct mm *mm, struct vmap_area *area, struct vm_struct *vm, enum vmap_kind kind);
+static inline void vmap_publish(struct mm *mm, struct vmap_area *area, struct vm_struct *vm,
+				enum vmap_kind kind)
+{
+	/* Without the lock: until the store below, nobody looks at anything else of the area. */
+	area->kind = kind;
+	__atomic_store_n(&area->vm, vm, __ATOMIC_RELEASE);
+}
 
 /*
  * Gives a busy area back; its leaves are already clear. In VMAP_EAGER mode its range is flushed

@@ -22,6 +22,12 @@ static inline struct rb_node **find_link(struct rb_root *root, const struct vmap
 	return link;
 }
 
+/* What rotations do with the summary of the free tree. */
+static inline void hole_adopt(struct rb_node *to, const struct rb_node *from)
+{
+	area_of(to)->subtree_max = area_of(from)->subtree_max;
+}
+
 static inline void make_free(struct vmap_space *space, struct vmap_area *area)
 {
 	area->state = VMAP_AREA_FREE;
@@ -33,7 +39,7 @@ static void hole_link(struct vmap_space *space, struct vmap_area *area, struct r
 		      struct rb_node **link)
 {
 	make_free(space, area);
-	rb_insert_with(&space->free, &area->node, parent, link, hole_summarise);
+	rb_insert_with(&space->free, &area->node, parent, link, hole_summarise, hole_adopt);
 }
 
 void hole_insert(struct vmap_space *space, struct vmap_area *area)
@@ -69,7 +75,7 @@ void hole_insert_after(struct vmap_space *space, struct vmap_area *area,
 
 void hole_erase(struct vmap_space *space, struct vmap_area *area)
 {
-	rb_erase_with(&space->free, &area->node, hole_summarise);
+	rb_erase_with(&space->free, &area->node, hole_summarise, hole_adopt);
 	space->nr_free--;
 }
 
