@@ -79,9 +79,14 @@ bad_status:
 bad_user_data:
 	incq	(%r11)
 	jmp	answer
+	/* Says so at its port, as it would the truth, and rests. */
 too_many:
 	add	$300, %r9d
-	jmp	answer
+	mov	%r9d, TINY_CQ_TAIL(%r8)
+	mov	$0x600, %edx
+	mov	%esi, %eax
+	out	%eax, %dx
+	jmp	halt
 out8:
 	mov	$0x600, %edx
 	mov	%esi, %eax
