@@ -161,3 +161,21 @@ u64 core_frames_in_use(struct sim *sim)
 	return mm->total_pages - nr_free_pages(mm) - tables -
 	       sim->nr_populated * SECTION_MEMMAP_BYTES / PAGE_SIZE;
 }
+
+u64 core_objects_in_use(struct sim *sim)
+{
+	struct mm *mm = &sim->mm;
+	u64 objects = 0;
+
+	for (u32 i = 0; i < mm->nr_ram; i++) {
+		u64 end = mm->ram[i].end >> PAGE_SHIFT;
+
+		for (u64 pfn = mm->ram[i].start >> PAGE_SHIFT; pfn < end; pfn++) {
+			if (!mm->section_online[pfn / SECTION_PAGES])
+				continue;
+			if (pfn_to_page(mm, pfn)->state == PAGE_SLAB)
+				objects += pfn_to_page(mm, pfn)->in_use;
+		}
+	}
+	return objects;
+}

@@ -247,6 +247,35 @@ START_TEST(d29_offsets_beyond_the_area_are_refused)
 }
 END_TEST
 
+/* No guard between the two: what comes before the area is a page that could be shown. */
+START_TEST(d29_offsets_do_not_wrap_into_the_area_before)
+{
+	struct vmalloc_request request = {.size = 8 * PAGE_SIZE,
+					  .align = 1,
+					  .start = VMALLOC_START,
+					  .end = VMALLOC_END,
+					  .prot = PAGE_KERNEL,
+					  .flags = VM_NO_GUARD | VM_USERMAP,
+					  .gfp = GFP_KERNEL,
+					  .node = NUMA_NO_NODE};
+	u64 before, addr;
+
+	ck_assert_int_eq(vmalloc_node_range(mm, &request, &before), 0);
+	ck_assert_int_eq(vmalloc_node_range(mm, &request, &addr), 0);
+	ck_assert_uint_eq(addr, before + 8 * PAGE_SIZE);
+	for (u64 nr = 1; nr <= 3; nr++) {
+		struct vm_area_struct *vma = must_vma(BASE, nr, VM_READ);
+
+		for (u64 back = 1; back <= 3; back++) {
+			ck_assert_int_eq(remap_vmalloc_range(mm, vma, addr, 0 - back), -EINVAL);
+			ck_assert_int_eq(remap_vmalloc_range(mm, vma, addr, (1ull << 52) - back),
+					 -EINVAL);
+		}
+		vma_destroy(mm, vma);
+	}
+}
+END_TEST
+
 START_TEST(only_user_areas_are_shown_and_only_from_their_start)
 {
 	struct vm_area_struct *vma = must_vma(BASE, 1, VM_READ);
@@ -270,23 +299,25 @@ START_TEST(only_user_areas_are_shown_and_only_from_their_start)
 }
 END_TEST
 
-static u64 shared_addr;
-static u32 nr_mapped, nr_refused;
+#define RACES 300
 
+static u64 shared_addr;
+static u32 stop;
+
+/* Without laziness an address is free at once, and the next area gets it again. */
 static void *free_again_and_again(void *unused)
 {
 	sim_set_cpu(1);
-	for (u32 n = 0; n < 2000; n++) {
+	for (u32 n = 0; !__atomic_load_n(&stop, __ATOMIC_ACQUIRE); n++) {
 		u64 addr;
 
 		if (vmalloc_user(mm, 4 * PAGE_SIZE, &addr))
 			continue;
 		__atomic_store_n(&shared_addr, addr, __ATOMIC_RELEASE);
-		for (u32 i = 0; i < n % 64; i++)
+		for (u32 i = 0; i < n % 512; i++)
 			__builtin_ia32_pause();
 		vfree(mm, addr);
 	}
-	__atomic_store_n(&shared_addr, ~0ull, __ATOMIC_RELEASE);
 	return NULL;
 }
 
@@ -295,6 +326,7 @@ START_TEST(d30_a_free_and_a_remap_at_once_come_one_after_the_other)
 	struct sim_config config = sim_default_config(2);
 	struct vm_area_struct *vma;
 	pthread_t thread;
+	u32 nr_mapped = 0;
 	u64 before, addr;
 
 	teardown();
@@ -303,14 +335,12 @@ START_TEST(d30_a_free_and_a_remap_at_once_come_one_after_the_other)
 	process = must_process();
 	vma = must_vma(BASE, 4, VM_READ | VM_WRITE);
 	before = core_frames_in_use(sim);
+	vmap_set_mode(mm, VMAP_EAGER);
 	ck_assert_int_eq(pthread_create(&thread, NULL, free_again_and_again, NULL), 0);
-	while ((addr = __atomic_load_n(&shared_addr, __ATOMIC_ACQUIRE)) != ~0ull) {
-		int err = addr ? remap_vmalloc_range(mm, vma, addr, 0) : -EINVAL;
-
-		if (err) {
-			nr_refused++;
+	while (nr_mapped < RACES) {
+		addr = __atomic_load_n(&shared_addr, __ATOMIC_ACQUIRE);
+		if (addr == 0 || remap_vmalloc_range(mm, vma, addr, 0))
 			continue;
-		}
 		nr_mapped++;
 		for (u32 i = 0; i < 4; i++) {
 			u64 pfn = user_entry(BASE + i * PAGE_SIZE) >> PAGE_SHIFT & 0xffffffffff;
@@ -321,8 +351,8 @@ START_TEST(d30_a_free_and_a_remap_at_once_come_one_after_the_other)
 		vma_destroy(mm, vma);
 		vma = must_vma(BASE, 4, VM_READ | VM_WRITE);
 	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
-	printf("mapped %u times, refused %u times\n", nr_mapped, nr_refused);
 	ck_assert_uint_eq(sim->nr_warnings, 0);
 	ck_assert_ptr_null(core_check(sim));
 	sim_set_cpu(1); /* the slabs it kept */
@@ -445,6 +475,7 @@ static Suite *process_suite(void)
 	tcase_add_test(tcase, frames_live_as_long_as_the_last_who_shows_them);
 	tcase_add_test(tcase, a_user_page_is_flushed_before_its_frame_is_free);
 	tcase_add_test(tcase, d29_offsets_beyond_the_area_are_refused);
+	tcase_add_test(tcase, d29_offsets_do_not_wrap_into_the_area_before);
 	tcase_add_test(tcase, only_user_areas_are_shown_and_only_from_their_start);
 	tcase_add_test(tcase, d30_a_free_and_a_remap_at_once_come_one_after_the_other);
 	tcase_add_test(tcase, d31_a_range_is_mapped_whole_or_not_at_all);

@@ -178,12 +178,13 @@ START_TEST(any_allocation_may_fail_and_nothing_is_left_behind)
 
 	for (u32 nth = 1; !left; nth++) {
 		int err;
-		u64 before, busy, processes, user_pages;
+		u64 before, objects, busy, processes, user_pages;
 
 		teardown();
 		setup();
 		make_what_calls_need();
 		before = core_frames_in_use(sim);
+		objects = core_objects_in_use(sim);
 		busy = mm->vmap.nr_busy;
 		processes = mm->processes.nr;
 		user_pages = process->nr_user_pages;
@@ -203,6 +204,10 @@ START_TEST(any_allocation_may_fail_and_nothing_is_left_behind)
 		ck_assert_uint_eq(process->nr_user_pages, user_pages);
 		ck_assert_msg(core_frames_in_use(sim) == before, "%s: frames lost at %u",
 			      calls[call].name, nth);
+		ck_assert_msg(core_objects_in_use(sim) == objects, "%s: objects lost at %u",
+			      calls[call].name, nth);
+		for (u32 i = 0; i < 520; i++)
+			ck_assert_uint_eq(pages[i]->refcount, 1);
 		/* What failed can be done afterwards. */
 		err = calls[call].call();
 		ck_assert_msg(err == 0, "%s: %d after a failure", calls[call].name, err);

@@ -294,13 +294,14 @@ static u64 from_environment(const char *name, u64 value)
 
 START_TEST(the_core_does_as_the_model_says)
 {
-	u64 steps = from_environment("SEED_STEPS", 4000), before;
+	u64 steps = from_environment("SEED_STEPS", 4000), before, objects;
 	const char *wrong;
 
 	printf("seed %d\n", _i);
 	state = (u64)_i * 0x9e3779b97f4a7c15ull + 1;
 	take_pages(OWN_PAGES);
 	before = core_frames_in_use(sim);
+	objects = core_objects_in_use(sim);
 	for (u64 n = 0; n < steps; n++) {
 		step();
 		if (n % 100)
@@ -316,6 +317,7 @@ START_TEST(the_core_does_as_the_model_says)
 		process_destroy(mm, processes[--nr_processes]);
 	ck_assert_ptr_null(core_check(sim));
 	ck_assert_uint_eq(core_frames_in_use(sim), before);
+	ck_assert_uint_eq(core_objects_in_use(sim), objects);
 	ck_assert_uint_eq(core_count_leaves(sim, mm->pt.root_phys, 4), 0);
 	ck_assert_uint_eq(mm->vmap.nr_free, 1);
 }
