@@ -299,7 +299,8 @@ START_TEST(only_user_areas_are_shown_and_only_from_their_start)
 }
 END_TEST
 
-#define RACES 300
+#define RACES      300
+#define RACE_PAGES 200
 
 static u64 shared_addr;
 static u32 stop;
@@ -311,10 +312,10 @@ static void *free_again_and_again(void *unused)
 	for (u32 n = 0; !__atomic_load_n(&stop, __ATOMIC_ACQUIRE); n++) {
 		u64 addr;
 
-		if (vmalloc_user(mm, 4 * PAGE_SIZE, &addr))
+		if (vmalloc_user(mm, RACE_PAGES * PAGE_SIZE, &addr))
 			continue;
 		__atomic_store_n(&shared_addr, addr, __ATOMIC_RELEASE);
-		for (u32 i = 0; i < n % 512; i++)
+		for (u32 i = 0; i < n % 4096; i++)
 			__builtin_ia32_pause();
 		vfree(mm, addr);
 	}
@@ -333,7 +334,7 @@ START_TEST(d30_a_free_and_a_remap_at_once_come_one_after_the_other)
 	sim = sim_create(&config);
 	mm = &sim->mm;
 	process = must_process();
-	vma = must_vma(BASE, 4, VM_READ | VM_WRITE);
+	vma = must_vma(BASE, RACE_PAGES, VM_READ | VM_WRITE);
 	before = core_frames_in_use(sim);
 	vmap_set_mode(mm, VMAP_EAGER);
 	ck_assert_int_eq(pthread_create(&thread, NULL, free_again_and_again, NULL), 0);
@@ -342,14 +343,14 @@ START_TEST(d30_a_free_and_a_remap_at_once_come_one_after_the_other)
 		if (addr == 0 || remap_vmalloc_range(mm, vma, addr, 0))
 			continue;
 		nr_mapped++;
-		for (u32 i = 0; i < 4; i++) {
+		for (u32 i = 0; i < RACE_PAGES; i++) {
 			u64 pfn = user_entry(BASE + i * PAGE_SIZE) >> PAGE_SHIFT & 0xffffffffff;
 			u32 state = READ_ONCE(pfn_to_page(mm, pfn)->state);
 
 			ck_assert(state == PAGE_VMALLOC || state == PAGE_OTHER);
 		}
 		vma_destroy(mm, vma);
-		vma = must_vma(BASE, 4, VM_READ | VM_WRITE);
+		vma = must_vma(BASE, RACE_PAGES, VM_READ | VM_WRITE);
 	}
 	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
@@ -359,6 +360,39 @@ START_TEST(d30_a_free_and_a_remap_at_once_come_one_after_the_other)
 	core_frames_in_use(sim);
 	sim_set_cpu(0);
 	ck_assert_uint_eq(core_frames_in_use(sim), before);
+}
+END_TEST
+
+static u32 remap_done;
+
+static void *remap_once(void *vma)
+{
+	sim_set_cpu(1);
+	ck_assert_int_eq(remap_vmalloc_range(mm, vma, shared_addr, 0), 0);
+	__atomic_store_n(&remap_done, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+START_TEST(d30_a_remap_waits_for_the_lock_that_a_free_begins_with)
+{
+	struct sim_config config = sim_default_config(2);
+	struct vm_area_struct *vma;
+	pthread_t thread;
+
+	teardown();
+	sim = sim_create(&config);
+	mm = &sim->mm;
+	process = must_process();
+	vma = must_vma(BASE, 4, VM_READ);
+	shared_addr = must_user(4);
+	spin_lock(&mm->vmap.lock);
+	ck_assert_int_eq(pthread_create(&thread, NULL, remap_once, vma), 0);
+	usleep(200000);
+	ck_assert_uint_eq(__atomic_load_n(&remap_done, __ATOMIC_ACQUIRE), 0);
+	ck_assert_uint_eq(vmalloc_to_page(mm, shared_addr)->refcount, 1);
+	spin_unlock(&mm->vmap.lock);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(process->nr_user_pages, 4);
 }
 END_TEST
 
@@ -478,6 +512,7 @@ static Suite *process_suite(void)
 	tcase_add_test(tcase, d29_offsets_do_not_wrap_into_the_area_before);
 	tcase_add_test(tcase, only_user_areas_are_shown_and_only_from_their_start);
 	tcase_add_test(tcase, d30_a_free_and_a_remap_at_once_come_one_after_the_other);
+	tcase_add_test(tcase, d30_a_remap_waits_for_the_lock_that_a_free_begins_with);
 	tcase_add_test(tcase, d31_a_range_is_mapped_whole_or_not_at_all);
 	tcase_add_test(tcase, every_process_sees_new_kernel_mappings_after_a_sync);
 	tcase_add_test(tcase, alloc_vm_area_needs_no_sync);
