@@ -25,8 +25,8 @@ struct arch_ops {
 	/*
 	 * When it returns, no CPU holds a translation, global ones included, for any page of
 	 * [start, end), nor cached paging-structure entries that were used for it (SDM vol. 3A,
-	 * 4.10). Page-aligned, start < end. Called with interrupts enabled and at most
-	 * vmap_space.purge_lock held.
+	 * 4.10), of the kernel or of any process's user range. Page-aligned, start < end. Called
+	 * with interrupts enabled and at most vmap_space.purge_lock held.
 	 */
 	void (*flush_tlb_kernel_range)(void *arch, u64 start, u64 end);
 

@@ -26,6 +26,20 @@ static inline u64 page_word_held(const struct zone *zone, enum page_state state,
 	return page_word(zone, state, order) | 1ull << PAGE_WORD_REFCOUNT_SHIFT;
 }
 
+/* Whether a frame with this word is allocated and may have more references than its owner's. */
+static inline bool page_is_shareable(u64 word)
+{
+	u32 state_order = word & 0xffff;
+
+	return state_order == PAGE_VMALLOC || state_order == PAGE_OTHER;
+}
+
+/*
+ * The owner gives up a frame that others still refer to: takes its reference away and makes the
+ * frame PAGE_OTHER. Returns false, and nothing changes, when there is no other reference.
+ */
+bool page_leave(struct page *page);
+
 #define SECTION_MEMMAP_PAGES (SECTION_MEMMAP_BYTES / PAGE_SIZE)
 #define SECTION_MEMMAP_ORDER 9
 _Static_assert(SECTION_MEMMAP_PAGES == 1ull << SECTION_MEMMAP_ORDER, "one block of frames");

@@ -25,6 +25,7 @@ int mm_init_frames(struct mm *mm, const struct mm_config *config)
 	mm->memmap = config->memmap;
 	mm->nr_cpus = config->nr_cpus;
 	mm->pt.root_phys = config->root_phys;
+	list_init(&mm->processes.head);
 	err = page_alloc_init(mm, config->ram, config->nr_ram, config->reserved,
 			      config->nr_reserved);
 	if (!err)

@@ -12,6 +12,7 @@
 #include "mm/arch.h"
 #include "mm/page_alloc.h"
 #include "mm/pgtable.h"
+#include "mm/process.h"
 #include "mm/slab.h"
 #include "mm/types.h"
 #include "mm/vmap.h"
@@ -61,6 +62,7 @@ struct mm {
 	/* 0, or, online, 1 + n where the n-th 2 MiB of the section hold its struct pages. */
 	u8 section_online[MAX_SECTIONS];
 	struct node node[MAX_NODES];
+	struct process_list processes;
 };
 
 /*

@@ -285,6 +285,8 @@ static NOINLINE void free_pages_slow(struct mm *mm, struct page *page, u32 order
 {
 	struct zone *zone;
 
+	if (order == 0 && page_leave(page))
+		return;
 	if (order > MAX_ORDER || !word_is_allocated(page->word, order)) {
 		report_bad_free(mm, page, order);
 		return;
@@ -398,7 +400,7 @@ static NOINLINE void free_bulk_slow(struct mm *mm, u64 nr, struct page *const *p
 		u64 left = free_some(mm, nr, pages, cpu);
 
 		if (left == nr && !word_is_allocated(page->word, 0)) {
-			report_bad_free(mm, page, 0);
+			free_pages_slow(mm, page, 0);
 			left--;
 		} else if (left == nr) {
 			struct zone *zone = page_zone(mm, page);

@@ -180,10 +180,20 @@ struct page *alloc_pages(struct mm *mm, gfp_t gfp, u32 order, int node, enum pag
 			 void *owner);
 
 /*
- * Gives back the block that @page heads, allocated with this @order. A frame that is not
- * allocated, or with another order, is the caller's bug: it is reported (arch->warn) and nothing
- * changes. @page itself must be a struct page of an online section. Two CPUs that free one block at
- * the same moment are not told apart.
+ * References: a single frame of PAGE_VMALLOC or PAGE_OTHER may have more than its owner's, one for
+ * each user mapping (mm/process.h). page_get() adds one and returns true, or false for a frame that
+ * cannot have it: of another kind, part of a block, or with too many. The caller knows that the
+ * frame is not being freed. page_put() takes one away; with the last the frame is free.
+ */
+bool page_get(struct page *page);
+void page_put(struct mm *mm, struct page *page);
+
+/*
+ * Gives back the block that @page heads, allocated with this @order. A frame that has other
+ * references stays allocated, PAGE_OTHER and without owner, until page_put() drops the last. A
+ * frame that is not allocated, or with another order, is the caller's bug: it is reported
+ * (arch->warn) and nothing changes. @page itself must be a struct page of an online section. Two
+ * CPUs that free one block at the same moment are not told apart.
  */
 void free_pages(struct mm *mm, struct page *page, u32 order);
 

@@ -77,7 +77,7 @@ static const char *look_at_head(struct block_walk *walk, bool memmap)
 		return "a block's order is none";
 	if (page->zone != walk->zone->id || page->node != walk->zone->node)
 		return "a frame's zone is not the one it lies in";
-	if (page->refcount != held)
+	if (page_is_shareable(page->word) ? page->refcount == 0 : page->refcount != held)
 		return "a frame's reference count does not go with its state";
 	if (memmap != (page->state == PAGE_MEMMAP))
 		return "struct pages are not where their section has them";

@@ -8,13 +8,14 @@
  * Entries above the leaves are published by compare-and-exchange, because two areas of two CPUs may
  * share a table; leaves belong to whoever owns the area.
  *
- * Deliberately absent: freeing of tables (pt->walk[] counts on that), TLB flushes, splitting of
- * large leaves.
+ * Deliberately absent: freeing of tables one by one (pt->walk[] counts on that; a process's go all
+ * at once), TLB flushes, splitting of large leaves.
  */
 #include "mm/pgtable.h"
 
 #include "mm/errno.h"
 #include "mm/mm.h"
+#include "mm/string.h"
 
 /* What an entry that names a table looks like: all rights, which the leaves then restrict. */
 #define TABLE_FLAGS (X86_PTE_P | X86_PTE_RW | X86_PTE_A)
@@ -139,8 +140,9 @@ static int make_table(struct mm *mm, struct page_table *pt, u64 *entry, int leve
 	if (!page)
 		return -ENOMEM;
 	page->index = (u64)level - 1;
-	if (__atomic_compare_exchange_n(entry, &expected, page_to_phys(mm, page) | TABLE_FLAGS,
-					false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+	if (__atomic_compare_exchange_n(entry, &expected,
+					page_to_phys(mm, page) | TABLE_FLAGS | pt->user_flag, false,
+					__ATOMIC_RELEASE, __ATOMIC_RELAXED))
 		__atomic_fetch_add(&pt->nr_tables, 1, __ATOMIC_RELAXED);
 	else
 		free_pages(mm, page, 0); /* another CPU was first */
@@ -284,6 +286,53 @@ void pt_unmap(struct mm *mm, struct page_table *pt, u64 start, u64 end)
 		}
 	}
 	unmap_slow(mm, pt, start, end);
+}
+
+u64 pt_next_entry(struct mm *mm, struct page_table *pt, u64 va, u64 end, u64 **entry_out)
+{
+	int level;
+	u64 *entry;
+
+	while (va != end) {
+		entry = walk(mm, pt, va, 1, &level);
+		if (level > 1) {
+			va = part_end(va, end, level_bytes(level));
+			continue;
+		}
+		if (entry_read(entry)) {
+			*entry_out = entry;
+			break;
+		}
+		va += PAGE_SIZE;
+	}
+	return va;
+}
+
+/* Frees the table @entry names, of @level, and those it leads to. */
+static void free_table(struct mm *mm, struct page_table *pt, u64 entry, int level)
+{
+	const u64 *table = table_at(mm, entry);
+
+	for (u32 i = 0; level > 1 && i < X86_TABLE_ENTRIES; i++) {
+		if (is_table(table[i]))
+			free_table(mm, pt, table[i], level - 1);
+	}
+	free_pages(mm, pfn_to_page(mm, (entry & X86_PTE_ADDR_MASK) >> PAGE_SHIFT), 0);
+	pt->nr_tables--;
+}
+
+void pt_free_lower_half(struct mm *mm, struct page_table *pt)
+{
+	u64 *root = table_at(mm, pt->root_phys);
+
+	for (u32 i = 0; i < X86_TABLE_ENTRIES / 2; i++) {
+		u64 entry = root[i];
+
+		root[i] = 0;
+		if (is_table(entry))
+			free_table(mm, pt, entry, 3);
+	}
+	memset(pt->walk, 0, sizeof(pt->walk));
 }
 
 /* ---- mapping frames ---- */

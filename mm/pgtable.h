@@ -40,6 +40,7 @@ struct page_table {
 	u64 root_phys; /* the PML4 */
 	u64 nr_tables; /* PAGE_TABLE frames allocated for it; boot tables not counted */
 	u64 walk[PT_WALKS];
+	u64 user_flag; /* X86_PTE_US where tables may lead to user pages, or 0 */
 };
 
 /*
@@ -79,6 +80,18 @@ void pt_unmap(struct mm *mm, struct page_table *pt, u64 start, u64 end);
  * or 0 when @va is not mapped (*@entry_out untouched).
  */
 int pt_lookup(struct mm *mm, const struct page_table *pt, u64 va, u64 *entry_out);
+
+/*
+ * The first page in [va, end) whose 4 KiB entry is not all zero, present or not: its address, and
+ * the entry in *@entry_out; or @end. Large leaves are passed over.
+ */
+u64 pt_next_entry(struct mm *mm, struct page_table *pt, u64 va, u64 end, u64 **entry_out);
+
+/*
+ * Frees all tables of the lower half of the PML4, which then maps nothing there. No leaf is left
+ * in them, and no CPU uses them.
+ */
+void pt_free_lower_half(struct mm *mm, struct page_table *pt);
 
 /* Returns true and the physical address @va maps to, or false when it is not mapped. */
 bool pt_translate(struct mm *mm, const struct page_table *pt, u64 va, u64 *phys_out);

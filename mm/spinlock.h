@@ -7,9 +7,11 @@
  *   1. vmap_space.purge_lock   one purge at a time; the TLB flush happens under it, so it is
  *                              always taken with interrupts enabled, and never inside another
  *   2. vmap_space.lock         tiles, both trees, the lazy list
- *   3. kmem_cache.lock         the lists of slabs
- *   4. mm.section_lock         bringing a section to life
- *   5. zone.lock               the buddy lists and the fresh spans
+ *   3. process_list.lock       the list of processes, and the kernel's half of their PML4s; taken
+ *                              with none of the others held
+ *   4. kmem_cache.lock         the lists of slabs
+ *   5. mm.section_lock         bringing a section to life
+ *   6. zone.lock               the buddy lists and the fresh spans
  * Page tables take no lock: a new table is published by one compare-and-exchange, and the leaves
  * of an area belong to whoever owns the area.
  */

@@ -14,9 +14,12 @@
 
 #include "mm/errno.h"
 #include "mm/mm.h"
+#include "mm/vm_area.h"
 #include "mm/vm_array.h"
+#include "mm/vmalloc_private.h"
 
-#define COLD __attribute__((noinline, cold))
+#define COLD          __attribute__((noinline, cold))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 static COLD void report_alloc(struct mm *mm, const struct vmalloc_request *request,
 			      const char *what)
@@ -32,17 +35,6 @@ static COLD void report_range(struct mm *mm, const struct vmalloc_request *reque
 		mm_log(mm, LOG_WARNING,
 		       "vmap allocation for size %lu failed: use vmalloc=<size> to increase size",
 		       (unsigned long)size);
-}
-
-/* The area without its guard page. */
-static inline u64 mapped_bytes(const struct vm_struct *vm)
-{
-	return vm->size - (vm->flags & VM_NO_GUARD ? 0 : PAGE_SIZE);
-}
-
-static inline u64 request_pages(const struct vmalloc_request *request)
-{
-	return (request->size + PAGE_SIZE - 1) >> PAGE_SHIFT;
 }
 
 static COLD int undo_bookkeeping(struct mm *mm, const struct vmalloc_request *request,
@@ -61,8 +53,9 @@ static COLD int undo_bookkeeping(struct mm *mm, const struct vmalloc_request *re
  * guard. Returns NULL after an error, which is reported and then in *@err_out: -EINVAL, -ENOMEM,
  * -ENOSPC.
  */
-static inline struct vm_struct *make_area(struct mm *mm, const struct vmalloc_request *request,
-					  u64 align, u64 nr_pages, u64 nr, int *err_out)
+static ALWAYS_INLINE struct vm_struct *make_area(struct mm *mm,
+						 const struct vmalloc_request *request, u64 align,
+						 u64 nr_pages, u64 nr, int *err_out)
 {
 	struct vmap_request range = {
 		.size = (nr_pages + (request->flags & VM_NO_GUARD ? 0 : 1)) << PAGE_SHIFT,
@@ -127,8 +120,8 @@ static inline void free_frames(struct mm *mm, struct vm_struct *vm, u64 nr)
  * order: with the range in hand nobody else maps there, and in VMAP_EAGER mode no frame is free
  * before its flush.
  */
-static inline void destroy_area(struct mm *mm, struct vmap_area *area, struct vm_struct *vm, u64 nr,
-				u64 bytes)
+static ALWAYS_INLINE void destroy_area(struct mm *mm, struct vmap_area *area, struct vm_struct *vm,
+				       u64 nr, u64 bytes)
 {
 	u64 addr = vm->addr, end = addr + bytes;
 
@@ -136,6 +129,25 @@ static inline void destroy_area(struct mm *mm, struct vmap_area *area, struct vm
 	pt_unmap(mm, &mm->pt, addr, end);
 	vmap_free(mm, area);
 	free_frames(mm, vm, nr);
+	kfree(mm, vm);
+}
+
+void vm_area_destroy(struct mm *mm, struct vmap_area *area, struct vm_struct *vm)
+{
+	destroy_area(mm, area, vm, 0, vm_payload_bytes(vm));
+}
+
+struct vm_struct *vm_area_make(struct mm *mm, const struct vmalloc_request *request, u64 align,
+			       u64 nr_pages, int *err_out)
+{
+	return make_area(mm, request, align, nr_pages, 0, err_out);
+}
+
+void vm_struct_free(struct mm *mm, struct vm_struct *vm)
+{
+	if (!vm)
+		return;
+	free_frames(mm, vm, vm->nr_pages);
 	kfree(mm, vm);
 }
 
@@ -181,13 +193,9 @@ static inline int fill_part(struct mm *mm, const struct vmalloc_request *request
 	return 0;
 }
 
-/*
- * The rest for an area whose page array is not inline. All its tables are made before its first
- * leaf is written.
- */
-static __attribute__((noinline)) int fill_large(struct mm *mm,
-						const struct vmalloc_request *request,
-						struct vm_struct *vm)
+/* All tables are made before the first leaf is written. */
+__attribute__((noinline)) int vm_fill_outside(struct mm *mm, const struct vmalloc_request *request,
+					      struct vm_struct *vm)
 {
 	struct page **pages;
 	u64 count;
@@ -231,21 +239,13 @@ int vmalloc_node_range(struct mm *mm, const struct vmalloc_request *request, u64
 	if (likely(nr <= VM_INLINE_PAGES))
 		err = fill_part(mm, request, vm, 0, vm->inline_pages, nr);
 	else
-		err = fill_large(mm, request, vm);
+		err = vm_fill_outside(mm, request, vm);
 	if (unlikely(err))
 		return err;
 	*addr_out = vm->addr;
 	mm->ops->flush_cache_vmap(mm->arch, vm->addr, vm->addr + (nr << PAGE_SHIFT));
 	vmap_publish(mm, vm->area, vm, VMAP_FRAMES);
 	return 0;
-}
-
-static COLD int report_free(struct mm *mm, const char *format, u64 addr, const char *text, int err)
-{
-	/* The two formats are vfree()'s and free_vm_area()'s own, each with one %p. */
-	mm_log(mm, LOG_ERR, "Trying to %s (%p)", format, (void *)(uintptr_t)addr);
-	mm_warn(mm, text);
-	return err;
 }
 
 int vfree(struct mm *mm, u64 addr)
@@ -257,65 +257,16 @@ int vfree(struct mm *mm, u64 addr)
 	if (unlikely(addr == 0))
 		return 0;
 	if (unlikely(!IS_ALIGNED(addr, PAGE_SIZE)))
-		return report_free(mm, "vfree() bad address", addr, "vfree() of a bad address",
-				   -EINVAL);
+		return vm_report_free(mm, "vfree() bad address", addr, "vfree() of a bad address",
+				      -EINVAL);
 	err = vmap_claim(mm, addr, VMAP_FRAMES, &area, &vm);
 	if (unlikely(err == -EBUSY))
-		return report_free(mm, "vfree() vm area without pages", addr,
-				   "vfree() of an area without pages", err);
+		return vm_report_free(mm, "vfree() vm area without pages", addr,
+				      "vfree() of an area without pages", err);
 	if (unlikely(err))
-		return report_free(mm, "vfree() nonexistent vm area", addr,
-				   "vfree() of a nonexistent area", err);
-	destroy_area(mm, area, vm, vm->nr_pages, mapped_bytes(vm));
-	return 0;
-}
-
-/* An I/O area of 2^n pages is aligned to itself, up to a limit, so that large leaves can map it. */
-static u64 ioremap_align(u64 bytes)
-{
-	u64 align = PAGE_SIZE;
-
-	while (align < bytes && align < 1ull << IOREMAP_MAX_ORDER)
-		align <<= 1;
-	return align;
-}
-
-int get_vm_area_node(struct mm *mm, const struct vmalloc_request *request, u64 *addr_out)
-{
-	u64 nr_pages = request_pages(request), align = request->align;
-	struct vm_struct *vm;
-	int err;
-
-	/* The guard must not wrap either. */
-	if (nr_pages == 0 || nr_pages + 1 >= 1ull << (64 - PAGE_SHIFT))
-		return -EINVAL;
-	if (request->flags & VM_IOREMAP && ioremap_align(nr_pages << PAGE_SHIFT) > align)
-		align = ioremap_align(nr_pages << PAGE_SHIFT);
-	vm = make_area(mm, request, align, nr_pages, 0, &err);
-	if (!vm)
-		return err;
-	*addr_out = vm->addr;
-	vmap_publish(mm, vm->area, vm, VMAP_RESERVED);
-	return 0;
-}
-
-int free_vm_area(struct mm *mm, u64 addr)
-{
-	struct vmap_area *area;
-	struct vm_struct *vm;
-	int err;
-
-	if (addr == 0 || !IS_ALIGNED(addr, PAGE_SIZE))
-		return report_free(mm, "free bad address", addr, "free_vm_area() of a bad address",
-				   -EINVAL);
-	err = vmap_claim(mm, addr, VMAP_RESERVED, &area, &vm);
-	if (err == -EBUSY)
-		return report_free(mm, "free vm area with pages", addr,
-				   "free_vm_area() of a vmalloc area", err);
-	if (err)
-		return report_free(mm, "free nonexistent vm area", addr,
-				   "free_vm_area() of a nonexistent area", err);
-	destroy_area(mm, area, vm, 0, mapped_bytes(vm));
+		return vm_report_free(mm, "vfree() nonexistent vm area", addr,
+				      "vfree() of a nonexistent area", err);
+	destroy_area(mm, area, vm, vm->nr_pages, vm_payload_bytes(vm));
 	return 0;
 }
 

@@ -95,11 +95,37 @@ struct vmalloc_request {
 int vmalloc_node_range(struct mm *mm, const struct vmalloc_request *request, u64 *addr_out);
 
 /*
+ * The seed's calls: @size bytes anywhere in Linux's vmalloc range, any node, GFP_KERNEL,
+ * PAGE_KERNEL; what a name adds is said beside it. Errors as vmalloc_node_range(); those that take
+ * a @prot refuse one without NX, or with other than a leaf's flags, with -EINVAL.
+ */
+int vmalloc(struct mm *mm, u64 size, u64 *addr_out);
+int vmalloc_node(struct mm *mm, u64 size, int node, u64 *addr_out);
+int vmalloc_32(struct mm *mm, u64 size, u64 *addr_out);      /* frames below 4 GiB only */
+int vmalloc_user(struct mm *mm, u64 size, u64 *addr_out);    /* zeroed, VM_USERMAP */
+int vmalloc_32_user(struct mm *mm, u64 size, u64 *addr_out); /* both */
+int vmalloc_exec(struct mm *mm, u64 size, u64 *addr_out);    /* PAGE_KERNEL_EXEC */
+
+/* Linux's __vmalloc() and __vmalloc_node(). */
+int vmalloc_prot(struct mm *mm, u64 size, gfp_t gfp, pgprot_t prot, u64 *addr_out);
+int vmalloc_prot_node(struct mm *mm, u64 size, gfp_t gfp, pgprot_t prot, int node, u64 *addr_out);
+
+/*
+ * Fills the reserved area that starts at @addr with frames and maps them: the seed's
+ * __vmalloc_area() and __vmalloc_area_node(). From then on it is vfree()'s. Returns 0; -EINVAL
+ * (@prot), -ENOENT, -EBUSY (it has frames, or something is mapped in it), with the area as it was;
+ * -ENOMEM or -ENOSPC, and then, as in the seed, the area is gone.
+ */
+int vmalloc_area(struct mm *mm, u64 addr, gfp_t gfp, pgprot_t prot);
+int vmalloc_area_node(struct mm *mm, u64 addr, gfp_t gfp, pgprot_t prot, int node);
+
+/*
  * Frees the area that starts at @addr and its frames. 0 is nothing. Returns 0; -EINVAL for an
  * address that is not page aligned ("Trying to vfree() bad address"); -ENOENT where no area
  * starts ("Trying to vfree() nonexistent vm area"); -EBUSY for an area without frames of its own,
- * which free_vm_area() would free. All are reported through arch->warn, nothing harmed. The frames
- * are free on return; in VMAP_EAGER mode no TLB knows them by then.
+ * which free_vm_area() or vunmap() would free. All are reported through arch->warn, nothing harmed.
+ * A frame that a process has mapped as well stays its (mm/process.h); the others are free on
+ * return; in VMAP_EAGER mode no TLB knows them by then.
  */
 int vfree(struct mm *mm, u64 addr);
 
@@ -113,7 +139,8 @@ int get_vm_area_node(struct mm *mm, const struct vmalloc_request *request, u64 *
 
 /*
  * Unmaps and gives up an area that has no frames of its own (Linux's free_vm_area()). Returns 0;
- * -EINVAL; -ENOENT; -EBUSY for an area with frames, which vfree() would free.
+ * -EINVAL; -ENOENT; -EBUSY for an area with frames or of vmap(), which vfree() or vunmap() would
+ * free.
  */
 int free_vm_area(struct mm *mm, u64 addr);
 

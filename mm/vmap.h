@@ -56,6 +56,7 @@ enum vmap_state { VMAP_AREA_FREE = 0, VMAP_AREA_BUSY = 1, VMAP_AREA_LAZY = 2 };
 enum vmap_kind {
 	VMAP_RESERVED = 0, /* a range alone: free_vm_area() */
 	VMAP_FRAMES = 1,   /* with frames of its own: vfree() */
+	VMAP_MAPPED = 2,   /* with a mapping of others' frames: vunmap() */
 };
 enum vmap_mode { VMAP_LAZY = 0, VMAP_EAGER = 1, VMAP_MANUAL = 2 };
 

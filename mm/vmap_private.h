@@ -92,6 +92,9 @@ void hole_insert_after(struct vmap_space *space, struct vmap_area *area,
 /* Takes a free tile out of the free tree; what it is next, the caller says. */
 void hole_erase(struct vmap_space *space, struct vmap_area *area);
 
+/* The lowest busy tile that ends after @addr, or NULL. vmap_space.lock is held. */
+struct vmap_area *vmap_busy_from(const struct vmap_space *space, u64 addr);
+
 /* Links @area into the busy tree by its address, with a search. */
 void busy_insert(struct vmap_space *space, struct vmap_area *area);
 

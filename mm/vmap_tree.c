@@ -85,3 +85,19 @@ void busy_insert(struct vmap_space *space, struct vmap_area *area)
 
 	rb_insert(&space->busy, &area->node, parent, link, NULL);
 }
+
+struct vmap_area *vmap_busy_from(const struct vmap_space *space, u64 addr)
+{
+	struct rb_node *node = space->busy.node;
+	struct vmap_area *found = NULL;
+
+	while (node) {
+		if (area_of(node)->va_end > addr) {
+			found = area_of(node);
+			node = node->left;
+		} else {
+			node = node->right;
+		}
+	}
+	return found;
+}

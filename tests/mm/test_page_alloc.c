@@ -318,9 +318,9 @@ START_TEST(bad_frees_are_reported_and_change_nothing)
 	free_pages(mm, single, 0);
 	assert_refused(single, 0);
 	single = take(GFP_KERNEL, 0, 0);
-	single->refcount = 2;
+	single->refcount = 0;
 	free_pages(mm, single, 0);
-	ck_assert_uint_eq(single->refcount, 2);
+	ck_assert_uint_eq(single->refcount, 0);
 	ck_assert_uint_eq(single->state, PAGE_OTHER);
 	single->refcount = 1;
 	single->state = PAGE_NR_STATES;
@@ -328,6 +328,59 @@ START_TEST(bad_frees_are_reported_and_change_nothing)
 	ck_assert_uint_eq(single->state, PAGE_NR_STATES);
 	single->state = PAGE_OTHER;
 	ck_assert(sim_logged(sim, "bad free of frame"));
+}
+END_TEST
+
+/* One frame freed by its owner and by two others, in every order and by each call. */
+START_TEST(a_frame_is_free_with_its_last_reference)
+{
+	free_pages(mm, take(GFP_KERNEL, 0, 0), 0); /* the section lives from now on */
+	for (u32 bulk = 0; bulk < 2; bulk++) {
+		for (u32 owner_goes = 0; owner_goes < 3; owner_goes++) {
+			u64 before = nr_free_pages(mm);
+			struct page *page = alloc_pages(mm, GFP_KERNEL, 0, 0, PAGE_VMALLOC, sim);
+
+			ck_assert(page_get(page) && page_get(page));
+			for (u32 step = 0; step < 3; step++) {
+				ck_assert_uint_eq(page->refcount, 3 - step);
+				ck_assert_uint_eq(page->state,
+						  step > owner_goes ? PAGE_OTHER : PAGE_VMALLOC);
+				ck_assert_uint_eq(nr_free_pages(mm), before - 1);
+				ck_assert_ptr_null(page_alloc_check(mm));
+				if (step != owner_goes)
+					page_put(mm, page);
+				else if (bulk)
+					free_pages_bulk(mm, 1, &page);
+				else
+					free_pages(mm, page, 0);
+			}
+			ck_assert_uint_eq(nr_free_pages(mm), before);
+			ck_assert_ptr_null(page_alloc_check(mm));
+		}
+	}
+	ck_assert_uint_eq(sim->nr_warnings, 0);
+}
+END_TEST
+
+START_TEST(only_single_frames_of_areas_and_others_are_shared)
+{
+	struct page *page = take(GFP_KERNEL, 1, 0);
+
+	ck_assert(!page_get(page));
+	ck_assert(!page_get(page + 1));
+	free_pages(mm, page, 1);
+	ck_assert(!page_get(page));
+	page = alloc_pages(mm, GFP_KERNEL, 0, 0, PAGE_TABLE, sim);
+	ck_assert(!page_get(page));
+	free_pages(mm, page, 0);
+	page = take(GFP_KERNEL, 0, 0);
+	page->refcount = 0x7fffffff;
+	ck_assert(!page_get(page));
+	page->refcount = 1;
+	free_pages(mm, page, 0);
+	page_put(mm, page);
+	ck_assert_uint_eq(sim->nr_warnings, 1);
+	ck_assert_ptr_null(page_alloc_check(mm));
 }
 END_TEST
 
@@ -391,6 +444,8 @@ static Suite *suite(void)
 	tcase_add_test(one, bulk_takes_what_there_is);
 	tcase_add_test(one, bulk_frees_frames_of_any_zone_and_state);
 	tcase_add_test(one, bad_frees_are_reported_and_change_nothing);
+	tcase_add_test(one, a_frame_is_free_with_its_last_reference);
+	tcase_add_test(one, only_single_frames_of_areas_and_others_are_shared);
 	tcase_add_test(one, bulk_leaves_out_what_is_wrong);
 	tcase_add_test(one, the_nth_frame_fails);
 	suite_add_tcase(suite, one);
