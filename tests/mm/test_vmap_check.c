@@ -64,6 +64,21 @@ START_TEST(check_names_a_space_not_covered)
 }
 END_TEST
 
+START_TEST(check_names_an_end_of_the_space_that_is_not_free)
+{
+	struct vmap_area *first = prev_tile(a), *last = next_tile(e);
+
+	hole_erase(&sim->mm.vmap, first);
+	first->state = VMAP_AREA_LAZY;
+	expect_wrong("the first tile is not free");
+	hole_insert(&sim->mm.vmap, first);
+	ck_assert_ptr_null(vmap_check(&sim->mm));
+	hole_erase(&sim->mm.vmap, last);
+	last->state = VMAP_AREA_LAZY;
+	expect_wrong("the last tile is not free");
+}
+END_TEST
+
 START_TEST(check_names_free_tiles_that_touch)
 {
 	rb_erase(&sim->mm.vmap.busy, &e->node, NULL);
@@ -206,6 +221,7 @@ static Suite *vmap_check_suite(void)
 	tcase_add_checked_fixture(tcase, five_tiles, teardown);
 	tcase_add_test(tcase, check_names_broken_tiles);
 	tcase_add_test(tcase, check_names_a_space_not_covered);
+	tcase_add_test(tcase, check_names_an_end_of_the_space_that_is_not_free);
 	tcase_add_test(tcase, check_names_free_tiles_that_touch);
 	tcase_add_test(tcase, check_names_what_is_wrong_in_the_trees);
 	tcase_add_test(tcase, check_names_a_tree_node_that_is_no_tile);
