@@ -150,6 +150,8 @@ START_TEST(what_is_not_canonical_is_never_mapped)
 	ck_assert_int_eq(pt_map_pages(mm, pt, BASE + MIB2, &page, 0, PAGE_KERNEL), -EINVAL);
 	ck_assert_int_eq(pt_map_pages(mm, pt, BASE + MIB2, &page, 1ull << 52, PAGE_KERNEL),
 			 -EINVAL);
+	ck_assert_int_eq(pt_map_pages(mm, pt, BASE + MIB2, &page, (1ull << 52) + 1, PAGE_KERNEL),
+			 -EINVAL);
 	ck_assert_int_eq(pt_map_pages(mm, pt, BASE + MIB2 + 8, &page, 1, PAGE_KERNEL), -EINVAL);
 	ck_assert_uint_eq(count_leaves(), 1);
 }
@@ -277,6 +279,43 @@ static void *map_from_a_cpu(void *argument)
 	return NULL;
 }
 
+/* The other CPU, at the very moment this one has a new table in hand. */
+static struct page *rival;
+
+static u32 cpu_id_and_race(void *arch)
+{
+	u64 *entry = (u64 *)phys_to_virt(mm, pt->root_phys) + ((BASE >> 39) & 511);
+
+	if (rival && !*entry) {
+		*entry = page_to_phys(mm, rival) | X86_PTE_P | X86_PTE_RW | X86_PTE_A;
+		pt->nr_tables++;
+	}
+	return 0;
+}
+
+START_TEST(a_table_another_cpu_made_first_is_used_and_ours_given_back)
+{
+	struct arch_ops ops;
+	struct page *page;
+	u64 before;
+
+	teardown();
+	setup_cpus(2);
+	get_frames(1, &page);
+	rival = alloc_pages(mm, GFP_KERNEL | __GFP_ZERO, 0, NUMA_NO_NODE, PAGE_TABLE, pt);
+	rival->index = 3;
+	before = nr_free_pages(mm);
+	ops = *mm->ops;
+	ops.cpu_id = cpu_id_and_race;
+	mm->ops = &ops;
+	ck_assert_int_eq(pt_map_pages(mm, pt, BASE, &page, 1, PAGE_KERNEL), 0);
+	ck_assert_uint_eq(lookup(BASE), leaf_of(page, PAGE_KERNEL));
+	ck_assert_uint_eq(pt->nr_tables, 3);
+	ck_assert_uint_eq(count_leaves(), 1);
+	ck_assert_uint_eq(nr_free_pages(mm), before - 2);
+}
+END_TEST
+
 START_TEST(cpus_that_make_the_same_table_end_up_with_one)
 {
 	pthread_t thread[CPUS];
@@ -312,6 +351,7 @@ static Suite *pgtable_suite(void)
 	tcase_add_test(tcase, a_senseless_range_to_unmap_is_reported);
 	tcase_add_test(tcase, holes_of_every_size_are_skipped);
 	tcase_add_loop_test(tcase, random_mappings_are_as_the_model_says, 0, 5);
+	tcase_add_test(tcase, a_table_another_cpu_made_first_is_used_and_ours_given_back);
 	tcase_add_test(tcase, cpus_that_make_the_same_table_end_up_with_one);
 	suite_add_tcase(suite, tcase);
 	return suite;
