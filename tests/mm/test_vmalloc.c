@@ -68,6 +68,26 @@ START_TEST(alignment_and_window_are_kept)
 }
 END_TEST
 
+/* As tests/mm/test_vmap.c has it: an aligned hole of just the size, which Linux passes over. */
+START_TEST(linuxs_search_can_be_asked_for)
+{
+	struct vmalloc_request request = request_of(3 * PAGE_SIZE);
+	u64 hole, addr;
+
+	vmap_set_mode(mm, VMAP_EAGER);
+	must(&request);
+	hole = must(&request);
+	must(&request);
+	ck_assert_int_eq(vfree(mm, hole), 0);
+	request.align = 4 * PAGE_SIZE;
+	request.end = VMALLOC_START + 15 * PAGE_SIZE;
+	request.flags = VM_LINUX_SEARCH;
+	ck_assert_int_eq(vmalloc_node_range(mm, &request, &addr), -ENOSPC);
+	request.flags = 0;
+	ck_assert_uint_eq(must(&request), hole);
+}
+END_TEST
+
 START_TEST(zeroed_frames_are_zero_whatever_was_in_them)
 {
 	struct vmalloc_request request = request_of(50 * PAGE_SIZE);
@@ -253,6 +273,7 @@ static Suite *vmalloc_suite(void)
 	tcase_add_test(tcase, an_area_maps_its_frames_and_a_guard_follows);
 	tcase_add_test(tcase, an_area_without_guard_is_all_pages);
 	tcase_add_test(tcase, alignment_and_window_are_kept);
+	tcase_add_test(tcase, linuxs_search_can_be_asked_for);
 	tcase_add_test(tcase, zeroed_frames_are_zero_whatever_was_in_them);
 	tcase_add_loop_test(tcase, the_array_is_where_its_size_puts_it, 0, ARRAY_SIZE(array_cases));
 	tcase_add_test(tcase, only_the_frames_come_from_the_zone_asked_for);
