@@ -286,8 +286,8 @@ int get_vm_area_node(struct mm *mm, const struct vmalloc_request *request, u64 *
 	struct vm_struct *vm;
 	int err;
 
-	/* The guard must not wrap either. */
-	if (nr_pages == 0 || nr_pages + 1 >= 1ull << (64 - PAGE_SHIFT))
+	/* A size that wraps with its guard is 0 to vmap_alloc(), which refuses that. */
+	if (nr_pages == 0)
 		return -EINVAL;
 	if (request->flags & VM_IOREMAP && ioremap_align(nr_pages << PAGE_SHIFT) > align)
 		align = ioremap_align(nr_pages << PAGE_SHIFT);
