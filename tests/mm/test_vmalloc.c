@@ -145,6 +145,22 @@ START_TEST(the_array_is_where_its_size_puts_it)
 }
 END_TEST
 
+START_TEST(a_nested_array_is_in_the_vmalloc_range_wherever_its_area_is)
+{
+	struct vmalloc_request request = request_of(600 * PAGE_SIZE);
+	struct vm_struct *vm;
+
+	request.start = MODULES_VADDR;
+	request.end = MODULES_END;
+	request.prot = PAGE_KERNEL_EXEC;
+	vm = find_vm_area(mm, must(&request));
+	ck_assert_uint_eq(vm->addr, MODULES_VADDR);
+	ck_assert_uint_eq((u64)(uintptr_t)vm->pages, VMALLOC_START);
+	ck_assert_uint_eq(find_vm_area(mm, VMALLOC_START)->prot, PAGE_KERNEL);
+	ck_assert_ptr_null(check_all());
+}
+END_TEST
+
 /* Zone flags are for the frames; the array does not need them (D18). */
 START_TEST(only_the_frames_come_from_the_zone_asked_for)
 {
@@ -276,6 +292,7 @@ static Suite *vmalloc_suite(void)
 	tcase_add_test(tcase, linuxs_search_can_be_asked_for);
 	tcase_add_test(tcase, zeroed_frames_are_zero_whatever_was_in_them);
 	tcase_add_loop_test(tcase, the_array_is_where_its_size_puts_it, 0, ARRAY_SIZE(array_cases));
+	tcase_add_test(tcase, a_nested_array_is_in_the_vmalloc_range_wherever_its_area_is);
 	tcase_add_test(tcase, only_the_frames_come_from_the_zone_asked_for);
 	tcase_add_test(tcase, a_reserved_area_is_a_range_with_a_guard);
 	tcase_add_test(tcase, io_areas_are_aligned_to_their_size);
