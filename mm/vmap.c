@@ -19,9 +19,9 @@ static void insert_busy(struct vmap_space *space, struct vmap_area *area)
 	area->vm = NULL;
 	space->nr_busy++;
 	*recent_slot(space, area->va_start) = area;
-	if (is_tile_of(space, prev_tile(area), VMAP_AREA_BUSY))
+	if (prev_tile(area)->state == VMAP_AREA_BUSY)
 		rb_insert_after(&space->busy, &area->node, &prev_tile(area)->node, NULL);
-	else if (is_tile_of(space, next_tile(area), VMAP_AREA_BUSY))
+	else if (next_tile(area)->state == VMAP_AREA_BUSY)
 		rb_insert_before(&space->busy, &area->node, &next_tile(area)->node, NULL);
 	else
 		busy_insert(space, area);

@@ -11,6 +11,9 @@
  *   lazy  given back, its leaves cleared, but a TLB may still know them; on a list until a purge
  *   free  in a tree by address, each node summed up by the largest free tile below it
  *
+ * The first and the last tile are always free, because no page begins at VMAP_FIRST or ends at
+ * VMAP_END: every other tile has two neighbours.
+ *
  * Because a tile knows its neighbours, giving a range back costs no search: a purge merges a lazy
  * tile into the free tile before or after it where there is one. No two free tiles touch.
  *

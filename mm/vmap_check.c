@@ -46,6 +46,8 @@ static const char *check_tiles(struct vmap_space *space, struct tally *tally)
 		wrong = check_tile(area, expected_start);
 		if (wrong)
 			return wrong;
+		if (expected_start == VMAP_FIRST && area->state != VMAP_AREA_FREE)
+			return "the first tile is not free";
 		if (area->state == VMAP_AREA_FREE && previous == VMAP_AREA_FREE)
 			return "two free tiles touch";
 		if (area->state == VMAP_AREA_BUSY) {
@@ -66,6 +68,8 @@ static const char *check_tiles(struct vmap_space *space, struct tally *tally)
 	}
 	if (expected_start != VMAP_END)
 		return "the tiles do not cover the space";
+	if (previous != VMAP_AREA_FREE)
+		return "the last tile is not free";
 	if (busy || free)
 		return "a tree holds what is no tile";
 	return NULL;

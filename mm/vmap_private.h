@@ -41,6 +41,7 @@ static inline bool hole_summarise(struct rb_node *node)
 	return true;
 }
 
+/* The neighbours of a busy or lazy tile: it has both, because the ends of the space are free. */
 static inline struct vmap_area *next_tile(const struct vmap_area *area)
 {
 	return list_entry(area->tile.next, struct vmap_area, tile);
@@ -49,12 +50,6 @@ static inline struct vmap_area *next_tile(const struct vmap_area *area)
 static inline struct vmap_area *prev_tile(const struct vmap_area *area)
 {
 	return list_entry(area->tile.prev, struct vmap_area, tile);
-}
-
-static inline bool is_tile_of(const struct vmap_space *space, const struct vmap_area *area,
-			      enum vmap_state state)
-{
-	return &area->tile != &space->tiles && area->state == state;
 }
 
 static inline u64 area_bytes(const struct vmap_area *area)

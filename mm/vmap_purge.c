@@ -33,9 +33,9 @@ static inline void insert_free(struct vmap_space *space, struct vmap_area *area)
 {
 	struct vmap_area *prev = prev_tile(area), *next = next_tile(area);
 
-	if (&next->tile != &space->tiles && is_tile_of(space, next_tile(next), VMAP_AREA_FREE))
+	if (next_tile(next)->state == VMAP_AREA_FREE)
 		hole_insert_before(space, area, next_tile(next));
-	else if (&prev->tile != &space->tiles && is_tile_of(space, prev_tile(prev), VMAP_AREA_FREE))
+	else if (prev_tile(prev)->state == VMAP_AREA_FREE)
 		hole_insert_after(space, area, prev_tile(prev));
 	else
 		hole_insert(space, area);
@@ -49,9 +49,9 @@ static void release_area(struct mm *mm, struct vmap_area *area)
 {
 	struct vmap_space *space = &mm->vmap;
 	struct vmap_area *prev = prev_tile(area), *next = next_tile(area), *gone = NULL;
-	bool prev_free = is_tile_of(space, prev, VMAP_AREA_FREE);
+	bool prev_free = prev->state == VMAP_AREA_FREE;
 
-	if (is_tile_of(space, next, VMAP_AREA_FREE)) {
+	if (next->state == VMAP_AREA_FREE) {
 		next->va_start = area->va_start;
 		if (prev_free) {
 			hole_erase(space, prev);

@@ -1,96 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Page tables: what is mapped against a model of leaves, errors that must change no leaf, large
- * leaves, and tables made by several CPUs at once.
+ * Page tables with 4 KiB leaves: what is mapped against a model, errors that must change no leaf,
+ * tables made by several CPUs at once.
  */
-#include "tests/harness.h"
-
-#include <string.h>
-
-#include "mm/errno.h"
-#include "mm/mm.h"
-#include "tests/mm/sim.h"
-
-#define BASE 0xffffc90000000000ull
-#define MIB2 (1ull << 21)
-#define GIB  (1ull << 30)
-
-static struct sim *sim;
-static struct mm *mm;
-static struct page_table *pt;
-
-static void setup_cpus(u32 nr_cpus)
-{
-	struct sim_config config = sim_default_config(nr_cpus);
-
-	sim = sim_create(&config);
-	mm = &sim->mm;
-	pt = &mm->pt;
-}
-
-static void setup(void)
-{
-	setup_cpus(1);
-}
-
-static void teardown(void)
-{
-	sim_destroy(sim);
-}
-
-static u64 lookup(u64 va)
-{
-	u64 entry = 0;
-
-	pt_lookup(mm, pt, va, &entry);
-	return entry;
-}
-
-/*
- * Counts the tables below @table, of @level, and the present leaves, and sees that each table is
- * what its frame says it is.
- */
-static u64 count_tables(u64 table_phys, int level, u64 *leaves)
-{
-	const u64 *table = phys_to_virt(mm, table_phys);
-	u64 tables = 0, child;
-
-	for (u32 i = 0; i < 512; i++) {
-		if (!(table[i] & X86_PTE_P))
-			continue;
-		child = table[i] & X86_PTE_ADDR_MASK;
-		if (level == 1 || (table[i] & X86_PTE_PS)) {
-			++*leaves;
-			continue;
-		}
-		ck_assert_uint_eq(pfn_to_page(mm, child >> PAGE_SHIFT)->state, PAGE_TABLE);
-		ck_assert_uint_eq(pfn_to_page(mm, child >> PAGE_SHIFT)->index, (u64)level - 1);
-		ck_assert_ptr_eq(pfn_to_page(mm, child >> PAGE_SHIFT)->owner, pt);
-		ck_assert_uint_eq(table[i] & ~X86_PTE_ADDR_MASK,
-				  X86_PTE_P | X86_PTE_RW | X86_PTE_A);
-		tables += 1 + count_tables(child, level - 1, leaves);
-	}
-	return tables;
-}
-
-static u64 count_leaves(void)
-{
-	u64 leaves = 0;
-
-	ck_assert_uint_eq(count_tables(pt->root_phys, 4, &leaves), pt->nr_tables);
-	return leaves;
-}
-
-static void get_frames(u64 nr, struct page **pages)
-{
-	ck_assert_uint_eq(
-		alloc_pages_bulk(mm, GFP_KERNEL, NUMA_NO_NODE, PAGE_OTHER, NULL, nr, pages), nr);
-}
-
-static u64 leaf_of(const struct page *page, pgprot_t prot)
-{
-	return page_to_phys(mm, page) | prot;
-}
+#include "tests/mm/pgtable_fixture.h"
 
 START_TEST(pages_are_mapped_one_by_one_with_their_protection)
 {
@@ -237,6 +150,8 @@ START_TEST(what_is_not_canonical_is_never_mapped)
 	ck_assert_int_eq(pt_map_pages(mm, pt, BASE + MIB2, &page, 0, PAGE_KERNEL), -EINVAL);
 	ck_assert_int_eq(pt_map_pages(mm, pt, BASE + MIB2, &page, 1ull << 52, PAGE_KERNEL),
 			 -EINVAL);
+	ck_assert_int_eq(pt_map_pages(mm, pt, BASE + MIB2, &page, (1ull << 52) + 1, PAGE_KERNEL),
+			 -EINVAL);
 	ck_assert_int_eq(pt_map_pages(mm, pt, BASE + MIB2 + 8, &page, 1, PAGE_KERNEL), -EINVAL);
 	ck_assert_uint_eq(count_leaves(), 1);
 }
@@ -285,149 +200,6 @@ START_TEST(holes_of_every_size_are_skipped)
 	pt_unmap(mm, pt, BASE, BASE + 2000 * GIB);
 	ck_assert_uint_eq(count_leaves(), 0);
 	ck_assert_uint_eq(sim->nr_warnings, 0);
-}
-END_TEST
-
-/* ---- large leaves ---- */
-
-START_TEST(a_range_is_mapped_with_the_largest_leaves_that_fit)
-{
-	static const struct {
-		u64 va, phys, bytes, leaves;
-		int max_level, level; /* of the leaf at va */
-	} cases[] = {
-		{BASE, 0x40000000, GIB, 1, 3, 3},
-		{BASE, 0x40000000, GIB, 512, 2, 2},
-		{BASE, 0x40200000, GIB, 512, 3, 2},
-		{BASE, 0x40001000, MIB2, 512, 3, 1},
-		{BASE, 0x40000000, MIB2, 512, 1, 1},
-		{BASE + MIB2 - PAGE_SIZE, 0x401ff000, MIB2 + 2 * PAGE_SIZE, 3, 3, 1},
-		{BASE, 0x40000000, 2 * GIB + 3 * MIB2 + 5 * PAGE_SIZE, 10, 3, 3},
-		{0ull - GIB, (1ull << 52) - GIB, GIB - PAGE_SIZE, 511 + 511, 3, 2},
-	};
-	u64 entry, phys;
-
-	for (u32 i = 0; i < ARRAY_SIZE(cases); i++) {
-		u64 end = cases[i].va + cases[i].bytes;
-
-		teardown();
-		setup();
-		ck_assert_int_eq(pt_map_range(mm, pt, cases[i].va, end, cases[i].phys, PAGE_KERNEL,
-					      cases[i].max_level),
-				 0);
-		ck_assert_uint_eq(count_leaves(), cases[i].leaves);
-		ck_assert_int_eq(pt_lookup(mm, pt, cases[i].va, &entry), cases[i].level);
-		ck_assert_uint_eq(!!(entry & X86_PTE_PS), cases[i].level > 1);
-		for (u64 at = 0; at < cases[i].bytes; at += 0x7f123) {
-			if (!pt_translate(mm, pt, cases[i].va + at, &phys) ||
-			    phys != cases[i].phys + at)
-				ck_abort_msg("case %u at 0x%llx", i, (unsigned long long)at);
-		}
-		ck_assert(!pt_translate(mm, pt, end, &phys));
-		pt_unmap(mm, pt, cases[i].va, end);
-		ck_assert_uint_eq(count_leaves(), 0);
-		ck_assert_uint_eq(sim->nr_warnings, 0);
-	}
-}
-END_TEST
-
-START_TEST(a_large_leaf_has_its_pat_bit_elsewhere)
-{
-	u64 entry;
-
-	ck_assert_int_eq(pt_map_range(mm, pt, BASE, BASE + MIB2, 0, PAGE_KERNEL | X86_PTE_PAT, 2),
-			 0);
-	ck_assert_int_eq(pt_lookup(mm, pt, BASE, &entry), 2);
-	ck_assert_uint_eq(entry, PAGE_KERNEL | X86_PTE_PS | X86_PTE_PAT_BIG);
-}
-END_TEST
-
-/* The seed cleared them whole, neighbours and all (D11). */
-START_TEST(a_part_of_a_large_leaf_stays_mapped_and_is_reported)
-{
-	ck_assert_int_eq(pt_map_range(mm, pt, BASE, BASE + 2 * MIB2, 0, PAGE_KERNEL, 2), 0);
-	pt_unmap(mm, pt, BASE + MIB2 - PAGE_SIZE, BASE + 2 * MIB2);
-	ck_assert_uint_eq(sim->nr_warnings, 1);
-	ck_assert_uint_ne(lookup(BASE), 0);
-	ck_assert_uint_eq(lookup(BASE + MIB2), 0);
-	pt_unmap(mm, pt, BASE, BASE + PAGE_SIZE);
-	ck_assert_uint_eq(sim->nr_warnings, 2);
-	ck_assert_uint_eq(count_leaves(), 1);
-}
-END_TEST
-
-START_TEST(a_large_leaf_in_the_way_changes_nothing)
-{
-	static struct page *pages[600];
-
-	get_frames(600, pages);
-	ck_assert_int_eq(pt_map_range(mm, pt, BASE + MIB2, BASE + 2 * MIB2, 0, PAGE_KERNEL, 2), 0);
-	ck_assert_int_eq(pt_map_pages(mm, pt, BASE, pages, 600, PAGE_KERNEL), -EBUSY);
-	ck_assert_int_eq(pt_map_range(mm, pt, BASE, BASE + GIB, 0, PAGE_KERNEL, 2), -EBUSY);
-	ck_assert_int_eq(pt_map_range(mm, pt, BASE + MIB2, BASE + 2 * MIB2, 0, PAGE_KERNEL, 1),
-			 -EBUSY);
-	ck_assert_uint_eq(count_leaves(), 1);
-}
-END_TEST
-
-START_TEST(an_empty_table_in_a_large_leafs_place_stays_and_gets_small_leaves)
-{
-	struct page *page;
-	u64 entry;
-
-	get_frames(1, &page);
-	ck_assert_int_eq(pt_map_pages(mm, pt, BASE + MIB2, &page, 1, PAGE_KERNEL), 0);
-	pt_unmap(mm, pt, BASE + MIB2, BASE + MIB2 + PAGE_SIZE);
-	ck_assert_int_eq(pt_map_range(mm, pt, BASE, BASE + 3 * MIB2, 0, PAGE_KERNEL, 3), 0);
-	ck_assert_uint_eq(count_leaves(), 1 + 512 + 1);
-	ck_assert_int_eq(pt_lookup(mm, pt, BASE + MIB2, &entry), 1);
-	ck_assert_uint_eq(entry, MIB2 | PAGE_KERNEL);
-}
-END_TEST
-
-START_TEST(no_table_for_a_range_leaves_no_leaf_behind)
-{
-	int err = -ENOMEM;
-
-	for (u32 nth = 1; err; nth++) {
-		mm->fault.fail[FAULT_TABLE] = nth;
-		err = pt_map_range(mm, pt, BASE - PAGE_SIZE, BASE + GIB + PAGE_SIZE,
-				   GIB - PAGE_SIZE, PAGE_KERNEL, 2);
-		if (err) {
-			ck_assert_int_eq(err, -ENOMEM);
-			ck_assert_uint_eq(count_leaves(), 0);
-		}
-	}
-	ck_assert_uint_eq(count_leaves(), 1 + 512 + 1);
-}
-END_TEST
-
-START_TEST(a_senseless_physical_range_is_refused)
-{
-	ck_assert_int_eq(pt_map_range(mm, pt, BASE, BASE + PAGE_SIZE, 1ull << 52, PAGE_KERNEL, 1),
-			 -EINVAL);
-	ck_assert_int_eq(pt_map_range(mm, pt, BASE, BASE + 2 * PAGE_SIZE, (1ull << 52) - PAGE_SIZE,
-				      PAGE_KERNEL, 1),
-			 -EINVAL);
-	ck_assert_int_eq(pt_map_range(mm, pt, BASE, BASE + PAGE_SIZE, 8, PAGE_KERNEL, 1), -EINVAL);
-	ck_assert_int_eq(pt_map_range(mm, pt, BASE, BASE + PAGE_SIZE, 0, PAGE_KERNEL, 4), -EINVAL);
-	ck_assert_int_eq(pt_map_range(mm, pt, BASE, BASE + PAGE_SIZE, 0, PAGE_KERNEL, 0), -EINVAL);
-	ck_assert_int_eq(pt_map_range(mm, pt, BASE, BASE, 0, PAGE_KERNEL, 1), -EINVAL);
-	ck_assert_uint_eq(count_leaves(), 0);
-}
-END_TEST
-
-/* An entry that is not present but not clear either is nobody's to use. */
-START_TEST(rubbish_where_a_table_would_go_is_not_overwritten)
-{
-	struct page *page;
-	u64 *root = phys_to_virt(mm, pt->root_phys);
-
-	get_frames(1, &page);
-	root[(BASE >> 39) & 511] = 0x1000;
-	ck_assert_int_eq(pt_map_pages(mm, pt, BASE, &page, 1, PAGE_KERNEL), -EBUSY);
-	ck_assert_uint_eq(root[(BASE >> 39) & 511], 0x1000);
-	ck_assert_uint_eq(pt->nr_tables, 0);
 }
 END_TEST
 
@@ -507,6 +279,43 @@ static void *map_from_a_cpu(void *argument)
 	return NULL;
 }
 
+/* The other CPU, at the very moment this one has a new table in hand. */
+static struct page *rival;
+
+static u32 cpu_id_and_race(void *arch)
+{
+	u64 *entry = (u64 *)phys_to_virt(mm, pt->root_phys) + ((BASE >> 39) & 511);
+
+	if (rival && !*entry) {
+		*entry = page_to_phys(mm, rival) | X86_PTE_P | X86_PTE_RW | X86_PTE_A;
+		pt->nr_tables++;
+	}
+	return 0;
+}
+
+START_TEST(a_table_another_cpu_made_first_is_used_and_ours_given_back)
+{
+	struct arch_ops ops;
+	struct page *page;
+	u64 before;
+
+	teardown();
+	setup_cpus(2);
+	get_frames(1, &page);
+	rival = alloc_pages(mm, GFP_KERNEL | __GFP_ZERO, 0, NUMA_NO_NODE, PAGE_TABLE, pt);
+	rival->index = 3;
+	before = nr_free_pages(mm);
+	ops = *mm->ops;
+	ops.cpu_id = cpu_id_and_race;
+	mm->ops = &ops;
+	ck_assert_int_eq(pt_map_pages(mm, pt, BASE, &page, 1, PAGE_KERNEL), 0);
+	ck_assert_uint_eq(lookup(BASE), leaf_of(page, PAGE_KERNEL));
+	ck_assert_uint_eq(pt->nr_tables, 3);
+	ck_assert_uint_eq(count_leaves(), 1);
+	ck_assert_uint_eq(nr_free_pages(mm), before - 2);
+}
+END_TEST
+
 START_TEST(cpus_that_make_the_same_table_end_up_with_one)
 {
 	pthread_t thread[CPUS];
@@ -541,15 +350,8 @@ static Suite *pgtable_suite(void)
 	tcase_add_test(tcase, the_ends_of_the_address_space_map_like_the_rest);
 	tcase_add_test(tcase, a_senseless_range_to_unmap_is_reported);
 	tcase_add_test(tcase, holes_of_every_size_are_skipped);
-	tcase_add_test(tcase, a_range_is_mapped_with_the_largest_leaves_that_fit);
-	tcase_add_test(tcase, a_large_leaf_has_its_pat_bit_elsewhere);
-	tcase_add_test(tcase, a_part_of_a_large_leaf_stays_mapped_and_is_reported);
-	tcase_add_test(tcase, a_large_leaf_in_the_way_changes_nothing);
-	tcase_add_test(tcase, an_empty_table_in_a_large_leafs_place_stays_and_gets_small_leaves);
-	tcase_add_test(tcase, no_table_for_a_range_leaves_no_leaf_behind);
-	tcase_add_test(tcase, a_senseless_physical_range_is_refused);
-	tcase_add_test(tcase, rubbish_where_a_table_would_go_is_not_overwritten);
 	tcase_add_loop_test(tcase, random_mappings_are_as_the_model_says, 0, 5);
+	tcase_add_test(tcase, a_table_another_cpu_made_first_is_used_and_ours_given_back);
 	tcase_add_test(tcase, cpus_that_make_the_same_table_end_up_with_one);
 	suite_add_tcase(suite, tcase);
 	return suite;

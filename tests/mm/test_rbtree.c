@@ -142,7 +142,7 @@ static void random_operations(u64 seed, u64 keys, u64 operations, rb_summarise s
 			erase(&f, item, summarise);
 		else
 			insert(&f, item, summarise);
-		if (keys <= 8 || i % 16 == 0)
+		if (keys <= 8 || i % 32 == 0)
 			expect_same_as_array(&f, summarise);
 	}
 }
