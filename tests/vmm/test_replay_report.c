@@ -254,7 +254,8 @@ START_TEST(a_person_reads_what_is_wrong_and_where)
 	plan.unknown_frees.first[0] = (struct replay_note){0xffffe8ffffc00000, 99};
 	plan.unknown_frees.first[1] = (struct replay_note){0xffffe8ffffd00000, 100};
 	text = print();
-	assert_says(text, "fork-1cpu: WRONG; 1825 of 1826 addresses as in Linux, 1 failed "
+	assert_says(text, "fork-1cpu: WRONG; 1825 of 1826 addresses as in Linux (not promised: "
+			  "events were lost), 1 failed "
 			  "operation, 3 audit violations");
 	assert_says(text, "0xffffc900005a8000 in Linux, here 0xffffc900005b0000");
 	assert_says(text, " (trace:16)\n");
