@@ -225,7 +225,14 @@ static int purge_by_hand(struct guest_executor *executor, struct ept_error *erro
 	struct nb_submission set_mode = {.opcode = NB_OP_SET_MODE, .arg = {NB_MODE_MANUAL}};
 	struct nb_completion answer;
 
-	if (guest_call(executor->guest, 0, &set_mode, &answer) || answer.status)
+	const struct guest_report *report;
+
+	if (guest_call(executor->guest, 0, &set_mode, &answer)) {
+		report = guest_failure(executor->guest);
+		return ept_error_set(error, -ENOTRECOVERABLE, "the guest died: %.200s",
+				     report ? report->text : "for no reason it gave");
+	}
+	if (answer.status)
 		return ept_error_set(error, -ENOTRECOVERABLE, "the guest did not set its mode");
 	return 0;
 }

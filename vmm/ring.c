@@ -134,9 +134,10 @@ static int wait_completions(struct guest *guest, unsigned int index, uint32_t co
 			return 0;
 		if (dead)
 			return dead;
-		if (!ring->online)
-			vm_interrupt(guest->vm, index, NB_VECTOR_DOORBELL);
 		pulse = take_pulse(ring);
+		/* It may have found the APIC off, or been lost by an emulated machine. */
+		if (!ring->online || pulse_equal(&pulse, &last))
+			vm_interrupt(guest->vm, index, NB_VECTOR_DOORBELL);
 		if (!pulse_equal(&pulse, &last)) {
 			last = pulse;
 			last_change = guest_now();
