@@ -31,6 +31,17 @@ machine_check() {
   [ "$memory_mib" -le 2048 ] || bad_usage "--memory $memory: at most 2G here"
 }
 
+# Sets ept_fix to bochs-fix.c, compiled.
+ept_compile_fix() {
+  local hash
+  hash=$(sha256sum "$lab_d/bochs-fix.c" | cut -c 1-32)
+  ept_fix=$cache/base/bochs-fix-$hash.so
+  [ -e "$ept_fix" ] || {
+    "${CC_FOR_BUILD:-gcc}" -D_GNU_SOURCE -O2 -shared -fPIC -o "$work/fix.so" "$lab_d/bochs-fix.c" &&
+      mv "$work/fix.so" "$ept_fix"
+  } || lab_fail "cannot compile $lab_d/bochs-fix.c"
+}
+
 # Makes the disc the machine boots from.
 ept_disc() {
   mkdir -p "$work/disc/boot/grub"
@@ -73,18 +84,19 @@ END
 
 # Debian's Bochs starts in its debugger: `c` lets it go, and its standard input must stay open.
 machine_start() {
+  ept_compile_fix
   ept_disc
-  : >"$work/machine.log"
   ept_configuration >"$work/bochsrc"
   if [ "$debugger" = 1 ]; then
-    bochs-bin -q -f "$work/bochsrc" </dev/tty >/dev/tty 2>&1 5<&- 6<&- &
+    LD_PRELOAD=$ept_fix bochs-bin -q -f "$work/bochsrc" </dev/tty >/dev/tty 2>&1 5<&- 6<&- &
     machine_pid=$!
     return
   fi
   echo c >"$work/commands"
   mkfifo "$work/input"
   exec 7<>"$work/input"
-  bochs-bin -q -f "$work/bochsrc" -rc "$work/commands" <&7 5<&- 6<&- >"$work/bochs.out" 2>&1 &
+  LD_PRELOAD=$ept_fix bochs-bin -q -f "$work/bochsrc" -rc "$work/commands" \
+    <&7 5<&- 6<&- >"$work/machine.log" 2>&1 &
   machine_pid=$!
   exec 7<&-
 }

@@ -43,7 +43,8 @@ machine_watch() {
     sleep 0.1
   done
   kill -9 "$machine_pid" 2>/dev/null || :
-  wait "$machine_pid" 2>/dev/null || :
+  machine_status=0
+  wait "$machine_pid" 2>/dev/null || machine_status=$?
   machine_pid=
 }
 
@@ -77,7 +78,7 @@ machine_conclude() {
   [ "$outcome" != timeout ] ||
     machine_report_failure "no end after $timeout seconds (--timeout)"
   [ -z "$failed" ] || machine_report_failure "$failed"
-  [ -n "$status" ] || machine_report_failure "the machine stopped without a report"
+  [ -n "$status" ] || machine_report_failure "the machine stopped (status $machine_status) without a report"
   [ -z "$out" ] || machine_take_files
   exit "$status"
 }
