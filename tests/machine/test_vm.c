@@ -303,20 +303,6 @@ START_TEST(what_cannot_be_started_says_why_and_leaves_nothing)
 }
 END_TEST
 
-/*
- * Bochs stops, its whole kernel with it, when the tiny guest's vCPUs run there; the real guest's,
- * in test_guest, do not do that to it. Why is not known.
- */
-static bool lab_hangs(void)
-{
-	const char *lab = getenv("NESTBOX_LAB");
-
-	if (!lab || strcmp(lab, "ept") != 0)
-		return false;
-	fprintf(stderr, "skipped: lab ept hangs with the tiny guest; test_guest runs there\n");
-	return true;
-}
-
 int main(void)
 {
 	Suite *suite = suite_create("vm");
@@ -325,8 +311,6 @@ int main(void)
 
 	if (status)
 		return status;
-	if (lab_hangs())
-		return EXIT_SKIPPED;
 	make_image();
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, batches_come_back_in_order_with_the_callers_user_data);
