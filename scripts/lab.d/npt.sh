@@ -32,7 +32,10 @@ machine_start() {
     # One instruction is one nanosecond, and exactly one tick of the time stamp counter.
     words+=" tsc_early_khz=1000000"
   else
-    options+=(-accel 'tcg,thread=multi')
+    # One thread for all CPUs: with one for each, QEMU 7.2 can go on running the breakpoint that the
+    # kernel had put where it rewrites its code, as it does whenever the first VM is made or the
+    # last one goes, and the machine hangs. It is no slower.
+    options+=(-accel 'tcg,thread=single')
   fi
   options+=(-cpu "$cpu" -append "$words $append")
   [ -z "$gdb" ] || options+=(-gdb "tcp:127.0.0.1:$gdb" -S)
