@@ -28,24 +28,26 @@
 #define LAYOUT_MACHINE_ADDRESS LAYOUT_PASTE(LAYOUT_PASTE(0x, LAYOUT_MACHINE_HEX), ull)
 
 /* SIZE(name)=: X(name) for struct name. */
-#define LAYOUT_SIZES(X)   \
-	X(mm)             \
-	X(page_table)     \
-	X(vmap_space)     \
-	X(vmap_area)      \
-	X(rb_node)        \
-	X(rb_root)        \
-	X(list_head)      \
-	X(vm_struct)      \
-	X(page)           \
-	X(zone)           \
-	X(node)           \
-	X(page_pcp)       \
-	X(fresh_span)     \
-	X(mem_range)      \
-	X(kmem_cache)     \
-	X(kmem_cache_cpu) \
-	X(kmem_cache_node)
+#define LAYOUT_SIZES(X)    \
+	X(mm)              \
+	X(page_table)      \
+	X(vmap_space)      \
+	X(vmap_area)       \
+	X(rb_node)         \
+	X(rb_root)         \
+	X(list_head)       \
+	X(vm_struct)       \
+	X(page)            \
+	X(zone)            \
+	X(node)            \
+	X(page_pcp)        \
+	X(fresh_span)      \
+	X(mem_range)       \
+	X(kmem_cache)      \
+	X(kmem_cache_cpu)  \
+	X(kmem_cache_node) \
+	X(flush_ledger)    \
+	X(flush_record)
 
 /* OFFSET(name.field)=: X(name, field). */
 #define LAYOUT_OFFSETS(X)              \
@@ -63,6 +65,7 @@
 	X(mm, reserved)                \
 	X(mm, section_online)          \
 	X(mm, node)                    \
+	X(mm, flushes)                 \
 	X(page_table, root_phys)       \
 	X(page_table, nr_tables)       \
 	X(vmap_space, purge_lock)      \
@@ -153,7 +156,11 @@
 	X(kmem_cache_cpu, slab)        \
 	X(kmem_cache_node, partial)    \
 	X(kmem_cache_node, nr_partial) \
-	X(kmem_cache_node, nr_slabs)
+	X(kmem_cache_node, nr_slabs)   \
+	X(flush_ledger, nr)            \
+	X(flush_ledger, record)        \
+	X(flush_record, start)         \
+	X(flush_record, end)
 
 /* NUMBER(name)=, as a signed 64-bit decimal: X(name). */
 #define LAYOUT_NUMBERS(X)     \
@@ -220,6 +227,7 @@
 	X(NB_IMAGE_BASE)      \
 	X(__GFP_DMA)          \
 	X(__GFP_DMA32)        \
-	X(__GFP_THISNODE)
+	X(__GFP_THISNODE)     \
+	X(NR_FLUSH_RECORDS)
 
 #endif

@@ -10,6 +10,7 @@
 #define MM_MM_H
 
 #include "mm/arch.h"
+#include "mm/flush.h"
 #include "mm/page_alloc.h"
 #include "mm/pgtable.h"
 #include "mm/process.h"
@@ -63,6 +64,7 @@ struct mm {
 	u8 section_online[MAX_SECTIONS];
 	struct node node[MAX_NODES];
 	struct process_list processes;
+	struct flush_ledger flushes;
 };
 
 /*

@@ -160,7 +160,7 @@ static void unmap_vma(struct mm *mm, struct vm_area_struct *vma)
 	}
 	if (nr == 0)
 		return;
-	mm->ops->flush_tlb_kernel_range(mm->arch, vma->vm_start, vma->vm_end);
+	mm_flush_tlb(mm, vma->vm_start, vma->vm_end);
 	for (va = vma->vm_start;
 	     (va = pt_next_entry(mm, pt, va, vma->vm_end, &entry)) != vma->vm_end;
 	     va += PAGE_SIZE) {

@@ -195,7 +195,7 @@ static void unmap_flush(struct mm *mm, u64 addr, u64 end)
 {
 	mm->ops->flush_cache_vunmap(mm->arch, addr, end);
 	pt_unmap(mm, &mm->pt, addr, end);
-	mm->ops->flush_tlb_kernel_range(mm->arch, addr, end);
+	mm_flush_tlb(mm, addr, end);
 }
 
 int unmap_kernel_range(struct mm *mm, u64 addr, u64 size)

@@ -80,7 +80,7 @@ static __attribute__((noinline)) void free_eagerly(struct mm *mm, struct vmap_ar
 {
 	struct vmap_space *space = &mm->vmap;
 
-	mm->ops->flush_tlb_kernel_range(mm->arch, area->va_start, area->va_end);
+	mm_flush_tlb(mm, area->va_start, area->va_end);
 	spin_lock(&space->lock);
 	space->nr_flushes++;
 	busy_erase(space, area);
@@ -97,7 +97,7 @@ static void flush_all(struct mm *mm, const struct vmap_area *area)
 		start = area->va_start < start ? area->va_start : start;
 		end = area->va_end > end ? area->va_end : end;
 	}
-	mm->ops->flush_tlb_kernel_range(mm->arch, start, end);
+	mm_flush_tlb(mm, start, end);
 }
 
 /*

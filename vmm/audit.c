@@ -29,6 +29,8 @@ static const struct audit_check_info checks[AUDIT_NR_CHECKS] = {
 	[AUDIT_STAGE2] = {"stage2", "every leaf maps memory the host provides"},
 	[AUDIT_WX] = {"wx", "nothing is writable and executable that was not asked for so, and no "
 			    "alias writes what another mapping protects"},
+	[AUDIT_TLB] = {"tlb", "a page that maps another frame than at the last audit was flushed "
+			      "since; with eager flushing, one that maps none too"},
 };
 
 static int (*const functions[AUDIT_NR_CHECKS])(struct audit_pass *pass) = {
@@ -36,7 +38,7 @@ static int (*const functions[AUDIT_NR_CHECKS])(struct audit_pass *pass) = {
 	[AUDIT_MAPPING] = audit_mapping, [AUDIT_STRAY] = audit_stray,
 	[AUDIT_FRAMES] = audit_frames,   [AUDIT_TABLES] = audit_tables,
 	[AUDIT_ZONES] = audit_zones,     [AUDIT_STAGE2] = audit_stage2,
-	[AUDIT_WX] = audit_wx,
+	[AUDIT_WX] = audit_wx,           [AUDIT_TLB] = audit_tlb,
 };
 
 const struct audit_check_info *audit_checks(void)
@@ -89,6 +91,7 @@ void audit_destroy(struct audit *audit)
 	if (!audit)
 		return;
 	free(audit->expected);
+	free(audit->tlb.page);
 	free(audit);
 }
 

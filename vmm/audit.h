@@ -31,6 +31,7 @@ enum audit_check {
 	AUDIT_ZONES,
 	AUDIT_STAGE2,
 	AUDIT_WX,
+	AUDIT_TLB,
 	AUDIT_NR_CHECKS
 };
 

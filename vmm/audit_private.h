@@ -147,5 +147,6 @@ int audit_tables(struct audit_pass *pass);
 int audit_zones(struct audit_pass *pass);
 int audit_stage2(struct audit_pass *pass);
 int audit_wx(struct audit_pass *pass);
+int audit_tlb(struct audit_pass *pass);
 
 #endif

@@ -1,9 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What an audit remembers between runs. Private to vmm/audit.c and vmm/audit_expect.c. */
+/* What an audit remembers between runs. Private to vmm/audit.c, audit_expect.c and audit_tlb.c. */
 #ifndef VMM_AUDIT_STATE_H
 #define VMM_AUDIT_STATE_H
 
 #include "vmm/audit.h"
+
+/* A page that a TLB may know, with the frame it mapped when @nr flushes were over. */
+struct tlb_page {
+	uint64_t gva, pfn, nr;
+};
+
+struct tlb_pages {
+	struct tlb_page *page; /* ascending by gva */
+	size_t count, room;
+};
 
 struct audit {
 	uint64_t runs, checks, violations;
@@ -12,6 +22,7 @@ struct audit {
 	/* Expectations by address, open addressing; a slot with size 0 is empty. */
 	struct audit_expectation *expected;
 	size_t expected_slots, nr_expected;
+	struct tlb_pages tlb;
 };
 
 #endif

@@ -44,7 +44,8 @@
 	F(mm, ram, 8, l->mem_range.bytes * l->max_ram)                \
 	F(mm, reserved, 8, l->mem_range.bytes * l->max_reserved)      \
 	F(mm, section_online, 1, l->max_sections)                     \
-	F(mm, node, 8, l->node.bytes * l->max_nodes)
+	F(mm, node, 8, l->node.bytes * l->max_nodes)                  \
+	F(mm, flushes, 8, l->flush_ledger.bytes)
 
 #define LAYOUT_FIELDS_PAGE_TABLE(F)    \
 	F(page_table, root_phys, 8, 8) \
@@ -166,25 +167,35 @@
 	F(kmem_cache_node, nr_partial, 8, 8)               \
 	F(kmem_cache_node, nr_slabs, 8, 8)
 
+#define LAYOUT_FIELDS_FLUSH_LEDGER(F) \
+	F(flush_ledger, nr, 8, 8)     \
+	F(flush_ledger, record, 8, l->flush_record.bytes * l->nr_flush_records)
+
+#define LAYOUT_FIELDS_FLUSH_RECORD(F) \
+	F(flush_record, start, 8, 8)  \
+	F(flush_record, end, 8, 8)
+
 /* S(struct, its fields). */
-#define LAYOUT_STRUCTS(S)                               \
-	S(mm, LAYOUT_FIELDS_MM)                         \
-	S(page_table, LAYOUT_FIELDS_PAGE_TABLE)         \
-	S(vmap_space, LAYOUT_FIELDS_VMAP_SPACE)         \
-	S(vmap_area, LAYOUT_FIELDS_VMAP_AREA)           \
-	S(rb_node, LAYOUT_FIELDS_RB_NODE)               \
-	S(rb_root, LAYOUT_FIELDS_RB_ROOT)               \
-	S(list_head, LAYOUT_FIELDS_LIST_HEAD)           \
-	S(vm_struct, LAYOUT_FIELDS_VM_STRUCT)           \
-	S(page, LAYOUT_FIELDS_PAGE)                     \
-	S(zone, LAYOUT_FIELDS_ZONE)                     \
-	S(node, LAYOUT_FIELDS_NODE)                     \
-	S(page_pcp, LAYOUT_FIELDS_PAGE_PCP)             \
-	S(fresh_span, LAYOUT_FIELDS_FRESH_SPAN)         \
-	S(mem_range, LAYOUT_FIELDS_MEM_RANGE)           \
-	S(kmem_cache, LAYOUT_FIELDS_KMEM_CACHE)         \
-	S(kmem_cache_cpu, LAYOUT_FIELDS_KMEM_CACHE_CPU) \
-	S(kmem_cache_node, LAYOUT_FIELDS_KMEM_CACHE_NODE)
+#define LAYOUT_STRUCTS(S)                                 \
+	S(mm, LAYOUT_FIELDS_MM)                           \
+	S(page_table, LAYOUT_FIELDS_PAGE_TABLE)           \
+	S(vmap_space, LAYOUT_FIELDS_VMAP_SPACE)           \
+	S(vmap_area, LAYOUT_FIELDS_VMAP_AREA)             \
+	S(rb_node, LAYOUT_FIELDS_RB_NODE)                 \
+	S(rb_root, LAYOUT_FIELDS_RB_ROOT)                 \
+	S(list_head, LAYOUT_FIELDS_LIST_HEAD)             \
+	S(vm_struct, LAYOUT_FIELDS_VM_STRUCT)             \
+	S(page, LAYOUT_FIELDS_PAGE)                       \
+	S(zone, LAYOUT_FIELDS_ZONE)                       \
+	S(node, LAYOUT_FIELDS_NODE)                       \
+	S(page_pcp, LAYOUT_FIELDS_PAGE_PCP)               \
+	S(fresh_span, LAYOUT_FIELDS_FRESH_SPAN)           \
+	S(mem_range, LAYOUT_FIELDS_MEM_RANGE)             \
+	S(kmem_cache, LAYOUT_FIELDS_KMEM_CACHE)           \
+	S(kmem_cache_cpu, LAYOUT_FIELDS_KMEM_CACHE_CPU)   \
+	S(kmem_cache_node, LAYOUT_FIELDS_KMEM_CACHE_NODE) \
+	S(flush_ledger, LAYOUT_FIELDS_FLUSH_LEDGER)       \
+	S(flush_record, LAYOUT_FIELDS_FLUSH_RECORD)
 
 /* N(member, key, least, greatest): the values for which the inspector's arithmetic is safe. */
 #define LAYOUT_NUMBERS_NEEDED(N)                                   \
@@ -243,6 +254,8 @@
 	N(direct_base, "NB_DIRECT_BASE", 0, UINT64_MAX)            \
 	N(memmap_base, "NB_MEMMAP_BASE", 0, UINT64_MAX)            \
 	N(image_base, "NB_IMAGE_BASE", 0, UINT64_MAX)              \
+	N(vmap_eager, "VMAP_EAGER", 0, 255)                        \
+	N(nr_flush_records, "NR_FLUSH_RECORDS", 1, 4096)           \
 	N(gfp_dma, "__GFP_DMA", 1, UINT32_MAX)                     \
 	N(gfp_dma32, "__GFP_DMA32", 1, UINT32_MAX)                 \
 	N(gfp_thisnode, "__GFP_THISNODE", 1, UINT32_MAX)

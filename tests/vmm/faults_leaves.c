@@ -46,6 +46,22 @@ static u64 frames_swapped(struct mix *mix)
 	return mix->inlined + 3 * PAGE_SIZE;
 }
 
+/* The list of frames and the leaves agree; only the flush is missing. */
+static u64 frames_exchanged(struct mix *mix)
+{
+	u64 va = frames_swapped(mix), *leaf = mix_entry(mix, va, 1), entry = leaf[0];
+
+	leaf[0] = leaf[1];
+	leaf[1] = entry;
+	return va;
+}
+
+static u64 eager_without_flush(struct mix *mix)
+{
+	vmap_set_mode(mix->mm, VMAP_EAGER);
+	return leaf_cleared(mix);
+}
+
 static u64 written_read_only(struct mix *mix)
 {
 	*mix_entry(mix, mix->readonly + PAGE_SIZE, 1) |= X86_PTE_RW;
@@ -224,5 +240,7 @@ const struct fault leaf_faults[] = {
 	FAULT(executable_data, AUDIT_WX, "writable and executable"),
 	FAULT(open_to_user, AUDIT_WX, "user mode"),
 	FAULT(image_written_by_alias, AUDIT_WX, "alias"),
+	FAULT(frames_exchanged, AUDIT_TLB, "not flushed since"),
+	FAULT(eager_without_flush, AUDIT_TLB, "no flush covers it"),
 	{.name = NULL},
 };
