@@ -253,28 +253,15 @@ static int greet(struct guest *guest, double start, struct ept_error *error)
 	return 0;
 }
 
-/* Seconds since this process started, to the kernel's 10 ms; 0 where /proc does not say. */
-static double process_seconds(void)
-{
-	FILE *file = fopen("/proc/self/stat", "re");
-	char line[1024];
-	unsigned long long ticks;
-	struct timespec now;
-	const char *at;
+/*
+ * When this program began. The kernel's own time of a process's start is of no use: a shell that
+ * ends in `exec nestbox` is the same process.
+ */
+static double loaded_at;
 
-	if (!file)
-		return 0;
-	at = fgets(line, sizeof(line), file);
-	fclose(file);
-	/* The 2nd field may hold anything up to the last ')'; starttime is the 22nd. */
-	at = at ? strrchr(line, ')') : NULL;
-	for (int field = 2; at && field < 22; field++)
-		at = strchr(at + 1, ' ');
-	if (!at || sscanf(at, "%llu", &ticks) != 1)
-		return 0;
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
-	       (double)ticks / (double)sysconf(_SC_CLK_TCK);
+__attribute__((constructor)) static void note_load(void)
+{
+	loaded_at = guest_now();
 }
 
 static int bring_up(struct guest *guest, const struct guest_config *config, struct ept_error *error)
@@ -293,7 +280,7 @@ static int bring_up(struct guest *guest, const struct guest_config *config, stru
 		err = host_error(vm_start(guest->vm, error));
 	if (!err)
 		err = greet(guest, start, error);
-	guest->times.process = process_seconds();
+	guest->times.process = guest_now() - loaded_at;
 	return err;
 }
 

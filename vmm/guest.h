@@ -61,7 +61,7 @@ struct guest_times {
 	double memory;  /* image loaded, memory mapped, boot memory built */
 	double vcpus;   /* the VM and its vCPUs made */
 	double started; /* the first hypercall answered by vCPU 0 */
-	double process; /* the same moment, since this process started */
+	double process; /* the same moment, since this program was loaded */
 };
 
 /*
