@@ -114,7 +114,14 @@ struct nb_completion {
 };
 _Static_assert(sizeof(struct nb_completion) == 64, "a completion is 64 bytes");
 
-/* Text or data of one hypercall or event, either way. */
+/*
+ * Flags of a submission. IN_INTERRUPT: the CPU interrupts itself and does the operation in the
+ * handler. What must not be called there does nothing, is reported (NB_EVENT_WARN) and answered
+ * with -EPERM; NB_OP_USER_RUN is refused with -EINVAL.
+ */
+#define NB_SQE_IN_INTERRUPT 0x1u
+
+/* Text or data of hypercalls, either way. The guest reads and writes only what it is told to. */
 #define NB_DATA_BYTES 65536u
 
 /* The guest writes what happened here before it writes to NB_PORT_EVENT or NB_PORT_PANIC. */
@@ -219,6 +226,95 @@ enum nb_opcode {
 	 */
 	NB_OP_BENCH = 9,
 
+	/*
+	 * Frames and objects of the host's own. FREE_PAGES and KFREE take only what ALLOC_PAGES
+	 * and KMALLOC gave and nobody gave away since; else -EINVAL. ALLOC_PAGES: arg 0 order,
+	 * 1 gfp, 2 node; result 0 first frame number. FREE_PAGES: 0 frame number, 1 order.
+	 * KMALLOC: 0 size, 1 gfp, 2 node; result 0 address. KFREE: 0 address.
+	 */
+	NB_OP_ALLOC_PAGES = 0x10,
+	NB_OP_FREE_PAGES = 0x11,
+	NB_OP_KMALLOC = 0x12,
+	NB_OP_KFREE = 0x13,
+
+	/*
+	 * The seed's other calls (mm/vmalloc.h, mm/vm_area.h, mm/vaccess.h say what each does and
+	 * when it fails). Frame numbers and bytes go through area.data at the offset given, a
+	 * multiple of 8; what does not fit in it is -EINVAL.
+	 *
+	 * VMALLOC_CALL: arg 0 enum nb_vmalloc_call, 1 size, 2 gfp, 3 prot, 4 node, each 0 where
+	 * the call does not take it; result 0 address.
+	 */
+	NB_OP_VMALLOC_CALL = 0x20,
+	/* vmalloc_area_node(). arg: 0 address of a reserved area, 1 gfp, 2 prot, 3 node. */
+	NB_OP_VMALLOC_AREA = 0x21,
+	/* arg: 0 size, 1 VM_ flags, 2 start, 3 end; 2 and 3 both 0 for get_vm_area(). result: 0
+	 * address. */
+	NB_OP_GET_VM_AREA_WINDOW = 0x22,
+	/* arg: 0 any address of the area. result: 0 first address, 1 size, 2 VM_ flags, 3 pages. */
+	NB_OP_FIND_VM_AREA = 0x23,
+	/*
+	 * remove_vm_area() and the end of what it gave. arg: 0 address. result: 0 size without
+	 * guard, 1 VM_ flags, 2 pages.
+	 */
+	NB_OP_REMOVE_VM_AREA = 0x24,
+	/* arg: 0 size. result: 0 address. */
+	NB_OP_ALLOC_VM_AREA = 0x25,
+	/* arg: 0 address, 1 number of frames, 2 prot, 3 offset of their numbers, uint64_t each. */
+	NB_OP_MAP_VM_AREA = 0x26,
+	/* arg: 0 address, 1 size. */
+	NB_OP_UNMAP_KERNEL_RANGE = 0x27,
+	/* arg: 0 address. */
+	NB_OP_UNMAP_VM_AREA = 0x28,
+	/*
+	 * arg: 0 number of frames, 1 VM_ flags, 2 prot, 3 offset of their numbers. result: 0
+	 * address. With VM_MAP_PUT_PAGES the frames are the area's from then on.
+	 */
+	NB_OP_VMAP = 0x29,
+	/* arg: 0 address. */
+	NB_OP_VUNMAP = 0x2a,
+	/* arg: 0 address, 1 bytes, 2 offset. result: 0 bytes. */
+	NB_OP_VREAD = 0x2b,
+	/* arg: 0 address, 1 bytes, 2 offset. result: 0 bytes consumed, 1 bytes stored. */
+	NB_OP_VWRITE = 0x2c,
+
+	/*
+	 * Processes (mm/process.h), each named by its number. -ESRCH where there is none; -ENOENT
+	 * where it has no such range.
+	 *
+	 * CREATE: result 0 number. DESTROY: arg 0 number.
+	 */
+	NB_OP_PROCESS_CREATE = 0x30,
+	NB_OP_PROCESS_DESTROY = 0x31,
+	/* arg: 0 process, 1 start, 2 end, 3 VM_READ... */
+	NB_OP_VMA_CREATE = 0x32,
+	/* arg: 0 process, 1 start. */
+	NB_OP_VMA_DESTROY = 0x33,
+	/* arg: 0 process, 1 user address, 2 frame number: one of ALLOC_PAGES, or of an area. */
+	NB_OP_VM_INSERT_PAGE = 0x34,
+	/* arg: 0 process, 1 start of the range, 2 address of the area, 3 first page of it. */
+	NB_OP_REMAP_VMALLOC_RANGE = 0x35,
+	NB_OP_VMALLOC_SYNC_ALL = 0x36,
+	/*
+	 * Runs code at CPL 3 in the process. arg: 0 process, 1 enum nb_user_program, 2 address,
+	 * 3 number of 64-bit words, 4 value. result: 0 what the program returns. An exception at
+	 * CPL 3 ends the program, not the guest: -EFAULT, and result 0 the vector, 1 the error
+	 * code, 2 CR2, 3 RIP; -EINTR when it ran too long.
+	 */
+	NB_OP_USER_RUN = 0x37,
+	/*
+	 * Loads a 64-bit word at CPL 0 through the translation the CPU has. arg: 0 process in whose
+	 * tables, 0 for the kernel's own, 1 address, which must not cross a page. result: 0 the
+	 * word. -EFAULT where it faults. Nothing is flushed before: it shows a stale TLB entry.
+	 */
+	NB_OP_PROBE = 0x38,
+
+	/*
+	 * Fault injection. arg: 0 enum nb_fault, 1 which allocation of that kind from now on fails:
+	 * 1 the next; 0 none. result: 0 what was left of the count before.
+	 */
+	NB_OP_SET_FAULT = 0x40,
+
 	/* The guest hurts itself, so that the host's reports can be tested. */
 	NB_OP_TEST_PANIC = 0x100,  /* BUG with a text */
 	NB_OP_TEST_FAULT = 0x101,  /* loads from arg[0] */
@@ -232,7 +328,34 @@ enum nb_opcode {
 	 * the page of guest-physical memory at arg[0], which must be no RAM.
 	 */
 	NB_OP_TEST_EMULATE = 0x107,
+	/* The next arg[0] TLB flushes of this CPU do nothing and say that they did. */
+	NB_OP_TEST_SKIP_FLUSH = 0x108,
+	/* arg[0] log lines of the core, as fast as they come: most of them must be held back. */
+	NB_OP_TEST_LOG = 0x109,
 };
+
+/* The seed's calls that NB_OP_VMALLOC_CALL makes, with the arguments each takes besides size. */
+enum nb_vmalloc_call {
+	NB_VMALLOC = 0,           /* vmalloc() */
+	NB_VMALLOC_USER = 1,      /* vmalloc_user() */
+	NB_VMALLOC_NODE = 2,      /* vmalloc_node(): node */
+	NB_VMALLOC_EXEC = 3,      /* vmalloc_exec() */
+	NB_VMALLOC_32 = 4,        /* vmalloc_32() */
+	NB_VMALLOC_32_USER = 5,   /* vmalloc_32_user() */
+	NB_VMALLOC_PROT = 6,      /* __vmalloc(): gfp, prot */
+	NB_VMALLOC_PROT_NODE = 7, /* __vmalloc_node(): gfp, prot, node */
+};
+
+/* What runs at CPL 3. Each uses registers alone, and no memory but the words it is given. */
+enum nb_user_program {
+	NB_USER_READ = 0,  /* returns the sum of the words; the value must be 0 */
+	NB_USER_WRITE = 1, /* stores value + i in word i; returns how many */
+	NB_USER_JUMP = 2,  /* calls the address, whose code must return; words and value 0 */
+	NB_USER_SPIN = 3,  /* never ends; all 0 */
+};
+
+/* What NB_OP_SET_FAULT can fail. Frames count one by one, those of slabs and tables too. */
+enum nb_fault { NB_FAULT_FRAME = 0, NB_FAULT_SLAB = 1, NB_FAULT_TABLE = 2, NB_FAULT_AREA = 3 };
 
 /*
  * Values of arguments the core has its own names for; guest/operations.c checks that both agree.
