@@ -7,7 +7,10 @@
 #ifndef MM_ERRNO_H
 #define MM_ERRNO_H
 
+#define EPERM     1
 #define ENOENT    2
+#define ESRCH     3
+#define EINTR     4
 #define ENOMEM    12
 #define EFAULT    14
 #define EBUSY     16

@@ -17,6 +17,9 @@
 #define VMA_FLAGS \
 	(VM_READ | VM_WRITE | VM_EXEC | VM_SHARED | VM_DONTEXPAND | VM_DONTDUMP | VM_MIXEDMAP)
 
+/* What the calls here add. */
+#define VMA_FLAGS_MADE (VMA_FLAGS | VM_PFNMAP)
+
 #define FIRST_KERNEL_ENTRY (X86_TABLE_ENTRIES / 2)
 
 static u64 *root_of(const struct mm *mm, const struct page_table *pt)
@@ -68,11 +71,48 @@ int process_create(struct mm *mm, struct process **process_out)
 	spin_lock(&mm->processes.lock);
 	copy_kernel_half(mm, process);
 	process->id = ++mm->processes.last_id;
+	process->claimed = 1;
 	mm->processes.nr++;
 	list_add_tail(&process->link, &mm->processes.head);
 	spin_unlock(&mm->processes.lock);
 	*process_out = process;
 	return 0;
+}
+
+/* process_list.lock is held. */
+static struct process *find_process(struct mm *mm, u64 id)
+{
+	struct process *process;
+
+	list_for_each_entry (process, &mm->processes.head, link) {
+		if (process->id == id)
+			return process;
+	}
+	return NULL;
+}
+
+int process_claim(struct mm *mm, u64 id, struct process **process_out)
+{
+	struct process *process;
+	int err = -ESRCH;
+
+	spin_lock(&mm->processes.lock);
+	process = find_process(mm, id);
+	if (process)
+		err = process->claimed ? -EBUSY : 0;
+	if (!err) {
+		process->claimed = 1;
+		*process_out = process;
+	}
+	spin_unlock(&mm->processes.lock);
+	return err;
+}
+
+void process_release(struct mm *mm, struct process *process)
+{
+	spin_lock(&mm->processes.lock);
+	process->claimed = 0;
+	spin_unlock(&mm->processes.lock);
 }
 
 void process_destroy(struct mm *mm, struct process *process)
@@ -113,12 +153,12 @@ static pgprot_t user_prot(u64 vm_flags)
 	return prot;
 }
 
-static bool vma_is_sane(u64 start, u64 end, u64 vm_flags)
+static bool vma_is_sane(u64 start, u64 end, u64 vm_flags, u64 known_flags)
 {
 	const u64 access = vm_flags & (VM_READ | VM_WRITE | VM_EXEC);
 
 	return start < end && IS_ALIGNED(start | end, PAGE_SIZE) && start >= USER_START &&
-	       end <= USER_END && !(vm_flags & ~(u64)VMA_FLAGS) && access &&
+	       end <= USER_END && !(vm_flags & ~known_flags) && access &&
 	       (access & (VM_WRITE | VM_EXEC)) != (VM_WRITE | VM_EXEC);
 }
 
@@ -128,7 +168,7 @@ int vma_create(struct mm *mm, struct process *process, u64 start, u64 end, u64 v
 	struct vm_area_struct *vma, *other;
 	struct list_head *before = &process->vmas;
 
-	if (!vma_is_sane(start, end, vm_flags))
+	if (!vma_is_sane(start, end, vm_flags, VMA_FLAGS))
 		return -EINVAL;
 	list_for_each_entry (other, &process->vmas, link) {
 		if (other->vm_start >= end)
@@ -166,7 +206,8 @@ static void unmap_vma(struct mm *mm, struct vm_area_struct *vma)
 	     va += PAGE_SIZE) {
 		value = *entry;
 		WRITE_ONCE(*entry, 0);
-		page_put(mm, entry_page(mm, value));
+		if (!(vma->vm_flags & VM_PFNMAP))
+			page_put(mm, entry_page(mm, value));
 	}
 	vma->process->nr_user_pages -= nr;
 }
@@ -200,11 +241,13 @@ int vm_insert_page(struct mm *mm, struct vm_area_struct *vma, u64 addr, struct p
 	if (!page || !page_get(page))
 		return -EINVAL;
 	err = pt_map_pages(mm, &vma->process->pt, addr, &page, 1, user_prot(vma->vm_flags));
-	if (err)
+	if (err) {
 		page_put(mm, page);
-	else
-		vma->process->nr_user_pages++;
-	return err;
+		return err;
+	}
+	vma->process->nr_user_pages++;
+	vma->vm_flags |= VM_MIXEDMAP;
+	return 0;
 }
 
 /* Takes a reference to each of the @nr frames from @addr on. None after -EINVAL. */
@@ -288,6 +331,35 @@ int remap_vmalloc_range(struct mm *mm, struct vm_area_struct *vma, u64 addr, u64
 	return 0;
 }
 
+/* ---- the image in user ranges ---- */
+
+static bool is_image(const struct mm *mm, u64 start, u64 end)
+{
+	for (u32 i = 0; i < mm->nr_reserved; i++) {
+		if (mm->reserved[i].kind == RESERVED_IMAGE && start >= mm->reserved[i].start &&
+		    start < end && end <= mm->reserved[i].end)
+			return true;
+	}
+	return false;
+}
+
+int remap_pfn_range(struct mm *mm, struct vm_area_struct *vma, u64 pfn)
+{
+	u64 phys = pfn << PAGE_SHIFT, bytes = vma->vm_end - vma->vm_start;
+	int err;
+
+	if (vma->vm_flags & VM_WRITE || phys >> PAGE_SHIFT != pfn ||
+	    !is_image(mm, phys, phys + bytes))
+		return -EINVAL;
+	err = pt_map_range(mm, &vma->process->pt, vma->vm_start, vma->vm_end, phys,
+			   user_prot(vma->vm_flags), 1);
+	if (err)
+		return err;
+	vma->process->nr_user_pages += bytes >> PAGE_SHIFT;
+	vma->vm_flags |= VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP;
+	return 0;
+}
+
 /* ---- the checker ---- */
 
 static const char *check_leaf(struct mm *mm, struct process *process, u64 va, u64 entry)
@@ -300,6 +372,13 @@ static const char *check_leaf(struct mm *mm, struct process *process, u64 va, u6
 		return "a user page is mapped outside all ranges";
 	if ((entry ^ user_prot(vma->vm_flags)) & ~ignored)
 		return "a user page has another protection than its range";
+	if (vma->vm_flags & VM_PFNMAP) {
+		u64 phys = entry & X86_PTE_ADDR_MASK;
+
+		return is_image(mm, phys, phys + PAGE_SIZE)
+			       ? NULL
+			       : "a user page of the image's range shows other memory";
+	}
 	page = entry_page(mm, entry);
 	if ((page->state != PAGE_VMALLOC && page->state != PAGE_OTHER) || page->refcount == 0)
 		return "a user page shows a frame that is not in use";
@@ -312,7 +391,7 @@ static const char *check_vmas(const struct process *process)
 	u64 end = 0;
 
 	list_for_each_entry (vma, &process->vmas, link) {
-		if (!vma_is_sane(vma->vm_start, vma->vm_end, vma->vm_flags))
+		if (!vma_is_sane(vma->vm_start, vma->vm_end, vma->vm_flags, VMA_FLAGS_MADE))
 			return "a user range is none";
 		if (vma->vm_start < end)
 			return "user ranges overlap or are out of order";

@@ -10,11 +10,12 @@
  * A frame mapped to a user range holds a reference (mm/page_alloc.h): it stays allocated until the
  * last of the area and its user mappings is gone.
  *
- * Locks: process_list.lock for the list and the upper halves of the PML4s. Everything else of a
- * process belongs to one caller at a time. Nothing here may be called from an interrupt.
- * Invariants (process_check()): ranges in order, disjoint, page aligned, in the lower half; each
- * leaf of the lower half inside a range, with its protection, and of a frame with a reference;
- * nr_user_pages their number; the upper half is the kernel's or empty, entry by entry.
+ * Locks: process_list.lock for the list, the upper halves of the PML4s and `claimed`. Everything
+ * else of a process belongs to who has claimed it, one caller at a time. Nothing here may be called
+ * from an interrupt. Invariants (process_check()): ranges in order, disjoint, page aligned, in the
+ * lower half; each leaf of the lower half inside a range, with its protection, and of a frame with
+ * a reference or, in a range with VM_PFNMAP, of the image; nr_user_pages their number; the upper
+ * half is the kernel's or empty, entry by entry.
  */
 #ifndef MM_PROCESS_H
 #define MM_PROCESS_H
@@ -36,9 +37,10 @@ struct page;
 #define VM_WRITE      0x2u
 #define VM_EXEC       0x4u
 #define VM_SHARED     0x8u
+#define VM_PFNMAP     0x400u /* set by remap_pfn_range() */
 #define VM_DONTEXPAND 0x40000u
 #define VM_DONTDUMP   0x4000000u
-#define VM_MIXEDMAP   0x10000000u
+#define VM_MIXEDMAP   0x10000000u /* set by vm_insert_page() */
 
 struct process {
 	struct page_table pt;
@@ -46,7 +48,7 @@ struct process {
 	struct list_head link; /* process_list.head */
 	u64 nr_user_pages;     /* leaves in the lower half */
 	u32 id;                /* from 1, never used again */
-	u32 pad;
+	u32 claimed;           /* 1 while it is somebody's */
 };
 
 struct vm_area_struct {
@@ -64,8 +66,16 @@ struct process_list {
 	struct list_head head;
 };
 
-/* A process with no user range. Returns 0 or -ENOMEM. */
+/* A process with no user range, claimed by the caller. Returns 0 or -ENOMEM. */
 int process_create(struct mm *mm, struct process **process_out);
+
+/*
+ * Makes process number @id the caller's, until process_release() or process_destroy(). Returns 0;
+ * -ESRCH where there is none; -EBUSY while it is somebody else's. Everything below that takes a
+ * process or a range of one is for who has claimed it.
+ */
+int process_claim(struct mm *mm, u64 id, struct process **process_out);
+void process_release(struct mm *mm, struct process *process);
 
 /* Unmaps and frees everything of it. It runs on no CPU. */
 void process_destroy(struct mm *mm, struct process *process);
@@ -86,7 +96,8 @@ struct vm_area_struct *find_vma(struct process *process, u64 addr);
 
 /*
  * Maps @page at @addr in @vma with the range's protection and takes a reference. The caller has
- * one, or keeps the frame's area from being freed. Returns 0; -EFAULT (outside the range or not
+ * one, or keeps the frame's area from being freed. The range gets VM_MIXEDMAP. Returns 0; -EFAULT
+ * (outside the range or not
  * aligned); -EINVAL (a frame that page_get() refuses); -EBUSY (something is mapped there);
  * -ENOMEM.
  */
@@ -100,6 +111,14 @@ int vm_insert_page(struct mm *mm, struct vm_area_struct *vma, u64 addr, struct p
  * -EBUSY (something is mapped in the range), -ENOMEM. Holds vmap_space.lock for a walk per page.
  */
 int remap_vmalloc_range(struct mm *mm, struct vm_area_struct *vma, u64 addr, u64 pgoff);
+
+/*
+ * Maps the image's frames from @pfn on over the whole of @vma, for code and constants that
+ * processes share with the kernel: never written, and without references, because boot memory is
+ * nobody's. The range gets VM_PFNMAP, VM_DONTEXPAND and VM_DONTDUMP. Returns 0, or with nothing
+ * mapped -EINVAL (a range with VM_WRITE, frames that are not the image's), -EBUSY, -ENOMEM.
+ */
+int remap_pfn_range(struct mm *mm, struct vm_area_struct *vma, u64 pfn);
 
 /* Gives every process alive each entry of the kernel's half it does not have yet. */
 void vmalloc_sync_all(struct mm *mm);

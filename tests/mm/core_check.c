@@ -46,7 +46,10 @@ static const char *check_shown(struct mm *mm, struct process *process)
 	     va += PAGE_SIZE) {
 		u64 pfn = (*entry & X86_PTE_ADDR_MASK) >> PAGE_SHIFT;
 		const struct page *page = pfn_to_page(mm, pfn);
+		const struct vm_area_struct *vma = find_vma(process, va);
 
+		if (vma && vma->vm_flags & VM_PFNMAP)
+			continue;
 		if (page->refcount != (u32)shown[pfn] + (page->owner ? 1u : 0u))
 			return "a frame has other references than it has users";
 	}

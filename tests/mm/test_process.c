@@ -68,6 +68,7 @@ START_TEST(ranges_are_user_addresses_and_disjoint)
 		{BASE, BASE + PAGE_SIZE, 0, -EINVAL},
 		{BASE, BASE + PAGE_SIZE, VM_SHARED, -EINVAL},
 		{BASE, BASE + PAGE_SIZE, VM_READ | 0x10, -EINVAL},
+		{BASE, BASE + PAGE_SIZE, VM_READ | VM_PFNMAP, -EINVAL},
 		{BASE, BASE + PAGE_SIZE, VM_WRITE | VM_EXEC, -EINVAL},
 		{BASE, BASE + 4 * PAGE_SIZE, VM_READ, 0},
 		{BASE + PAGE_SIZE, BASE + 2 * PAGE_SIZE, VM_READ, -EBUSY},
@@ -407,7 +408,7 @@ START_TEST(d31_a_range_is_mapped_whole_or_not_at_all)
 	ck_assert_int_eq(remap_vmalloc_range(mm, vma, addr, 0), -EBUSY);
 	ck_assert_uint_eq(process->nr_user_pages, 1);
 	ck_assert_uint_eq(user_entry(BASE), 0);
-	ck_assert_uint_eq(vma->vm_flags, VM_READ);
+	ck_assert_uint_eq(vma->vm_flags, VM_READ | VM_MIXEDMAP);
 	ck_assert_ptr_null(core_check(sim));
 	vma_destroy(mm, vma);
 	/* A frame at the end that cannot be shown. */
@@ -418,6 +419,59 @@ START_TEST(d31_a_range_is_mapped_whole_or_not_at_all)
 	ck_assert_uint_eq(pages[0]->refcount, 1);
 	ck_assert_uint_eq(process->nr_user_pages, 0);
 	ck_assert_ptr_null(core_check(sim));
+}
+END_TEST
+
+#define IMAGE_PHYS 0x200000ull
+
+/* Boot memory is nobody's: no reference is taken, none is dropped. */
+START_TEST(the_image_is_shown_read_only_and_stays)
+{
+	struct sim_config config = sim_default_config(1);
+	const u64 pfn = IMAGE_PHYS >> PAGE_SHIFT;
+	struct vm_area_struct *vma;
+
+	teardown();
+	sim_add_reserved(&config, IMAGE_PHYS, 4 * PAGE_SIZE, RESERVED_IMAGE);
+	sim = sim_create(&config);
+	mm = &sim->mm;
+	process = must_process();
+	vma = must_vma(BASE, 2, VM_READ | VM_WRITE);
+	ck_assert_int_eq(remap_pfn_range(mm, vma, pfn), -EINVAL);
+	vma_destroy(mm, vma);
+	vma = must_vma(BASE, 2, VM_READ | VM_EXEC);
+	ck_assert_int_eq(remap_pfn_range(mm, vma, pfn - 1), -EINVAL);
+	ck_assert_int_eq(remap_pfn_range(mm, vma, pfn + 3), -EINVAL);
+	ck_assert_int_eq(remap_pfn_range(mm, vma, pfn | 1ull << 52), -EINVAL);
+	ck_assert_int_eq(remap_pfn_range(mm, vma, ~0ull), -EINVAL);
+	ck_assert_uint_eq(process->nr_user_pages, 0);
+	ck_assert_int_eq(remap_pfn_range(mm, vma, pfn + 2), 0);
+	ck_assert_int_eq(remap_pfn_range(mm, vma, pfn + 2), -EBUSY);
+	ck_assert_uint_eq(vma->vm_flags,
+			  VM_READ | VM_EXEC | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP);
+	ck_assert_uint_eq(user_entry(BASE + PAGE_SIZE),
+			  (IMAGE_PHYS + 3 * PAGE_SIZE) | X86_PTE_P | X86_PTE_US | X86_PTE_A);
+	ck_assert_ptr_null(core_check(sim));
+	vma_destroy(mm, vma);
+	ck_assert_uint_eq(process->nr_user_pages, 0);
+	ck_assert_uint_eq(sim->nr_warnings, 0);
+	ck_assert_ptr_null(core_check(sim));
+}
+END_TEST
+
+START_TEST(a_process_is_one_callers_at_a_time)
+{
+	struct process *claimed = NULL;
+
+	ck_assert_int_eq(process_claim(mm, process->id, &claimed), -EBUSY);
+	process_release(mm, process);
+	ck_assert_int_eq(process_claim(mm, process->id + 1, &claimed), -ESRCH);
+	ck_assert_int_eq(process_claim(mm, 0, &claimed), -ESRCH);
+	ck_assert_int_eq(process_claim(mm, process->id | 1ull << 32, &claimed), -ESRCH);
+	ck_assert_ptr_null(claimed);
+	ck_assert_int_eq(process_claim(mm, process->id, &claimed), 0);
+	ck_assert_ptr_eq(claimed, process);
+	ck_assert_int_eq(process_claim(mm, process->id, &claimed), -EBUSY);
 }
 END_TEST
 
@@ -514,6 +568,8 @@ static Suite *process_suite(void)
 	tcase_add_test(tcase, d30_a_free_and_a_remap_at_once_come_one_after_the_other);
 	tcase_add_test(tcase, d30_a_remap_waits_for_the_lock_that_a_free_begins_with);
 	tcase_add_test(tcase, d31_a_range_is_mapped_whole_or_not_at_all);
+	tcase_add_test(tcase, the_image_is_shown_read_only_and_stays);
+	tcase_add_test(tcase, a_process_is_one_callers_at_a_time);
 	tcase_add_test(tcase, every_process_sees_new_kernel_mappings_after_a_sync);
 	tcase_add_test(tcase, alloc_vm_area_needs_no_sync);
 	tcase_add_test(tcase, a_process_ends_with_everything_it_had);
