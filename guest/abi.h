@@ -279,14 +279,14 @@ enum nb_opcode {
 	NB_OP_VWRITE = 0x2c,
 
 	/*
-	 * Processes (mm/process.h), each named by its number. -ESRCH where there is none; -ENOENT
-	 * where it has no such range.
+	 * Processes (mm/process.h), each named by its number. -ESRCH where there is none; -EBUSY
+	 * while an operation of another vCPU works on it; -ENOENT where it has no such range.
 	 *
 	 * CREATE: result 0 number. DESTROY: arg 0 number.
 	 */
 	NB_OP_PROCESS_CREATE = 0x30,
 	NB_OP_PROCESS_DESTROY = 0x31,
-	/* arg: 0 process, 1 start, 2 end, 3 VM_READ... */
+	/* arg: 0 process, 1 start, 2 end, 3 VM_READ, VM_WRITE, VM_EXEC, VM_SHARED. */
 	NB_OP_VMA_CREATE = 0x32,
 	/* arg: 0 process, 1 start. */
 	NB_OP_VMA_DESTROY = 0x33,
@@ -350,9 +350,19 @@ enum nb_vmalloc_call {
 enum nb_user_program {
 	NB_USER_READ = 0,  /* returns the sum of the words; the value must be 0 */
 	NB_USER_WRITE = 1, /* stores value + i in word i; returns how many */
-	NB_USER_JUMP = 2,  /* calls the address, whose code must return; words and value 0 */
-	NB_USER_SPIN = 3,  /* never ends; all 0 */
+	/* calls the address, whose code must return and may not push; its RAX; words, value 0 */
+	NB_USER_JUMP = 2,
+	NB_USER_SPIN = 3, /* never ends; all 0 */
 };
+
+/* The page of these programs in every process: the last of user addresses, and no range's. */
+#define NB_USER_CODE 0x7fffffffe000ull
+
+/* Of a user range. */
+#define NB_VM_READ   0x1u
+#define NB_VM_WRITE  0x2u
+#define NB_VM_EXEC   0x4u
+#define NB_VM_SHARED 0x8u
 
 /* What NB_OP_SET_FAULT can fail. Frames count one by one, those of slabs and tables too. */
 enum nb_fault { NB_FAULT_FRAME = 0, NB_FAULT_SLAB = 1, NB_FAULT_TABLE = 2, NB_FAULT_AREA = 3 };

@@ -10,26 +10,34 @@
 #ifndef GUEST_CPU_H
 #define GUEST_CPU_H
 
-/* Selectors: the table is in guest/traps.S. Each CPU has a task descriptor, of two entries. */
-#define SELECTOR_CODE  0x08
-#define SELECTOR_DATA  0x10
-#define SELECTOR_TASK0 0x20
-#define TASK_ENTRIES   2
-#define GDT_MAX_CPUS   64
-#define GDT_FIRST_TASK (SELECTOR_TASK0 / 8)
-#define GDT_ENTRIES    (GDT_FIRST_TASK + TASK_ENTRIES * GDT_MAX_CPUS)
-#define GDT_LIMIT      (GDT_ENTRIES * 8 - 1)
+/*
+ * Selectors: the table is in guest/entry.S; the user's with RPL 3. Each CPU has a task descriptor,
+ * of two entries.
+ */
+#define SELECTOR_CODE      0x08
+#define SELECTOR_DATA      0x10
+#define SELECTOR_USER_DATA 0x1b
+#define SELECTOR_USER_CODE 0x23
+#define SELECTOR_TASK0     0x28
+#define TASK_ENTRIES       2
+#define GDT_MAX_CPUS       64
+#define GDT_FIRST_TASK     (SELECTOR_TASK0 / 8)
+#define GDT_ENTRIES        (GDT_FIRST_TASK + TASK_ENTRIES * GDT_MAX_CPUS)
+#define GDT_LIMIT          (GDT_ENTRIES * 8 - 1)
 
 /* Vectors. Exceptions are 0..31; the host's doorbell is NB_VECTOR_DOORBELL. */
 #define VECTOR_NMI      2
 #define VECTOR_UD       6
 #define VECTOR_DF       8
+#define VECTOR_GP       13
 #define VECTOR_PF       14
 #define VECTOR_MC       18
 #define VECTOR_DOORBELL 0x40
 #define VECTOR_WAKE     0xf0 /* ends a halt, nothing more */
 #define VECTOR_TLB      0xf1 /* guest/tlb.c */
+#define VECTOR_TIMER    0xf2 /* guest/user.c */
 #define VECTOR_SPURIOUS 0xff
+#define NR_EXCEPTIONS   32
 
 /* Interrupt stack table: exceptions that must not trust the stack they happened on. */
 #define IST_DF  1 /* #MC as well */
@@ -58,15 +66,29 @@
 #define TRAP_STUBS_LOW  0x80600000 /* bits 31:0; the others are ones */
 #define TRAP_STUB_BYTES 16
 
-/* Model-specific registers. x2APIC registers are MSRs 0x800 up (SDM vol. 3A, 11.12.1.2). */
-#define MSR_GS_BASE     0xc0000101
-#define MSR_X2APIC_ID   0x802
-#define MSR_X2APIC_EOI  0x80b
-#define MSR_X2APIC_SVR  0x80f
-#define MSR_X2APIC_ICR  0x830
-#define APIC_SVR_ENABLE 0x100
+/*
+ * CPL 3 (guest/cpl3.S): the address of the page of programs, and the place in it of the word that
+ * is their stack.
+ */
+#define USER_CODE          0x7fffffffe000
+#define USER_RETURN_OFFSET 0xff8
 
-#define RFLAGS_IF 0x200
+/* Model-specific registers. x2APIC registers are MSRs 0x800 up (SDM vol. 3A, 11.12.1.2). */
+#define MSR_GS_BASE              0xc0000101
+#define MSR_X2APIC_ID            0x802
+#define MSR_X2APIC_EOI           0x80b
+#define MSR_X2APIC_SVR           0x80f
+#define MSR_X2APIC_ICR           0x830
+#define MSR_X2APIC_LVT_TIMER     0x832
+#define MSR_X2APIC_TIMER_INITIAL 0x838
+#define MSR_X2APIC_TIMER_DIVIDE  0x83e
+#define APIC_SVR_ENABLE          0x100
+#define APIC_LVT_MASKED          0x10000
+#define APIC_LVT_PERIODIC        0x20000
+#define APIC_DIVIDE_BY_1         0xb
+
+#define RFLAGS_IF   0x200
+#define RFLAGS_USER 0x202 /* of a program that starts: IF, and the bit that is always set */
 
 #ifndef __ASSEMBLER__
 
@@ -125,6 +147,20 @@ static inline u64 read_cr2(void)
 
 	asm volatile("movq %%cr2, %0" : "=r"(value));
 	return value;
+}
+
+static inline u64 read_cr3(void)
+{
+	u64 value;
+
+	asm volatile("movq %%cr3, %0" : "=r"(value) : : "memory");
+	return value;
+}
+
+/* Drops every translation of this CPU that is not global (SDM vol. 3A, 4.10.4.1). */
+static inline void write_cr3(u64 value)
+{
+	asm volatile("movq %0, %%cr3" : : "r"(value) : "memory");
 }
 
 static inline u64 read_cr4(void)

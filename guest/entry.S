@@ -42,7 +42,8 @@ gdt:
 	.quad	0
 	.quad	0x00af9b000000ffff	/* SELECTOR_CODE */
 	.quad	0x00cf93000000ffff	/* SELECTOR_DATA */
-	.quad	0
+	.quad	0x00cff3000000ffff	/* SELECTOR_USER_DATA */
+	.quad	0x00affb000000ffff	/* SELECTOR_USER_CODE */
 	.fill	TASK_ENTRIES * GDT_MAX_CPUS, 8, 0
 	.type gdt, @object
 	.size gdt, . - gdt

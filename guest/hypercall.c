@@ -14,6 +14,7 @@
 
 static const struct hypercall_table *const tables[] = {
 	&core_operations,
+	&process_operations,
 	&test_operations,
 };
 

@@ -2,7 +2,7 @@
 /*
  * The hypercall server: takes submissions from a CPU's ring, does what they ask, answers, and
  * halts when there is nothing to do. The operations themselves are in tables (struct hypercall_op)
- * of guest/operations.c and guest/selfharm.c.
+ * of guest/operations.c, guest/processes.c and guest/selfharm.c.
  */
 #ifndef GUEST_HYPERCALL_H
 #define GUEST_HYPERCALL_H
@@ -12,7 +12,8 @@
 
 /*
  * One operation: reads its arguments from @arg once, fills @result as guest/abi.h says, returns
- * the completion's status. @result comes as zeroes; it counts only if the status is 0.
+ * the completion's status. @result comes as zeroes; it counts only if the status is 0, or where
+ * guest/abi.h says more.
  */
 struct hypercall_op {
 	s64 (*run)(struct cpu *cpu, const u64 *arg, u64 *result);
@@ -26,6 +27,7 @@ struct hypercall_table {
 };
 
 extern const struct hypercall_table core_operations;
+extern const struct hypercall_table process_operations;
 extern const struct hypercall_table test_operations;
 
 /*

@@ -33,6 +33,7 @@ struct cpu {
 	u32 refused_tail; /* with refused: the sq_tail that was reported as nonsense */
 	bool refused;
 	struct nb_vcpu_area *area;
+	struct user_run *user; /* the program that runs at CPL 3, or NULL (guest/user.c) */
 	struct tss tss;
 } __attribute__((aligned(64)));
 
@@ -56,6 +57,9 @@ struct machine {
 };
 
 extern struct machine machine;
+
+/* Each CPU's own (guest/cpu.h). */
+extern char stacks[GDT_MAX_CPUS][STACKS_BYTES];
 
 /* The CPU this runs on. A CPU's code never moves to another, so the answer may be kept. */
 static inline struct cpu *this_cpu(void)

@@ -10,6 +10,7 @@
 #include "guest/machine.h"
 #include "guest/report.h"
 #include "guest/tlb.h"
+#include "guest/user.h"
 #include "mm/errno.h"
 
 __attribute__((section(".bss.machine"))) struct machine machine;
@@ -22,7 +23,6 @@ _Static_assert(sizeof(struct nb_range) == sizeof(struct mem_range), "ranges are 
 asm(".globl machine_address\n\t.set machine_address, 0x" LAYOUT_STRING(LAYOUT_MACHINE_HEX));
 
 extern u64 gdt[GDT_ENTRIES];
-extern char stacks[GDT_MAX_CPUS][STACKS_BYTES];
 
 __attribute__((noreturn)) void cpu_start(const struct nb_boot_info *boot, u32 index);
 
@@ -65,6 +65,7 @@ static struct cpu *cpu_init(const struct nb_boot_info *boot, u32 index)
 	wrmsr(MSR_GS_BASE, (u64)cpu);
 	load_task(cpu);
 	cpu->apic_id = apic_enable();
+	user_init();
 	return cpu;
 }
 

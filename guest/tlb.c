@@ -7,7 +7,12 @@
  * Nobody waits for somebody who cannot answer: a CPU answers from its interrupt handler, or, when
  * it waits here itself with interrupts off, by looking at its bit between two looks at what it
  * waits for. An answer is given with interrupts off, else the handler could answer one request
- * and the interrupted code clear the bit of the next.
+ * and the interrupted code clear the bit of the next. A CPU at CPL 3 has interrupts on.
+ *
+ * User ranges need no request of their own. A CPU in a process's tables forgets [start, end) when
+ * asked, whosever range it is, because INVLPG and a toggle of CR4.PGE act on the tables in use; a
+ * CPU in other tables has nothing to forget, because user pages are not global and every way from
+ * one root to another is a load of CR3.
  */
 #include "guest/tlb.h"
 
