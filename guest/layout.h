@@ -47,7 +47,10 @@
 	X(kmem_cache_cpu)  \
 	X(kmem_cache_node) \
 	X(flush_ledger)    \
-	X(flush_record)
+	X(flush_record)    \
+	X(process_list)    \
+	X(process)         \
+	X(vm_area_struct)
 
 /* OFFSET(name.field)=: X(name, field). */
 #define LAYOUT_OFFSETS(X)              \
@@ -66,6 +69,7 @@
 	X(mm, section_online)          \
 	X(mm, node)                    \
 	X(mm, flushes)                 \
+	X(mm, processes)               \
 	X(page_table, root_phys)       \
 	X(page_table, nr_tables)       \
 	X(vmap_space, purge_lock)      \
@@ -160,7 +164,21 @@
 	X(flush_ledger, nr)            \
 	X(flush_ledger, record)        \
 	X(flush_record, start)         \
-	X(flush_record, end)
+	X(flush_record, end)           \
+	X(process_list, lock)          \
+	X(process_list, last_id)       \
+	X(process_list, nr)            \
+	X(process_list, head)          \
+	X(process, pt)                 \
+	X(process, vmas)               \
+	X(process, link)               \
+	X(process, nr_user_pages)      \
+	X(process, id)                 \
+	X(vm_area_struct, process)     \
+	X(vm_area_struct, vm_start)    \
+	X(vm_area_struct, vm_end)      \
+	X(vm_area_struct, vm_flags)    \
+	X(vm_area_struct, link)
 
 /* NUMBER(name)=, as a signed 64-bit decimal: X(name). */
 #define LAYOUT_NUMBERS(X)     \
@@ -218,6 +236,14 @@
 	X(VM_ARRAY_VMALLOC)   \
 	X(VM_ARRAY_DIRECTORY) \
 	X(IOREMAP_MAX_ORDER)  \
+	X(VM_READ)            \
+	X(VM_WRITE)           \
+	X(VM_EXEC)            \
+	X(VM_PFNMAP)          \
+	X(VM_DONTEXPAND)      \
+	X(VM_MIXEDMAP)        \
+	X(USER_START)         \
+	X(USER_END)           \
 	X(VMALLOC_START)      \
 	X(VMALLOC_END)        \
 	X(MODULES_VADDR)      \

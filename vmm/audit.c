@@ -31,6 +31,10 @@ static const struct audit_check_info checks[AUDIT_NR_CHECKS] = {
 			    "alias writes what another mapping protects"},
 	[AUDIT_TLB] = {"tlb", "a page that maps another frame than at the last audit was flushed "
 			      "since; with eager flushing, one that maps none too"},
+	[AUDIT_USERS] = {"users",
+			 "user pages lie in a process's ranges, with their protection, and "
+			 "show what may be shown: areas for users, frames inserted, the "
+			 "image"},
 };
 
 static int (*const functions[AUDIT_NR_CHECKS])(struct audit_pass *pass) = {
@@ -39,6 +43,7 @@ static int (*const functions[AUDIT_NR_CHECKS])(struct audit_pass *pass) = {
 	[AUDIT_FRAMES] = audit_frames,   [AUDIT_TABLES] = audit_tables,
 	[AUDIT_ZONES] = audit_zones,     [AUDIT_STAGE2] = audit_stage2,
 	[AUDIT_WX] = audit_wx,           [AUDIT_TLB] = audit_tlb,
+	[AUDIT_USERS] = audit_users,
 };
 
 const struct audit_check_info *audit_checks(void)
@@ -226,6 +231,8 @@ static int run_checks(struct audit_pass *pass, uint32_t which)
 	int err = inspect_areas(pass->inspector, &pass->areas);
 
 	if (!err)
+		err = inspect_processes(pass->inspector, &pass->processes);
+	if (!err)
 		err = audit_map_create(pass);
 	if (!err)
 		err = audit_tables_walk(pass);
@@ -238,6 +245,7 @@ static int run_checks(struct audit_pass *pass, uint32_t which)
 		err = functions[i](pass);
 	}
 	audit_map_destroy(pass);
+	inspect_processes_free(&pass->processes);
 	inspect_areas_free(&pass->areas);
 	return err;
 }

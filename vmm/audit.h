@@ -32,6 +32,7 @@ enum audit_check {
 	AUDIT_STAGE2,
 	AUDIT_WX,
 	AUDIT_TLB,
+	AUDIT_USERS,
 	AUDIT_NR_CHECKS
 };
 

@@ -190,6 +190,7 @@ static bool claim_area_frame(struct audit_frames *frames, const struct inspect_a
 			     uint64_t index)
 {
 	struct audit_pass *pass = frames->pass;
+	const struct frame *frame;
 	struct inspect_page page;
 	uint64_t pfn;
 
@@ -218,8 +219,9 @@ static bool claim_area_frame(struct audit_frames *frames, const struct inspect_a
 		audit_found(pass, pfn * PAGE, page.owner, area->link,
 			    "a frame of the area at %#llx with another owner",
 			    (unsigned long long)area->start);
-	if (page.refcount != 1)
-		audit_found(pass, pfn * PAGE, page.refcount, 1,
+	frame = audit_frame(pass, pfn, &frames->err);
+	if (frame && page.refcount != 1 + (uint64_t)frame->users)
+		audit_found(pass, pfn * PAGE, page.refcount, 1 + (uint64_t)frame->users,
 			    "an area's frame with a wrong count");
 	audit_check_identity(pass, pfn, &page);
 	return true;

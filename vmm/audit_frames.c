@@ -150,8 +150,19 @@ static void check_zones(struct audit_frames *frames)
 
 /* ---- the sweep ---- */
 
+/* One reference for the owner, who may have left, and one for each user page. */
+static void check_references(struct audit_pass *pass, uint64_t pfn, const struct inspect_page *page,
+			     uint32_t users)
+{
+	uint64_t expected = (uint64_t)users + (page->owner != 0);
+
+	if (page->refcount != expected)
+		audit_found(pass, pfn * PAGE, page->refcount, expected,
+			    "a frame with other references than it has users");
+}
+
 /* A frame that no list has: its struct page speaks for it, or nobody does. */
-static void check_unclaimed(struct audit_frames *frames, uint64_t pfn,
+static void check_unclaimed(struct audit_frames *frames, uint64_t pfn, uint32_t users,
 			    const struct inspect_page *page)
 {
 	struct audit_pass *pass = frames->pass;
@@ -163,6 +174,8 @@ static void check_unclaimed(struct audit_frames *frames, uint64_t pfn,
 		audit_check_identity(pass, pfn, page);
 		if (page->refcount == 0)
 			audit_found(pass, pfn * PAGE, 0, 1, "a frame in use that nobody holds");
+		else if (page->state == l->page_other && page->order == 0)
+			check_references(pass, pfn, page, users);
 		if (page->order > l->max_order)
 			audit_found(pass, pfn * PAGE, page->order, l->max_order,
 				    "a block of an order there is not");
@@ -291,7 +304,7 @@ static void sweep_online(struct audit_frames *frames, uint64_t section)
 			return;
 		}
 		if (frame[i].claim == CLAIM_NONE)
-			check_unclaimed(frames, first + i, &page);
+			check_unclaimed(frames, first + i, frame[i].users, &page);
 		else
 			check_claimed(frames, first + i, &frame[i], &page);
 	}

@@ -28,12 +28,12 @@ struct cache_sum {
 	struct slab_sum node[16]; /* no layout has more */
 };
 
-/* A structure of the address space, by its address. */
-enum object_kind { OBJECT_TILE, OBJECT_VM, OBJECT_ARRAY };
+/* A structure of the address space, or of a process, by its address. */
+enum object_kind { OBJECT_TILE, OBJECT_VM, OBJECT_ARRAY, OBJECT_PROCESS, OBJECT_RANGE };
 
 struct object {
 	uint64_t address;
-	uint64_t area; /* where the tile it belongs to starts */
+	uint64_t area; /* where the tile it belongs to starts, or the range; a process's: itself */
 	enum object_kind kind;
 	bool seen; /* the memory it lies in was found allocated, or was reported */
 };

@@ -232,6 +232,7 @@ void audit_map_destroy(struct audit_pass *pass)
 	free(map->online);
 	free(map->span);
 	free(pass->table);
+	free(pass->user);
 }
 
 /* ---- the tables ---- */
@@ -255,8 +256,9 @@ static int keep_table(struct audit_pass *pass, const struct table *table)
 
 static int cut(struct audit_pass *pass, const struct table *table)
 {
+	if (!pass->tables_cut)
+		pass->cut_at = *table;
 	pass->tables_cut = true;
-	pass->cut_at = *table;
 	return WALK_CUT;
 }
 
@@ -264,10 +266,10 @@ static int cut(struct audit_pass *pass, const struct table *table)
  * A table that two entries refer to is entered twice, all that hangs on it as well; so the walk
  * ends there. What came before bounds every later walk, which takes the same way.
  */
-static int enter_table(void *context, gpa_t gpa, unsigned int level, gva_t gva)
+int audit_enter_table(struct audit_pass *pass, gpa_t gpa, unsigned int level, gva_t gva)
 {
-	const struct table table = {.gpa = gpa.value, .gva = gva.value, .level = level};
-	struct audit_pass *pass = context;
+	const struct table table = {
+		.gpa = gpa.value, .gva = gva.value, .level = level, .walked = pass->walked};
 	struct frame *frame;
 	int err;
 
@@ -283,6 +285,11 @@ static int enter_table(void *context, gpa_t gpa, unsigned int level, gva_t gva)
 	else if (frame->claim == CLAIM_NONE)
 		frame->claim = CLAIM_TABLE;
 	return keep_table(pass, &table);
+}
+
+static int enter_table(void *context, gpa_t gpa, unsigned int level, gva_t gva)
+{
+	return audit_enter_table(context, gpa, level, gva);
 }
 
 static int pass_leaf(void *context, const struct paging_leaf *leaf)
@@ -308,7 +315,8 @@ int audit_tables_walk(struct audit_pass *pass)
 
 	err = paging_for_each(mode, &reader, gva_make(0), gva_make(0),
 			      inspect_ram_pages(pass->inspector) + 1, &visitor);
-	return err == -ENOMEM ? err : 0;
+	pass->nr_kernel_tables = pass->nr_tables;
+	return err == -ENOMEM ? err : audit_users_walk(pass);
 }
 
 int audit_walk(struct audit_pass *pass, uint64_t start, uint64_t end,
@@ -319,6 +327,6 @@ int audit_walk(struct audit_pass *pass, uint64_t start, uint64_t end,
 	int err;
 
 	err = paging_for_each(mode, &reader, gva_make(start), gva_make(end),
-			      pass->nr_tables + pass->nr_bad_entries + 1, visitor);
+			      pass->nr_kernel_tables + pass->nr_bad_entries + 1, visitor);
 	return err == -ELOOP || err == -EINVAL ? 0 : err;
 }

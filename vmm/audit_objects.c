@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Check "frames", objects: what the address space is kept in (tiles, bookkeeping, page arrays)
- * lies in memory that is allocated: in an object of a slab that is not on any free list, or in a
- * kmalloc block. A structure that was freed and is still linked looks right until somebody else
- * gets its memory; here it does not.
+ * Check "frames", objects: what the address space and processes are kept in (tiles, bookkeeping,
+ * page arrays, processes, their ranges) lies in memory that is allocated: in an object of a slab
+ * that is not on any free list, or in a kmalloc block. A structure that was freed and is still
+ * linked looks right until somebody else gets its memory; here it does not.
  *
  * The addresses are sorted once; each slab and block then looks at those that lie in it, and what
  * nobody has looked at lies nowhere.
@@ -30,10 +30,12 @@ static void add_object(struct audit_frames *frames, uint64_t address, uint64_t a
 
 int audit_take_objects(struct audit_frames *frames)
 {
+	const struct inspect_processes *processes = &frames->pass->processes;
 	const struct inspect_areas *areas = &frames->pass->areas;
 	const struct layout *l = frames->pass->l;
 
-	frames->object = calloc(3 * areas->count + 1, sizeof(*frames->object));
+	frames->object = calloc(3 * areas->count + processes->count + processes->nr_vmas + 1,
+				sizeof(*frames->object));
 	if (!frames->object)
 		return -ENOMEM;
 	for (size_t i = 0; i < areas->count; i++) {
@@ -47,6 +49,12 @@ int audit_take_objects(struct audit_frames *frames)
 		    area->array != l->vm_array_vmalloc)
 			add_object(frames, area->pages, area->start, OBJECT_ARRAY);
 	}
+	for (size_t i = 0; i < processes->count; i++)
+		add_object(frames, processes->process[i].address, processes->process[i].address,
+			   OBJECT_PROCESS);
+	for (size_t i = 0; i < processes->nr_vmas; i++)
+		add_object(frames, processes->vma[i].address, processes->vma[i].start,
+			   OBJECT_RANGE);
 	qsort(frames->object, frames->nr_objects, sizeof(*frames->object), by_address);
 	return 0;
 }
@@ -76,6 +84,10 @@ static const char *object_name(enum object_kind kind)
 		return "bookkeeping";
 	case OBJECT_ARRAY:
 		return "page array";
+	case OBJECT_PROCESS:
+		return "process";
+	case OBJECT_RANGE:
+		return "user range";
 	}
 	return "?";
 }

@@ -18,7 +18,7 @@ enum claim {
 	CLAIM_MEMMAP,   /* holds struct pages */
 	CLAIM_FREE,     /* in a block on a free list */
 	CLAIM_PCP,      /* on a per-CPU list */
-	CLAIM_TABLE,    /* a page table, reached from the root */
+	CLAIM_TABLE,    /* a page table, reached from the kernel's root or a process's */
 	CLAIM_AREA,     /* in an area's page array */
 	CLAIM_SLAB,
 	CLAIM_KMALLOC,
@@ -30,9 +30,10 @@ enum claim {
 const char *claim_name(enum claim claim);
 
 struct frame {
-	uint8_t claim; /* enum claim */
-	uint8_t order; /* first frame of a free block: 1 + order */
-	uint8_t level; /* reached as a page table of this level; else 0 */
+	uint32_t users; /* leaves in lower halves of processes that map it */
+	uint8_t claim;  /* enum claim */
+	uint8_t order;  /* first frame of a free block: 1 + order */
+	uint8_t level;  /* reached as a page table of this level; else 0 */
 };
 
 /* RAM of a zone never handed out, in frames. */
@@ -55,10 +56,17 @@ struct frame_map {
 	bool spans_overlap;
 };
 
-/* A page table reached from the root. */
+/* A page table reached from a root. */
 struct table {
 	uint64_t gpa, gva; /* where it is, and the first address it governs */
 	uint32_t level;
+	uint32_t walked; /* whose: as audit_pass.walked */
+};
+
+/* What the first walk over the lower half of a process found: what bounds later ones. */
+struct user_tables {
+	size_t nr_tables, nr_bad_entries;
+	bool cut; /* as audit_pass.tables_cut */
 };
 
 struct audit_pass {
@@ -71,12 +79,18 @@ struct audit_pass {
 	/* Page-array entries the check that runs may still read; all arrays have at most RAM's. */
 	uint64_t entries_left;
 	struct inspect_areas areas;
+	struct inspect_processes processes;
 	struct frame_map map;
 	struct table *table;
-	size_t nr_tables, table_room, nr_bad_entries;
-	/* The walk over the tables ended early, at a table referenced for the second time. */
+	size_t nr_tables, table_room;
+	/* Of those the kernel's; and its entries that lead nowhere. */
+	size_t nr_kernel_tables, nr_bad_entries;
+	/* A walk over tables ended early, at a table referenced for the second time: the first
+	 * such. */
 	bool tables_cut;
 	struct table cut_at;
+	struct user_tables *user; /* of each process */
+	uint32_t walked;          /* in callbacks: 0 the kernel's tables, else 1 + the process */
 };
 
 /* ---- vmm/audit.c ---- */
@@ -120,15 +134,33 @@ void audit_map_destroy(struct audit_pass *pass);
 /* The frame's entry, made if need be; NULL where @pfn is no RAM (or, *@err_out set, no memory). */
 struct frame *audit_frame(struct audit_pass *pass, uint64_t pfn, int *err_out);
 
-/* Walks every table from the root, signing for each. */
+/* Walks every table from the kernel's root, then the lower half of each process, signing. */
 int audit_tables_walk(struct audit_pass *pass);
 
 /*
- * paging_for_each() over [start, end), with the number of tables there really are as its limit.
- * Returns 0, or what a callback returned; a walk cut short is no error here: "tables" reports it.
+ * paging_for_each() over [start, end) of the kernel's tables, with the number of tables there
+ * really are as its limit. Returns 0, or what a callback returned; a walk cut short is no error
+ * here: "tables" reports it.
  */
 int audit_walk(struct audit_pass *pass, uint64_t start, uint64_t end,
 	       const struct paging_visitor *visitor);
+
+/* A table a walk enters: signs for it, keeps it. Returns not 0 to end the walk. */
+int audit_enter_table(struct audit_pass *pass, gpa_t gpa, unsigned int level, gva_t gva);
+
+/* ---- vmm/audit_processes.c ---- */
+
+/* The part of audit_tables_walk() that is about processes. */
+int audit_users_walk(struct audit_pass *pass);
+
+/* As audit_walk(), over the lower half of every process; pass->walked says which. */
+int audit_walk_users(struct audit_pass *pass, const struct paging_visitor *visitor);
+
+/* The process pass->walked is. */
+const struct inspect_process *audit_walked_process(const struct audit_pass *pass);
+
+/* What the check "tables" says of processes, when it has looked at every table. */
+void audit_process_tables(struct audit_pass *pass);
 
 /* The index of the first span that ends above @pfn, where spans do not overlap. */
 size_t audit_first_span_above(const struct frame_map *map, uint64_t pfn);
@@ -148,5 +180,6 @@ int audit_zones(struct audit_pass *pass);
 int audit_stage2(struct audit_pass *pass);
 int audit_wx(struct audit_pass *pass);
 int audit_tlb(struct audit_pass *pass);
+int audit_users(struct audit_pass *pass);
 
 #endif

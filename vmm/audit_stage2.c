@@ -42,5 +42,7 @@ int audit_stage2(struct audit_pass *pass)
 {
 	const struct paging_visitor visitor = {.leaf = check_leaf, .context = pass};
 
-	return audit_walk(pass, 0, 0, &visitor);
+	int err = audit_walk(pass, 0, 0, &visitor);
+
+	return err ? err : audit_walk_users(pass, &visitor);
 }

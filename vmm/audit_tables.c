@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Check "tables": every page table is referenced by exactly one entry, lies in RAM, is known to
- * the core as a table of that level (or is boot memory), no entry has a reserved bit set, and no
- * table is left that nothing refers to.
+ * Check "tables": every page table, the kernel's and each process's own, is referenced by exactly
+ * one entry, lies in RAM, is known to the core as a table of that level (or, the kernel's, is boot
+ * memory), no entry has a reserved bit set, and no table is left that nothing refers to. The upper
+ * half of a process is the kernel's or empty, entry by entry.
  */
 #include "vmm/audit_private.h"
 
@@ -49,8 +50,12 @@ static void check_table(struct audit_pass *pass, const struct table *table, uint
 	const struct nb_range *range = inspect_reserved_range(pass->inspector, table->gpa / PAGE);
 
 	if (!range) {
-		(*nr_core)++;
+		*nr_core += table->walked == 0;
 		check_core_table(pass, table);
+	} else if (table->walked) {
+		audit_found(pass, table->gpa, range->kind, 0,
+			    "a process's table in boot memory, for %#llx",
+			    (unsigned long long)table->gva);
 	} else if (range->kind != pass->l->reserved_tables) {
 		audit_found(pass, table->gpa, range->kind, pass->l->reserved_tables,
 			    "a table in boot memory that is not for tables, for %#llx",
@@ -136,6 +141,7 @@ int audit_tables(struct audit_pass *pass)
 		check_table(pass, &pass->table[i], &nr_core);
 	audit_looked(pass, pass->nr_tables);
 	check_root(pass);
+	audit_process_tables(pass);
 	if (pass->tables_cut) {
 		/* What lies beyond was not reached: nothing can be said of what is left. */
 		audit_found(pass, pass->cut_at.gpa, 2, 1,
@@ -144,6 +150,8 @@ int audit_tables(struct audit_pass *pass)
 		return 0;
 	}
 	err = audit_walk(pass, 0, 0, &visitor);
+	if (!err)
+		err = audit_walk_users(pass, &visitor);
 	if (!err)
 		err = check_boot_tables(pass);
 	if (err)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Check "wx": nothing is writable and executable but areas whose request said so in as many
- * words; what the image maps read-only cannot be written through the direct map; and nothing of
- * the kernel's half is open to user mode.
+ * words; what the image maps read-only cannot be written through the direct map or by a process;
+ * and nothing of the kernel's half is open to user mode.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -52,8 +52,8 @@ static bool asked_for(struct audit_pass *pass, uint64_t gva)
 {
 	const struct inspect_area *area = inspect_area_find(&pass->areas, gva);
 
-	return area && area->state == INSPECT_BUSY && area->has_vm && area->prot & X86_PTE_RW &&
-	       !(area->prot & X86_PTE_NX);
+	return pass->walked == 0 && area && area->state == INSPECT_BUSY && area->has_vm &&
+	       area->prot & X86_PTE_RW && !(area->prot & X86_PTE_NX);
 }
 
 static void check_alias(struct wx_walk *walk, const struct paging_leaf *leaf)
@@ -96,6 +96,8 @@ int audit_wx(struct audit_pass *pass)
 
 	if (!err)
 		err = audit_walk(pass, 0, 0, &check);
+	if (!err)
+		err = audit_walk_users(pass, &check);
 	free(walk.extent);
 	return err;
 }

@@ -201,4 +201,43 @@ uint64_t inspect_area_payload_bytes(const struct inspector *inspector,
 bool inspect_area_page(struct inspector *inspector, const struct inspect_area *area, uint64_t index,
 		       uint64_t *page_address_out);
 
+/* ---- processes ---- */
+
+/* A range of user addresses (struct vm_area_struct). */
+struct inspect_vma {
+	uint64_t address;    /* of the structure */
+	uint64_t process;    /* the one it says it belongs to */
+	uint64_t start, end; /* [start, end) */
+	uint64_t flags;      /* VM_READ... */
+};
+
+struct inspect_process {
+	uint64_t address; /* of the structure */
+	uint64_t root;    /* the guest-physical address it says its PML4 has */
+	uint64_t nr_tables, nr_user_pages;
+	uint32_t id;
+	size_t first_vma, nr_vmas; /* in inspect_processes.vma, in list order */
+};
+
+/*
+ * All processes, in list order. What is broken says why some list could not be followed to its
+ * end, NULL where all could, and where.
+ */
+struct inspect_processes {
+	struct inspect_process *process;
+	size_t count;
+	struct inspect_vma *vma;
+	size_t nr_vmas;
+	const char *broken;
+	uint64_t broken_at;
+};
+
+/* As inspect_areas(). */
+int inspect_processes(struct inspector *inspector, struct inspect_processes *processes_out);
+void inspect_processes_free(struct inspect_processes *processes);
+
+/* The range of @process that holds @address, or NULL, if its list is in order. O(log n). */
+const struct inspect_vma *inspect_vma_find(const struct inspect_processes *processes,
+					   const struct inspect_process *process, uint64_t address);
+
 #endif

@@ -224,7 +224,7 @@ static int check_relations(const struct layout *l, struct ept_error *error)
 		return ept_error_set(error, -EINVAL,
 				     "layout note: two kinds of boot memory are the same");
 	if (l->vmap_first >= l->vmap_end || l->vmalloc_start >= l->vmalloc_end ||
-	    l->modules_vaddr >= l->modules_end)
+	    l->modules_vaddr >= l->modules_end || l->user_start >= l->user_end)
 		return ept_error_set(error, -EINVAL, "layout note: an address window is empty");
 	if (l->page.bytes < 16 || (l->page.bytes & (l->page.bytes - 1)) != 0 ||
 	    l->page.bytes > 4096)
@@ -233,9 +233,11 @@ static int check_relations(const struct layout *l, struct ept_error *error)
 	if (l->page.bytes > LAYOUT_COPIED_BYTES_MAX ||
 	    l->vmap_area.bytes > LAYOUT_COPIED_BYTES_MAX ||
 	    l->vm_struct.bytes > LAYOUT_COPIED_BYTES_MAX ||
+	    l->vm_area_struct.bytes > LAYOUT_COPIED_BYTES_MAX ||
 	    l->rb_node.bytes > LAYOUT_COPIED_BYTES_MAX)
-		return ept_error_set(error, -EINVAL,
-				     "layout note: a page, tile, vm_struct or node is too large");
+		return ept_error_set(
+			error, -EINVAL,
+			"layout note: a page, tile, vm_struct, range or node is too large");
 	if (l->machine % 8 != 0 || l->machine_mm > LAYOUT_STRUCT_BYTES_MAX || l->machine_mm % 8 ||
 	    l->machine > UINT64_MAX - 2 * (uint64_t)LAYOUT_STRUCT_BYTES_MAX)
 		return ept_error_set(error, -EINVAL, "layout note: machine cannot be at %#llx",

@@ -45,7 +45,8 @@
 	F(mm, reserved, 8, l->mem_range.bytes * l->max_reserved)      \
 	F(mm, section_online, 1, l->max_sections)                     \
 	F(mm, node, 8, l->node.bytes * l->max_nodes)                  \
-	F(mm, flushes, 8, l->flush_ledger.bytes)
+	F(mm, flushes, 8, l->flush_ledger.bytes)                      \
+	F(mm, processes, 8, l->process_list.bytes)
 
 #define LAYOUT_FIELDS_PAGE_TABLE(F)    \
 	F(page_table, root_phys, 8, 8) \
@@ -175,6 +176,26 @@
 	F(flush_record, start, 8, 8)  \
 	F(flush_record, end, 8, 8)
 
+#define LAYOUT_FIELDS_PROCESS_LIST(F)  \
+	F(process_list, lock, 4, 4)    \
+	F(process_list, last_id, 4, 4) \
+	F(process_list, nr, 8, 8)      \
+	F(process_list, head, 8, l->list_head.bytes)
+
+#define LAYOUT_FIELDS_PROCESS(F)                \
+	F(process, pt, 8, l->page_table.bytes)  \
+	F(process, vmas, 8, l->list_head.bytes) \
+	F(process, link, 8, l->list_head.bytes) \
+	F(process, nr_user_pages, 8, 8)         \
+	F(process, id, 4, 4)
+
+#define LAYOUT_FIELDS_VM_AREA_STRUCT(F)   \
+	F(vm_area_struct, process, 8, 8)  \
+	F(vm_area_struct, vm_start, 8, 8) \
+	F(vm_area_struct, vm_end, 8, 8)   \
+	F(vm_area_struct, vm_flags, 8, 8) \
+	F(vm_area_struct, link, 8, l->list_head.bytes)
+
 /* S(struct, its fields). */
 #define LAYOUT_STRUCTS(S)                                 \
 	S(mm, LAYOUT_FIELDS_MM)                           \
@@ -195,7 +216,10 @@
 	S(kmem_cache_cpu, LAYOUT_FIELDS_KMEM_CACHE_CPU)   \
 	S(kmem_cache_node, LAYOUT_FIELDS_KMEM_CACHE_NODE) \
 	S(flush_ledger, LAYOUT_FIELDS_FLUSH_LEDGER)       \
-	S(flush_record, LAYOUT_FIELDS_FLUSH_RECORD)
+	S(flush_record, LAYOUT_FIELDS_FLUSH_RECORD)       \
+	S(process_list, LAYOUT_FIELDS_PROCESS_LIST)       \
+	S(process, LAYOUT_FIELDS_PROCESS)                 \
+	S(vm_area_struct, LAYOUT_FIELDS_VM_AREA_STRUCT)
 
 /* N(member, key, least, greatest): the values for which the inspector's arithmetic is safe. */
 #define LAYOUT_NUMBERS_NEEDED(N)                                   \
@@ -247,6 +271,14 @@
 	N(vm_array_kmalloc, "VM_ARRAY_KMALLOC", 0, 255)            \
 	N(vm_array_vmalloc, "VM_ARRAY_VMALLOC", 0, 255)            \
 	N(vm_array_directory, "VM_ARRAY_DIRECTORY", 0, 255)        \
+	N(vm_read, "VM_READ", 1, UINT32_MAX)                       \
+	N(vm_write, "VM_WRITE", 1, UINT32_MAX)                     \
+	N(vm_exec, "VM_EXEC", 1, UINT32_MAX)                       \
+	N(vm_pfnmap, "VM_PFNMAP", 1, UINT32_MAX)                   \
+	N(vm_dontexpand, "VM_DONTEXPAND", 1, UINT32_MAX)           \
+	N(vm_mixedmap, "VM_MIXEDMAP", 1, UINT32_MAX)               \
+	N(user_start, "USER_START", 0, 1ull << 47)                 \
+	N(user_end, "USER_END", 0, 1ull << 47)                     \
 	N(vmalloc_start, "VMALLOC_START", 0, UINT64_MAX)           \
 	N(vmalloc_end, "VMALLOC_END", 0, UINT64_MAX)               \
 	N(modules_vaddr, "MODULES_VADDR", 0, UINT64_MAX)           \

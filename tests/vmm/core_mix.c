@@ -80,6 +80,55 @@ static void free_area(struct mix *mix, u64 addr)
 		fatal("a free failed");
 }
 
+static struct vm_area_struct *must_range(struct mix *mix, u32 process, u64 start, u64 pages,
+					 u64 flags)
+{
+	struct vm_area_struct *vma;
+
+	if (vma_create(mix->mm, mix->process[process], start, start + pages * PAGE_SIZE, flags,
+		       &vma))
+		fatal("no user range");
+	return vma;
+}
+
+static void show(struct mix *mix, struct vm_area_struct *vma, u64 addr, u64 pgoff)
+{
+	if (remap_vmalloc_range(mix->mm, vma, addr, pgoff))
+		fatal("an area cannot be shown");
+}
+
+static void insert(struct mix *mix, struct vm_area_struct *vma, u64 addr, struct page *page)
+{
+	if (vm_insert_page(mix->mm, vma, addr, page))
+		fatal("a frame cannot be inserted");
+}
+
+static void fill_processes(struct mix *mix)
+{
+	struct vm_area_struct *vma;
+	u64 gone;
+
+	for (u32 i = 0; i < 2; i++) {
+		if (process_create(mix->mm, &mix->process[i]))
+			fatal("no process");
+		process_release(mix->mm, mix->process[i]);
+	}
+	mix->shared = allocate(mix, 5, VM_USERMAP, PAGE_KERNEL, GFP_KERNEL);
+	show(mix, must_range(mix, 0, MIX_USER_SHARED, 5, VM_READ | VM_WRITE), mix->shared, 0);
+	show(mix, must_range(mix, 1, MIX_USER_SHARED, 3, VM_READ), mix->shared, 2);
+	vma = must_range(mix, 0, MIX_USER_INSERTED, 4, VM_READ | VM_WRITE);
+	mix->inserted = alloc_pages(mix->mm, GFP_KERNEL, 0, 0, PAGE_OTHER, mix);
+	insert(mix, vma, MIX_USER_INSERTED, mix->inserted);
+	insert(mix, vma, MIX_USER_INSERTED + 2 * PAGE_SIZE, mix_page(mix, mix->outside));
+	vma = must_range(mix, 0, MIX_USER_IMAGE, 2, VM_READ | VM_EXEC);
+	if (remap_pfn_range(mix->mm, vma, MIX_IMAGE_PHYS >> PAGE_SHIFT))
+		fatal("the image cannot be shown");
+	gone = allocate(mix, 2, VM_USERMAP, PAGE_KERNEL, GFP_KERNEL);
+	show(mix, must_range(mix, 0, MIX_USER_GONE, 2, VM_READ), gone, 0);
+	free_area(mix, gone);
+	vmap_purge(mix->mm);
+}
+
 /* Areas in the order of their addresses: each leaves its neighbours something to be mixed with. */
 static void fill(struct mix *mix)
 {
@@ -101,6 +150,7 @@ static void fill(struct mix *mix)
 	mix->reserved = reserve(mix, 4);
 	mix->module = in_window(mix, 5, MODULES_VADDR, MODULES_END, PAGE_KERNEL_ROX);
 	mix->outside = in_window(mix, 2, 0xffffa00000000000ull, 0xffffa00001000000ull, PAGE_KERNEL);
+	fill_processes(mix);
 	free_area(mix, hole);
 	vmap_purge(mix->mm);
 	mix->hole = hole;
@@ -172,9 +222,8 @@ void mix_print(const struct mix *mix)
 
 /* ---- for planting ---- */
 
-u64 *mix_entry(struct mix *mix, u64 va, int level)
+static u64 *find_entry(struct mix *mix, u64 table, u64 va, int level)
 {
-	u64 table = mix->mm->pt.root_phys;
 
 	for (int at = 4;; at--) {
 		u64 *entry = (u64 *)phys_to_virt(mix->mm, table) +
@@ -186,6 +235,25 @@ u64 *mix_entry(struct mix *mix, u64 va, int level)
 			fatal("no table to plant a fault in");
 		table = *entry & X86_PTE_ADDR_MASK;
 	}
+}
+
+u64 *mix_entry(struct mix *mix, u64 va, int level)
+{
+	return find_entry(mix, mix->mm->pt.root_phys, va, level);
+}
+
+u64 *mix_user_entry(struct mix *mix, u32 process, u64 va, int level)
+{
+	return find_entry(mix, mix->process[process]->pt.root_phys, va, level);
+}
+
+struct vm_area_struct *mix_vma(struct mix *mix, u32 process, u64 va)
+{
+	struct vm_area_struct *vma = find_vma(mix->process[process], va);
+
+	if (!vma || vma->vm_start != va)
+		fatal("no user range to plant a fault in");
+	return vma;
 }
 
 struct vmap_area *mix_tile(struct mix *mix, u64 va)

@@ -34,7 +34,18 @@ struct mix {
 	u64 lazy[3];   /* given back, not purged: 2, 2 and 6 pages with their guards */
 	u64 lazy_bytes[3];
 	u64 hole; /* a free range of 7 pages between areas */
+	/* Two processes. Both show `shared`, the second from its page 2 on. */
+	struct process *process[2];
+	u64 shared;            /* 5 pages for users */
+	struct page *inserted; /* a frame of the machine's; it and one of outside's are inserted */
 };
+
+/* The ranges of the processes: of `shared`, of what was inserted and a hole, of the image, of an
+ * area that is gone. The first has all four. */
+#define MIX_USER_SHARED   0x10000000ull
+#define MIX_USER_INSERTED 0x20000000ull
+#define MIX_USER_IMAGE    0x30000000ull
+#define MIX_USER_GONE     0x40000000ull
 
 /* Everything is right in it. Ends the process where that cannot be had. */
 struct mix *mix_create(void);
@@ -53,6 +64,10 @@ void mix_print(const struct mix *mix);
 
 /* The entry of @level that @va goes through; the tables above it must be there. */
 u64 *mix_entry(struct mix *mix, u64 va, int level);
+u64 *mix_user_entry(struct mix *mix, u32 process, u64 va, int level);
+
+/* The range of @process that starts at @va. */
+struct vm_area_struct *mix_vma(struct mix *mix, u32 process, u64 va);
 
 /* The tile that starts at @va, of any state; NULL where none does. */
 struct vmap_area *mix_tile(struct mix *mix, u64 va);

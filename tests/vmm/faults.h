@@ -22,6 +22,6 @@ struct fault {
 
 /* Each ends with a fault without a name. */
 extern const struct fault tile_faults[], leaf_faults[], frame_faults[], object_faults[],
-	table_faults[];
+	table_faults[], user_faults[];
 
 #endif
