@@ -92,9 +92,32 @@ static u64 *word_in_use(struct mix *mix)
 	return (u64 *)(uintptr_t)vm + random_u64() % (sizeof(struct vm_struct) / 8 + 10);
 }
 
+/* A word of a process, of one of its ranges, or of the list they are on. */
+static u64 *word_of_process(struct mix *mix)
+{
+	struct inspect_processes processes;
+	u64 *word = (u64 *)&mix->mm->processes + random_u64() % 4;
+
+	if (inspect_processes(mix->source->inspector, &processes))
+		return word;
+	if (processes.nr_vmas && random_u64() % 2) {
+		const struct inspect_vma *vma = &processes.vma[random_u64() % processes.nr_vmas];
+
+		word = (u64 *)(uintptr_t)vma->address +
+		       random_u64() % (sizeof(struct vm_area_struct) / 8);
+	} else if (processes.count) {
+		word = (u64 *)(uintptr_t)processes.process[random_u64() % processes.count].address +
+		       random_u64() % (sizeof(struct process) / 8);
+	}
+	inspect_processes_free(&processes);
+	return (uintptr_t)word % 8 ? (u64 *)&mix->mm->processes : word;
+}
+
 static u64 *any_word(struct mix *mix)
 {
-	switch (random_u64() % 4) {
+	switch (random_u64() % 5) {
+	case 4:
+		return word_of_process(mix);
 	case 0:
 		return word_of_frames(mix);
 	case 1:
@@ -259,9 +282,49 @@ static void lists_without_end(struct mix *mix)
 	}
 }
 
+/* Both processes are each other's tables, and all their ranges are one list of one range. */
+static void processes_without_end(struct mix *mix)
+{
+	struct process *one = mix->process[0], *two = mix->process[1];
+	struct vm_area_struct *vma = mix_vma(mix, 0, MIX_USER_SHARED);
+
+	fill_table(phys_to_virt(mix->mm, one->pt.root_phys),
+		   two->pt.root_phys | X86_PTE_P | X86_PTE_US, 0);
+	fill_table(phys_to_virt(mix->mm, two->pt.root_phys),
+		   one->pt.root_phys | X86_PTE_P | X86_PTE_US, 0);
+	vma->link.next = &vma->link;
+	vma->link.prev = &vma->link;
+	one->link.next = &one->link;
+	one->link.prev = &one->link;
+	mix->mm->processes.head.next = &one->link;
+}
+
+/* A user half of nothing but 2 MiB pages, all of which a range shows, as often as it goes. */
+static void user_pages_without_end(struct mix *mix)
+{
+	struct vm_area_struct *vma = mix_vma(mix, 0, MIX_USER_SHARED);
+	u64 *pd = (u64 *)phys_to_virt(mix->mm, *mix_user_entry(mix, 0, MIX_USER_SHARED, 3) &
+						       X86_PTE_ADDR_MASK);
+	u64 *pt = (u64 *)phys_to_virt(mix->mm, *mix_user_entry(mix, 0, MIX_USER_SHARED, 2) &
+						       X86_PTE_ADDR_MASK);
+
+	vma->vm_start = 0;
+	vma->vm_end = ~0ull;
+	fill_table(pt, *pt, 0);
+	for (u64 i = 0; i < X86_TABLE_ENTRIES; i++) {
+		if (!pd[i])
+			pd[i] = i << 21 | X86_PTE_P | X86_PTE_US | X86_PTE_PS;
+	}
+	for (u64 i = 0; i < X86_TABLE_ENTRIES; i++)
+		*(mix_entry(mix, mix->shared, 1) - (mix->shared >> PAGE_SHIFT & 511) + i) =
+			*mix_entry(mix, mix->shared, 1);
+	mix_tile(mix, mix->shared)->va_end = VMALLOC_END & PAGE_MASK;
+	mix_vm(mix, mix->shared)->nr_pages = ~0ull;
+}
+
 static void (*const endless[])(struct mix *mix) = {
-	tables_without_end, leaves_without_end, arrays_without_end,
-	spans_without_end,  lists_without_end,
+	tables_without_end, leaves_without_end,    arrays_without_end,     spans_without_end,
+	lists_without_end,  processes_without_end, user_pages_without_end,
 };
 
 /* It ends: Check's own time limit is the test. */
