@@ -4,7 +4,7 @@
  *
  * What CPL 3 can change of this CPU's state is put right before it is used: GS by user_trap(), the
  * other segments and the flags by user_leave(). Debug, control and model-specific registers are
- * out of its reach; SSE is off (CR4.OSFXSR), and the kernel has no use for the x87.
+ * out of its reach, and the kernel uses neither x87 nor vector registers.
  */
 #include "guest/user.h"
 

@@ -24,6 +24,9 @@ struct process_machine {
 	struct audit *audit;
 	uint64_t operations;
 	bool audited; /* after every call */
+	/* But for those that were refused: where all runs in an emulated CPU, an audit takes long.
+	 */
+	bool audit_skips_refused;
 };
 
 /* For a test that fails. */
@@ -48,11 +51,15 @@ static inline struct audit_result run_audit(struct process_machine *m)
 static inline void start_machine(struct process_machine *m, unsigned int nr_vcpus)
 {
 	const struct guest_config config = {
-		.memory_bytes = 64ull << 20, .nr_vcpus = nr_vcpus, .watchdog_seconds = 30};
+		.memory_bytes = 16ull << 20, .nr_vcpus = nr_vcpus, .watchdog_seconds = 30};
+	const char *lab = getenv("NESTBOX_LAB");
 	struct guest_report report;
 	struct ept_error error = {""};
 
-	*m = (struct process_machine){.audited = !getenv("NOAUDIT")};
+	*m = (struct process_machine){
+		.audited = true,
+		.audit_skips_refused = lab && strcmp(lab, "ept") == 0,
+	};
 	ck_assert_msg(guest_start(&config, &m->guest, &report, &error) == 0, "%s", error.text);
 	ck_assert_msg(inspector_create_for_guest(m->guest, &m->inspector, &error) == 0, "%s",
 		      error.text);
@@ -62,6 +69,10 @@ static inline void start_machine(struct process_machine *m, unsigned int nr_vcpu
 
 static inline void stop_machine(struct process_machine *m)
 {
+	if (run_audit(m).violations) {
+		print_violations(m);
+		ck_abort_msg("the last audit found violations");
+	}
 	audit_destroy(m->audit);
 	inspector_destroy(m->inspector);
 	guest_destroy(m->guest);
@@ -80,6 +91,8 @@ static inline struct nb_completion call5(struct process_machine *m, uint16_t opc
 		report_print(guest_failure(m->guest), stderr);
 		ck_abort_msg("the guest died of opcode %#x", opcode);
 	}
+	if (cqe.status < 0 && m->audit_skips_refused)
+		return cqe;
 	if (m->audited && run_audit(m).violations) {
 		print_violations(m);
 		ck_abort_msg("the audit after opcode %#x found violations", opcode);
@@ -87,7 +100,7 @@ static inline struct nb_completion call5(struct process_machine *m, uint16_t opc
 	return cqe;
 }
 
-#define call(m, opcode, ...)     call_((m), (opcode), ##__VA_ARGS__, 0, 0, 0, 0, 0)
+#define call(m, opcode, ...)                 call_((m), (opcode), ##__VA_ARGS__, 0, 0, 0, 0, 0)
 #define call_(m, opcode, a, b, c, d, e, ...) call5(m, opcode, a, b, c, d, e)
 
 /* One that must succeed: its first result. */
@@ -148,8 +161,7 @@ static inline struct user_fault run_to_fault(struct process_machine *m, uint64_t
 					     uint64_t program, uint64_t address, uint64_t words,
 					     uint64_t value)
 {
-	struct nb_completion cqe =
-		call(m, NB_OP_USER_RUN, process, program, address, words, value);
+	struct nb_completion cqe = call(m, NB_OP_USER_RUN, process, program, address, words, value);
 
 	ck_assert_int_eq(cqe.status, -EFAULT);
 	return (struct user_fault){cqe.result[0], cqe.result[1], cqe.result[2], cqe.result[3]};
