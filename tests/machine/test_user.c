@@ -6,6 +6,7 @@
  */
 #include "tests/machine/process_machine.h"
 
+#include <linux/kvm.h>
 #include <pthread.h>
 
 #include "mm/x86.h"
@@ -230,6 +231,62 @@ START_TEST(code_of_the_hosts_runs_and_returns)
 }
 END_TEST
 
+static struct kvm_sregs registers(struct user_machine *u)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs regs;
+
+	ck_assert_int_eq(guest_pause(u->m.guest), 0);
+	ck_assert_int_eq(guest_registers(u->m.guest, 0, &regs, &sregs), 0);
+	guest_resume(u->m.guest);
+	return sregs;
+}
+
+static void check_registers(struct user_machine *u, const struct kvm_sregs *before,
+			    const char *after)
+{
+	struct kvm_sregs now = registers(u);
+
+	ck_assert_msg(now.cr3 == before->cr3, "%s: cr3 %#llx", after, now.cr3);
+	ck_assert_msg(now.gs.base == before->gs.base, "%s: gs %#llx", after, now.gs.base);
+	ck_assert_msg(
+		now.cs.selector == before->cs.selector && now.ss.selector == before->ss.selector &&
+			now.ds.selector == before->ds.selector &&
+			now.es.selector == before->es.selector && now.tr.base == before->tr.base,
+		"%s: cs %#x ss %#x ds %#x es %#x", after, now.cs.selector, now.ss.selector,
+		now.ds.selector, now.es.selector);
+}
+
+START_TEST(the_cpu_comes_back_as_it_went)
+{
+	/* mov $0x1b, eax; mov gs, ds, es, fs = ax; ret */
+	static const uint8_t code[] = {0xb8, 0x1b, 0,    0,    0,    0x8e, 0xe8,
+				       0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xe0, 0xc3};
+	struct kvm_sregs before;
+	struct user_machine u;
+
+	start(&u, VM_READ | VM_EXEC);
+	ck_assert_int_eq(guest_write(u.m.guest, gva_make(u.area), code, sizeof(code)), 0);
+	before = registers(&u);
+	ck_assert_uint_eq(before.cr3, guest_boot(u.m.guest)->root.value);
+	must(&u.m, NB_OP_PROBE, u.process, USER_BASE);
+	check_registers(&u, &before, "a probe");
+	refuse(&u.m, -EFAULT, NB_OP_PROBE, u.process, 0);
+	check_registers(&u, &before, "a probe that faults");
+	must(&u.m, NB_OP_USER_RUN, u.process, NB_USER_READ, USER_BASE, 1);
+	check_registers(&u, &before, "a program");
+	must(&u.m, NB_OP_USER_RUN, u.process, NB_USER_JUMP, USER_BASE);
+	check_registers(&u, &before, "a program that changes its segments");
+	refuse(&u.m, -EFAULT, NB_OP_USER_RUN, u.process, NB_USER_READ, 0, 1);
+	check_registers(&u, &before, "a page fault");
+	refuse(&u.m, -EFAULT, NB_OP_USER_RUN, u.process, NB_USER_READ, 1ull << 63, 1);
+	check_registers(&u, &before, "a general protection fault");
+	refuse(&u.m, -EINTR, NB_OP_USER_RUN, u.process, NB_USER_SPIN);
+	check_registers(&u, &before, "a program without end");
+	stop_machine(&u.m);
+}
+END_TEST
+
 /* ---- time ---- */
 
 START_TEST(a_program_without_end_is_interrupted)
@@ -321,6 +378,7 @@ int main(void)
 	tcase_add_test(tests, what_is_not_for_cpl3_ends_the_program);
 	tcase_add_test(tests, there_are_no_system_calls);
 	tcase_add_test(tests, code_of_the_hosts_runs_and_returns);
+	tcase_add_test(tests, the_cpu_comes_back_as_it_went);
 	tcase_add_test(tests, a_program_without_end_is_interrupted);
 	tcase_add_test(tests, a_cpu_at_cpl3_answers_shootdowns);
 	suite_add_tcase(suite, tests);
