@@ -91,6 +91,11 @@ struct audit *audit_create(void)
 	return audit;
 }
 
+void audit_probe_with(struct audit *audit, const struct audit_prober *prober)
+{
+	audit->prober = *prober;
+}
+
 void audit_destroy(struct audit *audit)
 {
 	if (!audit)

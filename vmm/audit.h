@@ -109,6 +109,26 @@ const struct audit_violation *audit_violation_at(const struct audit *audit, size
 /* "frames: 0x5000: text (found 0x1, expected 0x2), first after operation 7", cut at @bytes. */
 void audit_violation_format(const struct audit_violation *violation, char *text, size_t bytes);
 
+/* What a load in the guest gave; where it faulted, @loaded is false and @value means nothing. */
+struct audit_word {
+	uint64_t value;
+	bool loaded;
+};
+
+/*
+ * The guest as a reader of its own memory. load() has @vcpu load the 64-bit words at
+ * @gva[0..@count) through the translations it has. Returns 0, or -errno when the guest ended.
+ */
+struct audit_prober {
+	void *context;
+	unsigned int nr_vcpus;
+	int (*load)(void *context, unsigned int vcpu, const uint64_t *gva, size_t count,
+		    struct audit_word *words_out);
+};
+
+/* From the next run on, the check "tlb" also has every vCPU load a word of every area. */
+void audit_probe_with(struct audit *audit, const struct audit_prober *prober);
+
 /*
  * What the host asked for and was told: optional, but without it nobody can say whether an area
  * lies in its window. An area is expected from audit_expect() until audit_unexpect(); the check

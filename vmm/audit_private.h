@@ -168,6 +168,10 @@ size_t audit_first_span_above(const struct frame_map *map, uint64_t pfn);
 /* The zone (enum zone_id) that @pfn belongs to. */
 uint32_t audit_zone_of(const struct audit_pass *pass, uint64_t pfn);
 
+/* ---- vmm/audit_probe.c: a part of "tlb"; 0 or -ENOMEM ---- */
+
+int audit_probe_areas(struct audit_pass *pass);
+
 /* ---- the checks: 0 or -ENOMEM ---- */
 
 int audit_areas(struct audit_pass *pass);

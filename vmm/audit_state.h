@@ -23,6 +23,7 @@ struct audit {
 	struct audit_expectation *expected;
 	size_t expected_slots, nr_expected;
 	struct tlb_pages tlb;
+	struct audit_prober prober; /* load is NULL where nobody probes */
 };
 
 #endif

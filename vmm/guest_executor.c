@@ -7,6 +7,7 @@
 #include "mm/x86.h"
 #include "vmm/guest_executor.h"
 #include "vmm/inspect_guest.h"
+#include "vmm/probe.h"
 
 /*
  * What of a traced protection means something to another machine: not a memory encryption bit,
@@ -241,6 +242,7 @@ int guest_executor_create(struct guest *guest, struct guest_executor **executor_
 			  struct ept_error *error)
 {
 	struct guest_executor *executor = calloc(1, sizeof(*executor));
+	const struct audit_prober prober = probe_by_guest(guest);
 	int err;
 
 	if (!executor)
@@ -251,6 +253,8 @@ int guest_executor_create(struct guest *guest, struct guest_executor **executor_
 			      : -ENOMEM;
 	if (!err)
 		err = purge_by_hand(executor, error);
+	if (!err)
+		audit_probe_with(executor->audit, &prober);
 	if (err) {
 		guest_executor_destroy(executor);
 		return err;

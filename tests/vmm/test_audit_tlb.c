@@ -192,10 +192,88 @@ START_TEST(what_the_ledger_no_longer_has_is_not_judged)
 }
 END_TEST
 
+/* ---- probes ---- */
+
+/* A guest of two CPUs that reads what the frames hold, but for one page on CPU 1. */
+struct liar {
+	u64 gva;     /* 0: it does not lie */
+	bool faults; /* there, instead of reading another word */
+	int err;     /* it ends instead */
+	u64 nr_loads;
+};
+
+static int lie(void *context, unsigned int vcpu, const uint64_t *gva, size_t count,
+	       struct audit_word *words_out)
+{
+	struct liar *liar = context;
+
+	for (size_t i = 0; i < count && !liar->err; i++) {
+		bool here = vcpu == 1 && gva[i] == liar->gva;
+
+		ck_assert(inspect_u64(mix->source->inspector, gva[i], &words_out[i].value));
+		words_out[i].loaded = !here || !liar->faults;
+		words_out[i].value += here;
+		liar->nr_loads++;
+	}
+	return liar->err;
+}
+
+static struct audit_result audit_through(struct liar *liar)
+{
+	const struct audit_prober prober = {liar, 2, lie};
+
+	audit_probe_with(mix->audit, &prober);
+	return audit();
+}
+
+START_TEST(every_cpu_is_probed_in_every_area)
+{
+	struct liar honest = {0};
+	ck_assert_uint_eq(audit_through(&honest).violations, 0);
+	/* All but the one without frames. */
+	ck_assert_uint_eq(honest.nr_loads, 2 * (mix->mm->vmap.nr_busy - 1));
+}
+END_TEST
+
+START_TEST(another_word_or_a_fault_is_a_stale_translation)
+{
+	struct liar liar = {.gva = mix->single};
+	struct audit_result result = audit_through(&liar);
+
+	ck_assert_uint_eq(result.violations, 1);
+	ck_assert_uint_eq(result.check_violations[AUDIT_TLB], 1);
+	ck_assert(mix_has(mix, AUDIT_TLB, mix->single, "vCPU 1 reads through it another word"));
+	liar.faults = true;
+	ck_assert_uint_eq(audit_through(&liar).violations, 1);
+	ck_assert(mix_has(mix, AUDIT_TLB, mix->single, "vCPU 1 faults"));
+}
+END_TEST
+
+/* A page of ten is probed in ten runs. */
+START_TEST(every_page_has_its_turn)
+{
+	struct liar liar = {.gva = mix->inlined + 7 * PAGE_SIZE};
+	u64 found = 0;
+
+	for (int run = 0; run < 10; run++)
+		found += audit_through(&liar).violations;
+	ck_assert_uint_eq(found, 1);
+}
+END_TEST
+
+START_TEST(a_guest_that_ends_meanwhile_is_said)
+{
+	struct liar liar = {.err = -1};
+
+	ck_assert_uint_eq(audit_through(&liar).check_violations[AUDIT_TLB], 1);
+	ck_assert(mix_has(mix, AUDIT_TLB, 0, "vCPU 0 ended"));
+}
+END_TEST
+
 static Suite *audit_tlb_suite(void)
 {
 	Suite *suite = suite_create("audit_tlb");
-	TCase *tcase = tcase_create("ledger");
+	TCase *tcase = tcase_create("ledger"), *probes = tcase_create("probes");
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, an_address_used_again_after_its_flush_is_right);
@@ -205,6 +283,12 @@ static Suite *audit_tlb_suite(void)
 	tcase_add_test(tcase, eager_flushing_is_held_to_its_word);
 	tcase_add_test(tcase, what_the_ledger_no_longer_has_is_not_judged);
 	suite_add_tcase(suite, tcase);
+	tcase_add_checked_fixture(probes, setup, teardown);
+	tcase_add_test(probes, every_cpu_is_probed_in_every_area);
+	tcase_add_test(probes, another_word_or_a_fault_is_a_stale_translation);
+	tcase_add_test(probes, every_page_has_its_turn);
+	tcase_add_test(probes, a_guest_that_ends_meanwhile_is_said);
+	suite_add_tcase(suite, probes);
 	return suite;
 }
 
