@@ -51,6 +51,12 @@ struct arch_ops {
 	 */
 	void (*zero_frames)(void *arch, u64 pfn, u64 nr);
 
+	/*
+	 * Nanoseconds since some moment, about the same on every CPU. May be NULL: then no message
+	 * is held back (mm/log.h).
+	 */
+	u64 (*clock_ns)(void *arch);
+
 	/* Prints one line; @format is printf's subset %s %d %u %lu %llx %p %c. */
 	void (*log)(void *arch, enum log_level level, const char *format, va_list args);
 

@@ -40,15 +40,6 @@ int mm_init(struct mm *mm, const struct mm_config *config)
 	return err ? err : vmap_init(mm);
 }
 
-void mm_log(struct mm *mm, enum log_level level, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	mm->ops->log(mm->arch, level, format, args);
-	va_end(args);
-}
-
 bool fault_count(struct mm *mm, enum fault_kind kind)
 {
 	u32 *fail = &mm->fault.fail[kind];

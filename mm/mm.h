@@ -11,6 +11,8 @@
 
 #include "mm/arch.h"
 #include "mm/flush.h"
+#include "mm/interrupt.h"
+#include "mm/log.h"
 #include "mm/page_alloc.h"
 #include "mm/pgtable.h"
 #include "mm/process.h"
@@ -51,6 +53,8 @@ struct mm {
 	u32 nr_cpus;
 	u32 nr_nodes; /* highest node with RAM, plus 1 */
 	struct fault_injection fault;
+	struct interrupt_state interrupts;
+	struct log_limit lines, warnings;
 	u64 total_pages; /* of all RAM, reserved included */
 	struct page_table pt;
 	struct vmap_space vmap;
@@ -128,15 +132,5 @@ static inline bool fault_hit(struct mm *mm, enum fault_kind kind)
 {
 	return unlikely(mm->fault.fail[kind]) && fault_count(mm, kind);
 }
-
-/* Logs one line through the operations table. */
-__attribute__((format(printf, 3, 4))) void mm_log(struct mm *mm, enum log_level level,
-						  const char *format, ...);
-
-/* Reports a caller's bug or an inconsistency, and goes on. */
-#define mm_warn(mm, text) ((mm)->ops->warn((mm)->arch, __FILE__, __LINE__, (text)))
-
-/* Reports what the core cannot go on from. Does not return. */
-#define mm_panic(mm, text) ((mm)->ops->panic((mm)->arch, __FILE__, __LINE__, (text)))
 
 #endif

@@ -50,10 +50,12 @@ static void copy_kernel_half(struct mm *mm, struct process *process)
 
 int process_create(struct mm *mm, struct process **process_out)
 {
-	struct process *process =
-		kmalloc_node(mm, sizeof(*process), GFP_KERNEL | __GFP_ZERO, NUMA_NO_NODE);
+	struct process *process;
 	struct page *root = NULL;
 
+	if (mm_refuse_interrupt(mm, "process_create"))
+		return -EPERM;
+	process = kmalloc_node(mm, sizeof(*process), GFP_KERNEL | __GFP_ZERO, NUMA_NO_NODE);
 	if (!process)
 		return -ENOMEM;
 	if (!fault_hit(mm, FAULT_TABLE))
@@ -96,6 +98,8 @@ int process_claim(struct mm *mm, u64 id, struct process **process_out)
 	struct process *process;
 	int err = -ESRCH;
 
+	if (mm_refuse_interrupt(mm, "process_claim"))
+		return -EPERM;
 	spin_lock(&mm->processes.lock);
 	process = find_process(mm, id);
 	if (process)
@@ -119,6 +123,8 @@ void process_destroy(struct mm *mm, struct process *process)
 {
 	struct vm_area_struct *vma, *following;
 
+	if (mm_refuse_interrupt(mm, "process_destroy"))
+		return;
 	list_for_each_entry_safe (vma, following, &process->vmas, link)
 		vma_destroy(mm, vma);
 	spin_lock(&mm->processes.lock);
@@ -134,6 +140,8 @@ void vmalloc_sync_all(struct mm *mm)
 {
 	struct process *process;
 
+	if (mm_refuse_interrupt(mm, "vmalloc_sync_all"))
+		return;
 	spin_lock(&mm->processes.lock);
 	list_for_each_entry (process, &mm->processes.head, link)
 		copy_kernel_half(mm, process);
@@ -168,6 +176,8 @@ int vma_create(struct mm *mm, struct process *process, u64 start, u64 end, u64 v
 	struct vm_area_struct *vma, *other;
 	struct list_head *before = &process->vmas;
 
+	if (mm_refuse_interrupt(mm, "vma_create"))
+		return -EPERM;
 	if (!vma_is_sane(start, end, vm_flags, VMA_FLAGS))
 		return -EINVAL;
 	list_for_each_entry (other, &process->vmas, link) {
@@ -214,6 +224,8 @@ static void unmap_vma(struct mm *mm, struct vm_area_struct *vma)
 
 void vma_destroy(struct mm *mm, struct vm_area_struct *vma)
 {
+	if (mm_refuse_interrupt(mm, "vma_destroy"))
+		return;
 	unmap_vma(mm, vma);
 	list_del(&vma->link);
 	kfree(mm, vma);
@@ -236,6 +248,8 @@ int vm_insert_page(struct mm *mm, struct vm_area_struct *vma, u64 addr, struct p
 {
 	int err;
 
+	if (mm_refuse_interrupt(mm, "vm_insert_page"))
+		return -EPERM;
 	if (addr < vma->vm_start || addr >= vma->vm_end || !IS_ALIGNED(addr, PAGE_SIZE))
 		return -EFAULT;
 	if (!page || !page_get(page))
@@ -314,6 +328,8 @@ int remap_vmalloc_range(struct mm *mm, struct vm_area_struct *vma, u64 addr, u64
 	u64 nr = (vma->vm_end - vma->vm_start) >> PAGE_SHIFT, *entry;
 	int err;
 
+	if (mm_refuse_interrupt(mm, "remap_vmalloc_range"))
+		return -EPERM;
 	if (!IS_ALIGNED(addr, PAGE_SIZE))
 		return -EINVAL;
 	if (nr > mm->total_pages)
@@ -348,6 +364,8 @@ int remap_pfn_range(struct mm *mm, struct vm_area_struct *vma, u64 pfn)
 	u64 phys = pfn << PAGE_SHIFT, bytes = vma->vm_end - vma->vm_start;
 	int err;
 
+	if (mm_refuse_interrupt(mm, "remap_pfn_range"))
+		return -EPERM;
 	if (vma->vm_flags & VM_WRITE || phys >> PAGE_SHIFT != pfn ||
 	    !is_image(mm, phys, phys + bytes))
 		return -EINVAL;

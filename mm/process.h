@@ -11,11 +11,12 @@
  * last of the area and its user mappings is gone.
  *
  * Locks: process_list.lock for the list, the upper halves of the PML4s and `claimed`. Everything
- * else of a process belongs to who has claimed it, one caller at a time. Nothing here may be called
- * from an interrupt. Invariants (process_check()): ranges in order, disjoint, page aligned, in the
- * lower half; each leaf of the lower half inside a range, with its protection, and of a frame with
- * a reference or, in a range with VM_PFNMAP, of the image; nr_user_pages their number; the upper
- * half is the kernel's or empty, entry by entry.
+ * else of a process belongs to who has claimed it, one caller at a time. From an interrupt nothing
+ * here is done: it is reported, and what returns an error returns -EPERM (mm/interrupt.h).
+ * Invariants (process_check()): ranges in order, disjoint, page aligned, in the lower half; each
+ * leaf of the lower half inside a range, with its protection, and of a frame with a reference or,
+ * in a range with VM_PFNMAP, of the image; nr_user_pages their number; the upper half is the
+ * kernel's or empty, entry by entry.
  */
 #ifndef MM_PROCESS_H
 #define MM_PROCESS_H

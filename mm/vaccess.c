@@ -70,7 +70,7 @@ static struct piece piece_at(struct mm *mm, u64 addr, u64 count)
 		if (pt_lookup(mm, &mm->pt, addr, &entry) &&
 		    pt_translate(mm, &mm->pt, addr, &phys) && is_ram(mm, phys)) {
 			piece.memory = phys_to_virt(mm, phys);
-			piece.writable = entry & X86_PTE_RW;
+			piece.writable = entry & X86_PTE_RW && vm->area->kind != VMAP_ARRAY;
 		}
 	} else {
 		room = count;
@@ -92,6 +92,8 @@ u64 vread(struct mm *mm, void *buf, u64 addr, u64 count)
 {
 	char *to = buf;
 
+	if (mm_refuse_interrupt(mm, "vread"))
+		return 0;
 	count = cut_count(addr, count);
 	if (count == 0 || !has_area(mm, addr, count))
 		return 0;
@@ -117,6 +119,10 @@ u64 vwrite(struct mm *mm, const void *buf, u64 addr, u64 count, u64 *stored_out)
 	const char *from = buf;
 	u64 stored = 0;
 
+	if (stored_out)
+		*stored_out = 0;
+	if (mm_refuse_interrupt(mm, "vwrite"))
+		return 0;
 	count = cut_count(addr, count);
 	if (!has_area(mm, addr, count))
 		count = 0;

@@ -5,7 +5,7 @@
  *
  * Every page is looked up and copied through the direct map with vmap_space.lock held, so an area
  * cannot be freed in the middle of a page; between two pages anything may happen, and what was an
- * area becomes a hole. Nothing here may be called from an interrupt.
+ * area becomes a hole. From an interrupt both report it and return 0 (mm/interrupt.h).
  */
 #ifndef MM_VACCESS_H
 #define MM_VACCESS_H
@@ -24,7 +24,7 @@ u64 vread(struct mm *mm, void *buf, u64 addr, u64 count);
 
 /*
  * Copies @buf over [addr, addr + count), cut likewise. Bytes for what vread() does not touch, and
- * for pages that are not writable, are skipped. Returns how many bytes of @buf were consumed, as
+ * for pages that are not writable, or hold page arrays, are skipped. Returns how many bytes of @buf were consumed, as
  * vread(); *@stored_out, unless NULL, is how many reached memory.
  */
 u64 vwrite(struct mm *mm, const void *buf, u64 addr, u64 count, u64 *stored_out);

@@ -41,9 +41,12 @@ struct vm_struct *vm_area_reserve(struct mm *mm, const struct vmalloc_request *r
 
 int get_vm_area_node(struct mm *mm, const struct vmalloc_request *request, u64 *addr_out)
 {
+	struct vm_struct *vm;
 	int err;
-	struct vm_struct *vm = vm_area_reserve(mm, request, &err);
 
+	if (mm_refuse_interrupt(mm, "get_vm_area_node"))
+		return -EPERM;
+	vm = vm_area_reserve(mm, request, &err);
 	if (!vm)
 		return err;
 	*addr_out = vm->addr;
@@ -64,12 +67,33 @@ int get_vm_area_window(struct mm *mm, u64 size, u64 flags, u64 start, u64 end, u
 		.node = NUMA_NO_NODE,
 	};
 
+	if (mm_refuse_interrupt(mm, "get_vm_area_window"))
+		return -EPERM;
 	return get_vm_area_node(mm, &request, addr_out);
 }
 
 int get_vm_area(struct mm *mm, u64 size, u64 flags, u64 *addr_out)
 {
+	if (mm_refuse_interrupt(mm, "get_vm_area"))
+		return -EPERM;
 	return get_vm_area_window(mm, size, flags, VMALLOC_START, VMALLOC_END, addr_out);
+}
+
+int vm_area_copy(struct mm *mm, u64 addr, struct vm_struct *copy_out)
+{
+	const struct vmap_area *area;
+	const struct vm_struct *vm = NULL;
+
+	if (mm_refuse_interrupt(mm, "vm_area_copy"))
+		return -EPERM;
+	spin_lock(&mm->vmap.lock);
+	area = vmap_busy_from(&mm->vmap, addr);
+	if (area && area->va_start <= addr)
+		vm = __atomic_load_n(&area->vm, __ATOMIC_ACQUIRE);
+	if (vm)
+		*copy_out = *vm;
+	spin_unlock(&mm->vmap.lock);
+	return vm ? 0 : -ENOENT;
 }
 
 /* ---- giving up ---- */
@@ -87,6 +111,8 @@ int free_vm_area(struct mm *mm, u64 addr)
 	struct vm_struct *vm;
 	int err;
 
+	if (mm_refuse_interrupt(mm, "free_vm_area"))
+		return -EPERM;
 	if (addr == 0 || !IS_ALIGNED(addr, PAGE_SIZE))
 		return vm_report_free(mm, "free bad address", addr,
 				      "free_vm_area() of a bad address", -EINVAL);
@@ -121,6 +147,8 @@ int remove_vm_area(struct mm *mm, u64 addr, struct vm_struct **vm_out)
 	u64 end;
 	int err;
 
+	if (mm_refuse_interrupt(mm, "remove_vm_area"))
+		return -EPERM;
 	if (addr == 0 || !IS_ALIGNED(addr, PAGE_SIZE))
 		return -EINVAL;
 	err = claim_any(mm, addr, true, &area, &vm);
@@ -150,9 +178,12 @@ int alloc_vm_area(struct mm *mm, u64 size, u64 *addr_out)
 		.gfp = GFP_KERNEL,
 		.node = NUMA_NO_NODE,
 	};
+	struct vm_struct *vm;
 	int err;
-	struct vm_struct *vm = vm_area_reserve(mm, &request, &err);
 
+	if (mm_refuse_interrupt(mm, "alloc_vm_area"))
+		return -EPERM;
+	vm = vm_area_reserve(mm, &request, &err);
 	if (!vm)
 		return err;
 	err = pt_prepare(mm, &mm->pt, vm->addr, vm->addr + vm_payload_bytes(vm), 1);
@@ -172,6 +203,8 @@ int map_vm_area(struct mm *mm, u64 addr, struct page *const *pages, u64 nr, pgpr
 	struct vm_struct *vm;
 	int err;
 
+	if (mm_refuse_interrupt(mm, "map_vm_area"))
+		return -EPERM;
 	if (!prot_is_data(prot))
 		return -EINVAL;
 	err = vmap_claim(mm, addr, VMAP_RESERVED, &area, &vm);
@@ -206,6 +239,8 @@ int unmap_kernel_range(struct mm *mm, u64 addr, u64 size)
 	enum vmap_kind kind;
 	int err;
 
+	if (mm_refuse_interrupt(mm, "unmap_kernel_range"))
+		return -EPERM;
 	if (end <= addr || !IS_ALIGNED(addr | size, PAGE_SIZE)) {
 		mm_warn(mm, "unmap_kernel_range() of a range that is none");
 		return -EINVAL;
@@ -232,8 +267,11 @@ int unmap_vm_area(struct mm *mm, u64 addr)
 {
 	struct vmap_area *area;
 	struct vm_struct *vm;
-	int err = claim_any(mm, addr, false, &area, &vm);
+	int err;
 
+	if (mm_refuse_interrupt(mm, "unmap_vm_area"))
+		return -EPERM;
+	err = claim_any(mm, addr, false, &area, &vm);
 	if (err)
 		return err;
 	unmap_flush(mm, addr, addr + vm_payload_bytes(vm));
@@ -290,6 +328,8 @@ int vmap(struct mm *mm, struct page **pages, u64 count, u64 flags, pgprot_t prot
 	struct vm_struct *vm;
 	int err;
 
+	if (mm_refuse_interrupt(mm, "vmap"))
+		return -EPERM;
 	if (count > mm->total_pages)
 		return -ENOMEM;
 	if (!vmap_is_sane(pages, count, flags, prot))
@@ -318,6 +358,8 @@ int vunmap(struct mm *mm, u64 addr)
 	struct vm_struct *vm;
 	int err;
 
+	if (mm_refuse_interrupt(mm, "vunmap"))
+		return -EPERM;
 	if (addr == 0)
 		return 0;
 	if (!IS_ALIGNED(addr, PAGE_SIZE))

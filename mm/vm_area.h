@@ -8,7 +8,8 @@
  *
  * Protections: P set, NX set, no address bits. Everything here refuses another one with -EINVAL.
  *
- * Nothing here may be called from an interrupt, or with a lock of the core held.
+ * Nothing here may be called with a lock of the core held, or from an interrupt, where each returns
+ * -EPERM (mm/interrupt.h).
  */
 #ifndef MM_VM_AREA_H
 #define MM_VM_AREA_H
@@ -23,10 +24,17 @@ int get_vm_area(struct mm *mm, u64 size, u64 flags, u64 *addr_out);
 int get_vm_area_window(struct mm *mm, u64 size, u64 flags, u64 start, u64 end, u64 *addr_out);
 
 /*
+ * find_vm_area() for those who do not know that the area stays: its bookkeeping as it is now, of
+ * which the pointers may be gone the moment after. Returns 0 or -ENOENT.
+ */
+int vm_area_copy(struct mm *mm, u64 addr, struct vm_struct *copy_out);
+
+/*
  * Takes the area that starts at @addr, of any kind, out of the address space: its leaves are
  * clear and its range given back on return. *@vm_out is its bookkeeping, now the caller's, with
  * the frames it lists, if any; size is without the guard, as the seed has it, and area is NULL. It
- * ends with vm_struct_free(). Returns 0; -EINVAL (not page aligned, or 0); -ENOENT.
+ * ends with vm_struct_free(). Returns 0; -EINVAL (not page aligned, or 0); -ENOENT; -EBUSY (it
+ * holds another one's page array).
  */
 int remove_vm_area(struct mm *mm, u64 addr, struct vm_struct **vm_out);
 

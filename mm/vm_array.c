@@ -5,6 +5,7 @@
 #include "mm/vm_array.h"
 
 #include "mm/errno.h"
+#include "mm/vmalloc_private.h"
 
 /* A directory of frames with @nr_pages entries in all. */
 static int directory_alloc(struct mm *mm, struct vm_struct *vm, gfp_t gfp, int node)
@@ -47,7 +48,7 @@ static int nested_alloc(struct mm *mm, struct vm_struct *vm, const struct vmallo
 		.node = request->node,
 	};
 	u64 addr;
-	int err = vmalloc_node_range(mm, &nested, &addr);
+	int err = vm_nested_alloc(mm, &nested, &addr);
 
 	if (err)
 		return err;
@@ -80,7 +81,7 @@ void vm_array_free_outside(struct mm *mm, struct vm_struct *vm)
 	void **directory = (void **)vm->pages;
 
 	if (vm->array == VM_ARRAY_VMALLOC) {
-		vfree(mm, (u64)(uintptr_t)vm->pages);
+		vm_nested_free(mm, (u64)(uintptr_t)vm->pages);
 		return;
 	}
 	if (vm->array == VM_ARRAY_DIRECTORY) {

@@ -224,7 +224,9 @@ static COLD int refuse_size(struct mm *mm, const struct vmalloc_request *request
 	return -ENOMEM;
 }
 
-int vmalloc_node_range(struct mm *mm, const struct vmalloc_request *request, u64 *addr_out)
+/* vmalloc_node_range() of an area of @kind. */
+static ALWAYS_INLINE int allocate(struct mm *mm, const struct vmalloc_request *request,
+				  enum vmap_kind kind, u64 *addr_out)
 {
 	u64 nr = request_pages(request);
 	struct vm_struct *vm;
@@ -244,9 +246,35 @@ int vmalloc_node_range(struct mm *mm, const struct vmalloc_request *request, u64
 		return err;
 	*addr_out = vm->addr;
 	mm->ops->flush_cache_vmap(mm->arch, vm->addr, vm->addr + (nr << PAGE_SHIFT));
-	vmap_publish(mm, vm->area, vm, VMAP_FRAMES);
+	vmap_publish(mm, vm->area, vm, kind);
 	return 0;
 }
+
+int vmalloc_node_range(struct mm *mm, const struct vmalloc_request *request, u64 *addr_out)
+{
+	if (mm_refuse_interrupt(mm, "vmalloc_node_range"))
+		return -EPERM;
+	return allocate(mm, request, VMAP_FRAMES, addr_out);
+}
+
+/* ---- page arrays that are areas themselves ---- */
+
+COLD int vm_nested_alloc(struct mm *mm, const struct vmalloc_request *request, u64 *addr_out)
+{
+	return allocate(mm, request, VMAP_ARRAY, addr_out);
+}
+
+COLD void vm_nested_free(struct mm *mm, u64 addr)
+{
+	struct vmap_area *area;
+	struct vm_struct *vm;
+
+	if (vmap_claim(mm, addr, VMAP_ARRAY, &area, &vm))
+		mm_panic(mm, "a page array is not an area");
+	destroy_area(mm, area, vm, vm->nr_pages, vm_payload_bytes(vm));
+}
+
+/* ---- freeing ---- */
 
 int vfree(struct mm *mm, u64 addr)
 {
@@ -254,6 +282,8 @@ int vfree(struct mm *mm, u64 addr)
 	struct vm_struct *vm;
 	int err;
 
+	if (mm_refuse_interrupt(mm, "vfree"))
+		return -EPERM;
 	if (unlikely(addr == 0))
 		return 0;
 	if (unlikely(!IS_ALIGNED(addr, PAGE_SIZE)))
@@ -261,8 +291,8 @@ int vfree(struct mm *mm, u64 addr)
 				      -EINVAL);
 	err = vmap_claim(mm, addr, VMAP_FRAMES, &area, &vm);
 	if (unlikely(err == -EBUSY))
-		return vm_report_free(mm, "vfree() vm area without pages", addr,
-				      "vfree() of an area without pages", err);
+		return vm_report_free(mm, "vfree() vm area without pages of its own", addr,
+				      "vfree() of an area that is not vmalloc()'s", err);
 	if (unlikely(err))
 		return vm_report_free(mm, "vfree() nonexistent vm area", addr,
 				      "vfree() of a nonexistent area", err);
@@ -272,6 +302,8 @@ int vfree(struct mm *mm, u64 addr)
 
 struct vm_struct *find_vm_area(struct mm *mm, u64 addr)
 {
+	if (mm_refuse_interrupt(mm, "find_vm_area"))
+		return NULL;
 	return vmap_find_vm(mm, addr);
 }
 

@@ -10,6 +10,9 @@
  * in which the trace itself says where Linux put its arrays.
  *
  * An area can be found (and freed) only from the moment it is complete.
+ *
+ * From an interrupt only vmalloc_to_page() may be called; the others return -EPERM or NULL there
+ * (mm/interrupt.h).
  */
 #ifndef MM_VMALLOC_H
 #define MM_VMALLOC_H
@@ -123,9 +126,9 @@ int vmalloc_area_node(struct mm *mm, u64 addr, gfp_t gfp, pgprot_t prot, int nod
  * Frees the area that starts at @addr and its frames. 0 is nothing. Returns 0; -EINVAL for an
  * address that is not page aligned ("Trying to vfree() bad address"); -ENOENT where no area
  * starts ("Trying to vfree() nonexistent vm area"); -EBUSY for an area without frames of its own,
- * which free_vm_area() or vunmap() would free. All are reported through arch->warn, nothing harmed.
- * A frame that a process has mapped as well stays its (mm/process.h); the others are free on
- * return; in VMAP_EAGER mode no TLB knows them by then.
+ * which free_vm_area() or vunmap() would free, or that holds another one's page array. All are
+ * reported through arch->warn, nothing harmed. A frame that a process has mapped as well stays its
+ * (mm/process.h); the others are free on return; in VMAP_EAGER mode no TLB knows them by then.
  */
 int vfree(struct mm *mm, u64 addr);
 

@@ -34,18 +34,24 @@ static int allocate(struct mm *mm, u64 size, gfp_t gfp, pgprot_t prot, u64 flags
 
 int vmalloc(struct mm *mm, u64 size, u64 *addr_out)
 {
+	if (mm_refuse_interrupt(mm, "vmalloc"))
+		return -EPERM;
 	return allocate(mm, size, GFP_KERNEL | __GFP_HIGHMEM, PAGE_KERNEL, 0, NUMA_NO_NODE, CALLER,
 			addr_out);
 }
 
 int vmalloc_node(struct mm *mm, u64 size, int node, u64 *addr_out)
 {
+	if (mm_refuse_interrupt(mm, "vmalloc_node"))
+		return -EPERM;
 	return allocate(mm, size, GFP_KERNEL | __GFP_HIGHMEM, PAGE_KERNEL, 0, node, CALLER,
 			addr_out);
 }
 
 int vmalloc_prot_node(struct mm *mm, u64 size, gfp_t gfp, pgprot_t prot, int node, u64 *addr_out)
 {
+	if (mm_refuse_interrupt(mm, "vmalloc_prot_node"))
+		return -EPERM;
 	if (!prot_is_data(prot))
 		return -EINVAL;
 	return allocate(mm, size, gfp, prot, 0, node, CALLER, addr_out);
@@ -53,6 +59,8 @@ int vmalloc_prot_node(struct mm *mm, u64 size, gfp_t gfp, pgprot_t prot, int nod
 
 int vmalloc_prot(struct mm *mm, u64 size, gfp_t gfp, pgprot_t prot, u64 *addr_out)
 {
+	if (mm_refuse_interrupt(mm, "vmalloc_prot"))
+		return -EPERM;
 	if (!prot_is_data(prot))
 		return -EINVAL;
 	return allocate(mm, size, gfp, prot, 0, NUMA_NO_NODE, CALLER, addr_out);
@@ -60,23 +68,31 @@ int vmalloc_prot(struct mm *mm, u64 size, gfp_t gfp, pgprot_t prot, u64 *addr_ou
 
 int vmalloc_32(struct mm *mm, u64 size, u64 *addr_out)
 {
+	if (mm_refuse_interrupt(mm, "vmalloc_32"))
+		return -EPERM;
 	return allocate(mm, size, GFP_VMALLOC32, PAGE_KERNEL, 0, NUMA_NO_NODE, CALLER, addr_out);
 }
 
 int vmalloc_user(struct mm *mm, u64 size, u64 *addr_out)
 {
+	if (mm_refuse_interrupt(mm, "vmalloc_user"))
+		return -EPERM;
 	return allocate(mm, size, GFP_KERNEL | __GFP_HIGHMEM | __GFP_ZERO, PAGE_KERNEL, VM_USERMAP,
 			NUMA_NO_NODE, CALLER, addr_out);
 }
 
 int vmalloc_32_user(struct mm *mm, u64 size, u64 *addr_out)
 {
+	if (mm_refuse_interrupt(mm, "vmalloc_32_user"))
+		return -EPERM;
 	return allocate(mm, size, GFP_VMALLOC32 | __GFP_ZERO, PAGE_KERNEL, VM_USERMAP, NUMA_NO_NODE,
 			CALLER, addr_out);
 }
 
 int vmalloc_exec(struct mm *mm, u64 size, u64 *addr_out)
 {
+	if (mm_refuse_interrupt(mm, "vmalloc_exec"))
+		return -EPERM;
 	return allocate(mm, size, GFP_KERNEL | __GFP_HIGHMEM, PAGE_KERNEL_EXEC, 0, NUMA_NO_NODE,
 			CALLER, addr_out);
 }
@@ -101,6 +117,8 @@ int vmalloc_area_node(struct mm *mm, u64 addr, gfp_t gfp, pgprot_t prot, int nod
 	struct vm_struct *vm;
 	int err;
 
+	if (mm_refuse_interrupt(mm, "vmalloc_area_node"))
+		return -EPERM;
 	if (!prot_is_data(prot))
 		return -EINVAL;
 	err = vmap_claim(mm, addr, VMAP_RESERVED, &area, &vm);
@@ -132,5 +150,7 @@ int vmalloc_area_node(struct mm *mm, u64 addr, gfp_t gfp, pgprot_t prot, int nod
 
 int vmalloc_area(struct mm *mm, u64 addr, gfp_t gfp, pgprot_t prot)
 {
+	if (mm_refuse_interrupt(mm, "vmalloc_area"))
+		return -EPERM;
 	return vmalloc_area_node(mm, addr, gfp, prot, NUMA_NO_NODE);
 }

@@ -49,6 +49,13 @@ void vm_area_destroy(struct mm *mm, struct vmap_area *area, struct vm_struct *vm
  */
 int vm_fill_outside(struct mm *mm, const struct vmalloc_request *request, struct vm_struct *vm);
 
+/*
+ * vmalloc_node_range() and vfree() of an area that holds another one's page array: whoever frees
+ * areas by their address cannot free it. vm_nested_free() takes what vm_nested_alloc() gave.
+ */
+int vm_nested_alloc(struct mm *mm, const struct vmalloc_request *request, u64 *addr_out);
+void vm_nested_free(struct mm *mm, u64 addr);
+
 /* A get_vm_area_node() whose area nobody can find yet; checks and aligns as that does. */
 struct vm_struct *vm_area_reserve(struct mm *mm, const struct vmalloc_request *request,
 				  int *err_out);

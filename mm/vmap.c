@@ -367,6 +367,8 @@ void vmap_trim(struct mm *mm)
 	struct vmap_space *space = &mm->vmap;
 	struct vmap_area *area;
 
+	if (mm_refuse_interrupt(mm, "vmap_trim"))
+		return;
 	spin_lock(&space->lock);
 	while ((area = space->spare)) {
 		space->spare = area->next_lazy;
@@ -378,6 +380,8 @@ void vmap_trim(struct mm *mm)
 
 void vmap_set_mode(struct mm *mm, enum vmap_mode mode)
 {
+	if (mm_refuse_interrupt(mm, "vmap_set_mode"))
+		return;
 	spin_lock(&mm->vmap.lock);
 	WRITE_ONCE(mm->vmap.mode, mode);
 	spin_unlock(&mm->vmap.lock);

@@ -32,7 +32,8 @@
  *
  * Locks: vmap_space.lock for everything but the vm and kind of a busy area on its way to
  * completion, which are its maker's until vmap_publish(); vmap_space.purge_lock around a purge
- * (mm/spinlock.h). Nothing here may be called from an interrupt.
+ * (mm/spinlock.h). Nothing here may be called from an interrupt; a purge there reports it, does
+ * nothing and returns 0.
  * Invariants (vmap_check()): tiles in order, without gap or overlap, page-aligned except the
  * space's own ends; each in exactly the tree or list of its state; summaries right; no free
  * neighbours; the hint true; what is recent, busy; counts right.
@@ -60,6 +61,7 @@ enum vmap_kind {
 	VMAP_RESERVED = 0, /* a range alone: free_vm_area() */
 	VMAP_FRAMES = 1,   /* with frames of its own: vfree() */
 	VMAP_MAPPED = 2,   /* with a mapping of others' frames: vunmap() */
+	VMAP_ARRAY = 3,    /* frames that hold a page array: whoever frees the array's area */
 };
 enum vmap_mode { VMAP_LAZY = 0, VMAP_EAGER = 1, VMAP_MANUAL = 2 };
 

@@ -23,7 +23,7 @@ static const char *check_tile(const struct vmap_area *area, u64 expected_start)
 		return "a tile's end is not page aligned";
 	if (area->state > VMAP_AREA_LAZY)
 		return "a tile has no known state";
-	if (area->state == VMAP_AREA_BUSY && area->kind > VMAP_MAPPED)
+	if (area->state == VMAP_AREA_BUSY && area->kind > VMAP_ARRAY)
 		return "a busy tile has no known kind";
 	if (area->tile.next->prev != &area->tile)
 		return "the tile list is broken";

@@ -156,6 +156,8 @@ u64 vmap_purge(struct mm *mm)
 {
 	u64 count;
 
+	if (mm_refuse_interrupt(mm, "vmap_purge"))
+		return 0;
 	spin_lock(&mm->vmap.purge_lock);
 	count = purge(mm);
 	spin_unlock(&mm->vmap.purge_lock);

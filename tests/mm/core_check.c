@@ -95,7 +95,7 @@ static const char *check_area(struct mm *mm, const struct vmap_area *area, u64 *
 	for (va = vm->addr; va != vm->addr + payload && payload < 1ull << 32; va += PAGE_SIZE)
 		nr += pt_lookup(mm, &mm->pt, va, &entry) != 0;
 	*leaves += nr;
-	if ((area->kind == VMAP_FRAMES) != (vm->nr_pages != 0))
+	if ((area->kind == VMAP_FRAMES || area->kind == VMAP_ARRAY) != (vm->nr_pages != 0))
 		return "an area's kind does not go with its frames";
 	if (area->kind != VMAP_RESERVED && nr != payload >> PAGE_SHIFT)
 		return "an area is not mapped to its end";

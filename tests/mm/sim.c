@@ -104,6 +104,13 @@ static int op_memmap_populate(void *arch, u64 section_pfn, u64 phys)
 	return 0;
 }
 
+static u64 op_clock(void *arch)
+{
+	struct sim *sim = arch;
+
+	return __atomic_fetch_add(&sim->clock_ns, sim->clock_step_ns, __ATOMIC_RELAXED);
+}
+
 __attribute__((format(printf, 3, 0))) static void op_log(void *arch, enum log_level level,
 							 const char *format, va_list args)
 {
@@ -144,6 +151,7 @@ static const struct arch_ops sim_ops = {
 	.flush_cache_vmap = op_flush_cache_vmap,
 	.flush_cache_vunmap = op_flush_cache_vunmap,
 	.memmap_populate = op_memmap_populate,
+	.clock_ns = op_clock,
 	.log = op_log,
 	.warn = op_warn,
 	.panic = op_panic,
@@ -239,6 +247,7 @@ static int create(const struct sim_config *config, init_function init, struct si
 		fatal("memory");
 	pthread_mutex_init(&sim->lock, NULL);
 	sim->irq_check = config->irq_check;
+	sim->clock_step_ns = LOG_INTERVAL_NS;
 	map_memory(sim, config);
 	core = core_config(sim, config);
 	sim_set_cpu(0);

@@ -51,6 +51,8 @@ struct sim {
 	u32 populate_fail; /* the next so many memmap_populate() calls return -ENOMEM */
 	u64 nr_logs;       /* log[n % SIM_LOG_LINES] is the n-th, counted from 0 */
 	char log[SIM_LOG_LINES][SIM_TEXT];
+	/* What the clock says next, and how far it goes on then: LOG_INTERVAL_NS at first. */
+	u64 clock_ns, clock_step_ns;
 	u64 nr_warnings;
 	char warning[SIM_TEXT]; /* the last: "file:line: text" */
 	char panic[SIM_TEXT];   /* likewise */
