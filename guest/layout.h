@@ -95,6 +95,7 @@
 	X(vmap_area, vm)               \
 	X(vmap_area, next_lazy)        \
 	X(vmap_area, state)            \
+	X(vmap_area, kind)             \
 	X(rb_node, parent_color)       \
 	X(rb_node, left)               \
 	X(rb_node, right)              \
@@ -217,6 +218,10 @@
 	X(VMAP_AREA_FREE)     \
 	X(VMAP_AREA_BUSY)     \
 	X(VMAP_AREA_LAZY)     \
+	X(VMAP_RESERVED)      \
+	X(VMAP_FRAMES)        \
+	X(VMAP_MAPPED)        \
+	X(VMAP_ARRAY)         \
 	X(VMAP_LAZY)          \
 	X(VMAP_EAGER)         \
 	X(VMAP_MANUAL)        \

@@ -194,7 +194,7 @@ enum area_frame audit_area_frame(struct audit_pass *pass, const struct inspect_a
 bool audit_owns_frames(const struct audit_pass *pass, const struct inspect_area *area)
 {
 	return area->state == INSPECT_BUSY && area->has_vm && area->nr_pages != 0 &&
-	       (!(area->flags & pass->l->vm_map) || area->flags & pass->l->vm_map_put_pages);
+	       (area->kind == pass->l->vmap_frames || area->kind == pass->l->vmap_array);
 }
 
 size_t audit_violation_count(const struct audit *audit)

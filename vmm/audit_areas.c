@@ -42,6 +42,37 @@ static void check_seam(struct audit_pass *pass, const struct inspect_area *befor
 		audit_found(pass, area->start, area->start, before->end, "two tiles overlap");
 }
 
+/* What kind of area it is, against the frames it lists. */
+static void check_kind(struct audit_pass *pass, const struct inspect_area *area)
+{
+	const struct layout *l = pass->l;
+	bool frames = area->kind == l->vmap_frames || area->kind == l->vmap_array;
+
+	if (!frames && area->kind != l->vmap_reserved && area->kind != l->vmap_mapped)
+		audit_found(pass, area->start, area->kind, l->vmap_frames,
+			    "an area of no known kind");
+	else if (frames && area->nr_pages == 0)
+		audit_found(pass, area->start, 0, 1, "an area with frames of its own lists none");
+	else if (!frames && area->nr_pages != 0)
+		audit_found(pass, area->start, area->nr_pages, 0,
+			    "an area without frames of its own lists some");
+}
+
+/* Returns whether the area's page array is an area; what is said to be one must be one. */
+static bool check_array(struct audit_pass *pass, const struct inspect_area *area)
+{
+	const struct inspect_area *array;
+
+	if (area->array != pass->l->vm_array_vmalloc || area->nr_pages == 0)
+		return false;
+	array = inspect_area_find(&pass->areas, area->pages);
+	if (!array || array->start != area->pages || array->state != INSPECT_BUSY ||
+	    array->kind != pass->l->vmap_array)
+		audit_found(pass, area->start, area->pages, array ? array->start : 0,
+			    "the page array of an area is no area for one");
+	return true;
+}
+
 static void check_bookkeeping(struct audit_pass *pass, const struct inspect_area *area)
 {
 	uint64_t payload = inspect_area_payload_bytes(pass->inspector, area);
@@ -64,6 +95,7 @@ static void check_bookkeeping(struct audit_pass *pass, const struct inspect_area
 	if (area->vm_area != area->tile)
 		audit_found(pass, area->start, area->vm_area, area->tile,
 			    "the bookkeeping belongs to another tile");
+	check_kind(pass, area);
 	if (area->nr_pages > payload / PAGE)
 		audit_found(pass, area->start, area->nr_pages, payload / PAGE,
 			    "the area lists more frames than it has pages");
@@ -134,6 +166,7 @@ static void check_promises(struct audit_pass *pass)
 int audit_areas(struct audit_pass *pass)
 {
 	const struct inspect_areas *areas = &pass->areas;
+	uint64_t arrays = 0, with_array = 0;
 
 	if (areas->broken)
 		audit_found(pass, areas->broken_at, 0, 0, "%s", areas->broken);
@@ -146,8 +179,13 @@ int audit_areas(struct audit_pass *pass)
 		if (area->state == INSPECT_BUSY && area->start < area->end) {
 			check_bookkeeping(pass, area);
 			check_guard(pass, area);
+			arrays += area->kind == pass->l->vmap_array;
+			with_array += area->has_vm && check_array(pass, area);
 		}
 	}
+	if (arrays != with_array)
+		audit_found(pass, 0, arrays, with_array,
+			    "there are not as many areas for page arrays as page arrays in areas");
 	audit_looked(pass, areas->count);
 	if (!areas->broken) {
 		uint64_t first = areas->count ? areas->area[0].start : 0;

@@ -209,8 +209,6 @@ static bool claim_area_frame(struct audit_frames *frames, const struct inspect_a
 		audit_found(pass, pfn * PAGE, 0, 0, "an area's frame has no struct page");
 		return true;
 	}
-	if (area->flags & pass->l->vm_map)
-		return true;
 	if (page.state != pass->l->page_vmalloc)
 		audit_found(pass, pfn * PAGE, page.state, pass->l->page_vmalloc,
 			    "a frame of the area at %#llx that is not marked so",

@@ -111,8 +111,46 @@ static void check_pages(struct join *join, const struct inspect_area *area,
 /* Whether @area maps what no page array lists: device memory, frames of others. */
 static bool maps_others(const struct audit_pass *pass, const struct inspect_area *area)
 {
-	return area->nr_pages == 0 && (area->flags & (pass->l->vm_map | pass->l->vm_sparse) ||
-				       (area->flags & pass->l->vm_ioremap && area->phys_addr));
+	return area->kind == pass->l->vmap_mapped ||
+	       (area->nr_pages == 0 && (area->flags & (pass->l->vm_map | pass->l->vm_sparse) ||
+					(area->flags & pass->l->vm_ioremap && area->phys_addr)));
+}
+
+/* Whether somebody has frame @pfn, as far as its struct page says, and may show it to others. */
+static bool can_be_shown(struct audit_pass *pass, uint64_t pfn)
+{
+	const struct layout *l = pass->l;
+	struct inspect_page page;
+
+	if (!inspect_ram_range(pass->inspector, pfn) ||
+	    inspect_reserved_range(pass->inspector, pfn))
+		return true; /* a device's, or boot memory */
+	return inspect_section_online(pass->inspector, pfn) &&
+	       inspect_page(pass->inspector, pfn, &page) &&
+	       (page.state == l->page_other || page.state == l->page_vmalloc ||
+		page.state == l->page_kmalloc || page.state == l->page_body);
+}
+
+/* A leaf of an area that maps frames of others, pages [first, end) of the area. */
+static void check_others(struct join *join, const struct inspect_area *area,
+			 const struct paging_leaf *leaf, uint64_t first, uint64_t end)
+{
+	uint64_t asked = protection_of(area->prot, 1);
+	uint64_t has = protection_of(leaf->entry.value, leaf->level);
+
+	if (area->kind == join->pass->l->vmap_mapped && has != asked)
+		audit_found(join->pass, area->start + first * PAGE, has, asked,
+			    "a page of an area has not the area's protection");
+	for (uint64_t i = first; i < end; i++) {
+		uint64_t gpa = leaf->gpa.value + (area->start + i * PAGE - leaf->gva.value);
+
+		if (can_be_shown(join->pass, gpa / PAGE))
+			continue;
+		audit_found(join->pass, area->start + i * PAGE, gpa, 0,
+			    "an area shows a frame that is nobody's to show");
+		break;
+	}
+	audit_looked(join->pass, end - first);
 }
 
 static void check_leaf_in_area(struct join *join, const struct inspect_area *area,
@@ -126,8 +164,12 @@ static void check_leaf_in_area(struct join *join, const struct inspect_area *are
 		end = payload;
 	if (first >= end)
 		return; /* the guard: "areas" and "stray" look at it */
-	if (!area->has_vm || maps_others(join->pass, area))
+	if (!area->has_vm)
 		return;
+	if (maps_others(join->pass, area)) {
+		check_others(join, area, leaf, first / PAGE, end / PAGE);
+		return;
+	}
 	if (first / PAGE >= pages_of(join->pass, area)) {
 		audit_found(join->pass, area->start + first, leaf->gpa.value, 0,
 			    "an area maps a page it lists no frame for");

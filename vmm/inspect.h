@@ -158,6 +158,7 @@ struct inspect_area {
 	uint64_t tile;       /* the address of its struct vmap_area */
 	uint64_t link;       /* vm, subtree_max or next_lazy, as the state has it */
 	uint32_t raw_state;  /* as read */
+	uint32_t kind;       /* as read: of a busy one, enum vmap_kind as the layout numbers it */
 	uint32_t position;   /* in the list of tiles */
 	enum inspect_tile_state state;
 	/* Busy tiles: what the struct vm_struct at `link` says, where has_vm. */

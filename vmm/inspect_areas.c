@@ -62,6 +62,7 @@ static const char *read_tile(struct inspector *inspector, uint64_t tile, struct 
 		.end = inspect_field_u64(bytes, l->vmap_area.va_end),
 		.link = inspect_field_u64(bytes, l->vmap_area.vm),
 		.raw_state = inspect_field_u32(bytes, l->vmap_area.state),
+		.kind = inspect_field_u32(bytes, l->vmap_area.kind),
 	};
 	*next_out = inspect_field_u64(bytes, l->vmap_area.tile + l->list_head.next);
 	*prev_out = inspect_field_u64(bytes, l->vmap_area.tile + l->list_head.prev);

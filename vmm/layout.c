@@ -212,6 +212,9 @@ static int check_relations(const struct layout *l, struct ept_error *error)
 			l->page_memmap, l->page_table_state, l->page_slab, l->page_kmalloc,
 			l->page_vmalloc, l->page_other))
 		return ept_error_set(error, -EINVAL, "layout note: two page states are the same");
+	if (!ALL_DIFFER(l->vmap_reserved, l->vmap_frames, l->vmap_mapped, l->vmap_array))
+		return ept_error_set(error, -EINVAL,
+				     "layout note: two kinds of areas are the same");
 	if (!ALL_DIFFER(l->vmap_area_free, l->vmap_area_busy, l->vmap_area_lazy))
 		return ept_error_set(error, -EINVAL, "layout note: two tile states are the same");
 	if (!ALL_DIFFER(l->vm_array_inline, l->vm_array_kmalloc, l->vm_array_vmalloc,

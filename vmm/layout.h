@@ -74,7 +74,8 @@
 	F(vmap_area, subtree_max, 8, 8)           \
 	F(vmap_area, vm, 8, 8)                    \
 	F(vmap_area, next_lazy, 8, 8)             \
-	F(vmap_area, state, 4, 4)
+	F(vmap_area, state, 4, 4)                 \
+	F(vmap_area, kind, 4, 4)
 
 #define LAYOUT_FIELDS_RB_NODE(F)       \
 	F(rb_node, parent_color, 8, 8) \
@@ -258,6 +259,10 @@
 	N(vmap_area_free, "VMAP_AREA_FREE", 0, 255)                \
 	N(vmap_area_busy, "VMAP_AREA_BUSY", 0, 255)                \
 	N(vmap_area_lazy, "VMAP_AREA_LAZY", 0, 255)                \
+	N(vmap_reserved, "VMAP_RESERVED", 0, 255)                  \
+	N(vmap_frames, "VMAP_FRAMES", 0, 255)                      \
+	N(vmap_mapped, "VMAP_MAPPED", 0, 255)                      \
+	N(vmap_array, "VMAP_ARRAY", 0, 255)                        \
 	N(vm_ioremap, "VM_IOREMAP", 1, UINT64_MAX)                 \
 	N(vm_alloc, "VM_ALLOC", 1, UINT64_MAX)                     \
 	N(vm_map, "VM_MAP", 1, UINT64_MAX)                         \

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mm/vm_area.h"
+
 __attribute__((noreturn)) static void fatal(const char *what)
 {
 	fprintf(stderr, "core mix: %s\n", what);
@@ -72,6 +74,18 @@ static u64 in_window(struct mix *mix, u64 pages, u64 start, u64 end, u64 prot)
 	};
 
 	return request_area(mix, &request, true);
+}
+
+/* Four frames of the machine's own in an area. */
+static u64 map_others(struct mix *mix)
+{
+	struct page *pages[4];
+	u64 addr;
+
+	if (alloc_pages_bulk(mix->mm, GFP_KERNEL, 0, PAGE_OTHER, mix, 4, pages) != 4 ||
+	    vmap(mix->mm, pages, 4, VM_MAP, PAGE_KERNEL, &addr))
+		fatal("frames cannot be mapped");
+	return addr;
 }
 
 static void free_area(struct mix *mix, u64 addr)
@@ -148,6 +162,7 @@ static void fill(struct mix *mix)
 	mix->readonly = allocate(mix, 3, 0, PAGE_KERNEL_RO, GFP_KERNEL);
 	mix->dma32 = allocate(mix, 4, 0, PAGE_KERNEL, GFP_KERNEL | __GFP_DMA32);
 	mix->reserved = reserve(mix, 4);
+	mix->mapped = map_others(mix);
 	mix->module = in_window(mix, 5, MODULES_VADDR, MODULES_END, PAGE_KERNEL_ROX);
 	mix->outside = in_window(mix, 2, 0xffffa00000000000ull, 0xffffa00001000000ull, PAGE_KERNEL);
 	fill_processes(mix);

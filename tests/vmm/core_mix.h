@@ -31,6 +31,7 @@ struct mix {
 	u64 readonly;  /* 3 pages */
 	u64 dma32;     /* 4 pages below 4 GiB */
 	u64 reserved;  /* 4 pages, no frames */
+	u64 mapped;    /* 4 pages of vmap()'s, frames of others */
 	u64 lazy[3];   /* given back, not purged: 2, 2 and 6 pages with their guards */
 	u64 lazy_bytes[3];
 	u64 hole; /* a free range of 7 pages between areas */

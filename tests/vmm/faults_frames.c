@@ -94,7 +94,7 @@ static u64 area_freed_frames_kept(struct mix *mix)
 {
 	struct page *page = mix_page(mix, mix->inlined);
 
-	mix_vm(mix, mix->inlined)->flags = VM_MAP;
+	mix_tile(mix, mix->inlined)->kind = VMAP_MAPPED;
 	return mix_phys(mix, page);
 }
 

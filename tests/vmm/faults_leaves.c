@@ -204,6 +204,38 @@ static u64 open_to_user(struct mix *mix)
 	return mix->single;
 }
 
+/* A leaf of vmap()'s that leads to @phys. */
+static u64 show(struct mix *mix, u64 phys)
+{
+	u64 *entry = mix_entry(mix, mix->mapped + 2 * PAGE_SIZE, 1);
+
+	*entry = (*entry & ~X86_PTE_ADDR_MASK) | phys;
+	return mix->mapped + 2 * PAGE_SIZE;
+}
+
+static u64 free_frame_shown(struct mix *mix)
+{
+	struct zone *zone;
+
+	return show(mix, mix_phys(mix, mix_free_block(mix, 0, &zone)));
+}
+
+static u64 fresh_frame_shown(struct mix *mix)
+{
+	return show(mix, MIX_FAR_PHYS);
+}
+
+static u64 page_table_shown(struct mix *mix)
+{
+	return show(mix, *mix_entry(mix, mix->single, 2) & X86_PTE_ADDR_MASK);
+}
+
+static u64 shown_uncached(struct mix *mix)
+{
+	*mix_entry(mix, mix->mapped + PAGE_SIZE, 1) |= X86_PTE_PCD;
+	return mix->mapped + PAGE_SIZE;
+}
+
 static u64 image_written_by_alias(struct mix *mix)
 {
 	mix_map(mix, NB_IMAGE_BASE + MIX_IMAGE_PHYS, MIX_IMAGE_PHYS, PAGE_KERNEL_ROX);
@@ -226,6 +258,10 @@ const struct fault leaf_faults[] = {
 	FAULT(array_wild, AUDIT_MAPPING, "cannot be read"),
 	FAULT(nested_array_unmapped, AUDIT_MAPPING, "cannot be read"),
 	FAULT(large_leaf, AUDIT_MAPPING, "large leaf"),
+	FAULT(free_frame_shown, AUDIT_MAPPING, "nobody's to show"),
+	FAULT(fresh_frame_shown, AUDIT_MAPPING, "nobody's to show"),
+	FAULT(page_table_shown, AUDIT_MAPPING, "nobody's to show"),
+	FAULT(shown_uncached, AUDIT_MAPPING, "protection"),
 	FAULT(leaf_in_hole, AUDIT_STRAY, "outside all areas"),
 	FAULT(leaf_in_lazy_range, AUDIT_STRAY, "lazily freed"),
 	FAULT(leaf_in_user_half, AUDIT_STRAY, "outside all areas"),

@@ -295,6 +295,46 @@ static u64 neighbours_not_merged(struct mix *mix)
 	return mix->lazy[1];
 }
 
+/* ---- areas: what kind ---- */
+
+static u64 change_kind(struct mix *mix, u64 va, u32 kind)
+{
+	mix_tile(mix, va)->kind = kind;
+	return va;
+}
+
+static u64 kind_unknown(struct mix *mix)
+{
+	return change_kind(mix, mix->single, 77);
+}
+
+static u64 frames_in_reserved(struct mix *mix)
+{
+	return change_kind(mix, mix->kmalloced, VMAP_RESERVED);
+}
+
+static u64 frames_in_mapped(struct mix *mix)
+{
+	return change_kind(mix, mix->inlined, VMAP_MAPPED);
+}
+
+static u64 no_frames(struct mix *mix)
+{
+	return change_kind(mix, mix->mapped, VMAP_FRAMES);
+}
+
+static u64 array_for_anybody(struct mix *mix)
+{
+	change_kind(mix, (u64)(uintptr_t)mix_vm(mix, mix->nested)->pages, VMAP_FRAMES);
+	return mix->nested;
+}
+
+static u64 array_of_nobody(struct mix *mix)
+{
+	change_kind(mix, mix->single, VMAP_ARRAY);
+	return 0;
+}
+
 static u64 space_locked(struct mix *mix)
 {
 	spin_lock(&mix->mm->vmap.lock);
@@ -318,6 +358,12 @@ const struct fault tile_faults[] = {
 	FAULT(vm_of_another, AUDIT_AREAS, "another tile"),
 	FAULT(vm_lists_too_many, AUDIT_AREAS, "more frames than it has pages"),
 	FAULT(vm_lists_too_few, AUDIT_AREAS, "fewer frames than it has pages"),
+	FAULT(kind_unknown, AUDIT_AREAS, "no known kind"),
+	FAULT(frames_in_reserved, AUDIT_AREAS, "without frames of its own lists some"),
+	FAULT(frames_in_mapped, AUDIT_AREAS, "without frames of its own lists some"),
+	FAULT(no_frames, AUDIT_AREAS, "lists none"),
+	FAULT(array_for_anybody, AUDIT_AREAS, "is no area for one"),
+	FAULT(array_of_nobody, AUDIT_AREAS, "not as many areas for page arrays"),
 	FAULT(guard_mapped, AUDIT_AREAS, "guard page"),
 	FAULT(outside_window, AUDIT_AREAS, "outside the window"),
 	FAULT(beyond_window, AUDIT_AREAS, "outside the window"),
