@@ -74,6 +74,7 @@ struct nb_boot_info {
 	struct nb_range ram[NB_MAX_RANGES];      /* ascending, disjoint */
 	struct nb_range reserved[NB_MAX_RANGES]; /* ascending, disjoint, inside ram */
 	uint64_t area_gpa[NB_MAX_VCPUS];         /* struct nb_vcpu_area of each vCPU */
+	uint64_t tsc_khz; /* the vCPUs' time stamp counters; 0: not known, taken for 1 GHz */
 };
 _Static_assert(sizeof(struct nb_boot_info) <= 4096, "the boot information is one page");
 
@@ -192,14 +193,16 @@ enum nb_opcode {
 	/*
 	 * vmalloc_node_range(). arg: 0 size, 1 align, 2 start, 3 end, 4 gfp (32 bits), 5 prot,
 	 * 6 VM_ flags, 7 node (signed, -1 any), 8 caller. result: 0 address. The window must be
-	 * canonical and in one half; prot present, without address bits.
+	 * canonical, in one half, and clear of the direct map, the page array and the image; prot
+	 * present, without address bits.
 	 */
 	NB_OP_VMALLOC = 1,
 	/* arg: 0 address. */
 	NB_OP_VFREE = 2,
 	/*
 	 * get_vm_area_node(): a range without frames; arguments and result as NB_OP_VMALLOC, but
-	 * any window.
+	 * any window. -ENOSPC too where the lowest hole lies in the direct map, the page array or
+	 * the image.
 	 */
 	NB_OP_GET_VM_AREA = 3,
 	/* arg: 0 address of an area without frames. */
@@ -228,9 +231,11 @@ enum nb_opcode {
 
 	/*
 	 * Frames and objects of the host's own. FREE_PAGES and KFREE take only what ALLOC_PAGES
-	 * and KMALLOC gave and nobody gave away since; else -EINVAL. ALLOC_PAGES: arg 0 order,
-	 * 1 gfp, 2 node; result 0 first frame number. FREE_PAGES: 0 frame number, 1 order.
-	 * KMALLOC: 0 size, 1 gfp, 2 node; result 0 address. KFREE: 0 address.
+	 * and KMALLOC gave and nobody gave away since; else -EINVAL. A frame that an area shows
+	 * (MAP_VM_AREA, VMAP) is -EBUSY; one that a process shows stays in use until it no longer
+	 * does. ALLOC_PAGES: arg 0 order, 1 gfp, 2 node; result 0 first frame number. FREE_PAGES:
+	 * 0 frame number, 1 order. KMALLOC: 0 size, 1 gfp, 2 node; result 0 address. KFREE: 0
+	 * address.
 	 */
 	NB_OP_ALLOC_PAGES = 0x10,
 	NB_OP_FREE_PAGES = 0x11,
@@ -240,7 +245,8 @@ enum nb_opcode {
 	/*
 	 * The seed's other calls (mm/vmalloc.h, mm/vm_area.h, mm/vaccess.h say what each does and
 	 * when it fails). Frame numbers and bytes go through area.data at the offset given, a
-	 * multiple of 8; what does not fit in it is -EINVAL.
+	 * multiple of 8; what does not fit in it is -EINVAL. Frames are single ones (order 0) of
+	 * ALLOC_PAGES that the host still has; any other is -EINVAL.
 	 *
 	 * VMALLOC_CALL: arg 0 enum nb_vmalloc_call, 1 size, 2 gfp, 3 prot, 4 node, each 0 where
 	 * the call does not take it; result 0 address.
@@ -251,7 +257,10 @@ enum nb_opcode {
 	/* arg: 0 size, 1 VM_ flags, 2 start, 3 end; 2 and 3 both 0 for get_vm_area(). result: 0
 	 * address. */
 	NB_OP_GET_VM_AREA_WINDOW = 0x22,
-	/* arg: 0 any address of the area. result: 0 first address, 1 size, 2 VM_ flags, 3 pages. */
+	/*
+	 * arg: 0 any address of the area. result: 0 first address, 1 size with the guard, 2 VM_
+	 * flags, 3 pages (of its own). -ENOENT.
+	 */
 	NB_OP_FIND_VM_AREA = 0x23,
 	/*
 	 * remove_vm_area() and the end of what it gave. arg: 0 address. result: 0 size without
@@ -268,7 +277,8 @@ enum nb_opcode {
 	NB_OP_UNMAP_VM_AREA = 0x28,
 	/*
 	 * arg: 0 number of frames, 1 VM_ flags, 2 prot, 3 offset of their numbers. result: 0
-	 * address. With VM_MAP_PUT_PAGES the frames are the area's from then on.
+	 * address. With VM_MAP_PUT_PAGES the frames are the area's from then on: none of them may
+	 * be there twice (-EINVAL) or be shown by another area (-EBUSY).
 	 */
 	NB_OP_VMAP = 0x29,
 	/* arg: 0 address. */
@@ -330,7 +340,10 @@ enum nb_opcode {
 	NB_OP_TEST_EMULATE = 0x107,
 	/* The next arg[0] TLB flushes of this CPU do nothing and say that they did. */
 	NB_OP_TEST_SKIP_FLUSH = 0x108,
-	/* arg[0] log lines of the core, as fast as they come: most of them must be held back. */
+	/*
+	 * arg[0] log lines of the core (at most 10,000), as fast as they come: most of them must be
+	 * held back. Before, the guest's clock is set forward by arg[1] milliseconds.
+	 */
 	NB_OP_TEST_LOG = 0x109,
 };
 

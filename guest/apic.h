@@ -30,4 +30,10 @@ static inline void apic_send(u32 apic_id, u8 vector)
 	wrmsr(MSR_X2APIC_ICR, (u64)apic_id << 32 | vector);
 }
 
+/* The same to this CPU, through its register for that. */
+static inline void apic_send_self(u8 vector)
+{
+	wrmsr(MSR_X2APIC_SELF, vector);
+}
+
 #endif

@@ -76,6 +76,15 @@ static void arch_zero_frames(void *arch, u64 pfn, u64 nr)
 		outl(NB_PORT_ZERO, (u32)pfn);
 }
 
+/* Counters of all CPUs started with the machine; KVM keeps them together. */
+static u64 arch_clock_ns(void *arch)
+{
+	const u64 khz = machine.boot->tsc_khz ?: 1000000, tsc = rdtsc();
+
+	return tsc / khz * 1000000 + tsc % khz * 1000000 / khz +
+	       __atomic_load_n(&machine.clock_ahead_ns, __ATOMIC_RELAXED);
+}
+
 static void arch_log(void *arch, enum log_level level, const char *format, va_list args)
 {
 	report_log(level, format, args);
@@ -100,6 +109,7 @@ static const struct arch_ops plain_ops = {
 	.flush_cache_vmap = arch_flush_cache,
 	.flush_cache_vunmap = arch_flush_cache,
 	.memmap_populate = arch_memmap_populate,
+	.clock_ns = arch_clock_ns,
 	.log = arch_log,
 	.warn = arch_warn,
 	.panic = arch_panic,

@@ -36,6 +36,7 @@
 #define VECTOR_WAKE     0xf0 /* ends a halt, nothing more */
 #define VECTOR_TLB      0xf1 /* guest/tlb.c */
 #define VECTOR_TIMER    0xf2 /* guest/user.c */
+#define VECTOR_CALL     0xf3 /* guest/hypercall.h */
 #define VECTOR_SPURIOUS 0xff
 #define NR_EXCEPTIONS   32
 
@@ -82,6 +83,7 @@
 #define MSR_X2APIC_LVT_TIMER     0x832
 #define MSR_X2APIC_TIMER_INITIAL 0x838
 #define MSR_X2APIC_TIMER_DIVIDE  0x83e
+#define MSR_X2APIC_SELF          0x83f
 #define APIC_SVR_ENABLE          0x100
 #define APIC_LVT_MASKED          0x10000
 #define APIC_LVT_PERIODIC        0x20000

@@ -13,9 +13,8 @@
 #include "mm/errno.h"
 
 static const struct hypercall_table *const tables[] = {
-	&core_operations,
-	&process_operations,
-	&test_operations,
+	&core_operations,    &object_operations, &area_operations,
+	&process_operations, &fault_operations,  &test_operations,
 };
 
 static const struct hypercall_op *find_op(u32 opcode)
@@ -29,12 +28,12 @@ static const struct hypercall_op *find_op(u32 opcode)
 }
 
 /*
- * All words that must be 0, or'ed: the arguments from @nr_args on, flags, what is reserved. Without
- * a loop, because an emulated instruction is a long time.
+ * All words that must be 0, or'ed: the arguments from @nr_args on, what is reserved. Without a
+ * loop, because an emulated instruction is a long time.
  */
 static u64 unused_bits(const struct nb_submission *sqe, u32 nr_args)
 {
-	u64 bits = sqe->pad[0] | sqe->pad[1] | sqe->flags | sqe->reserved;
+	u64 bits = sqe->pad[0] | sqe->pad[1] | sqe->reserved;
 
 	_Static_assert(ARRAY_SIZE(sqe->arg) == 12, "each argument has its line");
 #define FROM(n)                      \
@@ -61,19 +60,59 @@ static u64 unused_bits(const struct nb_submission *sqe, u32 nr_args)
 	return bits;
 }
 
+static inline s64 run(struct cpu *cpu, const struct hypercall_op *op, const u64 *arg,
+		      struct nb_completion *cqe)
+{
+	s64 status;
+
+	cqe->tsc_start = rdtsc();
+	status = op->run(cpu, arg, cqe->result);
+	cqe->tsc_end = rdtsc();
+	return status;
+}
+
+/* What the core refused may have no error to return. */
+void hypercall_in_interrupt(struct cpu *cpu)
+{
+	struct hypercall_deferred *deferred = cpu->deferred;
+
+	if (!deferred)
+		return;
+	interrupt_enter(&machine.mm);
+	deferred->status = run(cpu, deferred->op, deferred->arg, deferred->cqe);
+	if (interrupt_leave(&machine.mm) && deferred->status >= 0)
+		deferred->status = -EPERM;
+	WRITE_ONCE(cpu->deferred, NULL);
+}
+
+/* Interrupts are on here. A CPU's interrupt of itself arrives within a few instructions. */
+static __attribute__((noinline)) s64 run_in_interrupt(struct cpu *cpu,
+						      const struct hypercall_op *op, const u64 *arg,
+						      struct nb_completion *cqe)
+{
+	struct hypercall_deferred deferred = {op, arg, cqe, 0};
+
+	WRITE_ONCE(cpu->deferred, &deferred);
+	trap_interrupt_self();
+	while (READ_ONCE(cpu->deferred))
+		cpu_relax();
+	return deferred.status;
+}
+
 static s64 dispatch(struct cpu *cpu, const struct nb_submission *sqe, struct nb_completion *cqe)
 {
-	const struct hypercall_op *op = find_op(sqe->opcode);
-	s64 status;
+	u16 opcode = READ_ONCE(sqe->opcode), flags = READ_ONCE(sqe->flags);
+	const struct hypercall_op *op = find_op(opcode);
 
 	if (!op || !op->run)
 		return -ENOSYS;
 	if (unused_bits(sqe, op->nr_args))
 		return -EINVAL;
-	cqe->tsc_start = rdtsc();
-	status = op->run(cpu, sqe->arg, cqe->result);
-	cqe->tsc_end = rdtsc();
-	return status;
+	if (likely(flags == 0))
+		return run(cpu, op, sqe->arg, cqe);
+	if (flags != NB_SQE_IN_INTERRUPT || opcode == NB_OP_USER_RUN)
+		return -EINVAL;
+	return run_in_interrupt(cpu, op, sqe->arg, cqe);
 }
 
 static void serve_one(struct cpu *cpu)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The hypercall server: takes submissions from a CPU's ring, does what they ask, answers, and
- * halts when there is nothing to do. The operations themselves are in tables (struct hypercall_op)
- * of guest/operations.c, guest/processes.c and guest/selfharm.c.
+ * halts when there is nothing to do. The operations themselves are in tables (struct hypercall_op),
+ * a subject each.
  */
 #ifndef GUEST_HYPERCALL_H
 #define GUEST_HYPERCALL_H
@@ -27,6 +27,9 @@ struct hypercall_table {
 };
 
 extern const struct hypercall_table core_operations;
+extern const struct hypercall_table object_operations;
+extern const struct hypercall_table area_operations;
+extern const struct hypercall_table fault_operations;
 extern const struct hypercall_table process_operations;
 extern const struct hypercall_table test_operations;
 
@@ -36,6 +39,23 @@ extern const struct hypercall_table test_operations;
  * host changes them, and nothing is served.
  */
 bool hypercall_drain(struct cpu *cpu);
+
+/*
+ * An operation that is done in an interrupt (NB_SQE_IN_INTERRUPT): what to run, where its arguments
+ * are, where the answer goes.
+ */
+struct hypercall_deferred {
+	const struct hypercall_op *op;
+	const u64 *arg;
+	struct nb_completion *cqe;
+	s64 status;
+};
+
+/* Interrupts this CPU with VECTOR_CALL, soon after it returns if not before. guest/trap.c. */
+void trap_interrupt_self(void);
+
+/* The handler of VECTOR_CALL: does @cpu's deferred operation, if there is one. */
+void hypercall_in_interrupt(struct cpu *cpu);
 
 /* Serves @cpu, which this is, for ever. Called once, interrupts in any state. */
 __attribute__((noreturn)) void hypercall_serve(struct cpu *cpu);

@@ -23,6 +23,8 @@ enum cpu_state {
 	CPU_ONLINE = 2,  /* uses the core; flushes its TLB when asked */
 };
 
+struct hypercall_deferred;
+
 /* One CPU's own data; GS points at it. Others read id, apic_id and state. */
 struct cpu {
 	struct cpu *self; /* at offset 0, see this_cpu() */
@@ -32,6 +34,8 @@ struct cpu {
 	u32 trap_depth;
 	u32 refused_tail; /* with refused: the sq_tail that was reported as nonsense */
 	bool refused;
+	u32 skip_flushes; /* so many flushes to come are not done (NB_OP_TEST_SKIP_FLUSH) */
+	struct hypercall_deferred *deferred; /* what the next VECTOR_CALL does */
 	struct nb_vcpu_area *area;
 	struct user_run *user; /* the program that runs at CPL 3, or NULL (guest/user.c) */
 	struct tss tss;
@@ -45,13 +49,22 @@ struct tlb_request {
 	u64 pending;    /* a bit for each CPU that has not answered */
 };
 
+/* What the host was given for its own (guest/loans.h). */
+struct host_things {
+	spinlock_t lock;
+	struct rb_root objects; /* of NB_OP_KMALLOC: struct keyed */
+	struct rb_root loans;   /* struct loan */
+};
+
 struct machine {
 	struct mm mm;
 	const struct nb_boot_info *boot; /* as the host left it, never written */
 	struct arch_ops ops;
 	u32 nr_cpus;
-	u32 ready;  /* CPU 0 is done; the others may go on */
-	u64 online; /* a bit for each CPU_ONLINE */
+	u32 ready;          /* CPU 0 is done; the others may go on */
+	u64 online;         /* a bit for each CPU_ONLINE */
+	u64 clock_ahead_ns; /* what NB_OP_TEST_LOG has set the clock forward */
+	struct host_things host;
 	struct tlb_request tlb;
 	struct cpu cpu[NB_MAX_VCPUS];
 };

@@ -3,16 +3,12 @@
  * The hypercalls that are the core's operations. Here is the border: what makes no sense is
  * refused before the core sees it, whether or not the core would refuse it as well.
  */
+#include "guest/areas.h"
+#include "guest/border.h"
 #include "guest/hypercall.h"
 #include "guest/workload.h"
 #include "mm/errno.h"
 #include "mm/vmalloc.h"
-
-/* What a caller may ask for; the other bits are the core's own or nobody's. */
-#define VM_FLAGS_ALLOWED                                                               \
-	(VM_IOREMAP | VM_ALLOC | VM_MAP | VM_USERMAP | VM_DMA_COHERENT | VM_NO_GUARD | \
-	 VM_FLUSH_RESET_PERMS | VM_ALLOW_HUGE_VMAP | VM_SPARSE | VM_ARRAY_OUTSIDE |    \
-	 VM_LINUX_SEARCH)
 
 /* What guest/abi.h tells the host to pass is what the core takes. */
 _Static_assert(NB_VM_ALLOC == VM_ALLOC && NB_VM_MAP == VM_MAP && NB_VM_NO_GUARD == VM_NO_GUARD &&
@@ -25,19 +21,14 @@ _Static_assert(NB_VMALLOC_START == VMALLOC_START && NB_VMALLOC_END == VMALLOC_EN
 _Static_assert((int)NB_MODE_LAZY == (int)VMAP_LAZY && (int)NB_MODE_EAGER == (int)VMAP_EAGER &&
 		       (int)NB_MODE_MANUAL == (int)VMAP_MANUAL,
 	       "one set of modes");
-
-/* The bits of a leaf that are not its address. */
-#define PROT_ALLOWED (X86_PTE_NX | 0xfffull)
-
-static bool node_known(s64 node)
-{
-	return node == NUMA_NO_NODE ||
-	       (node >= 0 && node < MAX_NODES && machine.mm.node[node].present);
-}
+_Static_assert((int)NB_FAULT_FRAME == (int)FAULT_FRAME && (int)NB_FAULT_SLAB == (int)FAULT_SLAB &&
+		       (int)NB_FAULT_TABLE == (int)FAULT_TABLE &&
+		       (int)NB_FAULT_AREA == (int)FAULT_AREA,
+	       "one set of failures");
 
 static s64 decode_request(const u64 *arg, struct vmalloc_request *request)
 {
-	if (arg[4] >> 32 || arg[6] & ~VM_FLAGS_ALLOWED || !node_known((s64)arg[7]))
+	if (!border_gfp(arg[4]) || arg[6] & ~BORDER_VM_FLAGS || !border_node(arg[7]))
 		return -EINVAL;
 	request->size = arg[0];
 	request->align = arg[1];
@@ -51,11 +42,15 @@ static s64 decode_request(const u64 *arg, struct vmalloc_request *request)
 	return 0;
 }
 
-/* Frames can be mapped only where addresses are canonical, and in one half. */
+/*
+ * Frames can be mapped only where addresses are canonical, in one half, and nowhere near what the
+ * machine has mapped for itself: even its unused tables are not to be anybody's.
+ */
 static bool window_mappable(const struct vmalloc_request *request)
 {
 	return request->start < request->end && is_canonical(request->start) &&
-	       is_canonical(request->end - 1) && (s64)(request->start ^ (request->end - 1)) >= 0;
+	       is_canonical(request->end - 1) && (s64)(request->start ^ (request->end - 1)) >= 0 &&
+	       !border_is_machine(request->start, request->end - request->start);
 }
 
 static s64 op_nop(struct cpu *cpu, const u64 *arg, u64 *result)
@@ -71,8 +66,7 @@ static s64 op_vmalloc(struct cpu *cpu, const u64 *arg, u64 *result)
 
 	if (err)
 		return err;
-	if (request.prot & ~PROT_ALLOWED || !(request.prot & X86_PTE_P) ||
-	    !window_mappable(&request))
+	if (!border_prot(request.prot) || !window_mappable(&request))
 		return -EINVAL;
 	return vmalloc_node_range(&machine.mm, &request, &result[0]);
 }
@@ -89,12 +83,12 @@ static s64 op_get_vm_area(struct cpu *cpu, const u64 *arg, u64 *result)
 
 	if (err)
 		return err;
-	return get_vm_area_node(&machine.mm, &request, &result[0]);
+	return areas_get_vm_area(&request, &result[0]);
 }
 
 static s64 op_free_vm_area(struct cpu *cpu, const u64 *arg, u64 *result)
 {
-	return free_vm_area(&machine.mm, arg[0]);
+	return areas_free_vm_area(arg[0]);
 }
 
 static s64 op_purge(struct cpu *cpu, const u64 *arg, u64 *result)
@@ -149,3 +143,16 @@ static const struct hypercall_op ops[] = {
 };
 
 const struct hypercall_table core_operations = {ops, 0, ARRAY_SIZE(ops)};
+
+static s64 op_set_fault(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	if (arg[0] >= NR_FAULTS || arg[1] >> 32)
+		return -EINVAL;
+	result[0] =
+		__atomic_exchange_n(&machine.mm.fault.fail[arg[0]], (u32)arg[1], __ATOMIC_RELAXED);
+	return 0;
+}
+
+static const struct hypercall_op fault_ops[] = {{op_set_fault, 2}};
+
+const struct hypercall_table fault_operations = {fault_ops, NB_OP_SET_FAULT, ARRAY_SIZE(fault_ops)};

@@ -61,6 +61,29 @@ static s64 op_io(struct cpu *cpu, const u64 *arg, u64 *result)
 	return 0;
 }
 
+static s64 op_skip_flush(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	if (arg[0] >> 32)
+		return -EINVAL;
+	cpu->skip_flushes = (u32)arg[0];
+	return 0;
+}
+
+/* Enough to see that they are held back, and not enough for the watchdog. */
+#define TEST_LOG_LINES_MAX 10000
+#define TEST_LOG_AHEAD_MAX 1000000000ull
+
+static s64 op_log(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	if (arg[0] > TEST_LOG_LINES_MAX || arg[1] > TEST_LOG_AHEAD_MAX)
+		return -EINVAL;
+	__atomic_add_fetch(&machine.clock_ahead_ns, arg[1] * 1000000, __ATOMIC_RELAXED);
+	for (u64 i = 1; i <= arg[0]; i++)
+		mm_log(&machine.mm, LOG_INFO, "asked to say line %lu of %lu", (unsigned long)i,
+		       (unsigned long)arg[0]);
+	return 0;
+}
+
 static bool is_ram(u64 phys)
 {
 	const struct mm *mm = &machine.mm;
@@ -97,6 +120,8 @@ static const struct hypercall_op ops[] = {
 	[NB_OP_TEST_TRIPLE - NB_OP_TEST_PANIC] = {op_triple, 0},
 	[NB_OP_TEST_IO - NB_OP_TEST_PANIC] = {op_io, 2},
 	[NB_OP_TEST_EMULATE - NB_OP_TEST_PANIC] = {op_emulate, 1},
+	[NB_OP_TEST_SKIP_FLUSH - NB_OP_TEST_PANIC] = {op_skip_flush, 1},
+	[NB_OP_TEST_LOG - NB_OP_TEST_PANIC] = {op_log, 2},
 };
 
 const struct hypercall_table test_operations = {ops, NB_OP_TEST_PANIC, ARRAY_SIZE(ops)};

@@ -77,6 +77,10 @@ void tlb_flush_range(u64 start, u64 end)
 	struct cpu *cpu = this_cpu();
 	u64 others;
 
+	if (unlikely(cpu->skip_flushes)) {
+		cpu->skip_flushes--;
+		return;
+	}
 	/* The core's stores to page tables come before the look at who is online (tlb_join()). */
 	memory_barrier();
 	others = __atomic_load_n(&machine.online, __ATOMIC_RELAXED) & ~(1ull << cpu->id);

@@ -5,12 +5,18 @@
  * CPL 3 is the end of the program that runs there.
  */
 #include "guest/apic.h"
+#include "guest/hypercall.h"
 #include "guest/machine.h"
 #include "guest/report.h"
 #include "guest/tlb.h"
 #include "guest/user.h"
 
 void trap_handle(struct trap_frame *frame);
+
+void trap_interrupt_self(void)
+{
+	apic_send_self(VECTOR_CALL);
+}
 
 void trap_handle(struct trap_frame *frame)
 {
@@ -19,6 +25,10 @@ void trap_handle(struct trap_frame *frame)
 	switch (frame->vector) {
 	case VECTOR_TLB:
 		tlb_answer(this_cpu());
+		apic_eoi();
+		return;
+	case VECTOR_CALL:
+		hypercall_in_interrupt(this_cpu());
 		apic_eoi();
 		return;
 	case VECTOR_TIMER: /* of a program that has ended since */

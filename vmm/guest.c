@@ -230,6 +230,19 @@ static int make_vm(struct guest *guest, struct ept_error *error)
 	return host_error(vm_create(&config, &guest->vm, error));
 }
 
+/* Known only now that there are vCPUs; the rest of the boot information was written before. */
+static int tell_clock(struct guest *guest, struct ept_error *error)
+{
+	struct nb_boot_info *info = &guest->boot.info;
+	gpa_t at = gpa_make(guest->boot.info_gva.value - NB_DIRECT_BASE +
+			    offsetof(struct nb_boot_info, tsc_khz));
+	int err;
+
+	info->tsc_khz = vcpu_tsc_khz(guest->vm->vcpus[0]);
+	err = gpa_space_write(guest->space, at, &info->tsc_khz, sizeof(info->tsc_khz));
+	return err ? ept_error_set(error, err, "the boot information does not lie in RAM") : 0;
+}
+
 /* One NOP on each vCPU: it is there and its rings work. */
 static int greet(struct guest *guest, double start, struct ept_error *error)
 {
@@ -275,6 +288,8 @@ static int bring_up(struct guest *guest, const struct guest_config *config, stru
 	guest->times.memory = guest_now() - start;
 	if (!err)
 		err = make_vm(guest, error);
+	if (!err)
+		err = tell_clock(guest, error);
 	guest->times.vcpus = guest_now() - start;
 	if (!err)
 		err = host_error(vm_start(guest->vm, error));

@@ -83,6 +83,9 @@ int vcpu_end(struct vcpu *vcpu, double timeout_seconds);
  */
 int vcpu_get_registers(struct vcpu *vcpu, struct kvm_regs *regs_out, struct kvm_sregs *sregs_out);
 
+/* The rate of its time stamp counter; 0 where KVM does not say. */
+uint64_t vcpu_tsc_khz(const struct vcpu *vcpu);
+
 /* Its paging mode as those registers say. Errors: paging_mode_from_registers()'s. */
 int vcpu_paging_mode(const struct vcpu *vcpu, const struct kvm_sregs *sregs,
 		     struct paging_mode *mode_out);

@@ -195,6 +195,13 @@ int vcpu_get_registers(struct vcpu *vcpu, struct kvm_regs *regs_out, struct kvm_
 	return 0;
 }
 
+uint64_t vcpu_tsc_khz(const struct vcpu *vcpu)
+{
+	int khz = ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0);
+
+	return khz > 0 ? (uint64_t)khz : 0;
+}
+
 int vcpu_paging_mode(const struct vcpu *vcpu, const struct kvm_sregs *sregs,
 		     struct paging_mode *mode_out)
 {

@@ -21,9 +21,37 @@ void report_warn(const char *file, int line, const char *text)
 	warnings++;
 }
 
+struct machine machine;
+
+/* What the core would count, and how the machine interrupts itself here. */
+static bool in_interrupt;
+static u32 refused_calls;
+static unsigned interrupts;
+
+void interrupt_enter(struct mm *mm)
+{
+	ck_assert_ptr_eq(mm, &machine.mm);
+	in_interrupt = true;
+}
+
+u32 interrupt_leave(struct mm *mm)
+{
+	in_interrupt = false;
+	return refused_calls;
+}
+
+void trap_interrupt_self(void)
+{
+	interrupts++;
+	hypercall_in_interrupt(&cpu);
+}
+
+static bool seen_in_interrupt;
+
 static s64 op_sum(struct cpu *on, const u64 *arg, u64 *result)
 {
 	seen_in_flight = on->area->current;
+	seen_in_interrupt = in_interrupt;
 	result[0] = arg[0] + arg[1];
 	result[3] = arg[2];
 	return 0;
@@ -44,7 +72,10 @@ enum { OP_SUM = 0, OP_HOLE = 1, OP_FAIL = 2, OP_ALL = 0x100 };
 
 static const struct hypercall_op ops[] = {[OP_SUM] = {op_sum, 3}, [OP_FAIL] = {op_fail, 0}};
 static const struct hypercall_op more_ops[] = {{op_all, 12}};
+static const struct hypercall_op user_ops[] = {{op_all, 12}};
 const struct hypercall_table core_operations = {ops, 0, 3};
+const struct hypercall_table process_operations = {user_ops, NB_OP_USER_RUN, 1};
+const struct hypercall_table object_operations, area_operations, fault_operations;
 const struct hypercall_table test_operations = {more_ops, OP_ALL, 1};
 
 /* All indexes start at @index: just below 2^32 they wrap. */
@@ -54,6 +85,8 @@ static void reset(u32 index)
 	area.sq_head = area.sq_tail = area.cq_head = area.cq_tail = index;
 	cpu = (struct cpu){.self = &cpu, .area = &area};
 	warnings = 0;
+	refused_calls = 0;
+	interrupts = 0;
 }
 
 static struct nb_submission *submit(u16 opcode, u64 user_data)
@@ -154,6 +187,68 @@ START_TEST(whatever_must_be_zero_and_is_not_is_einval)
 		tried++;
 	}
 	ck_assert_uint_eq(tried, 6 + 9 * 8 + 16);
+}
+END_TEST
+
+START_TEST(a_flag_has_the_operation_done_in_an_interrupt)
+{
+	const struct nb_completion *cqe;
+	struct nb_submission *sqe;
+
+	reset(0);
+	sqe = submit(OP_SUM, 77);
+	sqe->arg[0] = 40;
+	sqe->arg[1] = 2;
+	ck_assert(hypercall_drain(&cpu));
+	take();
+	ck_assert(!seen_in_interrupt);
+	ck_assert_uint_eq(interrupts, 0);
+	sqe = submit(OP_SUM, 78);
+	sqe->flags = NB_SQE_IN_INTERRUPT;
+	sqe->arg[0] = 40;
+	sqe->arg[1] = 2;
+	ck_assert(hypercall_drain(&cpu));
+	cqe = take();
+	ck_assert(seen_in_interrupt);
+	ck_assert_uint_eq(interrupts, 1);
+	ck_assert_int_eq(cqe->status, 0);
+	ck_assert_uint_eq(cqe->result[0], 42);
+	ck_assert_uint_ne(cqe->tsc_end, 0);
+	ck_assert_ptr_null(cpu.deferred);
+	/* One that comes by itself does nothing. */
+	hypercall_in_interrupt(&cpu);
+	ck_assert_uint_eq(area.cq_tail, 2);
+}
+END_TEST
+
+START_TEST(what_the_core_refused_in_an_interrupt_is_eperm)
+{
+	reset(0);
+	refused_calls = 1;
+	submit(OP_SUM, 1)->flags = NB_SQE_IN_INTERRUPT;
+	ck_assert_int_eq(status_of_one(), -EPERM);
+	/* An error of its own stays, and so does everything outside of an interrupt. */
+	submit(OP_FAIL, 1)->flags = NB_SQE_IN_INTERRUPT;
+	ck_assert_int_eq(status_of_one(), -ENOSPC);
+	submit(OP_SUM, 1);
+	ck_assert_int_eq(status_of_one(), 0);
+}
+END_TEST
+
+START_TEST(user_code_runs_in_no_interrupt_and_other_flags_are_none)
+{
+	u32 bit;
+
+	reset(0);
+	submit(NB_OP_USER_RUN, 1);
+	ck_assert_int_eq(status_of_one(), 0);
+	submit(NB_OP_USER_RUN, 1)->flags = NB_SQE_IN_INTERRUPT;
+	ck_assert_int_eq(status_of_one(), -EINVAL);
+	for (bit = 1; bit < 16; bit++) {
+		submit(OP_SUM, 1)->flags = (u16)(1u << bit | NB_SQE_IN_INTERRUPT);
+		ck_assert_int_eq(status_of_one(), -EINVAL);
+	}
+	ck_assert_uint_eq(interrupts, 0);
 }
 END_TEST
 
@@ -260,6 +355,9 @@ int main(void)
 	tcase_add_test(tests, an_error_comes_back_as_it_is);
 	tcase_add_test(tests, an_unknown_opcode_is_enosys);
 	tcase_add_test(tests, whatever_must_be_zero_and_is_not_is_einval);
+	tcase_add_test(tests, a_flag_has_the_operation_done_in_an_interrupt);
+	tcase_add_test(tests, what_the_core_refused_in_an_interrupt_is_eperm);
+	tcase_add_test(tests, user_code_runs_in_no_interrupt_and_other_flags_are_none);
 	tcase_add_test(tests, all_twelve_arguments_may_be_used);
 	tcase_add_loop_test(tests, a_full_ring_is_answered_in_order_across_the_wrap, 0, 7);
 	tcase_add_test(tests, the_completion_ring_is_never_overrun);

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "guest/areas.h"
 #include "guest/hypercall.h"
 #include "guest/workload.h"
 #include "mm/errno.h"
@@ -34,9 +35,9 @@ int vmalloc_node_range(struct mm *mm, const struct vmalloc_request *request, u64
 	return record_request(mm, request, addr_out);
 }
 
-int get_vm_area_node(struct mm *mm, const struct vmalloc_request *request, u64 *addr_out)
+s64 areas_get_vm_area(const struct vmalloc_request *request, u64 *addr_out)
 {
-	return record_request(mm, request, addr_out);
+	return record_request(&machine.mm, request, addr_out);
 }
 
 static int record_address(u64 addr, int result)
@@ -51,7 +52,7 @@ int vfree(struct mm *mm, u64 addr)
 	return record_address(addr, -ENOENT);
 }
 
-int free_vm_area(struct mm *mm, u64 addr)
+s64 areas_free_vm_area(u64 addr)
 {
 	return record_address(addr, -EBUSY);
 }
@@ -182,7 +183,12 @@ static const struct {
 	{MODULES_VADDR, MODULES_END, true},
 	{1, 1ull << 47, true},
 	{0, 4096, true},
-	{0xffff800000000000, ~0ull, true},
+	{0xffff800000000000, NB_DIRECT_BASE, true},
+	{0xffff800000000000, ~0ull, false},  /* the machine's own ranges are in it */
+	{NB_IMAGE_BASE, MODULES_END, false}, /* likewise */
+	{NB_DIRECT_BASE + (1ull << 40), NB_DIRECT_BASE + (1ull << 40) + 8192, false},
+	{NB_MEMMAP_BASE, NB_MEMMAP_BASE + 8192, false},
+	{VMALLOC_END + 1, NB_MEMMAP_BASE, true},
 	{1, ~0ull, false},                       /* both halves */
 	{0x7ffffffff000, 0x800000001000, false}, /* into the hole */
 	{0x800000000000, 0x900000000000, false}, /* inside the hole */
@@ -220,6 +226,25 @@ START_TEST(a_protection_is_flags_alone_and_present)
 	ck_assert_int_eq(call_with(NB_OP_VMALLOC, 5, 0), -EINVAL);
 	ck_assert_int_eq(call_with(NB_OP_VMALLOC, 5, PAGE_KERNEL & ~X86_PTE_P), -EINVAL);
 	ck_assert_int_eq(call_with(NB_OP_GET_VM_AREA, 5, 0), 0);
+}
+END_TEST
+
+START_TEST(a_failure_is_set_and_what_was_left_comes_back)
+{
+	s64 (*set)(struct cpu *, const u64 *, u64 *) = fault_operations.ops[0].run;
+	u64 kind;
+
+	ck_assert_uint_eq(fault_operations.first, NB_OP_SET_FAULT);
+	for (kind = 0; kind < NR_FAULTS; kind++) {
+		ck_assert_int_eq(set(NULL, (const u64[12]){kind, 5 + kind}, result), 0);
+		ck_assert_uint_eq(result[0], 0);
+		ck_assert_uint_eq(machine.mm.fault.fail[kind], 5 + kind);
+	}
+	ck_assert_int_eq(set(NULL, (const u64[12]){FAULT_TABLE, UINT32_MAX}, result), 0);
+	ck_assert_uint_eq(result[0], 5 + FAULT_TABLE);
+	ck_assert_int_eq(set(NULL, (const u64[12]){NR_FAULTS, 1}, result), -EINVAL);
+	ck_assert_int_eq(set(NULL, (const u64[12]){0, 1ull << 32}, result), -EINVAL);
+	ck_assert_uint_eq(machine.mm.fault.fail[0], 5);
 }
 END_TEST
 
@@ -300,6 +325,7 @@ int main(void)
 	tcase_add_loop_test(tests, frames_are_mapped_only_in_one_canonical_half, 0,
 			    (int)ARRAY_SIZE(windows));
 	tcase_add_test(tests, a_protection_is_flags_alone_and_present);
+	tcase_add_test(tests, a_failure_is_set_and_what_was_left_comes_back);
 	tcase_add_test(tests, addresses_and_errors_pass_through);
 	tcase_add_test(tests, only_the_three_modes_are_modes);
 	tcase_add_test(tests, a_frame_number_is_found_or_not);

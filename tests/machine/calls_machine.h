@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A guest whose calls are made one by one by hypercall, and audited after each. For the one .c file
+ * of a test program.
+ */
+#ifndef TESTS_MACHINE_CALLS_MACHINE_H
+#define TESTS_MACHINE_CALLS_MACHINE_H
+
+#include "tests/harness.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "guest/abi.h"
+#include "mm/gfp.h"
+#include "mm/vm_area.h"
+#include "vmm/audit.h"
+#include "vmm/guest.h"
+#include "vmm/inspect_guest.h"
+
+#define ANY_NODE ((uint64_t)-1)
+
+struct calls_machine {
+	struct guest *guest;
+	struct inspector *inspector;
+	struct audit *audit;
+	uint64_t operations;
+	uint16_t flags;        /* of the next calls */
+	uint64_t result[4];    /* of the last call */
+	unsigned int warnings; /* heard so far */
+	unsigned int lines;
+	char warning[513]; /* the last */
+	char line[513];
+	char line_before[513];
+};
+
+static struct calls_machine m;
+
+static inline void calls_hear(void *context, const struct guest_message *message)
+{
+	struct calls_machine *machine = context;
+
+	if (message->warning) {
+		machine->warnings++;
+		strcpy(machine->warning, message->text);
+	} else {
+		machine->lines++;
+		strcpy(machine->line_before, machine->line);
+		strcpy(machine->line, message->text);
+	}
+}
+
+/* One call, not audited: its status; results in m.result. */
+static inline int64_t quiet_call(uint16_t opcode, const uint64_t *arg, size_t nr)
+{
+	struct nb_submission sqe = {
+		.opcode = opcode, .flags = m.flags, .user_data = ++m.operations};
+	struct nb_completion cqe;
+
+	memcpy(sqe.arg, arg, nr * sizeof(*arg));
+	ck_assert_msg(guest_call(m.guest, 0, &sqe, &cqe) == 0, "operation %#x: %s", opcode,
+		      guest_failure(m.guest) ? guest_failure(m.guest)->text : "?");
+	memcpy(m.result, cqe.result, sizeof(m.result));
+	return cqe.status;
+}
+
+#define QUIET(opcode, ...)                                     \
+	quiet_call(opcode, (const uint64_t[]){__VA_ARGS__, 0}, \
+		   sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
+
+/* @nr_vcpus vCPUs, @nr_nodes nodes. */
+static inline void calls_start_with(unsigned int nr_vcpus, unsigned int nr_nodes)
+{
+	const struct guest_config config = {
+		.memory_bytes = 64ull << 20,
+		.nr_vcpus = nr_vcpus,
+		.nr_nodes = nr_nodes,
+		.watchdog_seconds = 30,
+		.message = calls_hear,
+		.message_context = &m,
+	};
+	struct guest_report report;
+	struct ept_error error = {""};
+
+	memset(&m, 0, sizeof(m));
+	ck_assert_msg(guest_start(&config, &m.guest, &report, &error) == 0, "%s", error.text);
+	ck_assert_msg(inspector_create_for_guest(m.guest, &m.inspector, &error) == 0, "%s",
+		      error.text);
+	m.audit = audit_create();
+	ck_assert_ptr_nonnull(m.audit);
+	/* Both sections come to life, so that they do not when frames are counted. */
+	for (gfp_t zone = 0; zone <= __GFP_DMA; zone += __GFP_DMA) {
+		ck_assert_int_eq(QUIET(NB_OP_ALLOC_PAGES, 0, GFP_KERNEL | zone, ANY_NODE), 0);
+		ck_assert_int_eq(QUIET(NB_OP_FREE_PAGES, m.result[0], 0), 0);
+	}
+}
+
+static inline void calls_start(void)
+{
+	calls_start_with(1, 1);
+}
+
+static inline void calls_stop(void)
+{
+	audit_destroy(m.audit);
+	inspector_destroy(m.inspector);
+	guest_destroy(m.guest);
+}
+
+/* The guest's memory is right, as seen from outside. */
+static inline void audited(const char *after)
+{
+	struct audit_result result;
+	char text[256];
+
+	ck_assert_int_eq(audit_run(m.audit, m.inspector, AUDIT_ALL, m.operations, &result), 0);
+	for (size_t i = 0; i < audit_violation_count(m.audit) && result.violations; i++) {
+		audit_violation_format(audit_violation_at(m.audit, i), text, sizeof(text));
+		fprintf(stderr, "  %s\n", text);
+	}
+	ck_assert_msg(result.violations == 0, "%s: %llu violations", after,
+		      (unsigned long long)result.violations);
+}
+
+static inline int64_t audited_call(const char *name, uint16_t opcode, const uint64_t *arg,
+				   size_t nr)
+{
+	int64_t status = quiet_call(opcode, arg, nr);
+
+	audited(name);
+	return status;
+}
+
+/* One call, audited. CALL(NB_OP_X, arguments...): at least one argument. */
+#define CALL(opcode, ...)                                                 \
+	audited_call(#opcode, opcode, (const uint64_t[]){__VA_ARGS__, 0}, \
+		     sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
+
+/* One that must be good; its first result. */
+#define GOOD(opcode, ...)                                                                     \
+	({                                                                                    \
+		int64_t good_status = CALL(opcode, __VA_ARGS__);                              \
+		ck_assert_msg(good_status == 0, "%s: %lld", #opcode, (long long)good_status); \
+		m.result[0];                                                                  \
+	})
+
+/* One that must be refused with @error. */
+#define BAD(error, opcode, ...)                                                         \
+	do {                                                                            \
+		int64_t bad_status = CALL(opcode, __VA_ARGS__);                         \
+		ck_assert_msg(bad_status == -(error), "%s: %lld and not %lld", #opcode, \
+			      (long long)bad_status, (long long)-(error));              \
+	} while (0)
+
+/* Frames that are free or page tables: what is left when nothing is anybody's. */
+static inline uint64_t frames_left(void)
+{
+	QUIET(NB_OP_PURGE, 0);
+	ck_assert_int_eq(QUIET(NB_OP_STATS, 0), 0);
+	return m.result[0] + m.result[3];
+}
+
+static inline uint64_t busy_areas(void)
+{
+	ck_assert_int_eq(QUIET(NB_OP_STATS, 0), 0);
+	return m.result[1];
+}
+
+/* @nr frames of the host's own, their numbers from @offset of the data on. */
+static inline uint64_t *take_frames(uint64_t nr, uint64_t offset)
+{
+	uint64_t *pfns = (uint64_t *)((char *)guest_data(m.guest, 0) + offset);
+
+	for (uint64_t i = 0; i < nr; i++) {
+		ck_assert_int_eq(QUIET(NB_OP_ALLOC_PAGES, 0, GFP_KERNEL, ANY_NODE), 0);
+		pfns[i] = m.result[0];
+	}
+	return pfns;
+}
+
+static inline void give_frames(uint64_t nr, const uint64_t *pfns)
+{
+	for (uint64_t i = 0; i < nr; i++)
+		ck_assert_int_eq(QUIET(NB_OP_FREE_PAGES, pfns[i], 0), 0);
+}
+
+#endif
