@@ -24,8 +24,8 @@ u64 vread(struct mm *mm, void *buf, u64 addr, u64 count);
 
 /*
  * Copies @buf over [addr, addr + count), cut likewise. Bytes for what vread() does not touch, and
- * for pages that are not writable, or hold page arrays, are skipped. Returns how many bytes of @buf were consumed, as
- * vread(); *@stored_out, unless NULL, is how many reached memory.
+ * for pages that are not writable, or hold page arrays, are skipped. Returns how many bytes of @buf
+ * were consumed, as vread(); *@stored_out, unless NULL, is how many reached memory.
  */
 u64 vwrite(struct mm *mm, const void *buf, u64 addr, u64 count, u64 *stored_out);
 

@@ -68,13 +68,11 @@ static inline int64_t quiet_call(uint16_t opcode, const uint64_t *arg, size_t nr
 	quiet_call(opcode, (const uint64_t[]){__VA_ARGS__, 0}, \
 		   sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
-/* @nr_vcpus vCPUs, @nr_nodes nodes. */
-static inline void calls_start_with(unsigned int nr_vcpus, unsigned int nr_nodes)
+/* One vCPU, one node. */
+static inline void calls_start_with(uint64_t memory_bytes)
 {
 	const struct guest_config config = {
-		.memory_bytes = 64ull << 20,
-		.nr_vcpus = nr_vcpus,
-		.nr_nodes = nr_nodes,
+		.memory_bytes = memory_bytes,
 		.watchdog_seconds = 30,
 		.message = calls_hear,
 		.message_context = &m,
@@ -97,7 +95,7 @@ static inline void calls_start_with(unsigned int nr_vcpus, unsigned int nr_nodes
 
 static inline void calls_start(void)
 {
-	calls_start_with(1, 1);
+	calls_start_with(64ull << 20);
 }
 
 static inline void calls_stop(void)
@@ -158,6 +156,46 @@ static inline uint64_t frames_left(void)
 	QUIET(NB_OP_PURGE, 0);
 	ck_assert_int_eq(QUIET(NB_OP_STATS, 0), 0);
 	return m.result[0] + m.result[3];
+}
+
+/* Objects of @cache that are on a CPU's own list, which its slab counts as in use. */
+static inline uint64_t objects_ready(uint64_t cache)
+{
+	const struct layout *l = inspect_layout(m.inspector);
+	uint64_t ready = 0, object;
+
+	for (uint32_t cpu = 0; cpu < guest_nr_vcpus(m.guest); cpu++) {
+		ck_assert(inspect_u64(m.inspector,
+				      cache + l->kmem_cache.cpu + cpu * l->kmem_cache_cpu.bytes +
+					      l->kmem_cache_cpu.freelist,
+				      &object));
+		for (; object; ready++)
+			ck_assert(inspect_u64(m.inspector, object, &object));
+	}
+	return ready;
+}
+
+/* Slab objects somebody has, but for tiles, of which some are kept ready; and all slabs. */
+static inline uint64_t objects_in_use(uint64_t *slabs_out)
+{
+	const struct layout *l = inspect_layout(m.inspector);
+	uint64_t objects = 0;
+	struct inspect_page page;
+
+	inspect_refresh(m.inspector);
+	*slabs_out = 0;
+	for (uint64_t pfn = 0; pfn < inspect_end_pfn(m.inspector); pfn++) {
+		if (!inspect_ram_range(m.inspector, pfn) ||
+		    !inspect_section_online(m.inspector, pfn) ||
+		    !inspect_page(m.inspector, pfn, &page) || page.state != l->page_slab)
+			continue;
+		++*slabs_out;
+		if (page.owner != inspect_vmap_cache_address(m.inspector))
+			objects += page.in_use;
+	}
+	for (uint32_t i = 0; i < l->nr_kmalloc_caches; i++)
+		objects -= objects_ready(inspect_kmalloc_address(m.inspector, i));
+	return objects;
 }
 
 static inline uint64_t busy_areas(void)
