@@ -3,6 +3,25 @@
  * Allocation flags, with the values of Linux 6.1, so that the gfp= a trace recorded can be handed
  * to the core as it stands. Kernels from 6.10 on number some of them differently; the trace
  * reader's user says which kernel a trace comes from.
+ *
+ * Nothing in the core reclaims, waits or sleeps, so of what Linux's flags say about trying again
+ * this is left:
+ *
+ *   DMA, DMA32    the highest zone whose frames will do. Without them any; a request leaves a
+ *                 reserve in zones lower than its highest (zone.reserve)
+ *   THISNODE      frames of the preferred node or none
+ *   ZERO          the memory is zeroed
+ *   HIGH, MEMALLOC, NOFAIL
+ *                 may go below a zone's watermark and reserve, down to the last frame
+ *   NORETRY       a block of frames is not looked for again after this CPU's own lists, which may
+ *                 hold it in pieces, were given back for it
+ *   NOFAIL        fails only when nothing is left: failures on demand (struct fault_injection) pass
+ *                 it by. Linux would wait for ever; here nobody could ever free anything
+ *                 meanwhile, so it returns NULL as well, and that is reported as a warning, in
+ *                 spite of NOWARN
+ *   NOWARN        no line is logged when there is no memory
+ *
+ * The others are taken and change nothing.
  */
 #ifndef MM_GFP_H
 #define MM_GFP_H

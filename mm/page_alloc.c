@@ -57,6 +57,8 @@ static bool zone_allowed(const struct zone *zone, gfp_t gfp, const struct node *
 
 static NOINLINE void report_failure(struct mm *mm, gfp_t gfp, u32 order, u64 nr)
 {
+	if (gfp & __GFP_NOFAIL)
+		mm_warn(mm, "a __GFP_NOFAIL allocation failed: nothing is left");
 	if (!(gfp & __GFP_NOWARN))
 		mm_log(mm, LOG_WARNING, "page allocation failure: order:%u, mode:%llx, missing:%lu",
 		       order, (unsigned long long)gfp, (unsigned long)nr);
@@ -108,15 +110,24 @@ static struct page *alloc_from_zones(struct mm *mm, gfp_t gfp, u32 order, struct
 	return NULL;
 }
 
-/* Any request. A block that is not there may be in pieces on this CPU's lists. */
+/* Whether this allocation is one to fail on demand, if it is one that may. */
+static inline bool frame_must_fail(struct mm *mm, gfp_t gfp)
+{
+	return !(gfp & __GFP_NOFAIL) && fault_hit(mm, FAULT_FRAME);
+}
+
+/*
+ * Any request. A block that is not there may be in pieces on this CPU's lists; to give those up for
+ * it is what __GFP_NORETRY declines.
+ */
 static NOINLINE struct page *alloc_pages_slow(struct mm *mm, gfp_t gfp, u32 order, int node,
 					      enum page_state state, void *owner)
 {
 	struct page *page = NULL;
 
-	if (order <= MAX_ORDER && !fault_hit(mm, FAULT_FRAME)) {
+	if (order <= MAX_ORDER && !frame_must_fail(mm, gfp)) {
 		page = alloc_from_zones(mm, gfp, order, preferred_node(mm, node), state);
-		if (!page && order) {
+		if (!page && order && !(gfp & __GFP_NORETRY)) {
 			drain_local_pages(mm);
 			page = alloc_from_zones(mm, gfp, order, preferred_node(mm, node), state);
 		}
@@ -228,7 +239,7 @@ static NOINLINE u64 bulk_slow(struct mm *mm, gfp_t gfp, int node, enum page_stat
 	struct node *preferred = preferred_node(mm, node);
 	u64 want = nr, got = 0;
 
-	if (mm->fault.fail[FAULT_FRAME])
+	if (mm->fault.fail[FAULT_FRAME] && !(gfp & __GFP_NOFAIL))
 		want = frames_before_fault(mm, nr);
 	for (u32 i = 0; got < want && i < preferred->nr_fallback; i++) {
 		struct zone *zone = preferred->fallback[i];

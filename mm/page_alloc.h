@@ -122,7 +122,7 @@ struct zone {
 	u64 page_word;     /* zone and node as page->word has them, all else zero */
 	u64 managed_pages; /* all frames of the zone this allocator owns, fixed after init */
 	u64 free_pages;    /* in free[] and span[]; not those on per-CPU lists, nor struct pages */
-	u64 watermark_min; /* below it only __GFP_HIGH, __GFP_MEMALLOC and __GFP_NOFAIL go on */
+	u64 watermark_min; /* below it only those go that may (mm/gfp.h) */
 	/* By the highest zone a request would take: what it must leave here on top of the
 	 * watermark, so that requests that can go elsewhere do not use up a small low zone. */
 	u64 reserve[NR_ZONES];
@@ -172,8 +172,7 @@ int page_alloc_init(struct mm *mm, const struct mem_range *ram, u32 nr_ram,
  * __GFP_THISNODE); NUMA_NO_NODE means node of this CPU, that is node 0 for now. __GFP_DMA and
  * __GFP_DMA32 bound the zone. With __GFP_ZERO the frames are zeroed. Order 0 comes from the
  * per-CPU list. Returns NULL when nothing fits, or @order is above MAX_ORDER; without __GFP_NOWARN
- * that is logged. __GFP_NOFAIL goes below the watermarks, but where there is truly nothing it
- * returns NULL too: nothing here can make memory. Frames on other CPUs' lists are out of reach.
+ * that is logged. mm/gfp.h says what each flag does. Frames on other CPUs' lists are out of reach.
  * page->index is not set. Takes and drops section_lock and zone.lock.
  */
 struct page *alloc_pages(struct mm *mm, gfp_t gfp, u32 order, int node, enum page_state state,

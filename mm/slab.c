@@ -215,12 +215,18 @@ static inline void *pop_object(struct kmem_cache_cpu *cpu)
 	return object;
 }
 
+/* Whether this allocation is one to fail on demand, if it is one that may. */
+static inline bool slab_must_fail(struct mm *mm, gfp_t gfp)
+{
+	return !(gfp & __GFP_NOFAIL) && fault_hit(mm, FAULT_SLAB);
+}
+
 static NOINLINE void *alloc_slow(struct mm *mm, struct kmem_cache *cache, gfp_t gfp, int node)
 {
 	struct kmem_cache_cpu *cpu = &cache->cpu[cpu_id(mm)];
 	void *object;
 
-	if (fault_hit(mm, FAULT_SLAB))
+	if (slab_must_fail(mm, gfp))
 		return NULL;
 	if ((u32)node >= mm->nr_nodes)
 		node = gfp & __GFP_THISNODE ? 0 : NUMA_NO_NODE;
@@ -412,7 +418,7 @@ static NOINLINE void *kmalloc_frames(struct mm *mm, u64 size, gfp_t gfp, int nod
 	struct page *page;
 	u32 order = 0;
 
-	if (size == 0 || size > KMALLOC_MAX_BYTES || fault_hit(mm, FAULT_SLAB))
+	if (size == 0 || size > KMALLOC_MAX_BYTES || slab_must_fail(mm, gfp))
 		return NULL;
 	while (PAGE_SIZE << order < size)
 		order++;
