@@ -68,11 +68,11 @@ static inline int64_t quiet_call(uint16_t opcode, const uint64_t *arg, size_t nr
 	quiet_call(opcode, (const uint64_t[]){__VA_ARGS__, 0}, \
 		   sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
-/* One vCPU, one node. */
-static inline void calls_start_with(uint64_t memory_bytes)
+static inline void calls_start_with(uint64_t memory_bytes, unsigned int nr_vcpus)
 {
 	const struct guest_config config = {
 		.memory_bytes = memory_bytes,
+		.nr_vcpus = nr_vcpus,
 		.watchdog_seconds = 30,
 		.message = calls_hear,
 		.message_context = &m,
@@ -95,7 +95,7 @@ static inline void calls_start_with(uint64_t memory_bytes)
 
 static inline void calls_start(void)
 {
-	calls_start_with(64ull << 20);
+	calls_start_with(64ull << 20, 1);
 }
 
 static inline void calls_stop(void)

@@ -14,7 +14,7 @@ static uint64_t framed, reserved, mapped, *pfns;
 static void make_objects(void)
 {
 	/* Small, because all of it is looked at again and again. */
-	calls_start_with(24ull << 20);
+	calls_start_with(24ull << 20, 1);
 	pfns = take_frames(4, 0);
 	take_frames(2, 32); /* for VM_MAP_PUT_PAGES */
 	framed = GOOD(NB_OP_VMALLOC_CALL, NB_VMALLOC_USER, PAGES(4));
