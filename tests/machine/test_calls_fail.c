@@ -11,6 +11,8 @@
 /* What the calls below are made on. */
 static uint64_t framed, reserved, mapped, *pfns;
 
+#define PROCESS 1
+
 static void make_objects(void)
 {
 	/* Small, because all of it is looked at again and again. */
@@ -20,6 +22,7 @@ static void make_objects(void)
 	framed = GOOD(NB_OP_VMALLOC_CALL, NB_VMALLOC_USER, PAGES(4));
 	reserved = GOOD(NB_OP_GET_VM_AREA_WINDOW, PAGES(4), 0, 0, 0);
 	mapped = GOOD(NB_OP_VMAP, 2, VM_MAP, PAGE_KERNEL, 0);
+	ck_assert_uint_eq(GOOD(NB_OP_PROCESS_CREATE, 0), PROCESS);
 }
 
 /* ---- from an interrupt ---- */
@@ -79,6 +82,10 @@ static const struct {
 	{NB_OP_FREE_PAGES, FRAME, {0}, "free_pages"},
 	{NB_OP_KMALLOC, NONE, {16, GFP_KERNEL}, "kmalloc"},
 	{NB_OP_KFREE, FRAMED, {0}, "kfree"},
+	{NB_OP_PROCESS_CREATE, NONE, {0}, "process_create"},
+	{NB_OP_PROCESS_DESTROY, NONE, {PROCESS}, "process_claim"},
+	{NB_OP_VMA_CREATE, NONE, {PROCESS, 0x10000, 0x12000, 1}, "process_claim"},
+	{NB_OP_VMALLOC_SYNC_ALL, NONE, {0}, "vmalloc_sync_all"},
 };
 #define NR_REFUSED (sizeof(refused) / sizeof(refused[0]))
 
@@ -133,6 +140,7 @@ START_TEST(an_interrupt_is_no_reason_to_refuse_the_rest)
 	BAD(ENOSYS, 0x7777, 0);
 	BAD(EINVAL, NB_OP_NOP, 1, 2);
 	BAD(EINVAL, NB_OP_SET_MODE, 3);
+	BAD(EINVAL, NB_OP_USER_RUN, PROCESS, NB_USER_SPIN);
 	ck_assert_uint_eq(m.warnings, 0);
 	GOOD(NB_OP_TEST_WARN, 0);
 	ck_assert_uint_eq(m.warnings, 1);
@@ -245,6 +253,16 @@ static int64_t undo_object(void)
 	return QUIET(NB_OP_KFREE, m.result[0]);
 }
 
+static int64_t undo_process(void)
+{
+	return QUIET(NB_OP_PROCESS_DESTROY, m.result[0]);
+}
+
+static int64_t undo_range(void)
+{
+	return QUIET(NB_OP_VMA_DESTROY, PROCESS, 0x10000);
+}
+
 static int64_t undo_removed(void)
 {
 	return QUIET(NB_OP_REMOVE_VM_AREA, m.result[0]);
@@ -318,6 +336,8 @@ static const struct {
 	{NB_OP_ALLOC_PAGES, {0, GFP_KERNEL, ANY_NODE}, undo_pages, F, false, false},
 	{NB_OP_KMALLOC, {64, GFP_KERNEL, ANY_NODE}, undo_object, S, false, false},
 	{NB_OP_KMALLOC, {9000, GFP_KERNEL, ANY_NODE}, undo_object, F | S, false, false},
+	{NB_OP_PROCESS_CREATE, {0}, undo_process, F | S | T, false, false},
+	{NB_OP_VMA_CREATE, {PROCESS, 0x10000, 0x14000, 1}, undo_range, S, false, false},
 };
 
 #define NR_FAILING (sizeof(failing) / sizeof(failing[0]))

@@ -93,6 +93,13 @@ static s64 call_vma_create(void)
 	return vma_create(mm, process, 0x20000, 0x21000, VM_READ, &made);
 }
 
+static s64 call_process_claim(void)
+{
+	struct process *claimed;
+
+	return process_claim(mm, process->id, &claimed);
+}
+
 /* Those that return no error return nothing. */
 #define NOTHING(name, expression)    \
 	static s64 call_##name(void) \
@@ -141,6 +148,7 @@ NOTHING(process_destroy, process_destroy(mm, process))
 NOTHING(vma_destroy, vma_destroy(mm, vma))
 NOTHING(vmalloc_sync_all, vmalloc_sync_all(mm))
 ERROR(vm_insert_page, vm_insert_page(mm, vma, 0x10000, pages[0]))
+ERROR(remap_pfn_range, remap_pfn_range(mm, vma, 1))
 ERROR(remap_vmalloc_range, remap_vmalloc_range(mm, vma, framed, 0))
 
 #define CALL(name)                  \
@@ -183,11 +191,13 @@ static const struct {
 	CALL(vmap_trim),
 	CALL(vmap_set_mode),
 	CALL(process_create),
+	CALL(process_claim),
 	CALL(process_destroy),
 	CALL(vma_create),
 	CALL(vma_destroy),
 	CALL(vm_insert_page),
 	CALL(remap_vmalloc_range),
+	CALL(remap_pfn_range),
 	CALL(vmalloc_sync_all),
 };
 
