@@ -111,17 +111,19 @@ static struct page *frame_in_use(u64 pfn)
 
 static s64 op_vm_insert_page(struct cpu *cpu, const u64 *arg, u64 *result)
 {
-	struct page *page = frame_in_use(arg[2]);
 	struct vm_area_struct *vma;
+	struct page *page;
 	struct process *process;
 	s64 err;
 
-	if (!page)
-		return -EINVAL;
 	err = claim_range(arg[0], arg[1], &process, &vma);
 	if (err)
 		return err;
-	err = vm_insert_page(&machine.mm, vma, arg[1], page);
+	/* A frame of the host's own is not given back meanwhile (guest/loans.h). */
+	spin_lock(&machine.host.lock);
+	page = frame_in_use(arg[2]);
+	err = page ? vm_insert_page(&machine.mm, vma, arg[1], page) : -EINVAL;
+	spin_unlock(&machine.host.lock);
 	process_release(&machine.mm, process);
 	return err;
 }
