@@ -98,7 +98,10 @@ static s64 op_vma_destroy(struct cpu *cpu, const u64 *arg, u64 *result)
 	return err;
 }
 
-/* A frame of somebody: of an area, or one the machine has taken; NULL for any other number. */
+/*
+ * A frame of somebody: of an area, or one the machine has taken; NULL for any other number. That it
+ * stays so until it is inserted is the host's to see to: the core's frees take no lock.
+ */
 static struct page *frame_in_use(u64 pfn)
 {
 	struct page *page = pfn_to_page(&machine.mm, pfn);

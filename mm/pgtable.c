@@ -290,22 +290,25 @@ void pt_unmap(struct mm *mm, struct page_table *pt, u64 start, u64 end)
 
 u64 pt_next_entry(struct mm *mm, struct page_table *pt, u64 va, u64 end, u64 **entry_out)
 {
+	u64 *entry, next;
 	int level;
-	u64 *entry;
 
 	while (va != end) {
 		entry = walk(mm, pt, va, 1, &level);
+		next = part_end(va, end, level > 1 ? level_bytes(level) : PT_BYTES);
 		if (level > 1) {
-			va = part_end(va, end, level_bytes(level));
+			va = next;
 			continue;
 		}
-		if (entry_read(entry)) {
-			*entry_out = entry;
-			break;
+		/* The rest of one page table. */
+		for (; va != next; va += PAGE_SIZE, entry++) {
+			if (entry_read(entry)) {
+				*entry_out = entry;
+				return va;
+			}
 		}
-		va += PAGE_SIZE;
 	}
-	return va;
+	return end;
 }
 
 /* Frees the table @entry names, of @level, and those it leads to. */
