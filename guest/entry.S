@@ -6,10 +6,15 @@
  */
 #include "guest/cpu.h"
 
+	.cfi_sections .debug_frame
+
 	.section .text.entry, "ax"
 	.globl entry
 	.type entry, @function
 entry:
+	.cfi_startproc simple
+	.cfi_def_cfa rsp, 8
+	.cfi_undefined rip	/* nobody called: backtraces end here */
 	cmpl	$GDT_MAX_CPUS, %esi
 	jae	dead
 	movl	%esi, %eax
@@ -32,6 +37,7 @@ entry:
 dead:	cli
 	hlt
 	jmp	dead
+	.cfi_endproc
 	.size entry, . - entry
 
 	/* Flat 64-bit segments, accessed bit set; a CPU fills its task descriptor itself. */

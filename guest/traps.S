@@ -12,27 +12,60 @@
 /* Vectors for which the processor pushes an error code: 8, 10-14, 17, 21, 29, 30. */
 #define HAS_ERROR_CODE 0x60227d00
 
+/*
+ * For backtraces, which go through here into what was interrupted (vmm/backtrace.h): the frame is
+ * what the processor pushed, SS RSP RFLAGS CS RIP from high to low, and the CFA the address above
+ * it. RSP is what it says there, because the processor may have switched stacks or aligned it.
+ */
+#define FRAME_BYTES 40
+	.cfi_sections .debug_frame
+
+	.macro begin_frame
+	.cfi_startproc simple
+	.cfi_signal_frame
+	.cfi_def_cfa rsp, FRAME_BYTES
+	.cfi_offset rip, -40
+	.cfi_offset rsp, -16
+	.endm
+
+	.macro push_register name
+	pushq	%\name
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset \name, 0
+	.endm
+
+	.macro pop_register name
+	popq	%\name
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value \name
+	.endm
+
 	.section .text.stubs, "ax"
 	.globl trap_stubs
 	.type trap_stubs, @function
 trap_stubs:
+	begin_frame
 	.set	vector, 0
 	.rept	256
 	.balign	TRAP_STUB_BYTES
 	.if	vector == VECTOR_DOORBELL || vector == VECTOR_WAKE
 	jmp	acknowledge
 	.else
+	.cfi_def_cfa_offset FRAME_BYTES
 	.if	vector >= 32
 	pushq	$0
 	.elseif	((HAS_ERROR_CODE >> vector) & 1) == 0
 	pushq	$0
 	.endif
+	.cfi_def_cfa_offset FRAME_BYTES + 8
 	pushq	$vector
+	.cfi_adjust_cfa_offset 8
 	jmp	trap_common
 	.endif
 	.set	vector, vector + 1
 	.endr
 	.balign	TRAP_STUB_BYTES
+	.cfi_endproc
 	.size trap_stubs, . - trap_stubs
 	.globl trap_stubs_end
 trap_stubs_end:
@@ -40,56 +73,62 @@ trap_stubs_end:
 	.text
 	.type trap_common, @function
 trap_common:
-	pushq	%rax
-	pushq	%rbx
-	pushq	%rcx
-	pushq	%rdx
-	pushq	%rsi
-	pushq	%rdi
-	pushq	%rbp
-	pushq	%r8
-	pushq	%r9
-	pushq	%r10
-	pushq	%r11
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	begin_frame
+	.cfi_adjust_cfa_offset 16	/* vector and error code */
+	push_register rax
+	push_register rbx
+	push_register rcx
+	push_register rdx
+	push_register rsi
+	push_register rdi
+	push_register rbp
+	push_register r8
+	push_register r9
+	push_register r10
+	push_register r11
+	push_register r12
+	push_register r13
+	push_register r14
+	push_register r15
 	cld
 	movq	%rsp, %rdi
 	call	trap_handle
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%r11
-	popq	%r10
-	popq	%r9
-	popq	%r8
-	popq	%rbp
-	popq	%rdi
-	popq	%rsi
-	popq	%rdx
-	popq	%rcx
-	popq	%rbx
-	popq	%rax
+	pop_register r15
+	pop_register r14
+	pop_register r13
+	pop_register r12
+	pop_register r11
+	pop_register r10
+	pop_register r9
+	pop_register r8
+	pop_register rbp
+	pop_register rdi
+	pop_register rsi
+	pop_register rdx
+	pop_register rcx
+	pop_register rbx
+	pop_register rax
 	addq	$16, %rsp
+	.cfi_adjust_cfa_offset -16
 	iretq
+	.cfi_endproc
 	.size trap_common, . - trap_common
 
 	.type acknowledge, @function
 acknowledge:
-	pushq	%rax
-	pushq	%rcx
-	pushq	%rdx
+	begin_frame
+	push_register rax
+	push_register rcx
+	push_register rdx
 	movl	$MSR_X2APIC_EOI, %ecx
 	xorl	%eax, %eax
 	xorl	%edx, %edx
 	wrmsr
-	popq	%rdx
-	popq	%rcx
-	popq	%rax
+	pop_register rdx
+	pop_register rcx
+	pop_register rax
 	iretq
+	.cfi_endproc
 	.size acknowledge, . - acknowledge
 
 	/* 64-bit interrupt gates (SDM vol. 3A, figure 6-8), privilege level 0. */

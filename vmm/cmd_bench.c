@@ -335,7 +335,10 @@ static enum cli_status bench(const struct cli_command *command, const struct set
 	struct ept_error error;
 	enum cli_status status;
 	struct guest *guest;
-	int err = guest_start(&config, &guest, &report, &error);
+	int err;
+
+	config.message = guest_message_print;
+	err = guest_start(&config, &guest, &report, &error);
 
 	if (err) {
 		cli_error(command, "%s", error.text);

@@ -125,11 +125,6 @@ static double now_seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static void print_message(void *context, const struct guest_message *message)
-{
-	fprintf(stderr, "guest, vCPU %u: %s\n", message->vcpu, message->text);
-}
-
 static void show_progress(void *context, uint64_t done, uint64_t total)
 {
 	cli_progress_update(context, done, total);
@@ -218,7 +213,7 @@ static enum cli_status replay_job(const struct cli_command *command,
 	struct guest *guest;
 	int err;
 
-	config.message = print_message;
+	config.message = guest_message_print;
 	err = guest_start(&config, &guest, &report, &error);
 
 	if (err) {

@@ -31,14 +31,35 @@ struct memory_fault {
 
 /* ---- reports ---- */
 
-static void take_registers(struct vcpu *vcpu, struct guest_report *report)
+/* The vCPU's registers, in the order of a report. Errors: KVM's own. */
+static int registers_now(struct vcpu *vcpu, uint64_t now_out[REPORT_REGS],
+			 struct kvm_sregs *sregs_out)
 {
 	struct kvm_regs r;
+	int err = vcpu_get_registers(vcpu, &r, sregs_out);
+	const uint64_t now[REPORT_REGS] = {r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi,
+					   r.rbp, r.rsp, r.r8,  r.r9,  r.r10, r.r11,
+					   r.r12, r.r13, r.r14, r.r15, r.rip, r.rflags};
+
+	if (!err)
+		memcpy(now_out, now, sizeof(now));
+	return err;
+}
+
+static struct report_view view_of(const struct vcpu *vcpu, const struct paging_mode *mode)
+{
+	const struct vm *vm = vcpu->vm;
+
+	return (struct report_view){vm->space, mode, vm->image, vm->traces};
+}
+
+static void take_registers(struct vcpu *vcpu, struct guest_report *report)
+{
+	uint64_t now[REPORT_REGS];
 	struct kvm_sregs s;
 	struct paging_mode mode;
-	uint64_t *regs = report->regs;
 
-	if (vcpu_get_registers(vcpu, &r, &s) != 0)
+	if (registers_now(vcpu, now, &s) != 0)
 		return;
 	report->cr0 = s.cr0;
 	report->cr2 = report->have_fault ? report->cr2 : s.cr2;
@@ -46,15 +67,14 @@ static void take_registers(struct vcpu *vcpu, struct guest_report *report)
 	report->cr4 = s.cr4;
 	report->efer = s.efer;
 	if (!report->have_regs) {
-		const uint64_t now[REPORT_REGS] = {r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi,
-						   r.rbp, r.rsp, r.r8,  r.r9,  r.r10, r.r11,
-						   r.r12, r.r13, r.r14, r.r15, r.rip, r.rflags};
-
-		memcpy(regs, now, sizeof(now));
+		memcpy(report->regs, now, sizeof(now));
 		report->have_regs = true;
 	}
-	if (vcpu_paging_mode(vcpu, &s, &mode) == 0)
-		report_locate(report, vcpu->vm->space, &mode, vcpu->vm->image);
+	if (vcpu_paging_mode(vcpu, &s, &mode) == 0) {
+		struct report_view view = view_of(vcpu, &mode);
+
+		report_locate(report, &view, now);
+	}
 }
 
 void exit_report(struct vcpu *vcpu, enum report_kind kind, const char *text,
@@ -97,8 +117,26 @@ static int copy_event(const struct vcpu *vcpu, struct nb_event *event_out)
 	return err;
 }
 
+/* The backtrace of a warning, from the place the guest says it is at. */
+static void trace_event(struct vcpu *vcpu, const struct nb_event *event,
+			struct backtrace *trace_out)
+{
+	uint64_t now[REPORT_REGS];
+	struct paging_mode mode;
+	struct kvm_sregs sregs;
+	struct report_view view;
+
+	*trace_out = (struct backtrace){.end = BACKTRACE_UNREADABLE};
+	if (registers_now(vcpu, now, &sregs) != 0 || vcpu_paging_mode(vcpu, &sregs, &mode) != 0)
+		return;
+	view = view_of(vcpu, &mode);
+	report_take_trace(&view, now, trace_out);
+	backtrace_start_at(trace_out, event->regs[REPORT_RIP]);
+}
+
 static enum exit_action on_event(struct vcpu *vcpu)
 {
+	struct backtrace trace;
 	struct nb_event event;
 
 	if (copy_event(vcpu, &event) != 0)
@@ -106,7 +144,10 @@ static enum exit_action on_event(struct vcpu *vcpu)
 	if (event.kind != NB_EVENT_LOG && event.kind != NB_EVENT_WARN)
 		return die(vcpu, REPORT_PORT, "an event of kind %" PRIu32 " at the event port",
 			   event.kind);
-	vcpu->vm->ops->event(vcpu->vm->context, vcpu->index, &event);
+	if (event.kind == NB_EVENT_WARN)
+		trace_event(vcpu, &event, &trace);
+	vcpu->vm->ops->event(vcpu->vm->context, vcpu->index, &event,
+			     event.kind == NB_EVENT_WARN ? &trace : NULL);
 	return EXIT_GO_ON;
 }
 

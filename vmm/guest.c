@@ -65,10 +65,20 @@ static void on_complete(void *context, unsigned int vcpu)
 	pthread_mutex_unlock(&guest->lock);
 }
 
-static void on_event(void *context, unsigned int vcpu, const struct nb_event *event)
+void guest_message_print(void *context, const struct guest_message *message)
+{
+	(void)context;
+	fprintf(stderr, "guest, vCPU %u: %s%s\n", message->vcpu,
+		message->warning ? "warning: " : "", message->text);
+	if (message->trace)
+		backtrace_print(message->trace, "  ", stderr);
+}
+
+static void on_event(void *context, unsigned int vcpu, const struct nb_event *event,
+		     const struct backtrace *trace)
 {
 	struct guest *guest = context;
-	struct guest_message message = {.vcpu = vcpu};
+	struct guest_message message = {.vcpu = vcpu, .trace = trace};
 	const struct nb_submission *call;
 
 	message.warning = event->kind == NB_EVENT_WARN;

@@ -35,10 +35,15 @@ struct guest_message {
 	int level;      /* of a log line, 0..7; 4 for a warning */
 	uint64_t call;  /* user_data of the hypercall it was in, 0 if none */
 	char text[513]; /* printable ASCII */
+	/* Of a warning, from where it was given outward, while the callback runs; else NULL. */
+	const struct backtrace *trace;
 };
 
 /* Called on a vCPU's thread, one at a time; must not call the guest. */
 typedef void (*guest_message_fn)(void *context, const struct guest_message *message);
+
+/* A guest_message_fn: writes the message to standard error, with its backtrace. */
+void guest_message_print(void *context, const struct guest_message *message);
 
 /* All zero but for the fields one wants otherwise. */
 struct guest_config {

@@ -66,16 +66,11 @@ const char *report_opcode_name(uint16_t opcode, char text[REPORT_OPCODE_BYTES])
 
 /* ---- reading through the guest's page tables ---- */
 
-struct view {
-	const struct gpa_space *space;
-	const struct paging_mode *mode;
-	struct paging_reader reader;
-	const struct image *image;
-};
-
 /* Reads up to @size bytes at @address, as far as they are mapped; returns how many. */
-static size_t read_virtual(const struct view *view, uint64_t address, void *buffer, size_t size)
+static size_t read_virtual(const struct report_view *view, uint64_t address, void *buffer,
+			   size_t size)
 {
+	struct paging_reader reader = boot_paging_reader(view->space);
 	size_t done = 0;
 
 	while (done < size) {
@@ -83,7 +78,7 @@ static size_t read_virtual(const struct view *view, uint64_t address, void *buff
 		uint64_t in_page = X86_PAGE_SIZE - (address + done) % X86_PAGE_SIZE;
 		size_t piece = size - done < in_page ? size - done : in_page;
 
-		paging_walk(view->mode, &view->reader, gva_make(address + done), &walk);
+		paging_walk(view->mode, &reader, gva_make(address + done), &walk);
 		if (walk.status != PAGING_MAPPED ||
 		    gpa_space_read(view->space, walk.gpa, (char *)buffer + done, piece) != 0)
 			break;
@@ -117,7 +112,7 @@ static bool follows_call(const struct image *image, uint64_t address)
 	return false;
 }
 
-static void find_callers(struct guest_report *report, const struct view *view)
+static void find_callers(struct guest_report *report, const struct report_view *view)
 {
 	uint64_t rsp = report->regs[REPORT_RSP];
 	uint64_t words[STACK_WORDS];
@@ -136,15 +131,33 @@ static void find_callers(struct guest_report *report, const struct view *view)
 	}
 }
 
-void report_locate(struct guest_report *report, const struct gpa_space *space,
-		   const struct paging_mode *mode, const struct image *image)
+static bool read_stack(void *context, uint64_t address, uint64_t *word_out)
 {
-	struct view view = {space, mode, boot_paging_reader(space), image};
+	return read_virtual(context, address, word_out, sizeof(*word_out)) == sizeof(*word_out);
+}
+
+void report_take_trace(const struct report_view *view, const uint64_t regs[REPORT_REGS],
+		       struct backtrace *trace_out)
+{
+	/* Read only, through a callback of any context. */
+	void *context = (void *)(uintptr_t)view;
+
+	backtrace_take(view->traces, regs, read_stack, context, trace_out);
+}
+
+void report_locate(struct guest_report *report, const struct report_view *view,
+		   const uint64_t now[REPORT_REGS])
+{
 	uint64_t rip = report->regs[REPORT_RIP];
+	bool gave_up = report->kind == REPORT_PANIC;
 
 	/* A panic's RIP is a return address, which may be the next function's: name the call. */
-	image_place(image, report->kind == REPORT_PANIC ? rip - 1 : rip, report->where);
-	report->nr_code = read_virtual(&view, rip, report->code, sizeof(report->code));
+	image_place(view->image, gave_up ? rip - 1 : rip, report->where);
+	report->nr_code = read_virtual(view, rip, report->code, sizeof(report->code));
 	report->nr_callers = 0;
-	find_callers(report, &view);
+	find_callers(report, view);
+	report_take_trace(view, gave_up ? now : report->regs, &report->trace);
+	if (gave_up)
+		backtrace_start_at(&report->trace, rip);
+	report->have_trace = true;
 }

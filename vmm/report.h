@@ -18,6 +18,7 @@
 #include "ept/gpa_space.h"
 #include "ept/paging.h"
 #include "guest/abi.h"
+#include "vmm/backtrace.h"
 #include "vmm/boot.h"
 #include "vmm/image.h"
 
@@ -58,6 +59,8 @@ struct guest_report {
 	char where[IMAGE_PLACE_BYTES]; /* RIP as symbol+offset */
 	size_t nr_code;                /* bytes of the instruction that could be read */
 	uint8_t code[REPORT_CODE_BYTES];
+	bool have_trace;
+	struct backtrace trace;
 	size_t nr_callers; /* addresses on the stack that follow a call: a guess */
 	uint64_t callers[REPORT_CALLERS];
 	char caller_places[REPORT_CALLERS][IMAGE_PLACE_BYTES];
@@ -73,12 +76,25 @@ const char *report_kind_name(enum report_kind kind);
 /* "vmalloc", "nop", "test-panic", ... or "opcode 0x..": into @text, which is returned. */
 const char *report_opcode_name(uint16_t opcode, char text[REPORT_OPCODE_BYTES]);
 
+/* What a place in the guest is looked up in. */
+struct report_view {
+	const struct gpa_space *space;
+	const struct paging_mode *mode;
+	const struct image *image;
+	struct backtrace_source *traces; /* @image's */
+};
+
 /*
- * Fills in what follows from the registers: where, code and callers, read through @mode.
- * @report->regs and have_regs are set.
+ * Fills in what follows from the registers: where, code, trace and callers. @report->regs and
+ * have_regs are set. @now are the registers the vCPU has: a guest that gave up by itself reports
+ * of the place where it did little more than the place.
  */
-void report_locate(struct guest_report *report, const struct gpa_space *space,
-		   const struct paging_mode *mode, const struct image *image);
+void report_locate(struct guest_report *report, const struct report_view *view,
+		   const uint64_t now[REPORT_REGS]);
+
+/* The backtrace from @regs. */
+void report_take_trace(const struct report_view *view, const uint64_t regs[REPORT_REGS],
+		       struct backtrace *trace_out);
 
 /* Writes the report for people, several lines. */
 void report_print(const struct guest_report *report, FILE *file);

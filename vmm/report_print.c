@@ -43,6 +43,12 @@ static void print_registers(const struct guest_report *report, FILE *file)
 		report->efer);
 }
 
+/* A backtrace that is whole says who called; otherwise what is on the stack may help. */
+static bool needs_guess(const struct guest_report *report)
+{
+	return !report->have_trace || report->trace.end != BACKTRACE_WHOLE;
+}
+
 void report_print(const struct guest_report *report, FILE *file)
 {
 	fprintf(file, "guest died (%s) on vCPU %u: %s\n", report_kind_name(report->kind),
@@ -58,7 +64,11 @@ void report_print(const struct guest_report *report, FILE *file)
 	for (size_t i = 0; i < report->nr_code; i++)
 		fprintf(file, " %02x", report->code[i]);
 	fprintf(file, "%s\n", report->nr_code ? "" : " none can be read");
-	for (size_t i = 0; i < report->nr_callers; i++)
+	if (report->have_trace) {
+		fprintf(file, "  backtrace:\n");
+		backtrace_print(&report->trace, "    ", file);
+	}
+	for (size_t i = 0; needs_guess(report) && i < report->nr_callers; i++)
 		fprintf(file, "  %s %s\n", i ? "                " : "perhaps called by",
 			report->caller_places[i]);
 	print_registers(report, file);
@@ -116,6 +126,8 @@ json_t *report_json(const struct guest_report *report)
 	for (size_t i = 0; i < report->nr_code; i++)
 		snprintf(code + 2 * i, 3, "%02x", report->code[i]);
 	json_object_set_new(json, "code", json_string(code));
+	if (report->have_trace)
+		json_object_set_new(json, "backtrace", backtrace_json(&report->trace));
 	callers = json_array();
 	for (size_t i = 0; i < report->nr_callers; i++)
 		json_array_append_new(callers, json_string(report->caller_places[i]));

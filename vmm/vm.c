@@ -100,7 +100,11 @@ int vm_create(const struct vm_config *config, struct vm **vm_out, struct ept_err
 	vm->no_1g_pages = !config->host->pages_1g;
 	vm->ops = config->ops;
 	vm->context = config->context;
-	err = create_fd(vm, error);
+	err = backtrace_source_create(vm->image, &vm->traces);
+	if (err)
+		ept_error_set(error, err, "no memory for a VM");
+	else
+		err = create_fd(vm, error);
 	if (!err)
 		err = set_addresses(vm, error);
 	if (!err)
@@ -134,6 +138,7 @@ int vm_destroy(struct vm *vm)
 	kvm_slots_destroy(vm->slots);
 	if (vm->fd >= 0)
 		close(vm->fd);
+	backtrace_source_destroy(vm->traces);
 	free(vm);
 	return 0;
 }

@@ -23,8 +23,9 @@
 struct vm_ops {
 	/* NB_PORT_COMPLETE. */
 	void (*complete)(void *context, unsigned int vcpu);
-	/* NB_PORT_EVENT: @event is the host's copy. */
-	void (*event)(void *context, unsigned int vcpu, const struct nb_event *event);
+	/* NB_PORT_EVENT: @event is the host's copy; @trace of a warning, NULL of a log line. */
+	void (*event)(void *context, unsigned int vcpu, const struct nb_event *event,
+		      const struct backtrace *trace);
 	/*
 	 * The vCPU died; its thread leaves the loop after this. @report has all but the
 	 * hypercall in flight; it is the callee's to copy.
@@ -49,6 +50,7 @@ struct vm {
 	struct gpa_space *space;
 	struct kvm_slots *slots;
 	const struct image *image;
+	struct backtrace_source *traces;
 	const struct boot *boot;
 	unsigned int physical_bits;
 	bool no_1g_pages;

@@ -20,7 +20,8 @@
 
 struct heard {
 	unsigned int count;
-	struct guest_message last;
+	struct guest_message last; /* its trace is gone with the callback: */
+	struct backtrace trace;
 };
 
 static void hear(void *context, const struct guest_message *message)
@@ -29,6 +30,28 @@ static void hear(void *context, const struct guest_message *message)
 
 	heard->count++;
 	heard->last = *message;
+	if (message->trace)
+		heard->trace = *message->trace;
+}
+
+/* The backtrace leads from @function through the hypercall server to where the CPU started. */
+static void check_trace(const struct backtrace *trace, const char *function)
+{
+	const char *const names[] = {function, "dispatch", "hypercall_serve", "entry"};
+	size_t i = 0, first = 0;
+
+	for (size_t n = 0; n < trace->nr_frames && i < 4; n++) {
+		if (strcmp(trace->frame[n].function, names[i]) != 0)
+			continue;
+		ck_assert_uint_gt(trace->frame[n].line, 0);
+		i++;
+	}
+	ck_assert_msg(i == 4, "%s is not in the backtrace", i < 4 ? names[i] : "");
+	/* It may be in something as small as cpu_relax(). */
+	while (trace->frame[first].inlined)
+		first++;
+	ck_assert_str_eq(trace->frame[first].function, function);
+	ck_assert_int_eq(trace->end, BACKTRACE_WHOLE);
 }
 
 static struct guest *start_config(const struct guest_config *config)
@@ -203,24 +226,38 @@ static const struct {
 	uint16_t opcode;
 	uint64_t arg[2];
 	const char *kind, *text, *where;
+	const char
+		*function; /* the innermost of the backtrace, where registers are what they were */
 } deaths[] = {
-	{NB_OP_TEST_PANIC, {0}, "panic", "guest/", NULL},
+	{NB_OP_TEST_PANIC, {0}, "panic", "guest/", NULL, "op_panic"},
 	{NB_OP_TEST_FAULT,
 	 {0x1238},
 	 "trap",
 	 "page fault: read from 0x1238, which is not mapped",
+	 "op_fault",
 	 "op_fault"},
 	{NB_OP_TEST_FAULT,
 	 {0xffffc90000001000},
 	 "trap",
 	 "read from 0xffffc90000001000",
+	 "op_fault",
 	 "op_fault"},
-	{NB_OP_TEST_UD, {0}, "trap", "invalid opcode (vector 6", "op_undefined"},
-	{NB_OP_TEST_SPIN, {0}, "stuck", "no progress for 1 seconds", "op_spin"},
-	{NB_OP_TEST_TRIPLE, {0}, "triple-fault", "triple fault", NULL},
-	{NB_OP_TEST_IO, {0x3f8, 0x41}, "port", "wrote 0x41 to port 0x3f8, which is no port", NULL},
-	{NB_OP_TEST_IO, {NB_PORT_COMPLETE, 9}, "port", "instead of its index, 0", NULL},
-	{NB_OP_TEST_EMULATE, {0xd0000000}, "emulation", "cannot emulate", "op_emulate"},
+	{NB_OP_TEST_UD, {0}, "trap", "invalid opcode (vector 6", "op_undefined", "op_undefined"},
+	{NB_OP_TEST_SPIN, {0}, "stuck", "no progress for 1 seconds", "op_spin", "op_spin"},
+	{NB_OP_TEST_TRIPLE, {0}, "triple-fault", "triple fault", NULL, NULL},
+	{NB_OP_TEST_IO,
+	 {0x3f8, 0x41},
+	 "port",
+	 "wrote 0x41 to port 0x3f8, which is no port",
+	 NULL,
+	 NULL},
+	{NB_OP_TEST_IO, {NB_PORT_COMPLETE, 9}, "port", "instead of its index, 0", NULL, NULL},
+	{NB_OP_TEST_EMULATE,
+	 {0xd0000000},
+	 "emulation",
+	 "cannot emulate",
+	 "op_emulate",
+	 "op_emulate"},
 };
 
 static void check_dead(struct guest *guest)
@@ -265,8 +302,11 @@ START_TEST(each_death_is_reported_with_its_place)
 	ck_assert_uint_eq(report->call.user_data, 2);
 	if (deaths[_i].where)
 		ck_assert_msg(strstr(report->where, deaths[_i].where), "%s", report->where);
+	if (deaths[_i].function)
+		check_trace(&report->trace, deaths[_i].function);
 	json = report_json(report);
 	ck_assert_str_eq(json_string_value(json_object_get(json, "kind")), deaths[_i].kind);
+	ck_assert_ptr_nonnull(json_object_get(json_object_get(json, "backtrace"), "frames"));
 	json_decref(json);
 	check_dead(guest);
 	guest_destroy(guest);
@@ -293,6 +333,8 @@ START_TEST(a_warning_is_heard_and_the_guest_goes_on)
 	ck_assert(heard.last.warning);
 	ck_assert_uint_eq(heard.last.call, 4711);
 	ck_assert_ptr_nonnull(strstr(heard.last.text, "guest/"));
+	ck_assert_ptr_nonnull(heard.last.trace);
+	check_trace(&heard.trace, "op_warn");
 	ck_assert_uint_eq(guest_warning_count(guest), 1);
 	ck_assert_ptr_null(guest_failure(guest));
 	guest_destroy(guest);
