@@ -12,6 +12,21 @@
 #define RUN_ARG1  32
 #define RUN_ARG2  40
 
+	/* For backtraces (vmm/backtrace.h), as in guest/traps.S. */
+	.cfi_sections .debug_frame
+
+	.macro push_register name
+	pushq	%\name
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset \name, 0
+	.endm
+
+	.macro pop_register name
+	popq	%\name
+	.cfi_adjust_cfa_offset -8
+	.cfi_same_value \name
+	.endm
+
 	.text
 
 /*
@@ -22,24 +37,32 @@
 	.globl user_enter
 	.type user_enter, @function
 user_enter:
-	pushq	%rbx
-	pushq	%rbp
-	pushq	%r12
-	pushq	%r13
-	pushq	%r14
-	pushq	%r15
+	.cfi_startproc
+	push_register rbx
+	push_register rbp
+	push_register r12
+	push_register r13
+	push_register r14
+	push_register r15
 	pushfq
+	.cfi_adjust_cfa_offset 8
 	cli
 	movq	%cr3, %rax
 	pushq	%rax
+	.cfi_adjust_cfa_offset 8
 	movq	%rsp, (%rsi)
 	movq	RUN_ROOT(%rdi), %rax
 	movq	%rax, %cr3
 	pushq	$SELECTOR_USER_DATA
+	.cfi_adjust_cfa_offset 8
 	pushq	RUN_RSP(%rdi)
+	.cfi_adjust_cfa_offset 8
 	pushq	$RFLAGS_USER
+	.cfi_adjust_cfa_offset 8
 	pushq	$SELECTOR_USER_CODE
+	.cfi_adjust_cfa_offset 8
 	pushq	RUN_RIP(%rdi)
+	.cfi_adjust_cfa_offset 8
 	movq	RUN_ARG2(%rdi), %rdx
 	movq	RUN_ARG1(%rdi), %rsi
 	movq	RUN_ARG0(%rdi), %rdi
@@ -56,6 +79,7 @@ user_enter:
 	xorl	%r14d, %r14d
 	xorl	%r15d, %r15d
 	iretq
+	.cfi_endproc
 	.size user_enter, . - user_enter
 
 /*
@@ -65,8 +89,17 @@ user_enter:
 	.globl user_leave
 	.type user_leave, @function
 user_leave:
+	.cfi_startproc
 	movq	%rdi, %rsp
+	.cfi_def_cfa rsp, 72
+	.cfi_offset rbx, -16
+	.cfi_offset rbp, -24
+	.cfi_offset r12, -32
+	.cfi_offset r13, -40
+	.cfi_offset r14, -48
+	.cfi_offset r15, -56
 	popq	%rax
+	.cfi_adjust_cfa_offset -8
 	movq	%rax, %cr3
 	movl	$SELECTOR_DATA, %eax
 	movl	%eax, %ss
@@ -75,19 +108,22 @@ user_leave:
 	xorl	%eax, %eax
 	movl	%eax, %fs
 	popfq
-	popq	%r15
-	popq	%r14
-	popq	%r13
-	popq	%r12
-	popq	%rbp
-	popq	%rbx
+	.cfi_adjust_cfa_offset -8
+	pop_register r15
+	pop_register r14
+	pop_register r13
+	pop_register r12
+	pop_register rbp
+	pop_register rbx
 	ret
+	.cfi_endproc
 	.size user_leave, . - user_leave
 
 /* s64 user_load(u64 address, u64 *value_out): 0, or -1 where the load faults (user_fixup()). */
 	.globl user_load, user_load_faults, user_load_fixup
 	.type user_load, @function
 user_load:
+	.cfi_startproc
 user_load_faults:
 	movq	(%rdi), %rax
 	movq	%rax, (%rsi)
@@ -96,6 +132,7 @@ user_load_faults:
 user_load_fixup:
 	movq	$-1, %rax
 	ret
+	.cfi_endproc
 	.size user_load, . - user_load
 
 /*
