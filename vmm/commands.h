@@ -8,6 +8,7 @@
 
 int command_replay(int argc, char **argv);
 int command_bench(int argc, char **argv);
+int command_selftest(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 
 #endif

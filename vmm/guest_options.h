@@ -18,38 +18,41 @@ struct guest_options {
 	}
 
 /* Rows of a struct cli_option table that fill the struct guest_options @o. */
-#define GUEST_OPTIONS(o)                                                                    \
-	{.name = "cpus",                                                                    \
-	 .kind = CLI_NUMBER,                                                                \
-	 .argument = "N",                                                                   \
-	 .help = "vCPUs of the guest (1)",                                                  \
-	 .value = &(o)->cpus,                                                               \
-	 .min = 1,                                                                          \
-	 .max = NB_MAX_VCPUS},                                                              \
-		{.name = "memory",                                                          \
-		 .kind = CLI_SIZE,                                                          \
-		 .argument = "SIZE",                                                        \
-		 .help = "guest memory, half of it but at most 3 GiB below 4 GiB (512M);\n" \
-			 "sparse: it costs what the guest touches",                         \
-		 .value = &(o)->memory_bytes,                                               \
-		 .min = MEMORY_BYTES_MIN,                                                   \
-		 .max = MEMORY_BYTES_MAX},                                                  \
-		{.name = "nodes",                                                           \
-		 .kind = CLI_NUMBER,                                                        \
-		 .argument = "N",                                                           \
-		 .help = "NUMA nodes the memory is split between (1)",                      \
-		 .value = &(o)->nodes,                                                      \
-		 .min = 1,                                                                  \
-		 .max = NB_MAX_NODES},                                                      \
-		{.name = "image",                                                           \
-		 .kind = CLI_TEXT,                                                          \
-		 .argument = "FILE",                                                        \
-		 .help = "guest image in place of the built-in one",                        \
-		 .value = &(o)->image},                                                     \
-	{                                                                                   \
-		.name = "watchdog", .kind = CLI_NUMBER, .argument = "SECONDS",              \
-		.help = "stop a guest that makes no progress for so long (10); 0: never",   \
-		.value = &(o)->watchdog_seconds, .max = 86400                               \
+#define GUEST_OPTIONS(o) GUEST_OPTIONS_OF(o, "512M")
+
+/* The same where --memory is @memory if it is not given. */
+#define GUEST_OPTIONS_OF(o, memory)                                                               \
+	{.name = "cpus",                                                                          \
+	 .kind = CLI_NUMBER,                                                                      \
+	 .argument = "N",                                                                         \
+	 .help = "vCPUs of the guest (1)",                                                        \
+	 .value = &(o)->cpus,                                                                     \
+	 .min = 1,                                                                                \
+	 .max = NB_MAX_VCPUS},                                                                    \
+		{.name = "memory",                                                                \
+		 .kind = CLI_SIZE,                                                                \
+		 .argument = "SIZE",                                                              \
+		 .help = "guest memory, half of it but at most 3 GiB below 4 GiB (" memory ");\n" \
+			 "sparse: it costs what the guest touches",                               \
+		 .value = &(o)->memory_bytes,                                                     \
+		 .min = MEMORY_BYTES_MIN,                                                         \
+		 .max = MEMORY_BYTES_MAX},                                                        \
+		{.name = "nodes",                                                                 \
+		 .kind = CLI_NUMBER,                                                              \
+		 .argument = "N",                                                                 \
+		 .help = "NUMA nodes the memory is split between (1)",                            \
+		 .value = &(o)->nodes,                                                            \
+		 .min = 1,                                                                        \
+		 .max = NB_MAX_NODES},                                                            \
+		{.name = "image",                                                                 \
+		 .kind = CLI_TEXT,                                                                \
+		 .argument = "FILE",                                                              \
+		 .help = "guest image in place of the built-in one",                              \
+		 .value = &(o)->image},                                                           \
+	{                                                                                         \
+		.name = "watchdog", .kind = CLI_NUMBER, .argument = "SECONDS",                    \
+		.help = "stop a guest that makes no progress for so long (10); 0: never",         \
+		.value = &(o)->watchdog_seconds, .max = 86400                                     \
 	}
 
 static inline struct guest_config guest_options_config(const struct guest_options *options)

@@ -16,6 +16,7 @@ static const struct {
 } commands[] = {
 	{"replay", command_replay, "replay what a real kernel's vmalloc did, and compare"},
 	{"bench", command_bench, "run the vmalloc suite inside a guest"},
+	{"selftest", command_selftest, "call every function of the core in a guest, and audit"},
 	{"doctor", command_doctor, "say what this host's KVM is and what nestbox can do on it"},
 };
 

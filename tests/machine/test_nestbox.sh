@@ -186,7 +186,15 @@ claim "bench answers in its JSON" run 0 bench --json --case fix_size --pages 16 
 claim "bench has its promised keys" says '"cases": \[' '"name": "fix_size"' '"pages": 16' \
   '"loops": 20' '"ticks_per_loop": ' '"instructions_per_loop": ' '"p50": ' '"p99": ' '"max": ' \
   '"kvm": {'
-for command in replay bench doctor; do
+claim "selftest of one function" run 0 selftest --function vmalloc_sync_all
+claim "selftest has a line a function" says '^vmalloc_sync_all  *[0-9][0-9]*  *[0-9][0-9]*  ok$' \
+  '^1 functions, 0 wrong; [0-9]* calls, [0-9]* audits, 0 violations$'
+claim "selftest --memory 4095" refuses 'memory' selftest --memory 4095
+claim "selftest of an image that is none" refuses "$data/mixed-2cpu/trace" \
+  selftest --image "$data/mixed-2cpu/trace"
+claim "selftest of no function" refuses 'frobnicate' selftest --function frobnicate
+claim "selftest with an operand" refuses 'too many operands' selftest everything
+for command in replay bench selftest doctor; do
   claim "$command --help" run 0 "$command" --help
   claim "$command --version" run 0 "$command" --version
 done

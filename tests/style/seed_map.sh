@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# docs/seed-map.md has a row for each defect, and every test and file it names is there.
+# docs/seed-map.md has a row for each defect, and every test and file it names is there; nestbox
+# selftest has a row for each function.
 set -eu
 top=${top_srcdir:-$(dirname "$0")/../..}
 page=$top/docs/seed-map.md
@@ -16,6 +17,15 @@ diff "$scratch/named" "$scratch/there" >&2 || {
   echo "docs/seed-map.md and the tests differ" >&2
   exit 1
 }
+# shellcheck disable=SC2016 # backquotes of Markdown
+sed -n '/^## Functions/,/^## Defects/s/^| *\(`[^|]*`[^|]*\) |.*/\1/p' "$page" |
+  grep -oE '`[a-z_0-9]+`' | tr -d '`' >"$scratch/functions"
+[ "$(wc -l <"$scratch/functions")" -ge 38 ] ||
+  { echo "docs/seed-map.md: fewer functions than the seed has" >&2; exit 1; }
+while read -r function; do
+  grep -qF "{\"$function\", " "$top"/vmm/selftest_*.c ||
+    { echo "nestbox selftest has no row for $function" >&2; exit 1; }
+done <"$scratch/functions"
 grep -oE '(mm|tests)/[a-z0-9_/]+\.(c|h|sh)' "$page" | sort -u | while read -r file; do
   [ -f "$top/$file" ] || { echo "docs/seed-map.md: no file $file" >&2; exit 1; }
 done
