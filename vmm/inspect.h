@@ -28,7 +28,31 @@
 
 #define INSPECT_PAGE_BYTES 4096ull
 
-/* A source of memory, and what its owner knows about the guest without asking it. */
+/* rax rbx rcx rdx rsi rdi rbp rsp r8 .. r15 rip rflags: the order of struct nb_event. */
+#define INSPECT_REGS 18
+
+/* cs ds es fs gs ss ldt tr gdt idt. */
+#define INSPECT_SEGMENTS 10
+
+struct inspect_segment {
+	uint64_t base;
+	uint32_t limit;
+	uint16_t selector; /* 0 for gdt and idt */
+	/* Bits 23:8 of a descriptor's upper half (SDM vol. 3A, figure 3-8), in their places. */
+	uint32_t attributes;
+};
+
+/* A vCPU's registers. */
+struct inspect_registers {
+	uint64_t reg[INSPECT_REGS];
+	struct inspect_segment segment[INSPECT_SEGMENTS];
+	uint64_t cr0, cr2, cr3, cr4, efer;
+};
+
+/*
+ * A source of memory and registers, and what its owner knows about the guest without asking it.
+ * Whatever can give these can be looked at, audited and dumped.
+ */
 struct inspect_source {
 	void *context;
 	/*
@@ -42,6 +66,17 @@ struct inspect_source {
 	 * range may cross pages; NULL means that the page tables are to be asked.
 	 */
 	const void *(*virtual)(void *context, uint64_t gva, uint64_t bytes);
+	/*
+	 * May be NULL: all RAM may have been touched. The first piece of memory at or above @gpa
+	 * that may hold other than zeroes, [*start_out, *end_out), page aligned; false where there
+	 * is none.
+	 */
+	bool (*touched)(void *context, uint64_t gpa, uint64_t *start_out, uint64_t *end_out);
+	/*
+	 * May be NULL: no registers. The registers of vCPU @cpu. Errors: -EBUSY (it runs),
+	 * -ENOENT (there is none such), or the source's own.
+	 */
+	int (*registers)(void *context, unsigned int cpu, struct inspect_registers *registers_out);
 	struct paging_mode paging;
 	uint64_t mm; /* the address of struct mm; 0: where the layout says */
 	/* Where RAM and the page array appear; 0: where the layout says. */
