@@ -48,6 +48,22 @@ void paging_format(const struct paging_mode *mode, struct radix_format *format_o
 	};
 }
 
+bool paging_entry_is_leaf(const struct paging_mode *mode, unsigned int level, uint64_t value)
+{
+	struct radix_format format;
+
+	paging_format(mode, &format);
+	return level == 1 || (value & format.large_mask[level]) != 0;
+}
+
+uint64_t paging_entry_reserved(const struct paging_mode *mode, unsigned int level, bool leaf)
+{
+	struct radix_format format;
+
+	paging_format(mode, &format);
+	return leaf ? format.reserved_leaf[level] : format.reserved_table[level];
+}
+
 unsigned int paging_rights(uint64_t accumulated)
 {
 	return PAGING_R | (accumulated & X86_PTE_RW ? PAGING_W : 0) |

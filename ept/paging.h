@@ -123,6 +123,12 @@ struct paging_visitor {
 int paging_for_each(const struct paging_mode *mode, const struct paging_reader *reader, gva_t start,
 		    gva_t end, uint64_t table_limit, const struct paging_visitor *visitor);
 
+/* Whether @value, a present entry of @level (5..1), maps a page. */
+bool paging_entry_is_leaf(const struct paging_mode *mode, unsigned int level, uint64_t value);
+
+/* The bits that must be clear in a present entry of @level that is a leaf, or is none. */
+uint64_t paging_entry_reserved(const struct paging_mode *mode, unsigned int level, bool leaf);
+
 /* Words for people: "mapped", "not present", ... */
 const char *paging_status_name(enum paging_status status);
 

@@ -43,7 +43,7 @@ bool audit_claim_block(struct audit_frames *frames, uint64_t pfn, unsigned int o
 void audit_check_identity(struct audit_pass *pass, uint64_t pfn, const struct inspect_page *page)
 {
 	const struct nb_range *ram = inspect_ram_range(pass->inspector, pfn);
-	uint32_t zone = audit_zone_of(pass, pfn);
+	uint32_t zone = inspect_zone_of(pass->inspector, pfn);
 
 	if (page->zone != zone)
 		audit_found(pass, pfn * PAGE, page->zone, zone, "a struct page of another zone");
@@ -72,8 +72,8 @@ static bool take_free_block(struct audit_frames *frames, struct zone_sum *zone, 
 	if (pfn & ((1ull << order) - 1))
 		audit_found(pass, pfn * PAGE, pfn, order, "a free block is not aligned");
 	audit_check_identity(pass, pfn, page);
-	if (audit_zone_of(pass, pfn) != zone->zone)
-		audit_found(pass, pfn * PAGE, audit_zone_of(pass, pfn), zone->zone,
+	if (inspect_zone_of(pass->inspector, pfn) != zone->zone)
+		audit_found(pass, pfn * PAGE, inspect_zone_of(pass->inspector, pfn), zone->zone,
 			    "a free block on another zone's list");
 	if (!audit_claim_block(frames, pfn, order, CLAIM_FREE))
 		return false;
@@ -143,9 +143,9 @@ static void take_pcp(struct audit_frames *frames, struct zone_sum *zone, uint32_
 			audit_found(pass, pfn * PAGE, page.state, pass->l->page_pcp_state,
 				    "a frame on a per-CPU list that is not marked so");
 		audit_check_identity(pass, pfn, &page);
-		if (audit_zone_of(pass, pfn) != zone->zone)
-			audit_found(pass, pfn * PAGE, audit_zone_of(pass, pfn), zone->zone,
-				    "a frame on another zone's per-CPU list");
+		if (inspect_zone_of(pass->inspector, pfn) != zone->zone)
+			audit_found(pass, pfn * PAGE, inspect_zone_of(pass->inspector, pfn),
+				    zone->zone, "a frame on another zone's per-CPU list");
 		count++;
 		top = page.next;
 	}

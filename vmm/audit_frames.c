@@ -89,9 +89,10 @@ static void check_span(struct audit_pass *pass, const struct span *span)
 	if (!ram || span->end * PAGE > ram->end || ram->node != span->node)
 		audit_found(pass, span->start * PAGE, span->end * PAGE, ram ? ram->end : 0,
 			    "a fresh span is not RAM of node %u", span->node);
-	if (audit_zone_of(pass, span->start) != span->zone ||
-	    audit_zone_of(pass, span->end - 1) != span->zone)
-		audit_found(pass, span->start * PAGE, span->zone, audit_zone_of(pass, span->start),
+	if (inspect_zone_of(pass->inspector, span->start) != span->zone ||
+	    inspect_zone_of(pass->inspector, span->end - 1) != span->zone)
+		audit_found(pass, span->start * PAGE, span->zone,
+			    inspect_zone_of(pass->inspector, span->start),
 			    "a fresh span of another zone");
 	for (uint32_t i = 0; i < source->nr_reserved; i++) {
 		if (overlap(span->start, span->end, source->reserved[i].start / PAGE,

@@ -28,15 +28,6 @@ const char *claim_name(enum claim claim)
 	return claim < NR_CLAIMS ? claim_names[claim] : "?";
 }
 
-uint32_t audit_zone_of(const struct audit_pass *pass, uint64_t pfn)
-{
-	if (pfn < pass->l->zone_dma_end_pfn)
-		return (uint32_t)pass->l->zone_dma;
-	if (pfn < pass->l->zone_dma32_end_pfn)
-		return (uint32_t)pass->l->zone_dma32;
-	return (uint32_t)pass->l->zone_normal;
-}
-
 /* ---- fresh spans ---- */
 
 static int by_start(const void *left, const void *right)

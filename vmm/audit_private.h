@@ -165,9 +165,6 @@ void audit_process_tables(struct audit_pass *pass);
 /* The index of the first span that ends above @pfn, where spans do not overlap. */
 size_t audit_first_span_above(const struct frame_map *map, uint64_t pfn);
 
-/* The zone (enum zone_id) that @pfn belongs to. */
-uint32_t audit_zone_of(const struct audit_pass *pass, uint64_t pfn);
-
 /* ---- vmm/audit_probe.c: a part of "tlb"; 0 or -ENOMEM ---- */
 
 int audit_probe_areas(struct audit_pass *pass);

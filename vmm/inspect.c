@@ -250,6 +250,54 @@ const struct nb_range *inspect_reserved_range(const struct inspector *inspector,
 	return find_range(inspector->source.reserved, inspector->source.nr_reserved, pfn);
 }
 
+uint32_t inspect_zone_of(const struct inspector *inspector, uint64_t pfn)
+{
+	const struct layout *l = &inspector->layout;
+
+	if (pfn < l->zone_dma_end_pfn)
+		return (uint32_t)l->zone_dma;
+	if (pfn < l->zone_dma32_end_pfn)
+		return (uint32_t)l->zone_dma32;
+	return (uint32_t)l->zone_normal;
+}
+
+bool inspect_touched(const struct inspector *inspector, uint64_t gpa, uint64_t *start_out,
+		     uint64_t *end_out)
+{
+	const struct inspect_source *source = &inspector->source;
+	uint64_t start = gpa, end = NB_RAM_LIMIT;
+
+	for (uint32_t i = 0; i < source->nr_ram; i++) {
+		const struct nb_range *ram = &source->ram[i];
+
+		if (ram->end <= start)
+			continue;
+		/* A piece may begin in one range and go on in the next. */
+		if (source->touched &&
+		    !source->touched(source->context, start > ram->start ? start : ram->start,
+				     &start, &end))
+			return false;
+		if (start < ram->start)
+			start = ram->start;
+		if (start >= ram->end || start >= end)
+			continue;
+		*start_out = start;
+		*end_out = end < ram->end ? end : ram->end;
+		return true;
+	}
+	return false;
+}
+
+int inspect_registers(const struct inspector *inspector, unsigned int cpu,
+		      struct inspect_registers *registers_out)
+{
+	const struct inspect_source *source = &inspector->source;
+
+	if (!source->registers || cpu >= source->nr_cpus)
+		return -ENOENT;
+	return source->registers(source->context, cpu, registers_out);
+}
+
 bool inspect_page_pfn(const struct inspector *inspector, uint64_t address, uint64_t *pfn_out)
 {
 	uint64_t offset = address - inspector->source.memmap_base;

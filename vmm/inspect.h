@@ -142,6 +142,20 @@ uint64_t inspect_end_pfn(const struct inspector *inspector);
 const struct nb_range *inspect_ram_range(const struct inspector *inspector, uint64_t pfn);
 const struct nb_range *inspect_reserved_range(const struct inspector *inspector, uint64_t pfn);
 
+/* The zone (enum zone_id as the layout numbers it) that @pfn belongs to. */
+uint32_t inspect_zone_of(const struct inspector *inspector, uint64_t pfn);
+
+/*
+ * The first piece of RAM at or above @gpa that may hold other than zeroes, inside one RAM range;
+ * false where there is none. To pass over memory nobody touched, which reading would make real.
+ */
+bool inspect_touched(const struct inspector *inspector, uint64_t gpa, uint64_t *start_out,
+		     uint64_t *end_out);
+
+/* Registers of vCPU @cpu. Errors: -ENOENT (none such, or the source has none), the source's. */
+int inspect_registers(const struct inspector *inspector, unsigned int cpu,
+		      struct inspect_registers *registers_out);
+
 /* The frame whose struct page is at @address; false where that is no struct page of RAM. */
 bool inspect_page_pfn(const struct inspector *inspector, uint64_t address, uint64_t *pfn_out);
 
@@ -223,6 +237,12 @@ void inspect_areas_free(struct inspect_areas *areas);
 
 /* The tile of @areas that holds @address, or NULL. O(log n). */
 const struct inspect_area *inspect_area_find(const struct inspect_areas *areas, uint64_t address);
+
+/*
+ * Reads the struct vm_struct at @area->link into @area, all of it or none; has_vm says which.
+ * inspect_areas() has done so for busy tiles.
+ */
+void inspect_read_vm(struct inspector *inspector, struct inspect_area *area);
 
 /*
  * The bytes of @area that frames may be mapped in: without the guard page, where it has one.

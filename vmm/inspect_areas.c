@@ -24,11 +24,11 @@ static enum inspect_tile_state tile_state(const struct layout *l, uint32_t state
 	return INSPECT_UNKNOWN;
 }
 
-/* Reads the bookkeeping at @vm, all of it or none. */
-static void read_vm(struct inspector *inspector, uint64_t vm, struct inspect_area *area)
+void inspect_read_vm(struct inspector *inspector, struct inspect_area *area)
 {
 	const struct layout *l = &inspector->layout;
 	uint8_t bytes[LAYOUT_COPIED_BYTES_MAX];
+	uint64_t vm = area->link;
 
 	area->has_vm =
 		vm != 0 && vm % 8 == 0 && inspect_read(inspector, vm, bytes, l->vm_struct.bytes);
@@ -68,7 +68,7 @@ static const char *read_tile(struct inspector *inspector, uint64_t tile, struct 
 	*prev_out = inspect_field_u64(bytes, l->vmap_area.tile + l->list_head.prev);
 	area->state = tile_state(l, area->raw_state);
 	if (area->state == INSPECT_BUSY)
-		read_vm(inspector, area->link, area);
+		inspect_read_vm(inspector, area);
 	return NULL;
 }
 

@@ -128,6 +128,8 @@
 	F(zone, managed_pages, 8, 8)                             \
 	F(zone, free_pages, 8, 8)                                \
 	F(zone, watermark_min, 8, 8)                             \
+	F(zone, pcp_high, 4, 4)                                  \
+	F(zone, pcp_batch, 4, 4)                                 \
 	F(zone, free, 8, l->list_head.bytes *(l->max_order + 1)) \
 	F(zone, nr_free, 8, 8 * (l->max_order + 1))              \
 	F(zone, span, 8, l->fresh_span.bytes * l->max_spans)     \
