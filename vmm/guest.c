@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "vmm/exit.h"
+#include "vmm/core_guest.h"
 #include "vmm/guest_private.h"
 #include "vmm/printable.h"
 
@@ -330,7 +331,11 @@ int guest_start(const struct guest_config *config, struct guest **guest_out,
 	guest->watchdog_seconds =
 		config->watchdog_seconds == 0 ? GUEST_WATCHDOG_SECONDS : config->watchdog_seconds;
 	init_locks(guest);
-	err = bring_up(guest, config, error);
+	err = config->dump_path && !(guest->dump_path = strdup(config->dump_path))
+		      ? ept_error_set(error, -ENOMEM, "no memory for a guest")
+		      : 0;
+	if (!err)
+		err = bring_up(guest, config, error);
 	if (err) {
 		if (err == -ENOTRECOVERABLE && report_out)
 			*report_out = guest->failure;
@@ -363,6 +368,7 @@ void guest_destroy(struct guest *guest)
 {
 	if (!guest)
 		return;
+	core_write_on_failure(guest);
 	if (vm_destroy(guest->vm) != 0)
 		return;
 	gpa_space_destroy(guest->space);
@@ -370,10 +376,16 @@ void guest_destroy(struct guest *guest)
 	if (guest->kvm_fd >= 0)
 		close(guest->kvm_fd);
 	destroy_locks(guest);
+	free(guest->dump_path);
 	free(guest);
 }
 
 /* ---- what is known of it ---- */
+
+const char *guest_dump_path(const struct guest *guest)
+{
+	return guest->dump_path;
+}
 
 const struct guest_report *guest_failure(const struct guest *guest)
 {

@@ -56,6 +56,8 @@ struct guest_config {
 	double watchdog_seconds;            /* 0: 10; negative: none */
 	guest_message_fn message;           /* NULL: messages are counted only */
 	void *message_context;
+	/* Where the core of a guest that died goes (vmm/core_guest.h); copied. NULL: nowhere. */
+	const char *dump_path;
 };
 
 #define GUEST_WATCHDOG_SECONDS 10.0
@@ -139,6 +141,18 @@ int guest_write(struct guest *guest, gva_t gva, const void *buffer, size_t size_
  */
 int guest_pause(struct guest *guest);
 void guest_resume(struct guest *guest);
+
+/*
+ * As guest_pause(), and of a guest that is dead as well, whose vCPUs are not to go on any more.
+ * Errors: -ETIMEDOUT.
+ */
+int guest_freeze(struct guest *guest);
+
+/* Whether guest_pause() or guest_freeze() holds it. */
+bool guest_is_paused(const struct guest *guest);
+
+/* The configuration's dump_path, or NULL. */
+const char *guest_dump_path(const struct guest *guest);
 
 struct kvm_regs;
 struct kvm_sregs;

@@ -92,19 +92,27 @@ int guest_write(struct guest *guest, gva_t gva, const void *buffer, size_t size_
 
 /* ---- registers ---- */
 
-int guest_pause(struct guest *guest)
+int guest_freeze(struct guest *guest)
 {
 	int err = 0;
 	unsigned int i;
 
-	if (guest_failure(guest))
-		return -ENOTRECOVERABLE;
 	for (i = 0; i < guest->nr_vcpus && !err; i++)
 		err = vcpu_pause(guest->vm->vcpus[i], PAUSE_SECONDS);
 	guest->paused = !err;
 	if (err)
 		guest_resume(guest);
 	return err;
+}
+
+int guest_pause(struct guest *guest)
+{
+	return guest_failure(guest) ? -ENOTRECOVERABLE : guest_freeze(guest);
+}
+
+bool guest_is_paused(const struct guest *guest)
+{
+	return guest->paused;
 }
 
 void guest_resume(struct guest *guest)

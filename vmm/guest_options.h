@@ -9,12 +9,13 @@
 struct guest_options {
 	uint64_t cpus, memory_bytes, nodes, watchdog_seconds;
 	const char *image;
+	const char *dump;
 };
 
-#define GUEST_OPTIONS_DEFAULT                                                       \
-	{                                                                           \
-		.cpus = 1, .memory_bytes = MEMORY_BYTES_DEFAULT, .nodes = 1,        \
-		.watchdog_seconds = (uint64_t)GUEST_WATCHDOG_SECONDS, .image = NULL \
+#define GUEST_OPTIONS_DEFAULT                                                                     \
+	{                                                                                         \
+		.cpus = 1, .memory_bytes = MEMORY_BYTES_DEFAULT, .nodes = 1,                      \
+		.watchdog_seconds = (uint64_t)GUEST_WATCHDOG_SECONDS, .image = NULL, .dump = NULL \
 	}
 
 /* Rows of a struct cli_option table that fill the struct guest_options @o. */
@@ -49,6 +50,11 @@ struct guest_options {
 		 .argument = "FILE",                                                              \
 		 .help = "guest image in place of the built-in one",                              \
 		 .value = &(o)->image},                                                           \
+		{.name = "dump",                                                                  \
+		 .kind = CLI_TEXT,                                                                \
+		 .argument = "FILE",                                                              \
+		 .help = "write an ELF core there if the guest dies: for gdb, drgn, crash",       \
+		 .value = &(o)->dump},                                                            \
 	{                                                                                         \
 		.name = "watchdog", .kind = CLI_NUMBER, .argument = "SECONDS",                    \
 		.help = "stop a guest that makes no progress for so long (10); 0: never",         \
@@ -59,6 +65,7 @@ static inline struct guest_config guest_options_config(const struct guest_option
 {
 	return (struct guest_config){
 		.image_path = options->image,
+		.dump_path = options->dump,
 		.memory_bytes = options->memory_bytes,
 		.nr_nodes = (unsigned int)options->nodes,
 		.nr_vcpus = (unsigned int)options->cpus,

@@ -42,6 +42,9 @@ struct guest {
 	double watchdog_seconds; /* 0 or less: none */
 	struct guest_times times;
 	bool paused;
+	char *dump_path;  /* NULL: none */
+	bool dumped;      /* its core was tried, */
+	bool dumped_well; /* and written */
 
 	pthread_mutex_t lock;
 	bool failed;                 /* lock */
