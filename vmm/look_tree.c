@@ -100,8 +100,11 @@ bool look_read_vm(struct inspector *inspector, uint64_t vm, struct inspect_area 
 void look_area_nodes(struct inspector *inspector, const struct inspect_area *area,
 		     uint64_t pages_out[NB_MAX_NODES])
 {
-	uint64_t most = inspect_ram_pages(inspector), address, pfn;
+	uint64_t most = inspect_area_payload_bytes(inspector, area) / INSPECT_PAGE_BYTES;
+	uint64_t address, pfn;
 
+	if (most > inspect_ram_pages(inspector))
+		most = inspect_ram_pages(inspector);
 	memset(pages_out, 0, NB_MAX_NODES * sizeof(*pages_out));
 	for (uint64_t i = 0; area->has_vm && i < area->nr_pages && i < most; i++) {
 		const struct nb_range *ram;
