@@ -3,6 +3,7 @@
  * Check "areas": the tiles cut the whole address space without gap or overlap, busy ones agree
  * with their bookkeeping and with what the host asked for, and guard pages are not mapped.
  */
+#include "mm/x86.h"
 #include "vmm/audit_private.h"
 
 #define PAGE INSPECT_PAGE_BYTES
@@ -105,16 +106,43 @@ static void check_bookkeeping(struct audit_pass *pass, const struct inspect_area
 			    "the area lists fewer frames than it has pages");
 }
 
-static void check_guard(struct audit_pass *pass, const struct inspect_area *area)
+/* The last-level table of the 2 MiB that the guard page before lay in: mostly the next one's. */
+struct guard_table {
+	uint64_t start; /* of the 2 MiB */
+	const uint64_t *entry;
+};
+
+/* Whether the table known already says that nothing is at @gva. */
+static bool says_nothing(const struct guard_table *table, uint64_t gva)
+{
+	if (!table->entry || gva - table->start >= EPT_PAGE_2M_BYTES)
+		return false;
+	return !(__atomic_load_n(&table->entry[gva / PAGE % 512], __ATOMIC_RELAXED) & X86_PTE_P);
+}
+
+static void remember(struct guard_table *table, const struct paging_reader *reader,
+		     const struct paging_walk *walk, uint64_t gva)
+{
+	const struct paging_entry *last = &walk->entries[walk->entry_count - 1];
+
+	if (walk->status != PAGING_NOT_PRESENT || walk->level != 1)
+		return;
+	table->start = gva & ~(EPT_PAGE_2M_BYTES - 1);
+	table->entry = reader->table(reader->context, gpa_make(last->address.value & ~(PAGE - 1)));
+}
+
+static void check_guard(struct audit_pass *pass, const struct inspect_area *area,
+			struct guard_table *table)
 {
 	struct paging_reader reader = inspect_paging_reader(pass->inspector);
 	uint64_t payload = inspect_area_payload_bytes(pass->inspector, area);
 	struct paging_walk walk;
 
-	if (payload == area->end - area->start)
-		return; /* VM_NO_GUARD */
+	if (payload == area->end - area->start || says_nothing(table, area->start + payload))
+		return; /* VM_NO_GUARD, or not mapped */
 	paging_walk(&inspect_source_of(pass->inspector)->paging, &reader,
 		    gva_make(area->start + payload), &walk);
+	remember(table, &reader, &walk, area->start + payload);
 	if (walk.status == PAGING_MAPPED)
 		audit_found(pass, area->start + payload, walk.gpa.value, 0,
 			    "the guard page of the area at %#llx is mapped",
@@ -166,6 +194,7 @@ static void check_promises(struct audit_pass *pass)
 int audit_areas(struct audit_pass *pass)
 {
 	const struct inspect_areas *areas = &pass->areas;
+	struct guard_table guards = {.entry = NULL};
 	uint64_t arrays = 0, with_array = 0;
 
 	if (areas->broken)
@@ -178,7 +207,7 @@ int audit_areas(struct audit_pass *pass)
 			check_seam(pass, area - 1, area);
 		if (area->state == INSPECT_BUSY && area->start < area->end) {
 			check_bookkeeping(pass, area);
-			check_guard(pass, area);
+			check_guard(pass, area, &guards);
 			arrays += area->kind == pass->l->vmap_array;
 			with_array += area->has_vm && check_array(pass, area);
 		}

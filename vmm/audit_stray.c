@@ -71,8 +71,13 @@ struct stray_walk {
 
 static const struct inspect_area *tile_of(struct stray_walk *walk, uint64_t gva)
 {
+	const struct inspect_areas *areas = &walk->pass->areas;
+
+	/* A free tile or two may lie between two areas. */
+	for (int i = 0; i < 3 && walk->last && gva >= walk->last->end; i++)
+		walk->last = walk->last + 1 < areas->area + areas->count ? walk->last + 1 : NULL;
 	if (!walk->last || gva < walk->last->start || gva >= walk->last->end)
-		walk->last = inspect_area_find(&walk->pass->areas, gva);
+		walk->last = inspect_area_find(areas, gva);
 	return walk->last;
 }
 

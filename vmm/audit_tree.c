@@ -12,20 +12,21 @@
 #include <stdlib.h>
 
 #include "vmm/audit_private.h"
+#include "vmm/u64_map.h"
 
 /* No red-black tree of fewer than 2^64 nodes is deeper. */
 #define DEPTH_MAX 128
 
-/* A tile by its address, with what the walks saw of it. */
+/* A tile, with what the walks saw of it. */
 struct known_tile {
-	uint64_t tile;
 	const struct inspect_area *area;
 	bool seen;
 };
 
 struct tree_walk {
 	struct audit_pass *pass;
-	struct known_tile *known;
+	struct known_tile *known; /* as pass->areas */
+	struct u64_map index;     /* in known, by the tile's address */
 	size_t count;
 	const char *name;              /* "free" or "busy" */
 	enum inspect_tile_state state; /* whose tree it is */
@@ -40,30 +41,26 @@ struct subtree {
 	bool red;
 };
 
-static int by_tile(const void *left, const void *right)
-{
-	const struct known_tile *a = left, *b = right;
-
-	return a->tile < b->tile ? -1 : a->tile > b->tile;
-}
-
 static struct known_tile *find_tile(const struct tree_walk *walk, uint64_t tile)
 {
-	const struct known_tile key = {.tile = tile};
+	uint32_t index = u64_map_get(&walk->index, tile);
 
-	return walk->count ? bsearch(&key, walk->known, walk->count, sizeof(key), by_tile) : NULL;
+	return index == U64_MAP_NONE ? NULL : &walk->known[index];
 }
 
-static struct known_tile *make_known(const struct inspect_areas *areas)
+/* Of two tiles at one address, which a list cannot have, the later one counts. */
+static int make_known(struct tree_walk *walk)
 {
-	struct known_tile *known = calloc(areas->count ? areas->count : 1, sizeof(*known));
+	const struct inspect_areas *areas = &walk->pass->areas;
 
-	if (!known)
-		return NULL;
-	for (size_t i = 0; i < areas->count; i++)
-		known[i] = (struct known_tile){areas->area[i].tile, &areas->area[i], false};
-	qsort(known, areas->count, sizeof(*known), by_tile);
-	return known;
+	walk->known = calloc(areas->count ? areas->count : 1, sizeof(*walk->known));
+	if (!walk->known || u64_map_reserve(&walk->index, areas->count))
+		return -ENOMEM;
+	for (size_t i = 0; i < areas->count; i++) {
+		walk->known[i].area = &areas->area[i];
+		u64_map_set(&walk->index, areas->area[i].tile, (uint32_t)i);
+	}
+	return 0;
 }
 
 /* Takes @known into the tree: once, in its state, in order. */
@@ -262,10 +259,11 @@ int audit_free_tree(struct audit_pass *pass)
 {
 	uint64_t space = inspect_mm(pass->inspector) + pass->l->mm.vmap, lazy_pages;
 	struct tree_walk walk = {.pass = pass, .count = pass->areas.count};
+	int err;
 
-	walk.known = make_known(&pass->areas);
-	if (!walk.known)
-		return -ENOMEM;
+	err = make_known(&walk);
+	if (err)
+		goto free_known;
 	check_tree(&walk, space + pass->l->vmap_space.busy, "busy", INSPECT_BUSY);
 	check_tree(&walk, space + pass->l->vmap_space.free, "free", INSPECT_FREE);
 	lazy_pages = check_lazy(&walk, space);
@@ -273,6 +271,8 @@ int audit_free_tree(struct audit_pass *pass)
 	audit_check_lock(pass, space + pass->l->vmap_space.lock, "the address space");
 	audit_check_lock(pass, space + pass->l->vmap_space.purge_lock, "purging");
 	check_counts(pass, space, lazy_pages);
+free_known:
+	u64_map_clear(&walk.index);
 	free(walk.known);
-	return 0;
+	return err;
 }

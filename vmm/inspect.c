@@ -162,6 +162,14 @@ bool inspect_read(struct inspector *inspector, uint64_t gva, void *buffer, size_
 
 	if (gva + bytes < gva)
 		return false;
+	/* Structures seldom cross a page. */
+	if (gva % INSPECT_PAGE_BYTES + bytes <= INSPECT_PAGE_BYTES) {
+		const void *from = bytes ? at(inspector, gva, bytes) : to;
+
+		if (from)
+			memcpy(to, from, bytes);
+		return from != NULL;
+	}
 	while (bytes > 0) {
 		uint64_t part = INSPECT_PAGE_BYTES - gva % INSPECT_PAGE_BYTES;
 		const void *from;

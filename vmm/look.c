@@ -6,8 +6,8 @@
 #include "vmm/look.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
+
+#include "vmm/u64_map.h"
 
 #define PAGE INSPECT_PAGE_BYTES
 
@@ -86,45 +86,11 @@ void look_place(const struct inspector *inspector, uint64_t address, struct look
 	place_out->offset = address - place_out->start;
 }
 
-/* ---- the set of tables an iteration was in: open addressing, a power of two of slots ---- */
-
-struct table_set {
-	uint64_t *slot; /* 1 + the frame number; 0: empty */
-	size_t slots, used;
-};
-
-static bool set_insert(struct table_set *set, uint64_t key)
-{
-	size_t at = (size_t)(key * 0x9e3779b97f4a7c15ull >> 20) & (set->slots - 1);
-
-	while (set->slot[at] != 0 && set->slot[at] != key)
-		at = (at + 1) & (set->slots - 1);
-	if (set->slot[at] == key)
-		return false;
-	set->slot[at] = key;
-	set->used++;
-	return true;
-}
-
-static int set_grow(struct table_set *set)
-{
-	struct table_set more = {.slots = set->slots ? 2 * set->slots : 256};
-
-	more.slot = calloc(more.slots, sizeof(*more.slot));
-	if (!more.slot)
-		return -ENOMEM;
-	for (size_t i = 0; i < set->slots; i++) {
-		if (set->slot[i])
-			set_insert(&more, set->slot[i]);
-	}
-	free(set->slot);
-	*set = more;
-	return 0;
-}
+/* ---- an iteration over tables ---- */
 
 struct walk {
 	const struct paging_visitor *visitor;
-	struct table_set set;
+	struct u64_map seen; /* tables */
 	uint64_t tables, shared;
 };
 
@@ -133,11 +99,9 @@ static int walk_table(void *context, gpa_t table, unsigned int level, gva_t gva)
 	struct walk *walk = context;
 
 	walk->tables++;
-	if (2 * (walk->set.used + 1) > walk->set.slots && set_grow(&walk->set))
-		return -ENOMEM;
-	if (!set_insert(&walk->set, table.value / PAGE + 1) && ++walk->shared > LOOK_SHARED_TABLES)
-		return -ELOOP;
-	return 0;
+	if (u64_map_get(&walk->seen, table.value) == U64_MAP_NONE)
+		return u64_map_set(&walk->seen, table.value, level);
+	return ++walk->shared > LOOK_SHARED_TABLES ? -ELOOP : 0;
 }
 
 static int walk_leaf(void *context, const struct paging_leaf *leaf)
@@ -173,7 +137,7 @@ int look_for_each(struct inspector *inspector, const struct paging_mode *paging,
 
 	err = paging_for_each(mode_of(inspector, paging), &reader, gva_make(start), gva_make(end),
 			      UINT64_MAX, &counted);
-	free(walk.set.slot);
+	u64_map_clear(&walk.seen);
 	if (tables_out)
 		*tables_out = walk.tables;
 	return err;

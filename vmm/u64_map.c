@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The hash table of u64_map.h: linear probing after Fibonacci hashing. */
+/*
+ * The hash table of u64_map.h: linear probing after multiplication by an odd number nobody knows
+ * beforehand, of which the highest bits count. So keys cannot be chosen to meet in one place.
+ */
 #include "vmm/u64_map.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define FIRST_CAPACITY 64
 
@@ -14,50 +18,71 @@ struct u64_map_slot {
 };
 
 /* The slot that holds @key, or the free one where it belongs. */
-static struct u64_map_slot *find(struct u64_map_slot *slots, size_t capacity, uint64_t key)
+static struct u64_map_slot *find(const struct u64_map *map, uint64_t key)
 {
-	uint64_t hash = (key ^ key >> 32) * UINT64_C(0x9e3779b97f4a7c15);
-	size_t i = (size_t)(hash >> 20) & (capacity - 1);
+	size_t i = (size_t)(key * map->multiplier >> map->shift);
 
-	while (slots[i].value != U64_MAP_NONE && slots[i].key != key)
-		i = (i + 1) & (capacity - 1);
-	return &slots[i];
+	while (map->slots[i].value != U64_MAP_NONE && map->slots[i].key != key)
+		i = (i + 1) & (map->capacity - 1);
+	return &map->slots[i];
 }
 
 uint32_t u64_map_get(const struct u64_map *map, uint64_t key)
 {
 	if (!map->capacity)
 		return U64_MAP_NONE;
-	return find(map->slots, map->capacity, key)->value;
+	return find(map, key)->value;
 }
 
-static int grow(struct u64_map *map)
+static uint64_t odd_number(void)
 {
-	size_t capacity = map->capacity ? 2 * map->capacity : FIRST_CAPACITY;
-	struct u64_map_slot *slots = calloc(capacity, sizeof(*slots));
+	uint64_t number;
+
+	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number))
+		number = UINT64_C(0x9e3779b97f4a7c15);
+	return number | 1;
+}
+
+static int grow(struct u64_map *map, size_t capacity)
+{
+	struct u64_map more = {
+		.capacity = capacity,
+		.count = map->count,
+		.shift = 64 - (unsigned int)__builtin_ctzll(capacity),
+		.multiplier = map->capacity ? map->multiplier : odd_number(),
+	};
 	size_t i;
 
-	if (!slots)
+	more.slots = calloc(capacity, sizeof(*more.slots));
+	if (!more.slots)
 		return -ENOMEM;
 	for (i = 0; i < capacity; i++)
-		slots[i].value = U64_MAP_NONE;
+		more.slots[i].value = U64_MAP_NONE;
 	for (i = 0; i < map->capacity; i++) {
 		if (map->slots[i].value != U64_MAP_NONE)
-			*find(slots, capacity, map->slots[i].key) = map->slots[i];
+			*find(&more, map->slots[i].key) = map->slots[i];
 	}
 	free(map->slots);
-	map->slots = slots;
-	map->capacity = capacity;
+	*map = more;
 	return 0;
+}
+
+int u64_map_reserve(struct u64_map *map, size_t count)
+{
+	size_t capacity = map->capacity ? map->capacity : FIRST_CAPACITY;
+
+	while (capacity < 2 * count)
+		capacity *= 2;
+	return capacity > map->capacity ? grow(map, capacity) : 0;
 }
 
 int u64_map_set(struct u64_map *map, uint64_t key, uint32_t value)
 {
 	struct u64_map_slot *slot;
 
-	if (2 * (map->count + 1) > map->capacity && grow(map))
+	if (2 * (map->count + 1) > map->capacity && u64_map_reserve(map, map->count + 1))
 		return -ENOMEM;
-	slot = find(map->slots, map->capacity, key);
+	slot = find(map, key);
 	if (slot->value == U64_MAP_NONE)
 		map->count++;
 	slot->key = key;
