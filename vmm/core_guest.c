@@ -98,7 +98,7 @@ int core_write_guest_fd(struct guest *guest, int fd, const struct core_options *
 bool core_write_on_failure(struct guest *guest)
 {
 	struct ept_error error = {""};
-	struct core_sum sum;
+	struct core_sum sum = {0};
 
 	if (!guest->dump_path || !guest_failure(guest) || !guest->vm)
 		return false;

@@ -173,7 +173,7 @@ static int diff_tiles(const struct inspect_areas *before, const struct inspect_a
 		} else if (a && (!b || a->start <= b->start)) {
 			err = tell_tile(report, a, NULL);
 			i++;
-		} else {
+		} else if (b) {
 			err = tell_tile(report, NULL, b);
 			j++;
 		}

@@ -65,7 +65,7 @@ static int count_map(void *context, const struct look_map *map)
 static void time_audit(struct inspector *inspector, uint64_t rounds)
 {
 	struct audit *audit = audit_create();
-	struct audit_result result;
+	struct audit_result result = {0};
 	double best = 1e9;
 
 	for (uint64_t i = 0; audit && i < rounds; i++) {

@@ -428,7 +428,7 @@ START_TEST(a_guest_that_dies_leaves_a_core)
 	struct core_file core;
 	struct guest *guest;
 	const char *text;
-	size_t bytes;
+	size_t bytes = 0;
 
 	make_directory();
 	guest = start(path_of("core"));
