@@ -96,6 +96,28 @@ START_TEST(frames_of_every_kind_are_told_apart)
 }
 END_TEST
 
+/* A block holds no frame behind its end, whatever that frame says of itself. */
+START_TEST(a_frame_is_in_no_block_that_ends_before_it)
+{
+	struct mix *mix = mix_create();
+	struct look_frame frame;
+
+	for (u64 at = mix->kmalloced; at < mix->kmalloced + 300 * PAGE_SIZE; at += PAGE_SIZE) {
+		struct page *page = mix_page(mix, at);
+		u64 pfn = page_to_pfn(mix->mm, page);
+
+		if (pfn % 2 == 0 || pfn_to_page(mix->mm, pfn - 1)->state != PAGE_VMALLOC)
+			continue;
+		page->state = PAGE_BODY;
+		frame = frame_at(mix, mix_phys(mix, page));
+		ck_assert_int_eq(frame.state, LOOK_FRAME_UNKNOWN);
+		ck_assert_uint_eq(frame.head_pfn, pfn);
+		page->state = PAGE_VMALLOC;
+	}
+	mix_destroy(mix);
+}
+END_TEST
+
 /* Counted one by one, by the looks at single frames. */
 START_TEST(the_sums_are_those_of_the_frames)
 {
@@ -167,6 +189,26 @@ START_TEST(zones_are_those_of_the_core)
 	ck_assert_uint_eq(zones.zone[3].node, 1);
 	ck_assert_uint_eq(zones.zone[1].start_pfn, ZONE_DMA_END_PFN);
 	ck_assert_uint_eq(zones.zone[1].present, (48ull << 20) / PAGE_SIZE);
+	look_zones_free(&zones);
+	mix_destroy(mix);
+}
+END_TEST
+
+/* [1025, 1031) is blocks of 1, 2, 2 and 1; [2048, 4096) is two of the largest. */
+START_TEST(fresh_memory_is_counted_in_blocks)
+{
+	struct mix *mix = mix_create();
+	struct zone *zone = &mix->mm->node[0].zone[ZONE_DMA32];
+	struct look_zones zones;
+
+	zone->nr_spans = 2;
+	zone->span[0] = (struct fresh_span){.start_pfn = 1025, .end_pfn = 1031};
+	zone->span[1] = (struct fresh_span){.start_pfn = 2048, .end_pfn = 4096};
+	ck_assert_int_eq(look_zones(mix->source->inspector, &zones), 0);
+	for (u32 order = 0; order <= MAX_ORDER; order++)
+		ck_assert_uint_eq(zones.zone[1].nr_fresh[order],
+				  order < 2 || order == MAX_ORDER ? 2 : 0);
+	ck_assert_uint_eq(zones.zone[1].fresh, 6 + 2048);
 	look_zones_free(&zones);
 	mix_destroy(mix);
 }
@@ -350,6 +392,7 @@ START_TEST(what_changed_is_named)
 	*mix_entry(mix, mix->kmalloced + 5 * PAGE_SIZE, 1) &= ~X86_PTE_RW;
 	entry = mix_entry(mix, mix->nested + 9 * PAGE_SIZE, 1);
 	*entry = (*entry & ~X86_PTE_ADDR_MASK) | 0x7000;
+	mix_tile(mix, mix->lazy[2])->state = 77;
 	after = take(mix);
 	ck_assert_int_eq(look_diff(before, after, keep, &changes), 0);
 	change = change_of(&changes, LOOK_TILE_CAME, addr);
@@ -359,6 +402,8 @@ START_TEST(what_changed_is_named)
 	change = change_of(&changes, LOOK_TILE_CHANGED, mix->outside);
 	ck_assert_int_eq(change->state_before, INSPECT_BUSY);
 	ck_assert_int_eq(change->state_after, INSPECT_LAZY);
+	change = change_of(&changes, LOOK_TILE_CHANGED, mix->lazy[2]);
+	ck_assert_int_eq(change->state_after, INSPECT_UNKNOWN);
 	change = change_of(&changes, LOOK_MAP_CAME, addr);
 	ck_assert_uint_eq(change->end, addr + 6 * PAGE_SIZE);
 	ck_assert_uint_eq(change->rights_after, PAGING_R | PAGING_W);
@@ -387,8 +432,10 @@ int main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, a_frame_of_an_area_knows_its_place_in_it);
 	tcase_add_test(tests, frames_of_every_kind_are_told_apart);
+	tcase_add_test(tests, a_frame_is_in_no_block_that_ends_before_it);
 	tcase_add_test(tests, the_sums_are_those_of_the_frames);
 	tcase_add_test(tests, zones_are_those_of_the_core);
+	tcase_add_test(tests, fresh_memory_is_counted_in_blocks);
 	tcase_add_test(tests, slabs_count_their_objects);
 	tcase_add_test(tests, the_tree_adds_up);
 	tcase_add_test(tests, a_line_is_as_linux_prints_it);
