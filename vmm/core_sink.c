@@ -25,9 +25,14 @@ struct core_sink {
 int core_sink_create(int fd, bool zstd, int level, struct core_sink **sink_out,
 		     struct ept_error *error)
 {
-	struct core_sink *sink = calloc(1, sizeof(*sink));
+	struct core_sink *sink;
 	struct stat status;
 
+	/* zstd itself would take the nearest it has. */
+	if (zstd && (level < ZSTD_minCLevel() || level > ZSTD_maxCLevel()))
+		return ept_error_set(error, -EINVAL, "zstd has levels %d to %d, not %d",
+				     ZSTD_minCLevel(), ZSTD_maxCLevel(), level);
+	sink = calloc(1, sizeof(*sink));
 	if (!sink)
 		return ept_error_set(error, -ENOMEM, "no memory for a core");
 	sink->fd = fd;
@@ -42,14 +47,10 @@ int core_sink_create(int fd, bool zstd, int level, struct core_sink **sink_out,
 		core_sink_destroy(sink);
 		return ept_error_set(error, -ENOMEM, "no memory for compression");
 	}
-	if (zstd && level &&
-	    ZSTD_isError(ZSTD_CCtx_setParameter(sink->zstd, ZSTD_c_compressionLevel, level))) {
-		core_sink_destroy(sink);
-		return ept_error_set(error, -EINVAL, "zstd has levels %d to %d, not %d",
-				     ZSTD_minCLevel(), ZSTD_maxCLevel(), level);
-	}
-	if (zstd)
+	if (zstd) {
+		ZSTD_CCtx_setParameter(sink->zstd, ZSTD_c_compressionLevel, level);
 		ZSTD_CCtx_setParameter(sink->zstd, ZSTD_c_checksumFlag, 1);
+	}
 	*sink_out = sink;
 	return 0;
 }
