@@ -32,7 +32,7 @@
 static struct guest *start(const char *dump_path)
 {
 	const struct guest_config config = {
-		.memory_bytes = 64ull << 20, .nr_vcpus = 2, .dump_path = dump_path};
+		.memory_bytes = 32ull << 20, .nr_vcpus = 2, .dump_path = dump_path};
 	struct ept_error error = {""};
 	struct guest_report report;
 	struct guest *guest;

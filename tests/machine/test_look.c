@@ -47,7 +47,7 @@ static uint64_t allocate(uint64_t pages)
 static void start(void)
 {
 	const struct guest_config config = {
-		.memory_bytes = 128ull << 20, .nr_vcpus = 2, .nr_nodes = 2};
+		.memory_bytes = 64ull << 20, .nr_vcpus = 2, .nr_nodes = 2};
 	struct ept_error error = {""};
 	struct guest_report report;
 
