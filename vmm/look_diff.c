@@ -14,10 +14,19 @@
 #include "vmm/look_private.h"
 #include "vmm/look_tree.h"
 
+/* A struct look_map, as far as it is compared. */
+struct range {
+	uint64_t start, end, gpa;
+	uint32_t page_bytes; /* up to 1 GiB */
+	uint16_t rights;
+	bool global;
+};
+
 struct look_snapshot {
 	struct inspect_areas tiles; /* busy and lazy ones */
-	struct look_map *map;
+	struct range *map;
 	size_t nr_maps, map_room;
+	bool cut;
 	struct look_zones zones;
 	struct look_frames frames;
 	struct look_slabs slabs;
@@ -54,14 +63,21 @@ static int keep_map(void *context, const struct look_map *map)
 
 	if (snapshot->nr_maps == snapshot->map_room) {
 		size_t more = snapshot->map_room ? 2 * snapshot->map_room : 64;
-		struct look_map *grown = realloc(snapshot->map, more * sizeof(*grown));
+		struct range *grown = realloc(snapshot->map, more * sizeof(*grown));
 
 		if (!grown)
 			return -ENOMEM;
 		snapshot->map = grown;
 		snapshot->map_room = more;
 	}
-	snapshot->map[snapshot->nr_maps++] = *map;
+	snapshot->map[snapshot->nr_maps++] = (struct range){
+		.start = map->start,
+		.end = map->end,
+		.gpa = map->gpa,
+		.page_bytes = (uint32_t)map->page_bytes,
+		.rights = (uint16_t)map->rights,
+		.global = map->global,
+	};
 	return 0;
 }
 
@@ -82,15 +98,18 @@ static int take_tiles(struct inspector *inspector, struct look_snapshot *snapsho
 
 int look_snapshot(struct inspector *inspector, struct look_snapshot **snapshot_out)
 {
-	const struct look_maps_query all = {.split_frames = true};
+	const struct look_maps_query all = {.split_frames = true,
+					    .max_ranges = LOOK_SNAPSHOT_RANGES_MAX};
 	struct look_snapshot *snapshot = calloc(1, sizeof(*snapshot));
+	struct look_maps_sum sum;
 	int err;
 
 	if (!snapshot)
 		return -ENOMEM;
 	err = take_tiles(inspector, snapshot);
 	if (!err)
-		err = look_maps(inspector, &all, keep_map, snapshot, NULL);
+		err = look_maps(inspector, &all, keep_map, snapshot, &sum);
+	snapshot->cut = !err && sum.cut;
 	if (!err)
 		err = look_zones(inspector, &snapshot->zones);
 	if (!err)
@@ -114,6 +133,11 @@ void look_snapshot_free(struct look_snapshot *snapshot)
 	look_frames_free(&snapshot->frames);
 	look_slabs_free(&snapshot->slabs);
 	free(snapshot);
+}
+
+bool look_snapshot_is_cut(const struct look_snapshot *snapshot)
+{
+	return snapshot->cut;
 }
 
 /* ---- tiles ---- */
@@ -190,12 +214,12 @@ struct side {
 };
 
 /* The last byte of the range: ends may be 2^64. */
-static uint64_t last_of(const struct look_map *map)
+static uint64_t last_of(const struct range *map)
 {
 	return map->end - 1;
 }
 
-static const struct look_map *range_of(struct side *side, uint64_t at)
+static const struct range *range_of(struct side *side, uint64_t at)
 {
 	while (side->index < side->snapshot->nr_maps &&
 	       last_of(&side->snapshot->map[side->index]) < at)
@@ -204,7 +228,7 @@ static const struct look_map *range_of(struct side *side, uint64_t at)
 }
 
 /* Where the piece at @at ends, by what this side has there. */
-static uint64_t piece_last(const struct look_map *map, uint64_t at, uint64_t last)
+static uint64_t piece_last(const struct range *map, uint64_t at, uint64_t last)
 {
 	if (!map)
 		return last;
@@ -214,7 +238,7 @@ static uint64_t piece_last(const struct look_map *map, uint64_t at, uint64_t las
 }
 
 /* Judges one piece; returns whether it is a change. */
-static bool judge(const struct look_map *a, const struct look_map *b, uint64_t at,
+static bool judge(const struct range *a, const struct range *b, uint64_t at,
 		  struct look_change *change)
 {
 	if (a) {
@@ -255,7 +279,7 @@ static int diff_maps(const struct look_snapshot *before, const struct look_snaps
 	int err = 0;
 
 	do {
-		const struct look_map *a = range_of(&left, at), *b = range_of(&right, at);
+		const struct range *a = range_of(&left, at), *b = range_of(&right, at);
 		uint64_t last = piece_last(b, at, piece_last(a, at, UINT64_MAX));
 		struct look_change change = {.start = at, .end = last + 1};
 

@@ -20,6 +20,7 @@ struct search {
 	void *context;
 	struct look_search_sum sum;
 	uint64_t align;
+	uint64_t bytes_max; /* of memory to search */
 	uint64_t until_progress;
 	/* RAM is untouched in [asked, touched_start), and then touched up to touched_end. */
 	uint64_t asked, touched_start, touched_end;
@@ -73,6 +74,10 @@ static int find(struct search *search, size_t from)
 static int tell_progress(struct search *search, uint64_t bytes)
 {
 	search->sum.bytes += bytes;
+	if (search->sum.bytes > search->bytes_max) {
+		search->sum.cut = true;
+		return SEARCH_CUT;
+	}
 	search->until_progress += bytes;
 	if (!search->query->progress || search->until_progress < PROGRESS_BYTES)
 		return 0;
@@ -112,14 +117,12 @@ static bool is_touched(struct search *search, uint64_t gpa)
 	return gpa >= search->touched_start && gpa < search->touched_end;
 }
 
-/* Searches [address, address + bytes), which lies in the page at @gpa's page. */
+/* Searches [address, address + bytes), which lies in one page, that at @gpa. */
 static int search_part(struct search *search, uint64_t address, uint64_t gpa, size_t bytes)
 {
 	const struct inspect_source *source = inspect_source_of(search->inspector);
 	const void *from;
 
-	if (!is_touched(search, gpa & ~(PAGE - 1)))
-		return 0;
 	from = source->physical(source->context, gpa, bytes);
 	return from ? feed(search, address, from, bytes) : 0;
 }
@@ -160,16 +163,19 @@ static int search_leaf(void *context, const struct paging_leaf *leaf)
 	if (last > to)
 		last = to;
 	for (;;) {
+		uint64_t gpa = leaf->gpa.value + (start - leaf->gva.value);
 		uint64_t part = PAGE - start % PAGE;
-		int err;
+		int err = 0;
 
-		if (part - 1 > last - start)
-			part = last - start + 1;
-		err = search_part(search, start, leaf->gpa.value + (start - leaf->gva.value), part);
-		if (err)
+		/* Over what was never touched in one step: there may be much of it. */
+		if (!is_touched(search, gpa & ~(PAGE - 1)))
+			part = search->touched_start - gpa;
+		else if (part - 1 <= last - start)
+			err = search_part(search, start, gpa, part);
+		else
+			err = search_part(search, start, gpa, last - start + 1);
+		if (err || part - 1 >= last - start)
 			return err;
-		if (part - 1 == last - start)
-			return 0;
 		start += part;
 	}
 }
@@ -228,6 +234,7 @@ int look_search(struct inspector *inspector, const struct look_search_query *que
 	search->hit = hit;
 	search->context = context;
 	search->align = query->align ? query->align : 1;
+	search->bytes_max = LOOK_SEARCH_TIMES * inspect_ram_pages(inspector) * PAGE;
 	inspect_refresh(inspector);
 	if (query->physical)
 		err = search_physical(search, query->start, query->end ? query->end : NB_RAM_LIMIT);

@@ -13,6 +13,9 @@
 
 #define LOOK_PATTERN_BYTES_MAX 4096
 
+/* A guest's tables may map its RAM without end; a search ends after so many times all of it. */
+#define LOOK_SEARCH_TIMES 16
+
 struct look_search_query {
 	bool physical;                    /* guest-physical addresses; else virtual ones */
 	const struct paging_mode *paging; /* virtual: NULL: the kernel's */
@@ -31,7 +34,7 @@ struct look_search_query {
 struct look_search_sum {
 	uint64_t hits;
 	uint64_t bytes; /* searched */
-	bool cut;       /* max_hits, or tables that refer to themselves */
+	bool cut;       /* max_hits, tables that refer to themselves, or LOOK_SEARCH_TIMES */
 };
 
 /* @address is of the match's first byte. */

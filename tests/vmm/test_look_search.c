@@ -213,6 +213,28 @@ START_TEST(untouched_memory_is_passed_over)
 }
 END_TEST
 
+/* One PDPT of 1 GiB leaves, 255 times: all of them map the first GiB, more or less. */
+START_TEST(memory_mapped_without_end_is_searched_a_few_times)
+{
+	struct mix *mix = mix_create();
+	u64 top = *mix_entry(mix, mix->single, 4);
+	u64 *root = phys_to_virt(mix->mm, mix->mm->pt.root_phys);
+	u64 *pdpt = phys_to_virt(mix->mm, top & X86_PTE_ADDR_MASK);
+	struct look_search_query query = {.pattern = needle, .pattern_bytes = NEEDLE_BYTES};
+	struct look_search_sum sum;
+	struct hits hits;
+
+	for (int i = 0; i < 512; i++)
+		pdpt[i] = (i % 2 ? 0 : 3ull << 30) | PAGE_KERNEL | X86_PTE_PS;
+	for (int i = 257; i < 512; i++)
+		root[i] = top;
+	sum = search(mix, &query, &hits);
+	ck_assert(sum.cut);
+	ck_assert_uint_le(sum.bytes, LOOK_SEARCH_TIMES * (256ull << 20) + PAGE_SIZE);
+	mix_destroy(mix);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("look_search");
@@ -224,6 +246,7 @@ int main(void)
 	tcase_add_test(tests, numbers_are_found_where_they_are_aligned);
 	tcase_add_test(tests, overlapping_matches_and_limits);
 	tcase_add_test(tests, untouched_memory_is_passed_over);
+	tcase_add_test(tests, memory_mapped_without_end_is_searched_a_few_times);
 	suite_add_tcase(suite, tests);
 	return harness_run(suite);
 }
