@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "mm/x86.h"
 #include "vmm/u64_map.h"
 
 #define PAGE INSPECT_PAGE_BYTES
@@ -216,6 +217,34 @@ int look_areas(struct inspector *inspector, struct inspect_areas *areas_out)
 	}
 	*areas_out = areas;
 	return 0;
+}
+
+int look_process(struct inspector *inspector, uint32_t id, struct paging_mode *paging_out)
+{
+	struct inspect_processes processes;
+	bool found = false;
+
+	for (int i = 0; i < LOOK_TRIES && !found; i++) {
+		bool broken;
+		int err;
+
+		inspect_refresh(inspector);
+		err = inspect_processes(inspector, &processes);
+		if (err)
+			return err;
+		broken = processes.broken != NULL;
+		for (size_t at = 0; at < processes.count && !found; at++) {
+			if (processes.process[at].id != id)
+				continue;
+			found = true;
+			*paging_out = inspect_source_of(inspector)->paging;
+			paging_out->root = gpa_make(processes.process[at].root & X86_CR3_ADDR_MASK);
+		}
+		inspect_processes_free(&processes);
+		if (!broken)
+			break;
+	}
+	return found ? 0 : -ESRCH;
 }
 
 void look_text(struct inspector *inspector, uint64_t gva, char *text, size_t bytes)

@@ -63,6 +63,12 @@ struct look_place {
 void look_place(const struct inspector *inspector, uint64_t address, struct look_place *place_out);
 
 /*
+ * The paging mode of the process with number @id, for the functions that take one. Errors: -ESRCH,
+ * no such process (or its list cannot be followed to it); -ENOMEM.
+ */
+int look_process(struct inspector *inspector, uint32_t id, struct paging_mode *paging_out);
+
+/*
  * Translates @gva by the page tables of @paging (NULL: the kernel's). Errors: -EFAULT, not mapped;
  * vmm/look_walk.h says why. *@host_out, which may be NULL, is where this process has the byte, or
  * NULL where the leaf maps no memory.

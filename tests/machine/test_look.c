@@ -5,9 +5,11 @@
  */
 #include "tests/harness.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 
+#include "mm/process.h"
 #include "mm/vmalloc.h"
 #include "tests/vmm/look_all.h"
 #include "vmm/guest.h"
@@ -16,13 +18,19 @@
 static struct guest *guest;
 static struct inspector *inspector;
 
-static struct nb_completion call(uint16_t opcode, uint64_t arg0, uint64_t arg1)
+static struct nb_completion call4(uint16_t opcode, uint64_t arg0, uint64_t arg1, uint64_t arg2,
+				  uint64_t arg3)
 {
-	struct nb_submission sqe = {.opcode = opcode, .arg = {arg0, arg1}};
+	struct nb_submission sqe = {.opcode = opcode, .arg = {arg0, arg1, arg2, arg3}};
 	struct nb_completion cqe;
 
 	ck_assert_int_eq(guest_call(guest, 0, &sqe, &cqe), 0);
 	return cqe;
+}
+
+static struct nb_completion call(uint16_t opcode, uint64_t arg0, uint64_t arg1)
+{
+	return call4(opcode, arg0, arg1, 0, 0);
 }
 
 static struct nb_submission vmalloc_of(uint64_t pages)
@@ -148,6 +156,53 @@ START_TEST(a_walk_ends_where_the_guest_says)
 	}
 	look_walk(inspector, NULL, area + 7 * PAGE_SIZE, &second, &walk);
 	ck_assert_int_eq(walk.status, PAGING_NOT_PRESENT);
+	stop();
+}
+END_TEST
+
+#define USER_ADDRESS 0x10000000ull
+
+static int keep_map(void *context, const struct look_map *map)
+{
+	*(struct look_map *)context = *map;
+	return 0;
+}
+
+/* A process has the kernel's half, and in its own what it was shown. */
+START_TEST(a_process_is_looked_at_by_its_own_tables)
+{
+	struct look_maps_query query = {.end = 1ull << 47};
+	struct look_maps_sum sum;
+	struct paging_mode paging;
+	struct look_map map;
+	uint64_t id, area, kernel_gpa, gpa;
+
+	start();
+	area = call(NB_OP_VMALLOC_CALL, NB_VMALLOC_USER, 4 * PAGE_SIZE).result[0];
+	id = call(NB_OP_PROCESS_CREATE, 0, 0).result[0];
+	ck_assert_int_eq(look_process(inspector, (uint32_t)id + 1, &paging), -ESRCH);
+	ck_assert_int_eq(look_process(inspector, (uint32_t)id, &paging), 0);
+	ck_assert_int_eq(call4(NB_OP_VMA_CREATE, id, USER_ADDRESS, USER_ADDRESS + 4 * PAGE_SIZE,
+			       VM_READ | VM_WRITE | VM_SHARED)
+				 .status,
+			 0);
+	ck_assert_int_eq(call4(NB_OP_REMAP_VMALLOC_RANGE, id, USER_ADDRESS, area, 0).status, 0);
+	query.paging = &paging;
+	ck_assert_int_eq(look_maps(inspector, &query, keep_map, &map, &sum), 0);
+	ck_assert_uint_eq(sum.ranges, 1);
+	ck_assert_uint_eq(map.start, USER_ADDRESS);
+	ck_assert_uint_eq(map.end, USER_ADDRESS + 4 * PAGE_SIZE);
+	ck_assert_uint_eq(map.rights, PAGING_R | PAGING_W | PAGING_U);
+	ck_assert_int_eq(map.region, LOOK_USER);
+	for (uint64_t offset = 0; offset < 4 * PAGE_SIZE; offset += PAGE_SIZE) {
+		ck_assert_int_eq(look_translate(inspector, NULL, area + offset, &kernel_gpa, NULL),
+				 0);
+		ck_assert_int_eq(
+			look_translate(inspector, &paging, USER_ADDRESS + offset, &gpa, NULL), 0);
+		ck_assert_uint_eq(gpa, kernel_gpa);
+	}
+	ck_assert_int_eq(look_translate(inspector, NULL, USER_ADDRESS, &gpa, NULL), -EFAULT);
+	ck_assert_int_eq(look_translate(inspector, &paging, area, &gpa, NULL), 0);
 	stop();
 }
 END_TEST
@@ -321,6 +376,7 @@ int main(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, ranges_are_where_the_guest_said);
 	tcase_add_test(tests, a_walk_ends_where_the_guest_says);
+	tcase_add_test(tests, a_process_is_looked_at_by_its_own_tables);
 	tcase_add_test(tests, frames_zones_and_slabs_add_up);
 	tcase_add_test(tests, a_difference_is_what_was_done);
 	tcase_add_test(tests, a_search_reads_what_was_touched);
