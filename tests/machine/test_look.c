@@ -33,23 +33,28 @@ static struct nb_completion call(uint16_t opcode, uint64_t arg0, uint64_t arg1)
 	return call4(opcode, arg0, arg1, 0, 0);
 }
 
-static struct nb_submission vmalloc_of(uint64_t pages)
+static struct nb_submission vmalloc_of(uint64_t pages, uint64_t flags)
 {
 	return (struct nb_submission){
 		.opcode = NB_OP_VMALLOC,
 		.arg = {pages * PAGE_SIZE, 1, VMALLOC_START, VMALLOC_END, GFP_KERNEL, PAGE_KERNEL,
-			VM_ALLOC, (uint64_t)-1},
+			VM_ALLOC | flags, (uint64_t)-1},
 	};
 }
 
-static uint64_t allocate(uint64_t pages)
+static uint64_t allocate_with(uint64_t pages, uint64_t flags)
 {
-	const struct nb_submission sqe = vmalloc_of(pages);
+	const struct nb_submission sqe = vmalloc_of(pages, flags);
 	struct nb_completion cqe;
 
 	ck_assert_int_eq(guest_call(guest, 0, &sqe, &cqe), 0);
 	ck_assert_int_eq(cqe.status, 0);
 	return cqe.result[0];
+}
+
+static uint64_t allocate(uint64_t pages)
+{
+	return allocate_with(pages, 0);
 }
 
 static void start(void)
@@ -171,14 +176,15 @@ static int keep_map(void *context, const struct look_map *map)
 /* A process has the kernel's half, and in its own what it was shown. */
 START_TEST(a_process_is_looked_at_by_its_own_tables)
 {
-	struct look_maps_query query = {.end = 1ull << 47};
+	struct look_maps_query query = {.start = USER_ADDRESS,
+					.end = USER_ADDRESS + 64 * PAGE_SIZE};
 	struct look_maps_sum sum;
 	struct paging_mode paging;
 	struct look_map map;
 	uint64_t id, area, kernel_gpa, gpa;
 
 	start();
-	area = call(NB_OP_VMALLOC_CALL, NB_VMALLOC_USER, 4 * PAGE_SIZE).result[0];
+	area = allocate_with(4, VM_USERMAP);
 	id = call(NB_OP_PROCESS_CREATE, 0, 0).result[0];
 	ck_assert_int_eq(look_process(inspector, (uint32_t)id + 1, &paging), -ESRCH);
 	ck_assert_int_eq(look_process(inspector, (uint32_t)id, &paging), 0);
@@ -335,7 +341,7 @@ END_TEST
 
 static void *work(void *context)
 {
-	struct nb_submission sqe[2] = {vmalloc_of(5), {.opcode = NB_OP_VFREE}};
+	struct nb_submission sqe[2] = {vmalloc_of(5, 0), {.opcode = NB_OP_VFREE}};
 	struct nb_completion cqe;
 
 	while (!__atomic_load_n((int *)context, __ATOMIC_ACQUIRE)) {

@@ -239,6 +239,33 @@ START_TEST(tables_that_refer_to_themselves_end)
 }
 END_TEST
 
+/* What a process has in its own half, and none of it in the kernel's tables. */
+START_TEST(a_process_has_its_own_ranges)
+{
+	struct look_maps_query query = {.end = 1ull << 47};
+	struct mix *mix = mix_create();
+	struct paging_mode paging;
+	struct look_maps_sum sum;
+	struct kept kept;
+
+	ck_assert_uint_eq(maps(mix, &query, &kept).leaves, 0);
+	query.paging = &paging;
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(look_process(mix->source->inspector, mix->process[i]->id, &paging),
+				 0);
+		ck_assert_uint_eq(paging.root.value, mix->process[i]->pt.root_phys);
+		sum = maps(mix, &query, &kept);
+		ck_assert_uint_eq(sum.leaves, mix->process[i]->nr_user_pages);
+		for (size_t at = 0; at < kept.count; at++) {
+			ck_assert_int_eq(kept.map[at].region, LOOK_USER);
+			ck_assert_uint_eq(kept.map[at].rights & PAGING_U, PAGING_U);
+		}
+	}
+	ck_assert_int_eq(look_process(mix->source->inspector, 77, &paging), -ESRCH);
+	mix_destroy(mix);
+}
+END_TEST
+
 /* ---- places ---- */
 
 START_TEST(places_are_those_of_the_layout)
@@ -431,6 +458,7 @@ int main(void)
 	tcase_add_test(tests, a_window_and_a_limit_hold);
 	tcase_add_test(tests, bad_entries_are_counted);
 	tcase_add_test(tests, tables_that_refer_to_themselves_end);
+	tcase_add_test(tests, a_process_has_its_own_ranges);
 	tcase_add_test(tests, places_are_those_of_the_layout);
 	tcase_add_test(tests, a_walk_shows_the_entries_there_are);
 	tcase_add_test(tests, a_walk_says_where_it_ends);
