@@ -14,7 +14,7 @@ if [ ! -w /dev/kvm ]; then
   echo "skipped: /dev/kvm cannot be opened" >&2
   exit 77
 fi
-for tool in readelf gdb crash zstd; do
+for tool in readelf nm gdb crash zstd; do
   command -v "$tool" >/dev/null || { echo "$tool is missing: run scripts/setup test" >&2; exit 1; }
 done
 # drgn is a module of the system's Python, whatever python3 is first in PATH.
@@ -134,5 +134,27 @@ gdb_reads_the_dead "$dir/panic"
   zstd -q -d --sparse "$dir/alive.zst" -o "$dir/unpacked"
 report "zstd unpacks it" $?
 crash_knows_it "$dir/unpacked"
+
+# An image whose hypercalls are an invalid instruction, started by a command with --dump.
+$python - "$image" "$dir/image" <<'PYTHON'
+import struct, subprocess, sys
+
+image = bytearray(open(sys.argv[1], "rb").read())
+symbols = subprocess.run(["nm", sys.argv[1]], capture_output=True, text=True, check=True).stdout
+at = next(int(line.split()[0], 16) for line in symbols.splitlines()
+          if line.endswith(" hypercall_drain"))
+offset, entry_bytes, count = struct.unpack_from("<Q14xHH", image, 32)
+for i in range(count):
+    kind, _, start, address, _, size = struct.unpack_from("<IIQQQQ", image, offset + i * entry_bytes)
+    if kind == 1 and address <= at < address + size:
+        image[start + at - address:start + at - address + 2] = b"\x0f\x0b"
+open(sys.argv[2], "wb").write(image)
+PYTHON
+told=$("$builddir/nestbox" bench --image "$dir/image" --dump "$dir/dead" 2>&1)
+report "a command whose guest dies ends with 1" $(($? != 1)) "$told"
+expect "it says where the core is" "$told" "^nestbox: the guest that died is in $dir/dead"
+image=$dir/image
+expect "gdb shows where the command's guest failed" "$(gdb_says "$dir/dead" bt)" \
+  '#0 .*hypercall_drain'
 
 exit $failed
