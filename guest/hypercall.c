@@ -71,18 +71,22 @@ static inline s64 run(struct cpu *cpu, const struct hypercall_op *op, const u64 
 	return status;
 }
 
-/* What the core refused may have no error to return. */
+/*
+ * Once, however often the interrupt comes: in lab npt it was seen to come a second time while its
+ * handler ran. What the core refused may have no error to return.
+ */
 void hypercall_in_interrupt(struct cpu *cpu)
 {
 	struct hypercall_deferred *deferred = cpu->deferred;
 
 	if (!deferred)
 		return;
+	WRITE_ONCE(cpu->deferred, NULL);
 	interrupt_enter(&machine.mm);
 	deferred->status = run(cpu, deferred->op, deferred->arg, deferred->cqe);
 	if (interrupt_leave(&machine.mm) && deferred->status >= 0)
 		deferred->status = -EPERM;
-	WRITE_ONCE(cpu->deferred, NULL);
+	WRITE_ONCE(deferred->done, true);
 }
 
 /* Interrupts are on here. A CPU's interrupt of itself arrives within a few instructions. */
@@ -90,11 +94,11 @@ static __attribute__((noinline)) s64 run_in_interrupt(struct cpu *cpu,
 						      const struct hypercall_op *op, const u64 *arg,
 						      struct nb_completion *cqe)
 {
-	struct hypercall_deferred deferred = {op, arg, cqe, 0};
+	struct hypercall_deferred deferred = {op, arg, cqe, 0, false};
 
 	WRITE_ONCE(cpu->deferred, &deferred);
 	trap_interrupt_self();
-	while (READ_ONCE(cpu->deferred))
+	while (!READ_ONCE(deferred.done))
 		cpu_relax();
 	return deferred.status;
 }

@@ -49,6 +49,7 @@ struct hypercall_deferred {
 	const u64 *arg;
 	struct nb_completion *cqe;
 	s64 status;
+	bool done;
 };
 
 /* Interrupts this CPU with VECTOR_CALL, soon after it returns if not before. guest/trap.c. */

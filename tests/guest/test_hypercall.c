@@ -47,11 +47,16 @@ void trap_interrupt_self(void)
 }
 
 static bool seen_in_interrupt;
+static unsigned runs;
 
 static s64 op_sum(struct cpu *on, const u64 *arg, u64 *result)
 {
 	seen_in_flight = on->area->current;
 	seen_in_interrupt = in_interrupt;
+	runs++;
+	/* The same interrupt once more, in the middle of its handler. */
+	if (in_interrupt)
+		hypercall_in_interrupt(on);
 	result[0] = arg[0] + arg[1];
 	result[3] = arg[2];
 	return 0;
@@ -215,6 +220,7 @@ START_TEST(a_flag_has_the_operation_done_in_an_interrupt)
 	ck_assert_uint_eq(cqe->result[0], 42);
 	ck_assert_uint_ne(cqe->tsc_end, 0);
 	ck_assert_ptr_null(cpu.deferred);
+	ck_assert_uint_eq(runs, 2);
 	/* One that comes by itself does nothing. */
 	hypercall_in_interrupt(&cpu);
 	ck_assert_uint_eq(area.cq_tail, 2);
