@@ -22,6 +22,13 @@
 /* How much is preallocated between two calls of the progress function. */
 #define PREALLOC_STEP_BYTES (64ULL << 20)
 
+/* Anonymous memory can be mapped twice only if it is shared. */
+static bool backing_has_memfd(const struct gpa_backing *want)
+{
+	return want->kind == GPA_BACKING_MEMFD ||
+	       (want->kind == GPA_BACKING_ANON && want->trappable);
+}
+
 /* The shift of a huge page size, where mmap() and memfd_create() want it. */
 #define HUGE_SHIFT_2M 21u
 #define HUGE_SHIFT_1G 30u
@@ -87,6 +94,11 @@ int backing_check_request(const struct gpa_request *request, struct ept_error *e
 				     request->name, (unsigned long long)request->start.value,
 				     (unsigned long long)request->size_bytes,
 				     (unsigned long long)page);
+	if (want->trappable && (want->hugetlb_bytes || want->file_private))
+		return ept_error_set(error, -EINVAL,
+				     "region %s: traps have a grain of 4 KiB and need shared "
+				     "memory: leave out hugetlb pages and copy-on-write",
+				     request->name);
 	if (want->reserve && want->kind == GPA_BACKING_MEMFD && !want->hugetlb_bytes)
 		return ept_error_set(error, -EINVAL,
 				     "region %s: Linux cannot reserve a memfd's small pages: use "
@@ -154,19 +166,28 @@ static int reserve_addresses(gpa_t start, uint64_t bytes, void **host_out, struc
 	return 0;
 }
 
-/* Puts [from, to) of the mapping back to reserved addresses without memory. */
-static int unmap_to_reservation(const struct backing *backing, uint64_t from, uint64_t to)
+static int reserve_over(void *at, uint64_t bytes)
 {
-	void *map = mmap((char *)backing->host + from, to - from, PROT_NONE,
+	void *map = mmap(at, bytes, PROT_NONE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 
 	return map == MAP_FAILED ? -errno : 0;
 }
 
+/* Puts [from, to) of the mappings back to reserved addresses without memory. */
+static int unmap_to_reservation(const struct backing *backing, uint64_t from, uint64_t to)
+{
+	int err = reserve_over((char *)backing->host + from, to - from);
+
+	if (!err && backing->slot_host != backing->host)
+		err = reserve_over((char *)backing->slot_host + from, to - from);
+	return err;
+}
+
 /* Gives the pages of [from, to) of a memfd back to the host. Others have none when unmapped. */
 static int drop_pages(const struct backing *backing, uint64_t from, uint64_t to)
 {
-	if (backing->want.kind != GPA_BACKING_MEMFD)
+	if (!backing_has_memfd(&backing->want))
 		return 0;
 	return fallocate(backing->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			 (off_t)(backing->fd_offset + from), (off_t)(to - from)) == 0
@@ -240,6 +261,26 @@ static int advise(const struct backing *backing, uint64_t from, uint64_t to,
 	return 0;
 }
 
+/* Maps [from, to) where KVM is to find it. The pages are those of the first mapping. */
+static int map_for_slot(struct backing *backing, uint64_t from, uint64_t to,
+			struct ept_error *error)
+{
+	char *at = (char *)backing->slot_host + from;
+	void *map;
+
+	if (backing->slot_host == backing->host)
+		return 0;
+	map = mmap(at, to - from, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED | MAP_NORESERVE,
+		   backing->fd, (off_t)(backing->fd_offset + from));
+	if (map == MAP_FAILED)
+		return map_error(backing, to - from, -errno, error);
+	if (madvise(at, to - from, MADV_DONTDUMP) != 0 ||
+	    (backing->want.thp && madvise(at, to - from, MADV_HUGEPAGE) != 0))
+		return ept_error_set(error, -errno, "cannot prepare the second mapping: %s",
+				     strerror(errno));
+	return 0;
+}
+
 /* Maps [from, to) of the backing over its reservation and prepares it as asked. */
 static int map_range(struct backing *backing, uint64_t from, uint64_t to, struct ept_error *error)
 {
@@ -264,6 +305,8 @@ static int map_range(struct backing *backing, uint64_t from, uint64_t to, struct
 		err = bind_node(backing, from, to, error);
 	if (!err && want->prealloc)
 		err = prealloc(backing, from, to, error);
+	if (!err)
+		err = map_for_slot(backing, from, to, error);
 	if (err) {
 		unmap_to_reservation(backing, from, to);
 		(void)drop_pages(backing, from, to);
@@ -332,7 +375,7 @@ static int open_backing(const struct gpa_request *request, struct backing *backi
 {
 	int err = 0;
 
-	if (request->backing.kind == GPA_BACKING_MEMFD)
+	if (backing_has_memfd(&request->backing))
 		err = open_memfd(request, backing, error);
 	else if (request->backing.kind == GPA_BACKING_FILE)
 		err = open_file(request, backing, error);
@@ -359,12 +402,21 @@ int backing_map(const struct gpa_request *request, struct backing *backing_out,
 	err = reserve_addresses(request->start, backing.reserved_bytes, &backing.host, error);
 	if (err)
 		goto err_close;
-	err = map_range(&backing, 0, request->size_bytes, error);
+	backing.slot_host = backing.host;
+	if (backing.want.trappable)
+		err = reserve_addresses(request->start, backing.reserved_bytes, &backing.slot_host,
+					error);
 	if (err)
 		goto err_release;
+	err = map_range(&backing, 0, request->size_bytes, error);
+	if (err)
+		goto err_release_slot;
 	*backing_out = backing;
 	return 0;
 
+err_release_slot:
+	if (backing.slot_host != backing.host)
+		munmap(backing.slot_host, backing.reserved_bytes);
 err_release:
 	munmap(backing.host, backing.reserved_bytes);
 err_close:
@@ -376,18 +428,29 @@ err_close:
 void backing_unmap(struct backing *backing)
 {
 	munmap(backing->host, backing->reserved_bytes);
+	if (backing->slot_host != backing->host)
+		munmap(backing->slot_host, backing->reserved_bytes);
 	if (backing->fd >= 0)
 		close(backing->fd);
 }
 
-/* Makes the reservation longer where the addresses behind it are free. */
+static void *reserve_behind(void *host, uint64_t reserved_bytes, uint64_t more)
+{
+	return mmap((char *)host + reserved_bytes, more, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+}
+
+/* Makes the reservations longer where the addresses behind them are free. */
 static int extend_reservation(struct backing *backing, uint64_t size_bytes, struct ept_error *error)
 {
-	char *end = (char *)backing->host + backing->reserved_bytes;
 	uint64_t more = size_bytes - backing->reserved_bytes;
-	void *map = mmap(end, more, PROT_NONE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	void *map = reserve_behind(backing->host, backing->reserved_bytes, more), *first = map;
 
+	if (map != MAP_FAILED && backing->slot_host != backing->host) {
+		map = reserve_behind(backing->slot_host, backing->reserved_bytes, more);
+		if (map == MAP_FAILED)
+			munmap(first, more);
+	}
 	if (map == MAP_FAILED)
 		return ept_error_set(error, -ENOMEM,
 				     "the region can grow to %llu bytes in place, not to %llu: add "

@@ -9,6 +9,9 @@
  *      | host: mapped, size_bytes             | PROT_NONE, room to grow     |
  *      +--------------------------------------+-----------------------------+
  *
+ * A trappable backing has two such mappings, of the same layout: `host` for this process to read
+ * and write, `slot_host` for KVM and for userfaultfd, so that a trap never catches the VMM itself.
+ *
  * Private to ept/: others use the regions of ept/gpa_space.h.
  */
 #ifndef EPT_BACKING_H
@@ -18,6 +21,7 @@
 
 struct backing {
 	void *host;
+	void *slot_host; /* the same memory mapped again, where trappable; else host */
 	uint64_t size_bytes;
 	uint64_t reserved_bytes; /* from host on, at least size_bytes */
 	int fd;                  /* owned; -1 for anonymous memory */

@@ -73,7 +73,7 @@ const struct gpa_region *gpa_space_find_name(const struct gpa_space *space, cons
 
 uint64_t gpa_region_leaf_bytes(const struct gpa_region *region)
 {
-	uint64_t apart = (uint64_t)(uintptr_t)region->host ^ region->start.value;
+	uint64_t apart = (uint64_t)(uintptr_t)region->slot_host ^ region->start.value;
 
 	if (!region->host)
 		return 0;

@@ -273,6 +273,7 @@ static void describe(const struct gpa_space *space, const struct gpa_request *re
 	if (!gpa_kind_has_memory(request->kind))
 		return;
 	public->host = region->backing.host;
+	public->slot_host = region->backing.slot_host;
 	public->fd = region->backing.fd;
 	public->fd_offset = region->backing.fd_offset;
 	public->backing = request->backing;

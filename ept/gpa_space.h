@@ -5,7 +5,8 @@
  *
  * Regions are disjoint, page-aligned, [start, end), below 2^physical_bits. A region's memory is
  * one mapping whose address is congruent to its guest-physical address modulo 1 GiB (when made),
- * so that the second stage can use the largest leaves the backing allows. Memory is sparse: it
+ * so that the second stage can use the largest leaves the backing allows; where it is mapped twice,
+ * because traps may be set in it, both addresses are. Memory is sparse: it
  * costs what was touched. It is left out of core dumps.
  *
  * Every change is told to the listeners in the order they were added, and undone where one
@@ -51,6 +52,9 @@ struct gpa_backing {
 	bool file_private; /* FILE: map copy-on-write, the file stays as it is */
 	bool reserve;      /* count the whole size against the host's overcommit limit now */
 	bool prealloc;     /* touch every page now */
+	/* Map the memory a second time, for KVM alone, so that traps can be set (ept/trap.h).
+	 * Anonymous memory is then shared (a memfd). Not with hugetlb or file_private. */
+	bool trappable;
 	bool numa_bind;    /* bind the pages to host node @host_node */
 	unsigned int host_node;
 	int fd;                   /* FILE: an open file, duplicated; must be as long as needed */
@@ -83,6 +87,7 @@ struct gpa_region {
 	uint32_t id; /* never used twice in one space */
 	void *owner;
 	void *host;         /* first byte in this process; NULL for DEVICE and HOLE */
+	void *slot_host;    /* where KVM has it: host, or a second mapping where trappable */
 	int fd;             /* file behind it, -1 if none; owned by the region: dup() to keep */
 	uint64_t fd_offset; /* of the region's first byte in fd */
 	struct gpa_backing backing;

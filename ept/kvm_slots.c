@@ -232,7 +232,7 @@ static int plan_new(struct kvm_slots *slots, const struct gpa_region *region, gp
 					     region->name, slots->limit);
 		slot.start = start;
 		slot.end = gpa_add(start, bytes);
-		slot.host = (char *)region->host + (start.value - region->start.value);
+		slot.host = (char *)region->slot_host + (start.value - region->start.value);
 		plan->steps[plan->count++].after = slot;
 	}
 	return 0;
