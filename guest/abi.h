@@ -80,6 +80,7 @@ _Static_assert(sizeof(struct nb_boot_info) <= 4096, "the boot information is one
 
 #define NB_BOOT_EAGER       0x1u /* start with eager flushing */
 #define NB_BOOT_HOST_ZEROES 0x2u /* NB_PORT_ZERO may be used */
+#define NB_BOOT_TELL_FRAMES 0x4u /* tell what becomes of frames: NB_PORT_FRAMES */
 
 /* ---- hypercalls ---- */
 
@@ -145,6 +146,18 @@ enum nb_event_kind {
 	NB_EVENT_TRAP = 4,  /* an exception nobody expected: the guest cannot go on */
 };
 
+/*
+ * With NB_BOOT_TELL_FRAMES: frames that are handed out or given up, whatever for. The guest fills
+ * frame_runs[0..nr_frame_runs), then writes to NB_PORT_FRAMES: before it stores in a frame that was
+ * handed out, and before anybody can get one that was given up.
+ */
+struct nb_frame_run {
+	uint32_t pfn;
+	uint32_t nr; /* frames, and NB_FRAMES_TAKEN when they are handed out */
+};
+#define NB_FRAMES_TAKEN 0x80000000u
+#define NB_FRAME_RUNS   255u
+
 struct nb_vcpu_area {
 	/* first page: indexes, each writer on a cache line of its own */
 	uint32_t sq_tail; /* host */
@@ -159,7 +172,10 @@ struct nb_vcpu_area {
 	uint32_t cq_head; /* host */
 	uint32_t pad3[15];
 	struct nb_event event;
-	uint8_t pad4[4096 - 192 - sizeof(struct nb_event)];
+	uint32_t nr_frame_runs; /* guest */
+	uint32_t pad5;
+	struct nb_frame_run frame_runs[NB_FRAME_RUNS];
+	uint8_t pad4[4096 - 192 - sizeof(struct nb_event) - 8 * (1 + NB_FRAME_RUNS)];
 	struct nb_submission sq[NB_RING_ENTRIES];
 	struct nb_completion cq[NB_RING_ENTRIES];
 	uint8_t data[NB_DATA_BYTES];
@@ -178,6 +194,9 @@ _Static_assert(sizeof(struct nb_vcpu_area) % 4096 == 0, "an area is whole pages"
  * long as the exit; elsewhere the host does not offer it. A frame that is no RAM is an error.
  */
 #define NB_PORT_ZERO 0x60cu
+
+/* With NB_BOOT_TELL_FRAMES: area.frame_runs are filled; the host has seen them when OUT returns. */
+#define NB_PORT_FRAMES 0x610u
 
 /* Interrupt vectors the host sends. */
 #define NB_VECTOR_DOORBELL 0x40u
@@ -340,6 +359,12 @@ enum nb_opcode {
 	NB_OP_TEST_EMULATE = 0x107,
 	/* The next arg[0] TLB flushes of this CPU do nothing and say that they did. */
 	NB_OP_TEST_SKIP_FLUSH = 0x108,
+	/*
+	 * Touches memory the guest gave up. arg: 0 address, 1 a word to store there, 2: 1 to store,
+	 * 0 to load; 3: 1 when arg 0 is a frame number, reached through the direct map. Not mapped:
+	 * NB_OP_TEST_FAULT's trap. result: 0 the word loaded.
+	 */
+	NB_OP_TEST_TOUCH = 0x10a,
 	/*
 	 * arg[0] log lines of the core (at most 10,000), as fast as they come: most of them must be
 	 * held back. Before, the guest's clock is set forward by arg[1] milliseconds.

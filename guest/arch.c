@@ -70,6 +70,16 @@ static int arch_memmap_populate(void *arch, u64 section_pfn, u64 phys)
 	return 0;
 }
 
+/* One exit for all that was noted. The host reads the list before the OUT returns. */
+static void arch_frames_settle(void *arch)
+{
+	struct cpu *cpu = this_cpu();
+
+	if (cpu->area->nr_frame_runs)
+		outl(NB_PORT_FRAMES, cpu->id);
+	cpu->area->nr_frame_runs = 0;
+}
+
 static void arch_zero_frames(void *arch, u64 pfn, u64 nr)
 {
 	for (; nr; nr--, pfn++)
@@ -83,6 +93,30 @@ static u64 arch_clock_ns(void *arch)
 
 	return tsc / khz * 1000000 + tsc % khz * 1000000 / khz +
 	       __atomic_load_n(&machine.clock_ahead_ns, __ATOMIC_RELAXED);
+}
+
+/* Adds a run to this CPU's list, or to the run it has last, whichever end of it this continues. */
+static void arch_frames_note(void *arch, u64 pfn, u64 nr, bool taken)
+{
+	struct nb_vcpu_area *area = this_cpu()->area;
+	u32 kind = taken ? NB_FRAMES_TAKEN : 0;
+	struct nb_frame_run *run;
+
+	if (area->nr_frame_runs) {
+		run = &area->frame_runs[area->nr_frame_runs - 1];
+		if ((run->nr & NB_FRAMES_TAKEN) == kind &&
+		    (run->pfn + (run->nr & ~NB_FRAMES_TAKEN) == pfn || pfn + nr == run->pfn)) {
+			if (pfn < run->pfn)
+				run->pfn = (u32)pfn;
+			run->nr += (u32)nr;
+			return;
+		}
+	}
+	if (area->nr_frame_runs == NB_FRAME_RUNS)
+		arch_frames_settle(arch);
+	run = &area->frame_runs[area->nr_frame_runs++];
+	run->pfn = (u32)pfn;
+	run->nr = (u32)nr | kind;
 }
 
 static void arch_log(void *arch, enum log_level level, const char *format, va_list args)
@@ -120,4 +154,8 @@ void arch_init(struct arch_ops *ops, u64 boot_flags)
 	*ops = plain_ops;
 	if (boot_flags & NB_BOOT_HOST_ZEROES)
 		ops->zero_frames = arch_zero_frames;
+	if (boot_flags & NB_BOOT_TELL_FRAMES) {
+		ops->frames_note = arch_frames_note;
+		ops->frames_settle = arch_frames_settle;
+	}
 }

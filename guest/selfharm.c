@@ -111,6 +111,21 @@ static s64 op_emulate(struct cpu *cpu, const u64 *arg, u64 *result)
 	return 0;
 }
 
+static s64 op_touch(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	volatile u64 *word = (volatile u64 *)(uintptr_t)arg[0];
+
+	if (arg[2] > 1 || arg[3] > 1 || (arg[3] && arg[0] >= NB_RAM_LIMIT >> PAGE_SHIFT))
+		return -EINVAL;
+	if (arg[3])
+		word = direct_map(arg[0] << PAGE_SHIFT);
+	if (arg[2])
+		*word = arg[1];
+	else
+		result[0] = *word;
+	return 0;
+}
+
 static const struct hypercall_op ops[] = {
 	[NB_OP_TEST_PANIC - NB_OP_TEST_PANIC] = {op_panic, 0},
 	[NB_OP_TEST_FAULT - NB_OP_TEST_PANIC] = {op_fault, 1},
@@ -122,6 +137,7 @@ static const struct hypercall_op ops[] = {
 	[NB_OP_TEST_EMULATE - NB_OP_TEST_PANIC] = {op_emulate, 1},
 	[NB_OP_TEST_SKIP_FLUSH - NB_OP_TEST_PANIC] = {op_skip_flush, 1},
 	[NB_OP_TEST_LOG - NB_OP_TEST_PANIC] = {op_log, 2},
+	[NB_OP_TEST_TOUCH - NB_OP_TEST_PANIC] = {op_touch, 4},
 };
 
 const struct hypercall_table test_operations = {ops, NB_OP_TEST_PANIC, ARRAY_SIZE(ops)};

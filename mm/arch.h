@@ -57,6 +57,15 @@ struct arch_ops {
 	 */
 	u64 (*clock_ns)(void *arch);
 
+	/*
+	 * NULL, or, together with frames_settle, how the machine follows what becomes of frames.
+	 * Frames [@pfn, @pfn + @nr) are handed out (@taken), noted before anybody stores in them,
+	 * or given up, noted before anybody else can have them.
+	 */
+	void (*frames_note)(void *arch, u64 pfn, u64 nr, bool taken);
+	/* What this CPU noted counts from its return on. */
+	void (*frames_settle)(void *arch);
+
 	/* Prints one line; @format is printf's subset %s %d %u %lu %llx %p %c. */
 	void (*log)(void *arch, enum log_level level, const char *format, va_list args);
 

@@ -24,6 +24,7 @@ int mm_init_frames(struct mm *mm, const struct mm_config *config)
 	mm->direct_base = config->direct_base;
 	mm->memmap = config->memmap;
 	mm->nr_cpus = config->nr_cpus;
+	mm->slow_frames = mm->nr_cpus != 1 || mm->ops->frames_note;
 	mm->pt.root_phys = config->root_phys;
 	list_init(&mm->processes.head);
 	err = page_alloc_init(mm, config->ram, config->nr_ram, config->reserved,

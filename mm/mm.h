@@ -51,6 +51,8 @@ struct mm {
 	u64 direct_base;
 	struct page *memmap;
 	u32 nr_cpus;
+	/* 0 where frames have their quick ways: on one CPU, when nobody follows them. */
+	u32 slow_frames;
 	u32 nr_nodes; /* highest node with RAM, plus 1 */
 	struct fault_injection fault;
 	struct interrupt_state interrupts;

@@ -110,6 +110,40 @@ static struct page *alloc_from_zones(struct mm *mm, gfp_t gfp, u32 order, struct
 	return NULL;
 }
 
+/*
+ * Whether @word is that of an allocated block of @order: a state from PAGE_TABLE on, and one
+ * reference. Both halves of the word are compared at once.
+ */
+static inline bool word_is_allocated(u64 word, u32 order)
+{
+	u32 state_order = word & 0xffff;
+
+	return state_order - (order << PAGE_WORD_ORDER_SHIFT | PAGE_TABLE) <=
+		       PAGE_OTHER - PAGE_TABLE &&
+	       word >> PAGE_WORD_REFCOUNT_SHIFT == 1;
+}
+
+/* ---- frames that are followed ---- */
+
+/* A block is handed out, or is about to be given back. */
+static inline void follow_block(struct mm *mm, struct page *page, u32 order, bool taken)
+{
+	if (likely(!mm->ops->frames_note))
+		return;
+	mm->ops->frames_note(mm->arch, page_to_pfn(mm, page), 1ull << order, taken);
+	mm->ops->frames_settle(mm->arch);
+}
+
+static NOINLINE void follow_many(struct mm *mm, u64 nr, struct page *const *pages, bool taken)
+{
+	for (u64 i = 0; i < nr; i++)
+		if (taken || word_is_allocated(page_get_word(pages[i]), 0))
+			mm->ops->frames_note(mm->arch, page_to_pfn(mm, pages[i]), 1, taken);
+	mm->ops->frames_settle(mm->arch);
+}
+
+/* ---- allocating, the slow ways ---- */
+
 /* Whether this allocation is one to fail on demand, if it is one that may. */
 static inline bool frame_must_fail(struct mm *mm, gfp_t gfp)
 {
@@ -137,6 +171,7 @@ static NOINLINE struct page *alloc_pages_slow(struct mm *mm, gfp_t gfp, u32 orde
 		return NULL;
 	}
 	page->owner = owner;
+	follow_block(mm, page, order, true);
 	if (gfp & __GFP_ZERO)
 		zero_block(mm, page, order);
 	return page;
@@ -162,6 +197,8 @@ static inline struct page *alloc_one(struct mm *mm, gfp_t gfp, int node, enum pa
 static NOINLINE struct page *alloc_one_smp(struct mm *mm, gfp_t gfp, u32 order, int node,
 					   enum page_state state, void *owner)
 {
+	if (mm->ops->frames_note)
+		return alloc_pages_slow(mm, gfp, order, node, state, owner);
 	return alloc_one(mm, gfp, node, state, owner, cpu_id(mm));
 }
 
@@ -170,7 +207,7 @@ struct page *alloc_pages(struct mm *mm, gfp_t gfp, u32 order, int node, enum pag
 {
 	if (unlikely(order | (gfp & GFP_UNUSUAL) | mm->fault.fail[FAULT_FRAME]))
 		return alloc_pages_slow(mm, gfp, order, node, state, owner);
-	if (mm->nr_cpus != 1)
+	if (mm->slow_frames)
 		return alloc_one_smp(mm, gfp, order, node, state, owner);
 	return alloc_one(mm, gfp, node, state, owner, 0);
 }
@@ -247,6 +284,8 @@ static NOINLINE u64 bulk_slow(struct mm *mm, gfp_t gfp, int node, enum page_stat
 		if (zone_allowed(zone, gfp, preferred))
 			got += bulk_from_zone(mm, zone, gfp, state, owner, want - got, pages + got);
 	}
+	if (mm->ops->frames_note)
+		follow_many(mm, got, pages, true);
 	if (gfp & __GFP_ZERO) {
 		for (u64 i = 0; i < got; i++)
 			zero_block(mm, pages[i], 0);
@@ -262,7 +301,7 @@ u64 alloc_pages_bulk(struct mm *mm, gfp_t gfp, int node, enum page_state state, 
 	struct zone *zone = preferred_node(mm, node)->fallback[0];
 	struct page_pcp *pcp = &zone->pcp[0];
 
-	if (unlikely((gfp & GFP_UNUSUAL) | mm->fault.fail[FAULT_FRAME] | (mm->nr_cpus - 1)) ||
+	if (unlikely((gfp & GFP_UNUSUAL) | mm->fault.fail[FAULT_FRAME] | mm->slow_frames) ||
 	    unlikely(pcp->count < nr))
 		return bulk_slow(mm, gfp, node, state, owner, nr, pages);
 	pop_many(pcp, page_word_held(zone, state, 0), owner, nr, pages);
@@ -279,19 +318,6 @@ static NOINLINE void report_bad_free(struct mm *mm, const struct page *page, u32
 	mm_warn(mm, "free of a block that is not allocated");
 }
 
-/*
- * Whether @word is that of an allocated block of @order: a state from PAGE_TABLE on, and one
- * reference. Both halves of the word are compared at once.
- */
-static inline bool word_is_allocated(u64 word, u32 order)
-{
-	u32 state_order = word & 0xffff;
-
-	return state_order - (order << PAGE_WORD_ORDER_SHIFT | PAGE_TABLE) <=
-		       PAGE_OTHER - PAGE_TABLE &&
-	       word >> PAGE_WORD_REFCOUNT_SHIFT == 1;
-}
-
 static NOINLINE void free_pages_slow(struct mm *mm, struct page *page, u32 order)
 {
 	struct zone *zone;
@@ -302,6 +328,7 @@ static NOINLINE void free_pages_slow(struct mm *mm, struct page *page, u32 order
 		report_bad_free(mm, page, order);
 		return;
 	}
+	follow_block(mm, page, order, false);
 	zone = page_zone(mm, page);
 	spin_lock(&zone->lock);
 	buddy_free(mm, zone, page, order);
@@ -323,6 +350,7 @@ static inline void free_one(struct mm *mm, struct page *page, u32 cpu)
 
 static NOINLINE void free_one_smp(struct mm *mm, struct page *page)
 {
+	follow_block(mm, page, 0, false);
 	free_one(mm, page, cpu_id(mm));
 }
 
@@ -330,7 +358,7 @@ void free_pages(struct mm *mm, struct page *page, u32 order)
 {
 	if (unlikely(order || !word_is_allocated(page->word, 0)))
 		free_pages_slow(mm, page, order);
-	else if (mm->nr_cpus != 1)
+	else if (mm->slow_frames)
 		free_one_smp(mm, page);
 	else
 		free_one(mm, page, 0);
@@ -406,6 +434,8 @@ static NOINLINE void free_bulk_slow(struct mm *mm, u64 nr, struct page *const *p
 {
 	u32 cpu = cpu_id(mm);
 
+	if (mm->ops->frames_note)
+		follow_many(mm, nr, pages, false);
 	while (nr) {
 		struct page *page = pages[nr - 1];
 		u64 left = free_some(mm, nr, pages, cpu);
@@ -424,7 +454,7 @@ static NOINLINE void free_bulk_slow(struct mm *mm, u64 nr, struct page *const *p
 
 void free_pages_bulk(struct mm *mm, u64 nr, struct page *const *pages)
 {
-	if (likely(nr && mm->nr_cpus == 1))
+	if (likely(nr && !mm->slow_frames))
 		nr = free_some(mm, nr, pages, 0);
 	if (unlikely(nr))
 		free_bulk_slow(mm, nr, pages);
