@@ -34,6 +34,7 @@
 struct memory_layout {
 	uint32_t nr_ram;
 	struct nb_range ram[NB_MAX_RANGES]; /* ascending, disjoint; kind is 0 */
+	bool trappable;                     /* traps may be set in it (ept/gpa_space.h) */
 };
 
 /*

@@ -240,6 +240,18 @@ static enum exit_action on_zero(struct vcpu *vcpu, uint32_t pfn)
 	return EXIT_GO_ON;
 }
 
+static enum exit_action on_frames(struct vcpu *vcpu)
+{
+	const struct vm *vm = vcpu->vm;
+	struct ept_error error;
+
+	if (!(vm->boot->info.flags & NB_BOOT_TELL_FRAMES))
+		return die(vcpu, REPORT_PORT, "told of frames: never asked to");
+	if (vm->ops->frames(vm->context, vcpu, &error))
+		return die(vcpu, REPORT_PORT, "told of frames what cannot be: %s", error.text);
+	return EXIT_GO_ON;
+}
+
 static enum exit_action on_io(struct vcpu *vcpu)
 {
 	const struct kvm_run *run = vcpu->run;
@@ -257,7 +269,7 @@ static enum exit_action on_io(struct vcpu *vcpu)
 	if (run->io.port == NB_PORT_ZERO)
 		return on_zero(vcpu, value);
 	if (run->io.port != NB_PORT_COMPLETE && run->io.port != NB_PORT_EVENT &&
-	    run->io.port != NB_PORT_PANIC)
+	    run->io.port != NB_PORT_PANIC && run->io.port != NB_PORT_FRAMES)
 		return die(vcpu, REPORT_PORT, "wrote %#" PRIx32 " to port %#x, which is no port",
 			   value, run->io.port);
 	if (value != vcpu->index)
@@ -265,6 +277,8 @@ static enum exit_action on_io(struct vcpu *vcpu)
 			   "wrote %#" PRIx32 " to port %#x instead of its index, %u", value,
 			   run->io.port, vcpu->index);
 	switch (run->io.port) {
+	case NB_PORT_FRAMES:
+		return on_frames(vcpu);
 	case NB_PORT_COMPLETE:
 		vcpu->vm->ops->complete(vcpu->vm->context, vcpu->index);
 		return EXIT_GO_ON;
@@ -355,7 +369,11 @@ static const char *exit_name(uint32_t reason)
 enum exit_action exit_handle(struct vcpu *vcpu)
 {
 	const struct kvm_run *run = vcpu->run;
+	enum watch_result watched =
+		vcpu->vm->watch ? watch_exit(vcpu->vm->watch, vcpu) : WATCH_NOT_OURS;
 
+	if (watched != WATCH_NOT_OURS)
+		return watched == WATCH_RUN ? EXIT_GO_ON : EXIT_DIED;
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
 		return on_io(vcpu);

@@ -13,6 +13,7 @@
 #include "vmm/core_guest.h"
 #include "vmm/guest_private.h"
 #include "vmm/printable.h"
+#include "vmm/uaf.h"
 
 double guest_now(void)
 {
@@ -24,8 +25,7 @@ double guest_now(void)
 
 /* ---- what vCPUs say ---- */
 
-/* The submission the guest says it is in, if it is one of those it was given. With lock held. */
-static const struct nb_submission *find_call(const struct ring *ring, uint64_t ticket)
+const struct nb_submission *guest_find_call(const struct ring *ring, uint64_t ticket)
 {
 	uint64_t index = ticket - ring->first_ticket;
 
@@ -41,7 +41,8 @@ void guest_fail(struct guest *guest, struct guest_report *report)
 	pthread_mutex_lock(&guest->lock);
 	first = !guest->failed;
 	if (first) {
-		call = find_call(ring, __atomic_load_n(&ring->area->current, __ATOMIC_RELAXED));
+		call = guest_find_call(ring,
+				       __atomic_load_n(&ring->area->current, __ATOMIC_RELAXED));
 		if (call) {
 			report->have_call = true;
 			report->call = *call;
@@ -90,7 +91,7 @@ static void on_event(void *context, unsigned int vcpu, const struct nb_event *ev
 	if (!guest->message)
 		return;
 	pthread_mutex_lock(&guest->lock);
-	call = find_call(&guest->rings[vcpu], event->user_data);
+	call = guest_find_call(&guest->rings[vcpu], event->user_data);
 	message.call = call ? call->user_data : 0;
 	pthread_mutex_unlock(&guest->lock);
 	pthread_mutex_lock(&guest->message_lock);
@@ -104,7 +105,7 @@ static void on_dead(void *context, unsigned int vcpu, struct guest_report *repor
 	guest_fail(context, report);
 }
 
-const struct vm_ops guest_vm_ops = {on_complete, on_event, on_dead};
+const struct vm_ops guest_vm_ops = {on_complete, guest_on_frames, on_event, on_dead};
 
 /* ---- start ---- */
 
@@ -210,10 +211,12 @@ static int make_memory(struct guest *guest, const struct guest_config *config,
 		.memory = &guest->memory,
 		.nr_vcpus = guest->nr_vcpus,
 		.pages_1g = guest->host.pages_1g,
-		.flags = config->boot_flags | offers(&guest->host),
+		.flags = config->boot_flags | offers(&guest->host) |
+			 (guest->trap_uaf ? NB_BOOT_TELL_FRAMES : 0),
 	};
 	int err = choose_memory(guest, config, error);
 
+	guest->memory.trappable = guest->traps;
 	if (!err)
 		err = load_image(guest, config->image_path, error);
 	if (!err)
@@ -235,10 +238,14 @@ static int make_vm(struct guest *guest, struct ept_error *error)
 		.image = &guest->image,
 		.nr_vcpus = guest->nr_vcpus,
 		.ops = &guest_vm_ops,
+		.watch = guest->traps ? &guest_watch_ops : NULL,
 		.context = guest,
 	};
+	int err = vm_create(&config, &guest->vm, error);
 
-	return host_error(vm_create(&config, &guest->vm, error));
+	if (!err && guest->trap_uaf)
+		err = guest_make_uaf(guest, error);
+	return host_error(err);
 }
 
 /* Known only now that there are vCPUs; the rest of the boot information was written before. */
@@ -326,6 +333,10 @@ int guest_start(const struct guest_config *config, struct guest **guest_out,
 	guest->kvm_fd = -1;
 	guest->nr_vcpus = nr_vcpus;
 	guest->next_ticket = 1;
+	guest->trap_uaf = config->trap_uaf;
+	guest->traps = config->traps || config->trap_uaf;
+	guest->access = config->access;
+	guest->access_context = config->access_context;
 	guest->message = config->message;
 	guest->message_context = config->message_context;
 	guest->watchdog_seconds =
@@ -371,6 +382,7 @@ void guest_destroy(struct guest *guest)
 	core_write_on_failure(guest);
 	if (vm_destroy(guest->vm) != 0)
 		return;
+	uaf_destroy(guest->uaf);
 	gpa_space_destroy(guest->space);
 	image_unload(&guest->image);
 	if (guest->kvm_fd >= 0)

@@ -25,6 +25,7 @@
 #include "vmm/image.h"
 #include "vmm/kvm.h"
 #include "vmm/report.h"
+#include "vmm/watch.h"
 
 struct guest;
 
@@ -45,6 +46,19 @@ typedef void (*guest_message_fn)(void *context, const struct guest_message *mess
 /* A guest_message_fn: writes the message to standard error, with its backtrace. */
 void guest_message_print(void *context, const struct guest_message *message);
 
+/* An access to memory that is watched (guest_watch()). It has not happened yet. */
+struct guest_access {
+	unsigned int vcpu;
+	struct report_access what;
+	uint64_t rip;
+	char where[IMAGE_PLACE_BYTES]; /* RIP as symbol+offset */
+	bool have_call;                /* the hypercall in flight */
+	struct nb_submission call;
+};
+
+/* Called on the vCPU's thread; must not call or pause the guest. */
+typedef enum watch_answer (*guest_access_fn)(void *context, const struct guest_access *access);
+
 /* All zero but for the fields one wants otherwise. */
 struct guest_config {
 	const char *image_path; /* NULL: the built-in image */
@@ -58,6 +72,13 @@ struct guest_config {
 	void *message_context;
 	/* Where the core of a guest that died goes (vmm/core_guest.h); copied. NULL: nowhere. */
 	const char *dump_path;
+	/* Traps may be set; needs userfaultfd. */
+	bool traps;
+	guest_access_fn access; /* NULL: accesses to watched memory go on */
+	void *access_context;
+	/* Frames the guest gave up are out of its reach until it hands them out again; one that
+	 * touches such a frame ends with a report (vmm/uaf.h). Implies traps. */
+	bool trap_uaf;
 };
 
 #define GUEST_WATCHDOG_SECONDS 10.0
@@ -153,6 +174,20 @@ bool guest_is_paused(const struct guest *guest);
 
 /* The configuration's dump_path, or NULL. */
 const char *guest_dump_path(const struct guest *guest);
+
+/*
+ * Watches [start, end) of guest-physical memory: the next access is told to the config's `access`
+ * before it happens, and its answer obeyed. Errors: trap_watch()'s, -EOPNOTSUPP without traps.
+ */
+int guest_watch(struct guest *guest, gpa_t start, gpa_t end, enum trap_access access,
+		struct ept_error *error);
+int guest_unwatch(struct guest *guest, gpa_t start, gpa_t end, struct ept_error *error);
+
+/* The late answer for a vCPU that is held. Errors: -ENOENT (it is not), -EINVAL. */
+int guest_release(struct guest *guest, unsigned int vcpu, enum watch_answer answer);
+
+/* With trap_uaf: frames given up since the start, and those nobody has got since. Else 0. */
+void guest_frames_given_up(struct guest *guest, uint64_t *ever_out, uint64_t *now_out);
 
 struct kvm_regs;
 struct kvm_sregs;

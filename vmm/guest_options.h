@@ -10,6 +10,7 @@ struct guest_options {
 	uint64_t cpus, memory_bytes, nodes, watchdog_seconds;
 	const char *image;
 	const char *dump;
+	bool trap_uaf;
 };
 
 #define GUEST_OPTIONS_DEFAULT                                                                     \
@@ -55,6 +56,11 @@ struct guest_options {
 		 .argument = "FILE",                                                              \
 		 .help = "write an ELF core there if the guest dies: for gdb, drgn, crash",       \
 		 .value = &(o)->dump},                                                            \
+		{.name = "trap-uaf",                                                              \
+		 .kind = CLI_FLAG,                                                                \
+		 .help = "catch a guest that touches a frame it has given up (needs\n"            \
+			 "userfaultfd: root, or vm.unprivileged_userfaultfd)",                    \
+		 .value = &(o)->trap_uaf},                                                        \
 	{                                                                                         \
 		.name = "watchdog", .kind = CLI_NUMBER, .argument = "SECONDS",                    \
 		.help = "stop a guest that makes no progress for so long (10); 0: never",         \
@@ -69,6 +75,7 @@ static inline struct guest_config guest_options_config(const struct guest_option
 		.memory_bytes = options->memory_bytes,
 		.nr_nodes = (unsigned int)options->nodes,
 		.nr_vcpus = (unsigned int)options->cpus,
+		.trap_uaf = options->trap_uaf,
 		.watchdog_seconds =
 			options->watchdog_seconds ? (double)options->watchdog_seconds : -1,
 	};

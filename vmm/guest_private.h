@@ -45,6 +45,10 @@ struct guest {
 	char *dump_path;  /* NULL: none */
 	bool dumped;      /* its core was tried, */
 	bool dumped_well; /* and written */
+	bool traps, trap_uaf;
+	guest_access_fn access;
+	void *access_context;
+	struct uaf *uaf; /* or NULL */
 
 	pthread_mutex_t lock;
 	bool failed;                 /* lock */
@@ -68,7 +72,15 @@ double guest_now(void);
  */
 void guest_fail(struct guest *guest, struct guest_report *report);
 
+/* The submission with this ticket, if it is one of those in flight. With lock held. */
+const struct nb_submission *guest_find_call(const struct ring *ring, uint64_t ticket);
+
 /* The callbacks of the VM. */
 extern const struct vm_ops guest_vm_ops;
+
+/* vmm/guest_traps.c: those of its watches, of NB_PORT_FRAMES; and the trap they feed. */
+extern const struct watch_ops guest_watch_ops;
+int guest_on_frames(void *context, struct vcpu *vcpu, struct ept_error *error);
+int guest_make_uaf(struct guest *guest, struct ept_error *error);
 
 #endif

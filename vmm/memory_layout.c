@@ -66,6 +66,7 @@ int memory_layout_add(const struct memory_layout *layout, struct gpa_space *spac
 			.start = gpa_make(ram->start),
 			.size_bytes = ram->end - ram->start,
 			.node = (int)ram->node,
+			.backing = {.trappable = layout->trappable},
 		};
 		char name[GPA_NAME_BYTES];
 		int err;

@@ -24,6 +24,8 @@ const char *report_kind_name(enum report_kind kind)
 		[REPORT_EXIT] = "exit",
 		[REPORT_RING] = "ring",
 		[REPORT_KVM] = "kvm",
+		[REPORT_DENIED] = "denied",
+		[REPORT_USE_AFTER_FREE] = "use-after-free",
 	};
 
 	return (unsigned int)kind < REPORT_KINDS ? names[kind] : "unknown";
@@ -80,6 +82,7 @@ static const struct {
 	{NB_OP_TEST_EMULATE, "test-emulate"},
 	{NB_OP_TEST_SKIP_FLUSH, "test-skip-flush"},
 	{NB_OP_TEST_LOG, "test-log"},
+	{NB_OP_TEST_TOUCH, "test-touch"},
 };
 
 const char *report_opcode_name(uint16_t opcode, char text[REPORT_OPCODE_BYTES])
@@ -142,23 +145,19 @@ static bool follows_call(const struct image *image, uint64_t address)
 	return false;
 }
 
-static void find_callers(struct guest_report *report, const struct report_view *view)
+size_t report_callers(const struct report_view *view, uint64_t rsp,
+		      uint64_t callers[REPORT_CALLERS])
 {
-	uint64_t rsp = report->regs[REPORT_RSP];
 	uint64_t words[STACK_WORDS];
-	size_t count;
+	size_t count, found = 0;
 
 	if (rsp % sizeof(words[0]))
-		return;
+		return 0;
 	count = read_virtual(view, rsp, words, sizeof(words)) / sizeof(words[0]);
-	for (size_t i = 0; i < count && report->nr_callers < REPORT_CALLERS; i++) {
-		if (!follows_call(view->image, words[i]))
-			continue;
-		report->callers[report->nr_callers] = words[i];
-		/* The call itself is what is named: the address may be another function's. */
-		image_place(view->image, words[i] - 1, report->caller_places[report->nr_callers]);
-		report->nr_callers++;
-	}
+	for (size_t i = 0; i < count && found < REPORT_CALLERS; i++)
+		if (follows_call(view->image, words[i]))
+			callers[found++] = words[i];
+	return found;
 }
 
 static bool read_stack(void *context, uint64_t address, uint64_t *word_out)
@@ -184,8 +183,10 @@ void report_locate(struct guest_report *report, const struct report_view *view,
 	/* A panic's RIP is a return address, which may be the next function's: name the call. */
 	image_place(view->image, gave_up ? rip - 1 : rip, report->where);
 	report->nr_code = read_virtual(view, rip, report->code, sizeof(report->code));
-	report->nr_callers = 0;
-	find_callers(report, view);
+	report->nr_callers = report_callers(view, report->regs[REPORT_RSP], report->callers);
+	/* The call itself is what is named: the address may be another function's. */
+	for (size_t i = 0; i < report->nr_callers; i++)
+		image_place(view->image, report->callers[i] - 1, report->caller_places[i]);
 	report_take_trace(view, gave_up ? now : report->regs, &report->trace);
 	if (gave_up)
 		backtrace_start_at(&report->trace, rip);

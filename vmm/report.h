@@ -23,17 +23,19 @@
 #include "vmm/image.h"
 
 enum report_kind {
-	REPORT_PANIC,        /* the guest gave up: its own text */
-	REPORT_TRAP,         /* an exception nobody expected: its own registers */
-	REPORT_STUCK,        /* no progress for the watchdog's time */
-	REPORT_TRIPLE_FAULT, /* KVM_EXIT_SHUTDOWN */
-	REPORT_EMULATION,    /* KVM_EXIT_INTERNAL_ERROR: KVM cannot do the instruction */
-	REPORT_PORT,         /* a port, size, direction or value that is not in guest/abi.h */
-	REPORT_MMIO,         /* an access to guest-physical memory there is none of */
-	REPORT_ENTRY,        /* the processor refuses the vCPU's state */
-	REPORT_EXIT,         /* an exit that cannot come from this guest */
-	REPORT_RING,         /* what it wrote into its rings breaks guest/abi.h */
-	REPORT_KVM,          /* KVM_RUN itself failed */
+	REPORT_PANIC,          /* the guest gave up: its own text */
+	REPORT_TRAP,           /* an exception nobody expected: its own registers */
+	REPORT_STUCK,          /* no progress for the watchdog's time */
+	REPORT_TRIPLE_FAULT,   /* KVM_EXIT_SHUTDOWN */
+	REPORT_EMULATION,      /* KVM_EXIT_INTERNAL_ERROR: KVM cannot do the instruction */
+	REPORT_PORT,           /* a port, size, direction or value that is not in guest/abi.h */
+	REPORT_MMIO,           /* an access to guest-physical memory there is none of */
+	REPORT_ENTRY,          /* the processor refuses the vCPU's state */
+	REPORT_EXIT,           /* an exit that cannot come from this guest */
+	REPORT_RING,           /* what it wrote into its rings breaks guest/abi.h */
+	REPORT_KVM,            /* KVM_RUN itself failed */
+	REPORT_DENIED,         /* it touched watched memory, and was denied it */
+	REPORT_USE_AFTER_FREE, /* it touched a frame it had given up */
 	REPORT_KINDS
 };
 
@@ -46,6 +48,28 @@ enum report_kind {
 
 #define REPORT_CODE_BYTES 15 /* no instruction is longer */
 #define REPORT_CALLERS    12
+
+/* An access to watched memory, as far as it could be told. */
+struct report_access {
+	uint64_t gpa; /* to the byte where KVM says it or the operand does; else the page */
+	bool write;
+	bool fetch; /* of an instruction */
+	bool table; /* by the processor, on its way through the guest's page tables */
+	bool have_gva;
+	uint64_t gva;
+	bool stale; /* the address does not lead to the page any more: a stale TLB, or a guess */
+	bool after; /* RIP is that of the next instruction */
+};
+
+/* Who gave a frame up. */
+struct report_release {
+	unsigned int vcpu;
+	bool have_call;
+	struct nb_submission call;
+	size_t nr_callers; /* as in the report */
+	uint64_t callers[REPORT_CALLERS];
+	char caller_places[REPORT_CALLERS][IMAGE_PLACE_BYTES];
+};
 
 struct guest_report {
 	enum report_kind kind;
@@ -66,6 +90,10 @@ struct guest_report {
 	char caller_places[REPORT_CALLERS][IMAGE_PLACE_BYTES];
 	bool have_call; /* the hypercall in flight, as the host submitted it */
 	struct nb_submission call;
+	bool have_access; /* DENIED, USE_AFTER_FREE */
+	struct report_access access;
+	bool have_release; /* USE_AFTER_FREE */
+	struct report_release release;
 };
 
 /* "panic", "trap", "stuck", ...: the JSON's "kind". */
@@ -95,6 +123,13 @@ void report_locate(struct guest_report *report, const struct report_view *view,
 /* The backtrace from @regs. */
 void report_take_trace(const struct report_view *view, const uint64_t regs[REPORT_REGS],
 		       struct backtrace *trace_out);
+
+/*
+ * Looks on the stack at @rsp for addresses that follow a call: a guess at the callers, innermost
+ * first. Returns how many.
+ */
+size_t report_callers(const struct report_view *view, uint64_t rsp,
+		      uint64_t callers[REPORT_CALLERS]);
 
 /* Writes the report for people, several lines. */
 void report_print(const struct guest_report *report, FILE *file);

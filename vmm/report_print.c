@@ -21,15 +21,38 @@ static size_t count_args(const struct nb_submission *call)
 	return count;
 }
 
-static void print_call(const struct nb_submission *call, FILE *file)
+static void print_call(const char *what, const struct nb_submission *call, FILE *file)
 {
 	char name[REPORT_OPCODE_BYTES];
 	size_t count = count_args(call);
 
-	fprintf(file, "  hypercall in flight: %s(", report_opcode_name(call->opcode, name));
+	fprintf(file, "  %s: %s(", what, report_opcode_name(call->opcode, name));
 	for (size_t i = 0; i < count; i++)
 		fprintf(file, "%s%#" PRIx64, i ? ", " : "", call->arg[i]);
 	fprintf(file, "), user data %" PRIu64 "\n", call->user_data);
+}
+
+static void print_access(const struct report_access *access, FILE *file)
+{
+	fprintf(file, "  touched: guest-physical %#" PRIx64 " (%s)", access->gpa,
+		access->fetch   ? "instruction fetch"
+		: access->table ? "page-table walk"
+		: access->write ? "write"
+				: "read");
+	if (access->have_gva)
+		fprintf(file, " through %#" PRIx64 "%s", access->gva,
+			access->stale ? ", which leads elsewhere now: a stale translation" : "");
+	fprintf(file, "%s\n", access->after ? "; RIP is after the instruction" : "");
+}
+
+static void print_release(const struct report_release *release, FILE *file)
+{
+	fprintf(file, "  given up on vCPU %u\n", release->vcpu);
+	if (release->have_call)
+		print_call("  in hypercall", &release->call, file);
+	for (size_t i = 0; i < release->nr_callers; i++)
+		fprintf(file, "    %s %s\n", i ? "                " : "perhaps called by",
+			release->caller_places[i]);
 }
 
 static void print_registers(const struct guest_report *report, FILE *file)
@@ -54,7 +77,11 @@ void report_print(const struct guest_report *report, FILE *file)
 	fprintf(file, "guest died (%s) on vCPU %u: %s\n", report_kind_name(report->kind),
 		report->vcpu, report->text);
 	if (report->have_call)
-		print_call(&report->call, file);
+		print_call("hypercall in flight", &report->call, file);
+	if (report->have_access)
+		print_access(&report->access, file);
+	if (report->have_release)
+		print_release(&report->release, file);
 	if (!report->have_regs) {
 		fprintf(file, "  its registers could not be read\n");
 		return;
@@ -91,6 +118,29 @@ static json_t *call_json(const struct nb_submission *call)
 			 "args", args);
 }
 
+static json_t *access_json(const struct report_access *access)
+{
+	json_t *json = json_pack("{s:o, s:b, s:b, s:b, s:b, s:b}", "gpa", hex(access->gpa), "write",
+				 access->write, "fetch", access->fetch, "table", access->table,
+				 "stale", access->stale, "after", access->after);
+
+	json_object_set_new(json, "gva", access->have_gva ? hex(access->gva) : json_null());
+	return json;
+}
+
+static json_t *release_json(const struct report_release *release)
+{
+	json_t *json = json_pack("{s:i}", "vcpu", (int)release->vcpu);
+	json_t *callers = json_array();
+
+	if (release->have_call)
+		json_object_set_new(json, "hypercall", call_json(&release->call));
+	for (size_t i = 0; i < release->nr_callers; i++)
+		json_array_append_new(callers, json_string(release->caller_places[i]));
+	json_object_set_new(json, "callers_guessed", callers);
+	return json;
+}
+
 static json_t *registers_json(const struct guest_report *report)
 {
 	json_t *registers = json_object();
@@ -120,6 +170,10 @@ json_t *report_json(const struct guest_report *report)
 	}
 	if (report->have_call)
 		json_object_set_new(json, "hypercall", call_json(&report->call));
+	if (report->have_access)
+		json_object_set_new(json, "access", access_json(&report->access));
+	if (report->have_release)
+		json_object_set_new(json, "given_up", release_json(&report->release));
 	if (!report->have_regs)
 		return json;
 	json_object_set_new(json, "where", json_string(report->where));

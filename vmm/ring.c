@@ -138,7 +138,8 @@ static int wait_completions(struct guest *guest, unsigned int index, uint32_t co
 		/* It may have found the APIC off, or been lost by an emulated machine. */
 		if (!ring->online || pulse_equal(&pulse, &last))
 			vm_interrupt(guest->vm, index, NB_VECTOR_DOORBELL);
-		if (!pulse_equal(&pulse, &last)) {
+		if (!pulse_equal(&pulse, &last) ||
+		    (guest->vm->watch && watch_is_held(guest->vm->watch, index))) {
 			last = pulse;
 			last_change = guest_now();
 		} else if (guest->watchdog_seconds > 0 &&

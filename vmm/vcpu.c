@@ -13,6 +13,7 @@
 
 #include "vmm/exit.h"
 #include "vmm/vm.h"
+#include "vmm/watch.h"
 
 /* Takes a thread out of KVM_RUN; its handler does nothing. */
 #define KICK_SIGNAL SIGRTMIN
@@ -63,8 +64,12 @@ static void set_state(struct vcpu *vcpu, enum vcpu_state state)
  */
 static bool run_once(struct vcpu *vcpu)
 {
+	struct watch *watch = vcpu->vm->watch;
+	enum watch_result watched = watch ? watch_held(watch, vcpu) : WATCH_NOT_OURS;
 	int err;
 
+	if (watched != WATCH_NOT_OURS)
+		return watched == WATCH_RUN;
 	if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
 		vcpu->exit_pending = true;
 		return exit_handle(vcpu) == EXIT_GO_ON;
@@ -73,6 +78,9 @@ static bool run_once(struct vcpu *vcpu)
 	vcpu->exit_pending = false;
 	if (err == EINTR || err == EAGAIN)
 		return true;
+	watched = watch ? watch_run_failed(watch, vcpu, -err) : WATCH_NOT_OURS;
+	if (watched != WATCH_NOT_OURS)
+		return watched == WATCH_RUN;
 	exit_run_failed(vcpu, -err);
 	return false;
 }
@@ -85,7 +93,8 @@ static bool obey(struct vcpu *vcpu)
 {
 	pthread_mutex_lock(&vcpu->run_mutex);
 	while (vcpu->wish != VCPU_RUN) {
-		if (vcpu->exit_pending) {
+		if (vcpu->exit_pending &&
+		    !(vcpu->vm->watch && watch_is_held(vcpu->vm->watch, vcpu->index))) {
 			pthread_mutex_unlock(&vcpu->run_mutex);
 			if (!run_once(vcpu))
 				return false;
@@ -110,6 +119,8 @@ static void *vcpu_thread(void *context)
 {
 	struct vcpu *vcpu = context;
 
+	if (vcpu->vm->watch)
+		watch_vcpu_starts(vcpu->vm->watch, vcpu->index);
 	while (obey(vcpu) && run_once(vcpu))
 		;
 	pthread_mutex_lock(&vcpu->run_mutex);

@@ -111,6 +111,8 @@ int vm_create(const struct vm_config *config, struct vm **vm_out, struct ept_err
 		err = create_apics(vm, error);
 	if (!err)
 		err = kvm_slots_create(vm->fd, vm->space, &vm->slots, error);
+	if (!err && config->watch)
+		err = watch_create(vm, config->watch, config->context, &vm->watch, error);
 	if (!err)
 		err = create_vcpus(vm, config->nr_vcpus, error);
 	if (err)
@@ -135,6 +137,7 @@ int vm_destroy(struct vm *vm)
 		return -ETIMEDOUT;
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		vcpu_destroy(vm->vcpus[i]);
+	watch_destroy(vm->watch);
 	kvm_slots_destroy(vm->slots);
 	if (vm->fd >= 0)
 		close(vm->fd);

@@ -18,11 +18,14 @@
 #include "vmm/kvm.h"
 #include "vmm/report.h"
 #include "vmm/vcpu.h"
+#include "vmm/watch.h"
 
 /* Called on the vCPU's thread. None may pause or end a vCPU by waiting for it. */
 struct vm_ops {
 	/* NB_PORT_COMPLETE. */
 	void (*complete)(void *context, unsigned int vcpu);
+	/* NB_PORT_FRAMES, where the guest was told to. Errors end the guest. */
+	int (*frames)(void *context, struct vcpu *vcpu, struct ept_error *error);
 	/* NB_PORT_EVENT: @event is the host's copy; @trace of a warning, NULL of a log line. */
 	void (*event)(void *context, unsigned int vcpu, const struct nb_event *event,
 		      const struct backtrace *trace);
@@ -41,7 +44,8 @@ struct vm_config {
 	const struct image *image;
 	unsigned int nr_vcpus;
 	const struct vm_ops *ops;
-	void *context;
+	const struct watch_ops *watch; /* traps are wanted: the memory is trappable; or NULL */
+	void *context;                 /* of both */
 };
 
 struct vm {
@@ -49,6 +53,7 @@ struct vm {
 	int fd;
 	struct gpa_space *space;
 	struct kvm_slots *slots;
+	struct watch *watch; /* or NULL */
 	const struct image *image;
 	struct backtrace_source *traces;
 	const struct boot *boot;

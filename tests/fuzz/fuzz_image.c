@@ -70,7 +70,7 @@ static void check_layout(const struct image *image)
 static void check_boot(const struct image *image)
 {
 	static struct gpa_space *space;
-	struct memory_layout memory = {1, {{0, 64 << 20, 0, 0}}};
+	struct memory_layout memory = {.nr_ram = 1, .ram = {{0, 64 << 20, 0, 0}}};
 	struct boot_config config = {image, &memory, 1, false, 0};
 	struct boot boot;
 	int err;

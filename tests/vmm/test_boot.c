@@ -330,14 +330,14 @@ END_TEST
 
 static const struct memory_layout bad_layouts[] = {
 	{0},
-	{NB_MAX_RANGES + 1, {{0, 64 * MIB, 0, 0}}},
-	{1, {{0, 63 * MIB, 0, 0}}},
-	{1, {{MIB, 64 * MIB, 0, 0}}},
-	{1, {{64 * MIB, 64 * MIB, 0, 0}}},
-	{1, {{0, NB_RAM_LIMIT + 4 * MIB, 0, 0}}},
-	{1, {{0, 64 * MIB, NB_MAX_NODES, 0}}},
-	{1, {{0, 64 * MIB, 0, 1}}},
-	{2, {{0, 64 * MIB, 0, 0}, {60 * MIB, 80 * MIB, 0, 0}}},
+	{.nr_ram = NB_MAX_RANGES + 1, .ram = {{0, 64 * MIB, 0, 0}}},
+	{.nr_ram = 1, .ram = {{0, 63 * MIB, 0, 0}}},
+	{.nr_ram = 1, .ram = {{MIB, 64 * MIB, 0, 0}}},
+	{.nr_ram = 1, .ram = {{64 * MIB, 64 * MIB, 0, 0}}},
+	{.nr_ram = 1, .ram = {{0, NB_RAM_LIMIT + 4 * MIB, 0, 0}}},
+	{.nr_ram = 1, .ram = {{0, 64 * MIB, NB_MAX_NODES, 0}}},
+	{.nr_ram = 1, .ram = {{0, 64 * MIB, 0, 1}}},
+	{.nr_ram = 2, .ram = {{0, 64 * MIB, 0, 0}, {60 * MIB, 80 * MIB, 0, 0}}},
 };
 
 START_TEST(layouts_that_break_the_rules_are_refused)
@@ -350,14 +350,14 @@ END_TEST
 
 START_TEST(what_does_not_fit_is_refused)
 {
-	memory = (struct memory_layout){1, {{0, 4 * MIB, 0, 0}}};
+	memory = (struct memory_layout){.nr_ram = 1, .ram = {{0, 4 * MIB, 0, 0}}};
 	ck_assert_int_eq(gpa_space_create(46, &space, &error), 0);
 	ck_assert_int_eq(memory_layout_add(&memory, space, &error), 0);
 	ck_assert_int_eq(build(0, 0, true), -EINVAL);
 	ck_assert_int_eq(build(0, NB_MAX_VCPUS + 1, true), -EINVAL);
 	ck_assert_int_eq(build(0, NB_MAX_VCPUS, true), -ENOSPC);
 	ck_assert_ptr_nonnull(strstr(error.text, "64 vCPUs"));
-	memory = (struct memory_layout){1, {{4 * MIB, 64 * MIB, 0, 0}}};
+	memory = (struct memory_layout){.nr_ram = 1, .ram = {{4 * MIB, 64 * MIB, 0, 0}}};
 	ck_assert_int_eq(build(0, 1, true), -ENOSPC);
 }
 END_TEST
@@ -365,7 +365,8 @@ END_TEST
 START_TEST(tables_that_do_not_fit_are_refused)
 {
 	/* 1 TiB in 2 MiB leaves needs 4 MiB of tables. */
-	memory = (struct memory_layout){2, {{0, 4 * MIB, 0, 0}, {4 * GIB, TIB, 0, 0}}};
+	memory = (struct memory_layout){.nr_ram = 2,
+					.ram = {{0, 4 * MIB, 0, 0}, {4 * GIB, TIB, 0, 0}}};
 	ck_assert_int_eq(gpa_space_create(46, &space, &error), 0);
 	ck_assert_int_eq(memory_layout_add(&memory, space, &error), 0);
 	ck_assert_int_eq(build(0, 1, false), -ENOSPC);
