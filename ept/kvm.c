@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The one file of ept/ that talks to KVM. */
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <linux/kvm.h>
 
 #include "ept/kvm.h"
+
+/* KVM_GET_SUPPORTED_CPUID says no more than this. */
+#define CPUID_ENTRIES_MAX 512
 
 _Static_assert(EPT_KVM_SLOT_LOG_DIRTY == KVM_MEM_LOG_DIRTY_PAGES, "KVM's own flag");
 _Static_assert(EPT_KVM_SLOT_READ_ONLY == KVM_MEM_READONLY, "KVM's own flag");
@@ -98,4 +104,64 @@ int ept_kvm_enable_dirty_ring(int vm_fd, uint32_t bytes)
 int ept_kvm_reset_dirty_rings(int vm_fd)
 {
 	return ioctl(vm_fd, KVM_RESET_DIRTY_RINGS, 0) >= 0 ? 0 : -errno;
+}
+
+/* CPUID decides how many levels the second stage has. */
+static int set_cpuid(int kvm_fd, int vcpu_fd)
+{
+	struct kvm_cpuid2 *cpuid =
+		calloc(1, sizeof(*cpuid) + CPUID_ENTRIES_MAX * sizeof(struct kvm_cpuid_entry2));
+	int err = 0;
+
+	if (!cpuid)
+		return -ENOMEM;
+	cpuid->nent = CPUID_ENTRIES_MAX;
+	if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) != 0 ||
+	    ioctl(vcpu_fd, KVM_SET_CPUID2, cpuid) != 0)
+		err = -errno;
+	free(cpuid);
+	return err;
+}
+
+/*
+ * KVM_RUN with a signal pending that only KVM_RUN lets through: KVM prepares the entry, root
+ * included, sees the signal and comes back.
+ */
+static int run_to_the_entry(int vcpu_fd)
+{
+	struct {
+		struct kvm_signal_mask mask;
+		uint64_t signals;
+	} __attribute__((packed)) none = {.mask = {.len = sizeof(uint64_t)}};
+	struct timespec now = {0};
+	sigset_t one, before;
+	int err = 0;
+
+	sigemptyset(&one);
+	sigaddset(&one, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &one, &before);
+	pthread_kill(pthread_self(), SIGUSR1);
+	if (ioctl(vcpu_fd, KVM_SET_SIGNAL_MASK, &none) != 0)
+		err = -errno;
+	else if (ioctl(vcpu_fd, KVM_RUN, 0) != 0 && errno != EINTR)
+		err = -errno;
+	sigtimedwait(&one, NULL, &now);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
+int ept_kvm_load_root(int kvm_fd, int vm_fd, unsigned int id)
+{
+	struct kvm_mp_state runnable = {.mp_state = KVM_MP_STATE_RUNNABLE};
+	int vcpu_fd = ioctl(vm_fd, KVM_CREATE_VCPU, (unsigned long)id), err;
+
+	if (vcpu_fd < 0)
+		return -errno;
+	err = set_cpuid(kvm_fd, vcpu_fd);
+	/* Without an APIC in the kernel there is no such state, and no need for it. */
+	(void)ioctl(vcpu_fd, KVM_SET_MP_STATE, &runnable);
+	if (!err)
+		err = run_to_the_entry(vcpu_fd);
+	close(vcpu_fd);
+	return err;
 }

@@ -53,6 +53,12 @@ uint32_t ept_kvm_dirty_ring_bytes_max(int vm_fd);
 /* KVM_CAP_DIRTY_LOG_RING, before the first vCPU. */
 int ept_kvm_enable_dirty_ring(int vm_fd, uint32_t bytes);
 
+/*
+ * Creates vCPU @id and lets it get as far as the processor's entry: KVM gives it the VM's
+ * second-stage root. It never runs, and goes with the VM.
+ */
+int ept_kvm_load_root(int kvm_fd, int vm_fd, unsigned int id);
+
 /* KVM_RESET_DIRTY_RINGS: takes back the entries marked as read. */
 int ept_kvm_reset_dirty_rings(int vm_fd);
 
