@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ept/demand_private.h"
@@ -39,13 +41,13 @@ static void *mapped_at(const struct demand *demand, unsigned int mapping, uint64
 }
 
 /* Puts what is missing of the batch there; pages that exist are passed over. */
-static int put(const struct demand *demand, uint64_t offset, uint64_t bytes)
+static int put(const struct demand *demand, uint64_t offset, const char *from, uint64_t bytes)
 {
 	uint64_t at = 0;
 
 	while (at < bytes) {
-		int64_t done = uffd_copy(demand->uffd, mapped_at(demand, 0, offset + at),
-					 demand->buffer + at, bytes - at, false);
+		int64_t done = uffd_copy(demand->uffd, mapped_at(demand, 0, offset + at), from + at,
+					 bytes - at, false);
 
 		if (done < 0 && done != -EEXIST && done != -EAGAIN)
 			return (int)done;
@@ -61,6 +63,20 @@ static void wake(const struct demand *demand, uint64_t offset, uint64_t bytes)
 		(void)uffd_wake(demand->uffd, mapped_at(demand, i, offset), bytes);
 }
 
+/* Puts what the source has of a batch there, without a copy where it can. */
+static int take(struct demand *demand, uint64_t start, uint64_t bytes)
+{
+	const struct demand_source *source = &demand->source;
+	const void *there = source->peek ? source->peek(source->context, start, bytes) : NULL;
+	int err;
+
+	/* Should the file have become shorter meanwhile, that is found here, by the kernel. */
+	if (there && put(demand, start, there, bytes) == 0)
+		return 0;
+	err = source->read(source->context, start, demand->buffer, bytes);
+	return err ? err : put(demand, start, demand->buffer, bytes);
+}
+
 /* Brings the batch that holds @offset, unless it is there, and wakes who waits. With lock held. */
 static int bring(struct demand *demand, uint64_t offset)
 {
@@ -70,9 +86,7 @@ static int bring(struct demand *demand, uint64_t offset)
 	int err = 0;
 
 	if (!demand->brought[index]) {
-		err = demand->source.read(demand->source.context, start, demand->buffer, bytes);
-		if (!err)
-			err = put(demand, start, bytes);
+		err = take(demand, start, bytes);
 		if (err) {
 			if (!demand->counts.error)
 				demand->counts.error = err;
@@ -264,7 +278,38 @@ static int read_file(void *context, uint64_t offset, void *buffer, size_t bytes)
 	return 0;
 }
 
+static const void *peek_file(void *context, uint64_t offset, size_t bytes)
+{
+	const struct demand_file *file = context;
+
+	return offset + bytes <= file->map_bytes ? file->map + offset : NULL;
+}
+
+void demand_file_open(struct demand_file *file, int fd, uint64_t offset)
+{
+	struct stat status;
+	void *map;
+
+	*file = (struct demand_file){.fd = fd, .offset = offset};
+	if (fstat(fd, &status) != 0 || (uint64_t)status.st_size <= offset)
+		return;
+	file->map_bytes = (uint64_t)status.st_size - offset;
+	map = mmap(NULL, file->map_bytes, PROT_READ, MAP_SHARED, fd, (off_t)offset);
+	if (map == MAP_FAILED)
+		file->map_bytes = 0;
+	else
+		file->map = map;
+}
+
+void demand_file_close(struct demand_file *file)
+{
+	if (file->map)
+		munmap((void *)(uintptr_t)file->map, file->map_bytes);
+	file->map = NULL;
+	file->map_bytes = 0;
+}
+
 struct demand_source demand_source_file(struct demand_file *file)
 {
-	return (struct demand_source){.read = read_file, .context = file};
+	return (struct demand_source){.read = read_file, .peek = peek_file, .context = file};
 }

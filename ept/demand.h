@@ -8,8 +8,8 @@
  * The faults are served by a thread of this process (demand_start()), or by another process, which
  * gets the userfaultfd over a UNIX socket (demand_hand_over() here, demand_receive() there).
  *
- * Pages that are there already stay as they are. Only regions of memfd and anonymous memory; not
- * one in which traps are set (ept/trap.h).
+ * Pages that are there already stay as they are, huge ones as a whole. Only regions of memfd and
+ * anonymous memory; not one in which traps are set (ept/trap.h).
  *
  * Where the source fails, who waits goes on waiting: there is nothing true to give them. The owner
  * is told, and ends the guest.
@@ -30,6 +30,9 @@ struct demand_source {
 	/* Fills @buffer with the @bytes of the region from @offset on. 0 or -errno. One at a time.
 	 */
 	int (*read)(void *context, uint64_t offset, void *buffer, size_t bytes);
+	/* May be NULL. The same bytes where they are, good until the next call, or NULL: read them.
+	 */
+	const void *(*peek)(void *context, uint64_t offset, size_t bytes);
 	/* May be NULL. The source failed, at @offset: who waits there waits for ever. */
 	void (*failed)(void *context, uint64_t offset, int code);
 	void *context;
@@ -37,9 +40,15 @@ struct demand_source {
 
 /* A file that holds the region from @offset on; what is beyond its end is zero. */
 struct demand_file {
-	int fd;
+	int fd; /* the caller's */
 	uint64_t offset;
+	const char *map; /* NULL where it cannot be mapped: it is read then */
+	uint64_t map_bytes;
 };
+
+/* @offset is a multiple of 4096. Pair with demand_file_close(). */
+void demand_file_open(struct demand_file *file, int fd, uint64_t offset);
+void demand_file_close(struct demand_file *file);
 
 /* The source that @file is, which must outlive it. */
 struct demand_source demand_source_file(struct demand_file *file);

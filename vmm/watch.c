@@ -27,6 +27,8 @@
 /* A failure nobody claims may be another vCPU's page: it is open again within that. */
 #define RETRIES_MAX        2000
 #define RETRY_MICROSECONDS 100
+/* A step is tried so often. */
+#define STEP_TRIES_MAX 16
 
 /* ---- faults, on the traps' thread ---- */
 
@@ -115,8 +117,25 @@ static void step_start(struct watch *watch, struct vcpu *vcpu, gpa_t page)
 
 	if (trap_release(watch->traps, page) != 0 || mine->nr_steps == WATCH_STEPS_MAX)
 		return;
-	if (set_debug(vcpu, control | KVM_GUESTDBG_BLOCKIRQ) == 0 || set_debug(vcpu, control) == 0)
+	mine->tries = 0;
+	if (ioctl(vcpu->fd, KVM_GET_REGS, &mine->before) == 0 &&
+	    (set_debug(vcpu, control | KVM_GUESTDBG_BLOCKIRQ) == 0 ||
+	     set_debug(vcpu, control) == 0))
 		mine->steps[mine->nr_steps++] = page;
+}
+
+/*
+ * Whether a step ended with nothing done: some processors (Bochs's) deliver the trap of the step
+ * that a second-stage fault interrupted before they repeat the instruction.
+ */
+static bool step_again(struct watch *watch, struct vcpu *vcpu)
+{
+	struct watch_vcpu *mine = &watch->vcpus[vcpu->index];
+	struct kvm_regs regs;
+
+	return mine->nr_steps && vcpu->run->exit_reason == KVM_EXIT_DEBUG &&
+	       mine->tries++ < STEP_TRIES_MAX && ioctl(vcpu->fd, KVM_GET_REGS, &regs) == 0 &&
+	       memcmp(&regs, &mine->before, sizeof(regs)) == 0;
 }
 
 static void step_end(struct watch *watch, struct vcpu *vcpu)
@@ -251,6 +270,8 @@ enum watch_result watch_exit(struct watch *watch, struct vcpu *vcpu)
 	const struct kvm_run *run = vcpu->run;
 	bool stepped = mine->nr_steps > 0;
 
+	if (step_again(watch, vcpu))
+		return WATCH_RUN;
 	if (stepped)
 		step_end(watch, vcpu);
 	switch (run->exit_reason) {
@@ -264,6 +285,7 @@ enum watch_result watch_exit(struct watch *watch, struct vcpu *vcpu)
 			return WATCH_NOT_OURS;
 		return watch_run_failed(watch, vcpu, 0);
 	default:
+		mine->retries = 0;
 		return WATCH_NOT_OURS;
 	}
 }

@@ -3,6 +3,7 @@
 #ifndef VMM_WATCH_PRIVATE_H
 #define VMM_WATCH_PRIVATE_H
 
+#include <linux/kvm.h>
 #include <pthread.h>
 
 #include "guest/abi.h"
@@ -28,6 +29,8 @@ struct watch_vcpu {
 	unsigned int retries;
 	unsigned int nr_steps; /* pages open for one instruction */
 	gpa_t steps[WATCH_STEPS_MAX];
+	unsigned int tries;     /* of the step */
+	struct kvm_regs before; /* it */
 };
 
 struct watch {

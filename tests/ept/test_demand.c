@@ -42,7 +42,9 @@ static void setup_kind(int kind)
 
 	ck_assert_int_eq(gpa_space_create(40, &space, &error), 0);
 	ck_assert_int_eq(gpa_space_add(space, &request, &ram, &error), 0);
-	file = (struct demand_file){memfd_create("source", MFD_CLOEXEC), 3 * PAGE};
+	/* A huge page would be there as a whole. */
+	ck_assert_int_eq(madvise(ram->host, PAGES * PAGE, MADV_NOHUGEPAGE), 0);
+	file = (struct demand_file){.fd = memfd_create("source", MFD_CLOEXEC), .offset = 3 * PAGE};
 	for (uint64_t page = 0; page < PAGES; page++) {
 		uint64_t word = word_of(page);
 
@@ -50,10 +52,14 @@ static void setup_kind(int kind)
 			pwrite(file.fd, &word, sizeof(word), (off_t)(file.offset + page * PAGE)),
 			sizeof(word));
 	}
+	/* Mapped, or read only. */
+	if (kind != 1)
+		demand_file_open(&file, file.fd, 3 * PAGE);
 }
 
 static void teardown(void)
 {
+	demand_file_close(&file);
 	close(file.fd);
 	gpa_space_destroy(space);
 }
@@ -207,7 +213,7 @@ static void *touch_bad(void *unused)
 
 START_TEST(a_source_that_fails_is_told_and_gives_nothing)
 {
-	struct demand_source source = {refuse, note_failure, NULL};
+	struct demand_source source = {.read = refuse, .failed = note_failure};
 	pthread_t thread;
 	uint64_t left;
 	void *word;
