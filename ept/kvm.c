@@ -129,10 +129,11 @@ static int set_cpuid(int kvm_fd, int vcpu_fd)
  */
 static int run_to_the_entry(int vcpu_fd)
 {
-	struct {
+	/* An empty set, in the kernel's size: nothing is blocked. */
+	union {
 		struct kvm_signal_mask mask;
-		uint64_t signals;
-	} __attribute__((packed)) none = {.mask = {.len = sizeof(uint64_t)}};
+		char bytes[sizeof(struct kvm_signal_mask) + sizeof(uint64_t)];
+	} none = {.mask = {.len = sizeof(uint64_t)}};
 	struct timespec now = {0};
 	sigset_t one, before;
 	int err = 0;
