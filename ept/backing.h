@@ -56,4 +56,11 @@ int backing_grow(struct backing *backing, uint64_t size_bytes, struct ept_error 
  */
 int backing_shrink(struct backing *backing, uint64_t size_bytes, struct ept_error *error);
 
+/*
+ * For ept/backing.c: binds the pages of [from, to) to the host node that is wanted. Errors:
+ * -EOPNOTSUPP, -EINVAL (no such node), the system's.
+ */
+int backing_bind_node(const struct backing *backing, uint64_t from, uint64_t to,
+		      struct ept_error *error);
+
 #endif

@@ -55,7 +55,7 @@ struct gpa_backing {
 	/* Map the memory a second time, for KVM alone, so that traps can be set (ept/trap.h).
 	 * Anonymous memory is then shared (a memfd). Not with hugetlb or file_private. */
 	bool trappable;
-	bool numa_bind;    /* bind the pages to host node @host_node */
+	bool numa_bind; /* bind the pages to host node @host_node */
 	unsigned int host_node;
 	int fd;                   /* FILE: an open file, duplicated; must be as long as needed */
 	uint64_t fd_offset;       /* FILE: where the region starts in it, page-aligned */
