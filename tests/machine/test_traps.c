@@ -70,9 +70,12 @@ static void teardown(void)
 	guest_destroy(guest);
 }
 
+/* The vCPU that this thread calls. */
+static _Thread_local unsigned int on_vcpu;
+
 static int call(const struct nb_submission *sqe, struct nb_completion *cqe)
 {
-	return guest_call(guest, 0, sqe, cqe);
+	return guest_call(guest, on_vcpu, sqe, cqe);
 }
 
 static uint64_t must(uint16_t opcode, uint64_t arg0)
@@ -220,6 +223,58 @@ START_TEST(a_held_guest_waits_can_be_looked_at_and_goes_on)
 }
 END_TEST
 
+#define STRESS_TOUCHES 60
+
+static uint64_t stress_pfn[4];
+
+/* One vCPU stores in pages of its own and loads from those of both. */
+static void *stress(void *argument)
+{
+	unsigned int vcpu = (unsigned int)(uintptr_t)argument;
+
+	for (uint64_t i = 0; i < STRESS_TOUCHES; i++) {
+		bool store = i % 3 == 0;
+		struct nb_submission sqe = {
+			.opcode = NB_OP_TEST_TOUCH,
+			.arg = {stress_pfn[store ? 2 * vcpu + i % 2 : i % 4], store ? i + 1 : 0,
+				store, 1},
+		};
+		struct nb_completion cqe;
+
+		if (guest_call(guest, vcpu, &sqe, &cqe) || cqe.status)
+			return (void *)(uintptr_t)(i + 1);
+		/* What it stored itself is what it finds. */
+		sqe.arg[0] = stress_pfn[2 * vcpu + i % 2];
+		sqe.arg[1] = sqe.arg[2] = 0;
+		if (guest_call(guest, vcpu, &sqe, &cqe) || cqe.status ||
+		    (store && cqe.result[0] != i + 1))
+			return (void *)(uintptr_t)(i + 1);
+	}
+	return NULL;
+}
+
+START_TEST(vcpus_that_touch_watched_pages_at_once_all_go_on)
+{
+	pthread_t thread;
+	uint64_t address;
+	void *wrong;
+
+	start(false, 2);
+	address = vmalloc_pages(4);
+	for (uint64_t i = 0; i < 4; i++) {
+		stress_pfn[i] = must(NB_OP_VMALLOC_TO_PAGE, address + i * PAGE);
+		watch(stress_pfn[i] * PAGE, TRAP_ANY);
+	}
+	pthread_create(&thread, NULL, stress, (void *)1);
+	wrong = stress(NULL);
+	ck_assert_msg(wrong == NULL, "vCPU 0, touch %lu", (unsigned long)(uintptr_t)wrong);
+	pthread_join(thread, &wrong);
+	ck_assert_msg(wrong == NULL, "vCPU 1, touch %lu", (unsigned long)(uintptr_t)wrong);
+	ck_assert_uint_ge(times_told(NULL), STRESS_TOUCHES);
+	ck_assert_ptr_null(guest_failure(guest));
+}
+END_TEST
+
 START_TEST(without_traps_a_watch_is_refused)
 {
 	struct guest_config config = {.memory_bytes = 64ull << 20};
@@ -297,21 +352,39 @@ START_TEST(a_frame_that_was_given_up_cannot_be_touched)
 }
 END_TEST
 
+static void *allocate_touch_free(void *vcpu)
+{
+	on_vcpu = (unsigned int)(uintptr_t)vcpu;
+	for (uint64_t round = 0; round < 2; round++) {
+		for (uint64_t pages = 1; pages < 40; pages += 13) {
+			uint64_t address = vmalloc_pages(pages);
+
+			for (uint64_t page = 0; page < pages; page++)
+				ck_assert_int_eq(
+					touch(address + page * PAGE, false, true, page, NULL), 0);
+			must(NB_OP_VFREE, address);
+		}
+	}
+	return NULL;
+}
+
+/* On one vCPU, and on two that take each other's frames. */
 START_TEST(a_frame_handed_out_again_can_be_touched)
 {
-	uint64_t address, ever, now;
+	uint64_t ever, now;
+	pthread_t thread;
 
 	start(true, _i + 1u);
-	for (uint64_t pages = 1; pages < 40; pages += 13) {
-		address = vmalloc_pages(pages);
-		for (uint64_t page = 0; page < pages; page++)
-			ck_assert_int_eq(touch(address + page * PAGE, false, true, page, NULL), 0);
-		must(NB_OP_VFREE, address);
-	}
+	if (_i)
+		pthread_create(&thread, NULL, allocate_touch_free, (void *)1);
+	allocate_touch_free(NULL);
+	if (_i)
+		pthread_join(thread, NULL);
 	guest_frames_given_up(guest, &ever, &now);
-	ck_assert_uint_ge(ever, 1 + 14 + 27);
+	ck_assert_uint_ge(ever, 2 * (1 + 14 + 27));
 	ck_assert_uint_ge(now, 27);
 	ck_assert_uint_lt(now, ever);
+	ck_assert_uint_eq(times_told(NULL), 0);
 	ck_assert_ptr_null(guest_failure(guest));
 }
 END_TEST
@@ -329,6 +402,7 @@ int main(void)
 	tcase_add_loop_test(tcase, an_access_is_told_with_its_address_place_and_operation, 0, 2);
 	tcase_add_test(tcase, a_denied_access_ends_the_guest_with_a_report);
 	tcase_add_test(tcase, a_held_guest_waits_can_be_looked_at_and_goes_on);
+	tcase_add_test(tcase, vcpus_that_touch_watched_pages_at_once_all_go_on);
 	tcase_add_test(tcase, without_traps_a_watch_is_refused);
 	tcase_add_loop_test(tcase, a_frame_that_was_given_up_cannot_be_touched, 0, 3);
 	tcase_add_loop_test(tcase, a_frame_handed_out_again_can_be_touched, 0, 2);
