@@ -149,16 +149,50 @@ static void step_end(struct watch *watch, struct vcpu *vcpu)
 
 /* ---- answers ---- */
 
+/* One access of the guest's, whole, as the processor would make it: others race with it. */
+static void copy_whole(void *host, void *data, uint32_t size, bool store)
+{
+#define COPY(type)                                                                     \
+	do {                                                                           \
+		type value;                                                            \
+		if (store) {                                                           \
+			memcpy(&value, data, sizeof(value));                           \
+			__atomic_store_n((type *)host, value, __ATOMIC_RELEASE);       \
+		} else {                                                               \
+			value = __atomic_load_n((const type *)host, __ATOMIC_ACQUIRE); \
+			memcpy(data, &value, sizeof(value));                           \
+		}                                                                      \
+	} while (0)
+	if (size == 8)
+		COPY(uint64_t);
+	else if (size == 4)
+		COPY(uint32_t);
+	else if (size == 2)
+		COPY(uint16_t);
+	else
+		COPY(uint8_t);
+#undef COPY
+}
+
 /* Does what the guest's instruction wanted of memory, where KVM asks for it as for a device's. */
 static enum watch_result complete_mmio(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	gpa_t gpa = gpa_make(run->mmio.phys_addr);
-	uint32_t size = run->mmio.len <= sizeof(run->mmio.data) ? run->mmio.len : 0;
-	int err = run->mmio.is_write ? gpa_space_write(vcpu->vm->space, gpa, run->mmio.data, size)
-				     : gpa_space_read(vcpu->vm->space, gpa, run->mmio.data, size);
+	uint32_t size = run->mmio.len, step;
+	const struct gpa_region *region = gpa_space_find(vcpu->vm->space, gpa);
+	bool store = run->mmio.is_write;
+	void *host;
 
-	return err ? WATCH_NOT_OURS : WATCH_RUN;
+	if (size > sizeof(run->mmio.data) || !region || (store && region->kind != GPA_RAM) ||
+	    gpa_space_translate(vcpu->vm->space, gpa, size, &host) != 0)
+		return WATCH_NOT_OURS;
+	step = size == 0 || (size & (size - 1)) || gpa.value % size ? 1 : size;
+	for (uint32_t at = 0; at < size; at += step)
+		copy_whole((char *)host + at, run->mmio.data + at, step, store);
+	if (store)
+		gpa_space_note_write(vcpu->vm->space, gpa, size);
+	return WATCH_RUN;
 }
 
 static enum watch_result go_on(struct watch *watch, struct vcpu *vcpu, gpa_t page, bool mmio)
