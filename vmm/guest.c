@@ -55,6 +55,16 @@ void guest_fail(struct guest *guest, struct guest_report *report)
 	pthread_mutex_unlock(&guest->lock);
 	for (unsigned int i = 0; first && i < guest->vm->nr_vcpus; i++)
 		vcpu_ask_end(guest->vm->vcpus[i]);
+	if (first && guest->died)
+		guest->died(guest->message_context, &guest->failure);
+}
+
+void guest_kill(struct guest *guest, const char *text)
+{
+	struct guest_report report = {.kind = REPORT_ENDED};
+
+	snprintf(report.text, sizeof(report.text), "%s", text);
+	guest_fail(guest, &report);
 }
 
 static void on_complete(void *context, unsigned int vcpu)
@@ -338,6 +348,7 @@ int guest_start(const struct guest_config *config, struct guest **guest_out,
 	guest->access = config->access;
 	guest->access_context = config->access_context;
 	guest->message = config->message;
+	guest->died = config->died;
 	guest->message_context = config->message_context;
 	guest->watchdog_seconds =
 		config->watchdog_seconds == 0 ? GUEST_WATCHDOG_SECONDS : config->watchdog_seconds;
@@ -402,6 +413,13 @@ const char *guest_dump_path(const struct guest *guest)
 const struct guest_report *guest_failure(const struct guest *guest)
 {
 	return __atomic_load_n(&guest->failed, __ATOMIC_ACQUIRE) ? &guest->failure : NULL;
+}
+
+uint64_t guest_progress(const struct guest *guest, unsigned int vcpu)
+{
+	return vcpu < guest->nr_vcpus
+		       ? __atomic_load_n(&guest->rings[vcpu].area->progress, __ATOMIC_RELAXED)
+		       : 0;
 }
 
 uint64_t guest_log_count(const struct guest *guest)

@@ -59,6 +59,13 @@ struct guest_access {
 /* Called on the vCPU's thread; must not call or pause the guest. */
 typedef enum watch_answer (*guest_access_fn)(void *context, const struct guest_access *access);
 
+/*
+ * Called once when the guest dies, on whatever thread sees it; @report stays good until
+ * guest_destroy(). Must not call the guest. A guest that dies before guest_start() returned is
+ * reported by that as well.
+ */
+typedef void (*guest_died_fn)(void *context, const struct guest_report *report);
+
 /* All zero but for the fields one wants otherwise. */
 struct guest_config {
 	const char *image_path; /* NULL: the built-in image */
@@ -69,7 +76,8 @@ struct guest_config {
 	const struct memory_layout *memory; /* not NULL: in place of memory_bytes and nr_nodes */
 	double watchdog_seconds;            /* 0: 10; negative: none */
 	guest_message_fn message;           /* NULL: messages are counted only */
-	void *message_context;
+	guest_died_fn died;                 /* may be NULL */
+	void *message_context;              /* of message and died */
 	/* Where the core of a guest that died goes (vmm/core_guest.h); copied. NULL: nowhere. */
 	const char *dump_path;
 	/* Traps may be set; needs userfaultfd. */
@@ -107,6 +115,15 @@ int guest_exit_status(int code);
 
 /* Ends the guest and frees everything. No call may be under way. NULL is allowed. */
 void guest_destroy(struct guest *guest);
+
+/*
+ * Ends the guest, whatever it does: it is dead from then on, with @text as its report, and calls
+ * under way fail. Does nothing to a dead one. Any thread; waits for no vCPU.
+ */
+void guest_kill(struct guest *guest, const char *text);
+
+/* How far the hypercall that vCPU @vcpu is in has got, in steps of its own (nb_vcpu_area). */
+uint64_t guest_progress(const struct guest *guest, unsigned int vcpu);
 
 /*
  * Submits @count hypercalls to @vcpu, in order, in as many rings as needed, and waits for all the

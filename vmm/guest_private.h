@@ -57,6 +57,7 @@ struct guest {
 
 	pthread_mutex_t message_lock;
 	guest_message_fn message;
+	guest_died_fn died;
 	void *message_context;
 	uint64_t logs, warnings; /* atomics */
 

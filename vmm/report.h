@@ -36,6 +36,7 @@ enum report_kind {
 	REPORT_KVM,            /* KVM_RUN itself failed */
 	REPORT_DENIED,         /* it touched watched memory, and was denied it */
 	REPORT_USE_AFTER_FREE, /* it touched a frame it had given up */
+	REPORT_ENDED,          /* its user ended it: guest_kill() */
 	REPORT_KINDS
 };
 
