@@ -6,6 +6,7 @@
 #ifndef VMM_COMMANDS_H
 #define VMM_COMMANDS_H
 
+int command_run(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_selftest(int argc, char **argv);

@@ -14,6 +14,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *summary;
 } commands[] = {
+	{"run", command_run, "start a guest and serve its control socket"},
 	{"replay", command_replay, "replay what a real kernel's vmalloc did, and compare"},
 	{"bench", command_bench, "run the vmalloc suite inside a guest"},
 	{"selftest", command_selftest, "call every function of the core in a guest, and audit"},

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What vmm/service*.c share. */
+#ifndef VMM_SERVICE_PRIVATE_H
+#define VMM_SERVICE_PRIVATE_H
+
+#include <pthread.h>
+
+#include "vmm/audit.h"
+#include "vmm/inspect.h"
+#include "vmm/protocol.h"
+#include "vmm/service.h"
+
+/* A request that waits for its lane, or for nobody: an audit of the service's own. */
+struct job {
+	struct job *next;
+	uint64_t client;             /* 0: nobody's */
+	struct qmp_request *request; /* NULL: audit, because it is time */
+};
+
+/* A thread that does one job after the other. */
+struct lane {
+	struct service *service;
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	struct job *jobs, **last_job; /* mutex, all up to here and below */
+	bool ending;
+	const char *doing; /* the command under way, or NULL */
+	double since;
+	uint64_t progress; /* the server's thread alone: as it was told last */
+};
+
+/* Lanes of vCPUs come first. */
+#define LANE_LOOK  NB_MAX_VCPUS
+#define LANE_ALONE (NB_MAX_VCPUS + 1)
+#define NR_LANES   (NB_MAX_VCPUS + 2)
+
+/* A moment that was kept, for query-diff (vmm/service_diff.c). */
+struct look_snapshot;
+#define MOMENTS_MAX       16
+#define MOMENT_NAME_BYTES 64
+struct moment {
+	char name[MOMENT_NAME_BYTES]; /* empty: unused */
+	struct look_snapshot *snapshot;
+	uint64_t operation;
+};
+
+struct service {
+	char name[64];
+	FILE *log;
+	uint64_t audit_every;
+	struct guest *guest;
+	struct server *server;
+	double started;
+	struct lane lanes[NR_LANES];
+	uint64_t calls;      /* atomic: hypercalls done; the auditor's operations */
+	uint64_t violations; /* atomic */
+	bool shutting_down;  /* atomic */
+
+	pthread_mutex_t call_mutex[NB_MAX_VCPUS];
+	bool paused; /* every call_mutex to write, any to read; atomic for others */
+
+	pthread_mutex_t look_mutex;
+	struct inspector *inspector; /* look_mutex, and below */
+	struct audit *audit;
+	size_t violations_told; /* of audit_violation_at() */
+	struct moment moments[MOMENTS_MAX];
+};
+
+/* Carries out a request and returns the whole answer. */
+typedef json_t *(*service_fn)(struct service *service, const struct qmp_request *request);
+
+/* By the command's name; ended by NULL. What has none and an opcode is a plain hypercall. */
+struct service_handler {
+	const char *name;
+	service_fn handle;
+};
+
+extern const struct service_handler service_guest_handlers[], service_look_handlers[],
+	service_memory_handlers[], service_audit_handlers[];
+
+/* Carries out any PROTOCOL_CALL command. */
+json_t *service_call(struct service *service, const struct qmp_request *request);
+
+/* No hypercall is under way on any vCPU between these. */
+void service_lock_calls(struct service *service);
+void service_unlock_calls(struct service *service);
+
+/* Whether the guest is paused, from any thread. */
+bool service_paused(const struct service *service);
+
+/* Audits with all calls and the look mutex locked, and tells what is new. Errors: -ENOMEM. */
+int service_audit(struct service *service, uint32_t which, struct audit_result *result_out);
+
+/* Puts a job on a lane; @request is taken. */
+void service_queue(struct service *service, unsigned int lane, uint64_t client,
+		   struct qmp_request *request);
+
+double service_now(void);
+
+/* "symbol+0x1/0x2", or "" where no symbol holds @address. */
+const char *service_place(const struct service *service, uint64_t address,
+			  char text[IMAGE_PLACE_BYTES]);
+
+#endif
