@@ -49,6 +49,14 @@ const struct qmp_command protocol_look_commands[] = {
 			    "symbol), phys"),
 			 NEXT,
 			 MAY_BE("broken", QMP_TEXT, "why the guest's list could not be followed"))},
+	{LOOK("query-tree", "The vmalloc address space, tile by tile: busy, lazy and free."),
+	 .args = ARGS(WINDOW),
+	 .returns = ARGS(IS("tiles", QMP_OBJECTS, "start, end, state"),
+			 IS("sum", QMP_OBJECT,
+			    "how many are busy, lazy, free, unknown, and of how many bytes; the "
+			    "largest free piece: largest-start, largest-end"),
+			 NEXT,
+			 MAY_BE("broken", QMP_TEXT, "why the guest's list could not be followed"))},
 	{LOOK("translate", "What an address translates to."),
 	 .args = ARGS(IS("address", QMP_ADDRESS, "guest-virtual"), PROCESS),
 	 .returns = ARGS(IS("address", QMP_ADDRESS, "as it was read"),
@@ -83,6 +91,8 @@ const struct qmp_command protocol_look_commands[] = {
 		       .help = "which"}),
 	 .returns = ARGS(IS("registers", QMP_OBJECT, "by name, as \"0x...\""),
 			 IS("place", QMP_TEXT, "the symbol RIP is in"))},
+	{LOOK("query-events", "The last events, up to 256, as they were sent."),
+	 .returns = ARGS(IS("events", QMP_OBJECTS, "each as on the wire"))},
 	{ALONE("audit", "Checks the guest's structures and page tables against each other, between "
 			"two hypercalls."),
 	 .args = ARGS({.name = "checks",

@@ -150,12 +150,10 @@ void server_answer(struct server *server, uint64_t client, json_t *answer)
 	leave(server, client, text);
 }
 
-void server_event(struct server *server, const char *name, json_t *data)
+void server_event(struct server *server, const json_t *event)
 {
-	json_t *event = qmp_event(name, data);
-	char *text = event ? qmp_text(event) : NULL;
+	char *text = qmp_text(event);
 
-	json_decref(event);
 	if (text)
 		leave(server, 0, text);
 }

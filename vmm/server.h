@@ -64,8 +64,8 @@ void server_stop(struct server *server);
  */
 void server_answer(struct server *server, uint64_t client, json_t *answer);
 
-/* Sends an event to every client that has negotiated; takes @data's reference. Any thread. */
-void server_event(struct server *server, const char *name, json_t *data);
+/* Sends @event (qmp_event()) to every client that has negotiated. Any thread. */
+void server_event(struct server *server, const json_t *event);
 
 /* How many clients there are. Any thread. */
 unsigned int server_clients(const struct server *server);

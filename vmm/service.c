@@ -58,10 +58,8 @@ void service_unlock_calls(struct service *service)
 /* ---- who carries a command out ---- */
 
 static const struct service_handler *const handler_groups[] = {
-	service_guest_handlers,
-	service_look_handlers,
-	service_memory_handlers,
-	service_audit_handlers,
+	service_guest_handlers, service_look_handlers,  service_memory_handlers,
+	service_audit_handlers, service_event_handlers,
 };
 #define NR_HANDLER_GROUPS (sizeof(handler_groups) / sizeof(handler_groups[0]))
 
@@ -245,7 +243,7 @@ static void on_tick(void *context)
 		since = lane->since;
 		pthread_mutex_unlock(&lane->mutex);
 		if (doing && service_now() - since >= LONG_SECONDS && progress != lane->progress)
-			server_event(service->server, "PROGRESS",
+			service_tell(service, "PROGRESS",
 				     json_pack("{s:i, s:s, s:I}", "vcpu", (int)i, "command", doing,
 					       "done", (json_int_t)progress));
 		lane->progress = progress;
@@ -263,14 +261,6 @@ void service_prepare_server(struct service *service, struct server_config *confi
 
 /* ---- what happens to the guest, on threads of its own ---- */
 
-static void tell(struct service *service, const char *event, json_t *data)
-{
-	if (__atomic_load_n(&service->server, __ATOMIC_ACQUIRE))
-		server_event(service->server, event, data);
-	else
-		json_decref(data);
-}
-
 static void on_message(void *context, const struct guest_message *message)
 {
 	struct service *service = context;
@@ -279,12 +269,13 @@ static void on_message(void *context, const struct guest_message *message)
 		fprintf(service->log, "%s: vCPU %u: %s%s\n", service->name, message->vcpu,
 			message->warning ? "WARNING: " : "", message->text);
 	if (message->warning)
-		tell(service, "WARN",
-		     json_pack("{s:i, s:s}", "vcpu", (int)message->vcpu, "text", message->text));
+		service_tell(
+			service, "WARN",
+			json_pack("{s:i, s:s}", "vcpu", (int)message->vcpu, "text", message->text));
 	else
-		tell(service, "LOG",
-		     json_pack("{s:i, s:i, s:s}", "vcpu", (int)message->vcpu, "level",
-			       message->level, "text", message->text));
+		service_tell(service, "LOG",
+			     json_pack("{s:i, s:i, s:s}", "vcpu", (int)message->vcpu, "level",
+				       message->level, "text", message->text));
 }
 
 static void on_died(void *context, const struct guest_report *report)
@@ -297,8 +288,8 @@ static void on_died(void *context, const struct guest_report *report)
 	if (service->log && service->server)
 		report_print(report, service->log);
 	if (report->kind == REPORT_TRAP)
-		tell(service, "OOPS", json_pack("{s:o}", "report", report_json(report)));
-	tell(service, "GUEST_PANIC", json_pack("{s:o}", "report", report_json(report)));
+		service_tell(service, "OOPS", json_pack("{s:o}", "report", report_json(report)));
+	service_tell(service, "GUEST_PANIC", json_pack("{s:o}", "report", report_json(report)));
 }
 
 void service_prepare_guest(struct service *service, struct guest_config *config)
@@ -337,6 +328,7 @@ int service_create(const struct service_config *config, struct service **service
 	for (i = 0; i < NB_MAX_VCPUS; i++)
 		pthread_mutex_init(&service->call_mutex[i], NULL);
 	pthread_mutex_init(&service->look_mutex, NULL);
+	pthread_mutex_init(&service->events_mutex, NULL);
 	*service_out = service;
 	return 0;
 }
@@ -365,7 +357,7 @@ int service_start(struct service *service, struct guest *guest, struct server *s
 void service_shut_down(struct service *service, const char *reason)
 {
 	__atomic_store_n(&service->shutting_down, true, __ATOMIC_RELEASE);
-	server_event(service->server, "SHUTDOWN", json_pack("{s:s}", "reason", reason));
+	service_tell(service, "SHUTDOWN", json_pack("{s:s}", "reason", reason));
 	server_stop(service->server);
 }
 
@@ -399,6 +391,8 @@ void service_destroy(struct service *service)
 	for (i = 0; i < NB_MAX_VCPUS; i++)
 		pthread_mutex_destroy(&service->call_mutex[i]);
 	pthread_mutex_destroy(&service->look_mutex);
+	pthread_mutex_destroy(&service->events_mutex);
+	service_forget_events(service);
 	audit_destroy(service->audit);
 	free(service);
 }

@@ -24,7 +24,7 @@ static void tell_new(struct service *service)
 			audit_violation_at(service->audit, service->violations_told);
 		char text[512];
 
-		server_event(service->server, "AUDIT_VIOLATION", violation_json(violation));
+		service_tell(service, "AUDIT_VIOLATION", violation_json(violation));
 		audit_violation_format(violation, text, sizeof(text));
 		if (service->log)
 			fprintf(service->log, "%s: audit: %s\n", service->name, text);

@@ -138,7 +138,7 @@ static void note(struct service *service, const struct nb_submission *sqe,
 		audit_unexpect(service->audit, sqe->arg[0]);
 	} else if (audit_expect(service->audit, &expectation) == -EEXIST) {
 		__atomic_add_fetch(&service->violations, 1, __ATOMIC_RELAXED);
-		server_event(service->server, "AUDIT_VIOLATION",
+		service_tell(service, "AUDIT_VIOLATION",
 			     json_pack("{s:s, s:o, s:s, s:o, s:o, s:I}", "check", "areas",
 				       "address", qmp_hex(expectation.address), "text",
 				       "the guest gave this address out twice", "found", qmp_hex(0),

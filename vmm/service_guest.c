@@ -121,7 +121,7 @@ static json_t *stop(struct service *service, const struct qmp_request *request)
 	err = service_paused(service) ? 0 : guest_pause(service->guest);
 	if (!err && !service_paused(service)) {
 		set_paused(service, true);
-		server_event(service->server, "STOP", NULL);
+		service_tell(service, "STOP", NULL);
 	}
 	service_unlock_calls(service);
 	if (err == -ENOTRECOVERABLE)
@@ -140,7 +140,7 @@ static json_t *cont(struct service *service, const struct qmp_request *request)
 	if (service_paused(service) && !dead) {
 		guest_resume(service->guest);
 		set_paused(service, false);
-		server_event(service->server, "RESUME", NULL);
+		service_tell(service, "RESUME", NULL);
 	}
 	service_unlock_calls(service);
 	if (dead)

@@ -46,6 +46,8 @@ struct moment {
 	uint64_t operation;
 };
 
+#define EVENTS_KEPT 256u
+
 struct service {
 	char name[64];
 	FILE *log;
@@ -57,6 +59,10 @@ struct service {
 	uint64_t calls;      /* atomic: hypercalls done; the auditor's operations */
 	uint64_t violations; /* atomic */
 	bool shutting_down;  /* atomic */
+
+	pthread_mutex_t events_mutex;
+	json_t *events[EVENTS_KEPT]; /* events_mutex; the last ones, from nr_events - 1 down */
+	uint64_t nr_events;          /* events_mutex */
 
 	pthread_mutex_t call_mutex[NB_MAX_VCPUS];
 	bool paused; /* every call_mutex to write, any to read; atomic for others */
@@ -78,7 +84,7 @@ struct service_handler {
 };
 
 extern const struct service_handler service_guest_handlers[], service_look_handlers[],
-	service_memory_handlers[], service_audit_handlers[];
+	service_memory_handlers[], service_audit_handlers[], service_event_handlers[];
 
 /* Carries out any PROTOCOL_CALL command. */
 json_t *service_call(struct service *service, const struct qmp_request *request);
@@ -96,6 +102,13 @@ int service_audit(struct service *service, uint32_t which, struct audit_result *
 /* Puts a job on a lane; @request is taken. */
 void service_queue(struct service *service, unsigned int lane, uint64_t client,
 		   struct qmp_request *request);
+
+/* Tells every client of an event, and keeps it for query-events. Takes @data. Any thread. */
+void service_tell(struct service *service, const char *name, json_t *data);
+void service_forget_events(struct service *service);
+
+/* The answer to a look that failed with @err, one of vmm/look*.h's. */
+json_t *service_failed(const struct qmp_request *request, int err);
 
 double service_now(void);
 

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The program nestctl: finds the verb among the words, and nothing else. */
+#include <config.h>
+
+#include <string.h>
+
+#include "vmm/nestctl.h"
+
+/* Whether @word is one of nestctl's own options whose argument is the next word. */
+static bool takes_next(const char *word)
+{
+	return !strcmp(word, "-n") || !strcmp(word, "--name") || !strcmp(word, "-s") ||
+	       !strcmp(word, "--socket");
+}
+
+/* Options before the verb go behind it: where the verb is, or 0. */
+static int find_verb(int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (argv[i][0] != '-')
+			return i;
+		if (takes_next(argv[i]))
+			i++;
+	}
+	return 0;
+}
+
+static void verb_first(int verb, char **argv)
+{
+	char *name = argv[verb];
+
+	memmove(argv + 2, argv + 1, (size_t)(verb - 1) * sizeof(*argv));
+	argv[1] = name;
+}
+
+/* "ept map" is the verb "ept-map". Returns the words that are left. */
+static int join_words(int argc, char **argv, char *joined, size_t size)
+{
+	struct ctl_verb made;
+
+	if (argc < 2 || argv[1][0] == '-')
+		return argc;
+	snprintf(joined, size, "%s-%s", argv[0], argv[1]);
+	if (ctl_verb_find(argv[0], &made) || !ctl_verb_find(joined, &made))
+		return argc;
+	argv[0] = joined;
+	memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof(*argv));
+	return argc - 1;
+}
+
+static int finish(int status)
+{
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		perror("nestctl: standard output");
+		return status ? status : CLI_HOST;
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl none = {.out = argc < 2 ? stderr : stdout};
+	int verb = find_verb(argc, argv);
+	char joined[64];
+
+	if (!verb) {
+		if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+			printf("%s\n", PACKAGE_STRING);
+			return finish(CLI_DONE);
+		}
+		if (argc < 2 || (strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0))
+			none.out = stderr;
+		ctl_run_help(&none);
+		return finish(none.out == stdout ? CLI_DONE : CLI_BAD_INPUT);
+	}
+	verb_first(verb, argv);
+	argc = 1 + join_words(argc - 1, argv + 1, joined, sizeof(joined));
+	return finish((int)ctl_main(argc - 1, argv + 1, NULL));
+}
