@@ -19,6 +19,7 @@
 
 #include "ept/error.h"
 #include "ept/gpa_space.h"
+#include "ept/kvm_slots.h"
 #include "ept/paging.h"
 #include "guest/abi.h"
 #include "vmm/boot.h"
@@ -155,6 +156,11 @@ const struct kvm_host *guest_kvm_host(const struct guest *guest);
 const struct image *guest_image(const struct guest *guest);
 const struct boot *guest_boot(const struct guest *guest);
 unsigned int guest_nr_vcpus(const struct guest *guest);
+const struct kvm_slots *guest_slots(const struct guest *guest);
+
+/* KVM's descriptor of vCPU @vcpu, or with -1 of the VM; the guest's. -1 where there is none. */
+int guest_kvm_fd(const struct guest *guest, int vcpu);
+
 uint64_t guest_memory_bytes(const struct guest *guest);
 
 /*

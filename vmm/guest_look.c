@@ -13,6 +13,18 @@ struct gpa_space *guest_space(struct guest *guest)
 	return guest->space;
 }
 
+const struct kvm_slots *guest_slots(const struct guest *guest)
+{
+	return guest->vm->slots;
+}
+
+int guest_kvm_fd(const struct guest *guest, int vcpu)
+{
+	if (vcpu < 0)
+		return guest->vm->fd;
+	return (unsigned int)vcpu < guest->nr_vcpus ? guest->vm->vcpus[vcpu]->fd : -1;
+}
+
 struct paging_mode guest_paging_mode(const struct guest *guest)
 {
 	return (struct paging_mode){

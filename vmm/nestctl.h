@@ -111,11 +111,26 @@ json_t *ctl_word_json(const struct qmp_arg *arg, const char *word, char why[QMP_
 
 enum cli_status ctl_print_plain(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_json(struct ctl *ctl, const json_t *value);
-enum cli_status ctl_print_areas(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_bytes(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_audit(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_event(struct ctl *ctl, const json_t *event);
+
+/* The tables of what looks at a guest: vmm/nestctl_look.c. */
+enum cli_status ctl_print_areas(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_maps(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_mappings(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_hits(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_frames(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_zones(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_slabs(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_moments(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_diff(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_regions(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_leaves(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_kvm_stats(struct ctl *ctl, const json_t *value);
 
 /* Members of an object: its number, also of "0x..."; its text, "" where there is none. */
 uint64_t ctl_number(const json_t *object, const char *key);
@@ -127,6 +142,7 @@ enum cli_status ctl_run_list(struct ctl *ctl);
 enum cli_status ctl_run_log(struct ctl *ctl);
 enum cli_status ctl_run_shell(struct ctl *ctl);
 enum cli_status ctl_run_read(struct ctl *ctl);
+enum cli_status ctl_run_dump(struct ctl *ctl);
 enum cli_status ctl_run_help(struct ctl *ctl);
 enum cli_status ctl_run_execute(struct ctl *ctl);
 

@@ -129,6 +129,31 @@ enum cli_status ctl_run_read(struct ctl *ctl)
 	return CLI_DONE;
 }
 
+/* ---- dump: the path is ours, the service has another directory ---- */
+
+enum cli_status ctl_run_dump(struct ctl *ctl)
+{
+	const char *file = ctl_text(ctl->arguments, "file");
+	char *here = *file == '/' ? strdup("") : getcwd(NULL, 0), *path = NULL;
+	enum cli_status status;
+	json_t *value = NULL;
+	int err = -ENOMEM;
+
+	ept_error_set(&ctl->error, err, "out of memory");
+	if (here && asprintf(&path, "%s%s%s", here, *here ? "/" : "", file) >= 0) {
+		json_object_set_new(ctl->arguments, "file", json_string(path));
+		err = ctl_ask(ctl->wire, "dump-guest-core", json_incref(ctl->arguments), &value,
+			      &ctl->error);
+		free(path);
+	}
+	free(here);
+	if (err)
+		return failed(ctl, err);
+	status = ctl->json ? ctl_print_json(ctl, value) : ctl_print_plain(ctl, value);
+	json_decref(value);
+	return status;
+}
+
 /* ---- execute ---- */
 
 enum cli_status ctl_run_execute(struct ctl *ctl)

@@ -98,21 +98,6 @@ enum cli_status ctl_print_plain(struct ctl *ctl, const json_t *value)
 	return CLI_DONE;
 }
 
-/* ---- areas ---- */
-
-enum cli_status ctl_print_areas(struct ctl *ctl, const json_t *value)
-{
-	const json_t *areas = json_object_get(value, "areas");
-	size_t i;
-
-	for (i = 0; i < json_array_size(areas); i++)
-		fprintf(ctl->out, "%s\n", ctl_text(json_array_get(areas, i), "line"));
-	if (!json_object_get(value, "broken"))
-		return CLI_DONE;
-	cli_error(ctl->cli, "the guest's list of areas is broken: %s", ctl_text(value, "broken"));
-	return CLI_WRONG;
-}
-
 /* ---- bytes ---- */
 
 static int digit(char c)

@@ -132,6 +132,8 @@ static const struct qmp_event_info events[] = {
 	 ARGS(IS("check", QMP_TEXT, "which check"), IS("address", QMP_ADDRESS, "where"),
 	      IS("text", QMP_TEXT, "what"), IS("found", QMP_U64, "what stands there"),
 	      IS("expected", QMP_U64, "what should"), IS("operation", QMP_INT, "after which"))},
+	{"DUMP_PROGRESS", "A core is being written.",
+	 ARGS(IS("completed", QMP_SIZE, "bytes so far"), IS("total", QMP_SIZE, "of so many"))},
 	{"TRAP", "A trap on guest memory was hit.",
 	 ARGS(IS("address", QMP_ADDRESS, "guest-physical"))},
 	{"EVENTS_LOST", "This client reads too slowly: events were not sent to it.",

@@ -59,7 +59,8 @@ void service_unlock_calls(struct service *service)
 
 static const struct service_handler *const handler_groups[] = {
 	service_guest_handlers, service_look_handlers,  service_memory_handlers,
-	service_audit_handlers, service_event_handlers,
+	service_audit_handlers, service_event_handlers, service_table_handlers,
+	service_frame_handlers, service_diff_handlers,  service_second_handlers,
 };
 #define NR_HANDLER_GROUPS (sizeof(handler_groups) / sizeof(handler_groups[0]))
 
@@ -113,7 +114,7 @@ static struct job *take_job(struct lane *lane)
 		lane->jobs = job->next;
 		if (!lane->jobs)
 			lane->last_job = &lane->jobs;
-		lane->doing = job->request ? job->request->command->name : "audit";
+		lane->doing = job->request ? job->request->command->name : "a chore";
 		lane->since = service_now();
 	}
 	pthread_mutex_unlock(&lane->mutex);
@@ -124,11 +125,19 @@ static void do_job(struct service *service, struct job *job)
 {
 	struct audit_result result;
 
-	if (job->request)
+	switch (job->chore) {
+	case CHORE_NONE:
 		server_answer(service->server, job->client,
 			      find_handler(job->request->command)(service, job->request));
-	else if (service_audit(service, AUDIT_ALL, &result) != 0 && service->log)
-		fprintf(service->log, "audit: out of memory\n");
+		break;
+	case CHORE_AUDIT:
+		if (service_audit(service, AUDIT_ALL, &result) != 0 && service->log)
+			fprintf(service->log, "audit: out of memory\n");
+		break;
+	case CHORE_CORE:
+		service_write_core(service);
+		break;
+	}
 	qmp_request_free(job->request);
 	free(job);
 }
@@ -143,25 +152,38 @@ static void *run_lane(void *context)
 	return NULL;
 }
 
-void service_queue(struct service *service, unsigned int index, uint64_t client,
-		   struct qmp_request *request)
+static void put_job(struct lane *lane, struct job *job)
 {
-	struct lane *lane = &service->lanes[index];
-	struct job *job = calloc(1, sizeof(*job));
-
-	if (!job) {
-		qmp_request_free(request);
-		if (client)
-			server_answer(service->server, client, NULL);
-		return;
-	}
-	job->client = client;
-	job->request = request;
 	pthread_mutex_lock(&lane->mutex);
 	*lane->last_job = job;
 	lane->last_job = &job->next;
 	pthread_cond_signal(&lane->changed);
 	pthread_mutex_unlock(&lane->mutex);
+}
+
+void service_queue(struct service *service, unsigned int lane, uint64_t client,
+		   struct qmp_request *request)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (!job) {
+		qmp_request_free(request);
+		server_answer(service->server, client, NULL);
+		return;
+	}
+	job->client = client;
+	job->request = request;
+	put_job(&service->lanes[lane], job);
+}
+
+void service_queue_chore(struct service *service, enum chore chore)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return;
+	job->chore = chore;
+	put_job(&service->lanes[LANE_ALONE], job);
 }
 
 static int start_lane(struct service *service, unsigned int index)
@@ -290,6 +312,7 @@ static void on_died(void *context, const struct guest_report *report)
 	if (report->kind == REPORT_TRAP)
 		service_tell(service, "OOPS", json_pack("{s:o}", "report", report_json(report)));
 	service_tell(service, "GUEST_PANIC", json_pack("{s:o}", "report", report_json(report)));
+	service_queue_chore(service, CHORE_CORE);
 }
 
 void service_prepare_guest(struct service *service, struct guest_config *config)
@@ -393,6 +416,7 @@ void service_destroy(struct service *service)
 	pthread_mutex_destroy(&service->look_mutex);
 	pthread_mutex_destroy(&service->events_mutex);
 	service_forget_events(service);
+	service_forget_moments(service);
 	audit_destroy(service->audit);
 	free(service);
 }

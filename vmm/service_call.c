@@ -154,7 +154,7 @@ static void count(struct service *service)
 	uint64_t calls = __atomic_add_fetch(&service->calls, 1, __ATOMIC_RELAXED);
 
 	if (service->audit_every && calls % service->audit_every == 0)
-		service_queue(service, LANE_ALONE, 0, NULL);
+		service_queue_chore(service, CHORE_AUDIT);
 }
 
 /* ---- the call ---- */

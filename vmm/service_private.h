@@ -10,11 +10,19 @@
 #include "vmm/protocol.h"
 #include "vmm/service.h"
 
-/* A request that waits for its lane, or for nobody: an audit of the service's own. */
+/* What the service does by itself on a lane. */
+enum chore {
+	CHORE_NONE,  /* a client's request */
+	CHORE_AUDIT, /* it is time to */
+	CHORE_CORE,  /* the guest died */
+};
+
+/* What waits for its lane. */
 struct job {
 	struct job *next;
-	uint64_t client;             /* 0: nobody's */
-	struct qmp_request *request; /* NULL: audit, because it is time */
+	enum chore chore;
+	uint64_t client;
+	struct qmp_request *request; /* NULL with a chore */
 };
 
 /* A thread that does one job after the other. */
@@ -72,6 +80,8 @@ struct service {
 	struct audit *audit;
 	size_t violations_told; /* of audit_violation_at() */
 	struct moment moments[MOMENTS_MAX];
+
+	double core_told; /* the lane that is alone: when DUMP_PROGRESS was sent last */
 };
 
 /* Carries out a request and returns the whole answer. */
@@ -84,7 +94,9 @@ struct service_handler {
 };
 
 extern const struct service_handler service_guest_handlers[], service_look_handlers[],
-	service_memory_handlers[], service_audit_handlers[], service_event_handlers[];
+	service_memory_handlers[], service_audit_handlers[], service_event_handlers[],
+	service_table_handlers[], service_frame_handlers[], service_diff_handlers[],
+	service_second_handlers[];
 
 /* Carries out any PROTOCOL_CALL command. */
 json_t *service_call(struct service *service, const struct qmp_request *request);
@@ -99,13 +111,19 @@ bool service_paused(const struct service *service);
 /* Audits with all calls and the look mutex locked, and tells what is new. Errors: -ENOMEM. */
 int service_audit(struct service *service, uint32_t which, struct audit_result *result_out);
 
-/* Puts a job on a lane; @request is taken. */
+/* Puts a request, which is taken, or a chore on a lane. */
 void service_queue(struct service *service, unsigned int lane, uint64_t client,
 		   struct qmp_request *request);
+void service_queue_chore(struct service *service, enum chore chore);
 
 /* Tells every client of an event, and keeps it for query-events. Takes @data. Any thread. */
 void service_tell(struct service *service, const char *name, json_t *data);
 void service_forget_events(struct service *service);
+
+void service_forget_moments(struct service *service);
+
+/* Writes the core of a guest that died, where its configuration names a file. */
+void service_write_core(struct service *service);
 
 /* The answer to a look that failed with @err, one of vmm/look*.h's. */
 json_t *service_failed(const struct qmp_request *request, int err);

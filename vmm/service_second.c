@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The second stage as the host knows it, and cores. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ept/predict.h"
+#include "ept/stats.h"
+#include "vmm/core_guest.h"
+#include "vmm/look_walk.h"
+#include "vmm/service_private.h"
+
+/* ---- map ---- */
+
+static json_t *query_regions(struct service *service, const struct qmp_request *request)
+{
+	const struct gpa_space *space = guest_space(service->guest);
+	json_t *list = json_array(), *json;
+	size_t i;
+
+	for (i = 0; i < gpa_space_count(space); i++) {
+		const struct gpa_region *region = gpa_space_at(space, i);
+
+		json = json_pack("{s:s, s:s, s:o, s:o, s:i, s:I}", "name", region->name, "kind",
+				 gpa_kind_name(region->kind), "start", qmp_hex(region->start.value),
+				 "end", qmp_hex(region->end.value), "node", region->node,
+				 "largest-leaf", (json_int_t)gpa_region_leaf_bytes(region));
+		if (region->host)
+			json_object_set_new(json, "host",
+					    qmp_hex((uint64_t)(uintptr_t)region->host));
+		json_array_append_new(list, json);
+	}
+	return qmp_return(request, json_pack("{s:o}", "regions", list));
+}
+
+/* Leaves that follow each other and are as large are one range. */
+struct leaves {
+	json_t *list, *json;
+	uint64_t limit, start, end, bytes;
+};
+
+static int put_leaves(struct leaves *leaves)
+{
+	if (leaves->end == leaves->start)
+		return 0;
+	if (json_array_size(leaves->list) == leaves->limit) {
+		json_object_set_new(leaves->json, "next", qmp_hex(leaves->start));
+		return 1;
+	}
+	json_array_append_new(
+		leaves->list,
+		json_pack("{s:o, s:o, s:I, s:I}", "start", qmp_hex(leaves->start), "end",
+			  qmp_hex(leaves->end), "leaf-bytes", (json_int_t)leaves->bytes, "leaves",
+			  (json_int_t)((leaves->end - leaves->start) / leaves->bytes)));
+	return 0;
+}
+
+static int add_leaf(void *context, gpa_t gpa, uint64_t bytes, const struct kvm_slot *slot)
+{
+	struct leaves *leaves = context;
+	int over;
+
+	(void)slot;
+	if (leaves->end == gpa.value && leaves->bytes == bytes) {
+		leaves->end += bytes;
+		return 0;
+	}
+	over = put_leaves(leaves);
+	leaves->start = gpa.value;
+	leaves->end = gpa.value + bytes;
+	leaves->bytes = bytes;
+	return over;
+}
+
+/* The largest leaf this KVM makes. */
+static uint64_t largest_leaf(const struct service *service)
+{
+	const struct kvm_host *host = guest_kvm_host(service->guest);
+
+	return strcmp(host->second_stage, "shadow") == 0 ? EPT_PAGE_BYTES : EPT_PAGE_1G_BYTES;
+}
+
+static json_t *query_second(struct service *service, const struct qmp_request *request)
+{
+	struct leaves leaves = {json_array(), NULL, qmp_get(request, "limit")->word, 0, 0, 1};
+	uint64_t start = qmp_get(request, "start")->word, end = qmp_get(request, "end")->word;
+	uint64_t top = 1ull << gpa_space_physical_bits(guest_space(service->guest));
+	struct predict_host *host;
+	struct ept_error error;
+	int err = predict_open(&host, &error);
+
+	leaves.json = json_pack("{s:o}", "leaves", leaves.list);
+	if (end == 0 || end > top)
+		end = top;
+	if (!err && start < end) {
+		json_object_set_new(leaves.json, "sees-thp", json_boolean(predict_sees_thp(host)));
+		err = predict_for_each(host, guest_space(service->guest),
+				       guest_slots(service->guest), gpa_make(start), gpa_make(end),
+				       largest_leaf(service), add_leaf, &leaves, &error);
+		predict_close(host);
+	} else if (!err) {
+		predict_close(host);
+	}
+	if (!err)
+		put_leaves(&leaves);
+	if (err < 0) {
+		json_decref(leaves.json);
+		return qmp_error(request, "query-second-stage: %s", error.text);
+	}
+	return qmp_return(request, leaves.json);
+}
+
+/* ---- KVM's statistics ---- */
+
+static json_t *stats_entry_json(const struct stats_entry *entry)
+{
+	json_t *json =
+		json_pack("{s:s, s:s, s:s}", "name", entry->name, "kind",
+			  stats_kind_name(entry->kind), "unit", stats_unit_name(entry->unit));
+	json_t *list;
+	unsigned int i;
+
+	if (entry->count == 1) {
+		json_object_set_new(json, "value",
+				    json_integer((json_int_t)(entry->values[0] & INT64_MAX)));
+		return json;
+	}
+	list = json_array();
+	for (i = 0; i < entry->count; i++)
+		json_array_append_new(list,
+				      json_integer((json_int_t)(entry->values[i] & INT64_MAX)));
+	json_object_set_new(json, "values", list);
+	return json;
+}
+
+static json_t *query_kvm_stats(struct service *service, const struct qmp_request *request)
+{
+	const struct qmp_value *vcpu = qmp_get(request, "vcpu");
+	json_t *list = json_array(), *json;
+	struct ept_error error;
+	struct stats *stats;
+	size_t i;
+	int err, fd;
+
+	fd = guest_kvm_fd(service->guest, vcpu->given ? (int)vcpu->number : -1);
+	err = fd < 0 ? ept_error_set(&error, -EINVAL, "this guest has %u vCPUs, from 0",
+				     guest_nr_vcpus(service->guest))
+		     : stats_open(fd, &stats, &error);
+	if (err) {
+		json_decref(list);
+		return qmp_error(request, "query-kvm-stats: %s", error.text);
+	}
+	for (i = 0; i < stats_count(stats); i++)
+		json_array_append_new(list, stats_entry_json(stats_at(stats, i)));
+	json = json_pack("{s:s, s:o}", "id", stats_id(stats), "stats", list);
+	stats_close(stats);
+	return qmp_return(request, json);
+}
+
+/* ---- cores ---- */
+
+static int core_progress(void *context, uint64_t done_bytes, uint64_t total_bytes)
+{
+	struct service *service = context;
+
+	if (__atomic_load_n(&service->shutting_down, __ATOMIC_ACQUIRE))
+		return 1;
+	if (service_now() - service->core_told >= 0.5) {
+		service->core_told = service_now();
+		service_tell(service, "DUMP_PROGRESS",
+			     json_pack("{s:I, s:I}", "completed", (json_int_t)done_bytes, "total",
+				       (json_int_t)total_bytes));
+	}
+	return 0;
+}
+
+static json_t *dump(struct service *service, const struct qmp_request *request)
+{
+	const char *path = qmp_get(request, "file")->text;
+	const struct core_options options = {
+		.zstd = qmp_get(request, "compress")->flag,
+		.progress = core_progress,
+		.progress_context = service,
+	};
+	struct core_sum sum = {0};
+	struct ept_error error;
+	int err;
+
+	if (*path != '/')
+		return qmp_error(request, "dump-guest-core: 'file' is to be an absolute path");
+	/* It looks through an inspector of its own: others may look meanwhile. */
+	service_lock_calls(service);
+	err = core_write_guest(service->guest, path, &options, &sum, &error);
+	service_unlock_calls(service);
+	if (err)
+		return qmp_error(request, "dump-guest-core: %s", error.text);
+	return qmp_return(request,
+			  json_pack("{s:s, s:I, s:I, s:I}", "file", path, "size",
+				    (json_int_t)sum.file_bytes, "written",
+				    (json_int_t)sum.written_bytes, "loads", (json_int_t)sum.loads));
+}
+
+void service_write_core(struct service *service)
+{
+	service_lock_calls(service);
+	core_write_on_failure(service->guest);
+	service_unlock_calls(service);
+}
+
+const struct service_handler service_second_handlers[] = {
+	{"query-regions", query_regions},
+	{"query-second-stage", query_second},
+	{"query-kvm-stats", query_kvm_stats},
+	{"dump-guest-core", dump},
+	{NULL, NULL},
+};
