@@ -21,10 +21,10 @@
 
 const char *served_directory(void)
 {
-	static char directory[64];
+	static char directory[96];
 
 	if (!directory[0]) {
-		strcpy(directory, "/tmp/nestbox-test-XXXXXX");
+		snprintf(directory, sizeof(directory), "%s/nestbox-test-XXXXXX", P_tmpdir);
 		if (!mkdtemp(directory)) {
 			perror(directory);
 			exit(EXIT_FAILURE);

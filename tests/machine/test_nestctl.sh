@@ -1,0 +1,216 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# nestbox run and nestctl as their users meet them. Runs on the host and, with busybox's shell, in
+# both labs. Prints its count as Check does.
+set -u
+nestbox=$PWD/nestbox
+nestctl=$PWD/nestctl
+scratch=$(mktemp -d) || exit 1
+XDG_RUNTIME_DIR=$scratch/run
+export XDG_RUNTIME_DIR
+mkdir -m 700 "$XDG_RUNTIME_DIR"
+sockets=$XDG_RUNTIME_DIR/nestbox
+checks=0
+failures=0
+trap '"$nestctl" -n main stop >/dev/null 2>&1; rm -rf "$scratch"' EXIT
+
+if [ ! -c /dev/kvm ] || ! : 2>/dev/null </dev/kvm; then
+  [ -z "${NESTBOX_REQUIRE_KVM:-}" ] || { echo "/dev/kvm cannot be opened, and NESTBOX_REQUIRE_KVM is set" >&2; exit 1; }
+  echo "skipped: /dev/kvm cannot be opened" >&2
+  exit 77
+fi
+
+# claim TEXT COMMAND...: counts, and says what did not hold with what the last run printed.
+claim() {
+  text=$1
+  shift
+  checks=$((checks + 1))
+  "$@" && return
+  failures=$((failures + 1))
+  echo "FAILED: $text"
+  sed 's/^/  out: /' "$scratch/out" | head -n 20
+  sed 's/^/  err: /' "$scratch/err" | head -n 10
+}
+
+# Holds the exit status of the rest of its words against the first.
+status() {
+  want=$1
+  shift
+  "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+  got=$?
+  [ "$got" = "$want" ] || echo "$*: status $got instead of $want"
+  [ "$got" = "$want" ]
+}
+
+ctl() {
+  status 0 "$nestctl" "$@"
+}
+
+# says PATTERN...: the last run's output matches each of them.
+says() {
+  for pattern in "$@"; do
+    grep -q -e "$pattern" "$scratch/out" || { echo "no '$pattern' in the output"; return 1; }
+  done
+}
+
+# refuses STATUS PATTERN COMMAND...: that status, nothing on standard output, PATTERN said.
+refuses() {
+  want_status=$1 pattern=$2
+  shift 2
+  status "$want_status" "$@" && [ ! -s "$scratch/out" ] && grep -q -e "$pattern" "$scratch/err"
+}
+
+# shows PATTERN VERB...: the verb succeeds and prints it.
+shows() {
+  pattern=$1
+  shift
+  ctl "$@" && says "$pattern"
+}
+
+# ---- no guest ----
+
+claim "without a guest nestctl says what starts one" refuses 3 'nestbox run' "$nestctl" status
+claim "nor is there one of that name" refuses 3 'nestctl list' "$nestctl" -n nobody status
+claim "a name that is none" refuses 2 'letters, digits' "$nestctl" -n ../x status
+claim "list shows nothing" ctl list
+claim "an unknown verb" refuses 2 'frobnicate' "$nestctl" frobnicate
+claim "a missing operand" refuses 2 'SIZE' "$nestctl" vmalloc
+claim "help lists the verbs" shows '^  vmalloc-user ' help
+claim "and of each its options" shows '  --align SIZE' vmalloc --help
+claim "nestctl --version" shows '^nestbox ' --version
+
+# ---- starting one ----
+
+printf '# a guest\nname = main\nmemory = 64M\ncpus=2\ndaemonize = yes\n' >"$scratch/config"
+claim "a configuration file starts it" status 0 "$nestbox" run --config "$scratch/config" --nodes 2
+claim "which nestctl finds" shows '^main .*running .* 2 .*64 MiB' list
+claim "and knows" shows '^main: running, .*2 vCPUs, 64 MiB, image built-in' status
+claim "a second one of that name is refused" refuses 2 'served' "$nestbox" run --name main
+printf 'memory = 64M\nfrob = 1\n' >"$scratch/bad"
+claim "an unknown key is named with its line" refuses 2 'bad:2: .*frob' "$nestbox" run --config "$scratch/bad"
+printf 'memory = 64Q\n' >"$scratch/bad"
+claim "a bad value too" refuses 2 'bad:1: .*64Q' "$nestbox" run --config "$scratch/bad"
+printf '{"memory": "64Q"}\n' >"$scratch/bad"
+claim "in JSON as well" refuses 2 'bad: .*64Q' "$nestbox" run --config "$scratch/bad"
+printf '{"memory": \n' >"$scratch/bad"
+claim "or what is no JSON" refuses 2 'bad:[0-9]*: ' "$nestbox" run --config "$scratch/bad"
+claim "no configuration file" refuses 2 'nowhere' "$nestbox" run --config "$scratch/nowhere"
+claim "a bad audit" refuses 2 'every=N' "$nestbox" run --audit every=0
+
+# ---- allocating, looking ----
+
+allocate() {
+  ctl vmalloc 64K --node 1 --align 2M && area=$(cat "$scratch/out") &&
+    case $area in 0xffffc9*00000) true ;; *) echo "address $area" && false ;; esac
+}
+area=0
+claim "vmalloc prints the address, aligned" allocate
+claim "areas prints it as /proc/vmallocinfo does" \
+  shows "^$area-0xffffc9[0-9a-f]*   69632 pages=16 vmalloc N1=16\$" areas
+claim "maps has it" shows "^ffffc9.* rw-- g 4 KiB .* 16 leaves .* vmalloc" maps
+claim "walk decodes it" shows 'PTE .* rw-- P RW .* NX' walk "$area"
+claim "ept walk is the same in two words" shows 'a TLB entry can cover 4 KiB' ept walk "$area"
+claim "vmalloc-to-page" shows '^[0-9]*$' vmalloc-to-page "$area"
+frame=$(cat "$scratch/out")
+claim "frame knows its area" shows "area-start *$area" frame "$frame"
+claim "write" shows 'size  *5' write "$area" 68656c6c6f
+claim "read as a hexdump" shows '68 65 6c 6c 6f 00 .*|hello\.' read "$area" 16
+claim "read raw" shows '^hello$' read "$area" 5 --raw
+claim "read of more than one piece" ctl read "$area" 64K --raw
+raw_size() { [ "$(wc -c <"$scratch/out")" = 65536 ]; }
+claim "is whole" raw_size
+claim "search finds it" shows "^$area\$" search 68656c6c6f
+claim "and says where nothing is" status 1 "$nestctl" search 68656c6c6f6f6f
+claim "symbols are addresses" shows 'place *machine+0x10/' translate machine+0x10
+claim "a symbol there is not" refuses 1 'no symbol' "$nestctl" translate frobnicate
+claim "symbol" shows 'place *machine+0x0/' symbol machine
+claim "frames" shows 'vmalloc 16' frames
+claim "zones" shows '^Node 1, zone   Normal ' zones
+claim "slabs" shows '^vmap_area ' slabs
+claim "tree" shows '^1 busy, 0 lazy' tree
+claim "moment" ctl moment before
+claim "vfree" ctl vfree "$area"
+claim "vfree prints nothing" test ! -s "$scratch/out"
+claim "diff shows it" shows "area changed\|area went" diff before
+claim "vfree again is refused" refuses 1 'ENOENT' "$nestctl" vfree "$area"
+claim "areas shows it as lazy" shows 'unpurged vm_area$' areas
+claim "purge" shows '^1$' purge
+claim "audit" shows '^all right' audit
+claim "one check of it" shows '^areas ' audit --checks areas
+claim "a check there is not" refuses 1 'frobnicate' "$nestctl" audit --checks frobnicate
+claim "stats" shows '^busy-areas *0' stats
+claim "stats as JSON" shows '^{"free-frames": [0-9]*, "busy-areas": 0' stats --json
+claim "list as JSON" shows '"name": "main", "status": "running"' list --json
+claim "ept map" shows 'ram0 .*leaves up to' ept map
+claim "ept stats" shows 'mmu_cache_miss' ept stats
+claim "options before the verb" shows '"value": 7' --json --name main nop --value 7
+claim "a number that is none" refuses 2 "value: 'x'" "$nestctl" nop --value x
+claim "a size that is none" refuses 2 "64Q" "$nestctl" vmalloc 64Q
+claim "a word that is none of them" refuses 2 'lazy, eager, manual' "$nestctl" set-mode fast
+claim "execute sends what it is given" shows '"return": {"value": 3' execute \
+  '{"execute": "nop", "arguments": {"value": 3}}'
+
+# ---- pause, log, dump, shell ----
+
+claim "pause" ctl pause
+claim "a paused guest refuses" refuses 1 'paused' "$nestctl" nop
+claim "and shows its registers" shows '^ *rip *0xffffffff8' registers
+claim "resume" ctl resume
+claim "a warning" ctl x-test-warn
+claim "log has it" shows 'WARN vCPU 0: .*asked to warn' log
+claim "log as JSON Lines" shows '^{"event": "WARN"' log --json
+follows() {
+  "$nestctl" log -f --json >"$scratch/followed" 2>&1 &
+  follower=$!
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    "$nestctl" x-test-warn >/dev/null
+    [ "$(grep -c WARN "$scratch/followed")" -gt 2 ] && break
+    sleep 1
+  done
+  kill $follower 2>/dev/null
+  wait $follower 2>/dev/null
+  [ "$(grep -c WARN "$scratch/followed")" -gt 2 ]
+}
+claim "log -f goes on" follows
+claim "dump writes a core" shows '^file .*core$' dump "$scratch/core"
+elf() { [ "$(head -c 4 "$scratch/core" | tail -c 3)" = ELF ]; }
+claim "which is ELF" elf
+shell() {
+  printf 'nop --value 5\n\nstats --json\nfrobnicate\nexit\nnop\n' | "$nestctl" shell \
+    >"$scratch/out" 2>"$scratch/err"
+  [ $? = 2 ] && says '^5$' '"busy-areas"' && [ "$(wc -l <"$scratch/out")" = 2 ]
+}
+claim "shell reads verbs from a pipe" shell
+
+# ---- the end ----
+
+claim "stop" ctl stop
+gone() {
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    [ ! -e "$sockets/main.sock" ] && return
+    sleep 1
+  done
+  return 1
+}
+claim "takes the socket away" gone
+"$nestbox" run --name dead --memory 16M --json >"$scratch/started" 2>/dev/null &
+dead=$!
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+  grep -q socket "$scratch/started" && break
+  sleep 1
+done
+kill -9 $dead
+wait $dead 2>/dev/null
+claim "a guest that was killed leaves its socket" test -S "$sockets/dead.sock"
+claim "which list removes" ctl list
+claim "and says so" grep -q 'removed .*dead.sock' "$scratch/err"
+claim "and it is gone" test ! -e "$sockets/dead.sock"
+started_again() {
+  status 0 "$nestbox" run --name dead --memory 16M --daemonize && ctl stop
+}
+claim "its name can be had again" started_again
+
+percent=100
+[ "$failures" = 0 ] || percent=$((100 * (checks - failures) / checks))
+echo "$percent%: Checks: $checks, Failures: $failures, Errors: 0"
+[ "$failures" = 0 ]
