@@ -68,7 +68,7 @@ const struct ctl_verb nestctl_verbs[] = {
 	 .help = "Verbs from a prompt, with history and completion.",
 	 .run = ctl_run_shell},
 	{.name = "help", .help = "Lists the verbs.", .run = ctl_run_help, .flags = CTL_NO_GUEST},
-	{NULL},
+	{.name = NULL},
 };
 
 const char *ctl_verb_help(const struct ctl_verb *verb)

@@ -33,7 +33,7 @@ const struct qmp_command protocol_wire_commands[] = {
 			    "each with name, type, help, and where they apply optional, default, "
 			    "min, max, choices"),
 			 IS("returns", QMP_OBJECTS, "the same of the returned object's members"))},
-	{NULL},
+	{.name = NULL},
 };
 
 static const char *const states[] = {"running", "paused", "dead", NULL};
@@ -108,7 +108,7 @@ const struct qmp_command protocol_guest_commands[] = {
 	{.name = "quit",
 	 .lane = PROTOCOL_QUICK,
 	 .help = "Ends the guest and the service. Event SHUTDOWN."},
-	{NULL},
+	{.name = NULL},
 };
 
 /* ---- events ---- */

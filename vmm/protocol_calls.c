@@ -170,5 +170,5 @@ const struct qmp_command protocol_call_commands[] = {
 	{CALL("nop", NB_OP_NOP, "Nothing: to and fro."),
 	 TAKES(MAYBE(0, "value", QMP_U64, 0, "comes back")),
 	 GIVES(AT(0, "value", QMP_U64, "as it was sent"))},
-	{NULL},
+	{.name = NULL},
 };

@@ -236,5 +236,5 @@ const struct qmp_command protocol_look_commands[] = {
 	 .returns = ARGS(IS("file", QMP_TEXT, "where it is"), IS("size", QMP_SIZE, "its length"),
 			 IS("written", QMP_SIZE, "bytes that are no hole"),
 			 IS("loads", QMP_INT, "program headers of memory"))},
-	{NULL},
+	{.name = NULL},
 };

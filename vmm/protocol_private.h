@@ -6,13 +6,13 @@
 #include "guest/abi.h"
 #include "vmm/protocol.h"
 
-#define ARGS(...)                \
-	(const struct qmp_arg[]) \
-	{                        \
-		__VA_ARGS__,     \
-		{                \
-			NULL     \
-		}                \
+#define ARGS(...)                    \
+	(const struct qmp_arg[])     \
+	{                            \
+		__VA_ARGS__,         \
+		{                    \
+			.name = NULL \
+		}                    \
 	}
 
 /* What every hypercall takes, and what it returns. */

@@ -68,7 +68,7 @@ const struct qmp_command protocol_process_commands[] = {
 	 TAKES(MAYBE(0, "process", QMP_U64, 0, "in whose tables; 0: the kernel's own"),
 	       ADDRESS(1, "of the word")),
 	 GIVES(AT(0, "word", QMP_U64, "what was loaded"))},
-	{NULL},
+	{.name = NULL},
 };
 
 const struct qmp_command protocol_test_commands[] = {
@@ -92,5 +92,5 @@ const struct qmp_command protocol_test_commands[] = {
 	 TAKES(AT(0, "count", QMP_U64, "how many")), GIVES_NOTHING},
 	{CALL("x-test-log", NB_OP_TEST_LOG, "Log lines as fast as they come."),
 	 TAKES(AT(0, "count", QMP_U64, "how many")), GIVES_NOTHING},
-	{NULL},
+	{.name = NULL},
 };

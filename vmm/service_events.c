@@ -12,14 +12,17 @@ void service_tell(struct service *service, const char *name, json_t *data)
 
 	if (!event)
 		return;
-	if (server)
-		server_event(server, event);
+	json_incref(event);
 	pthread_mutex_lock(&service->events_mutex);
 	at = service->nr_events++ % EVENTS_KEPT;
 	old = service->events[at];
 	service->events[at] = event;
 	pthread_mutex_unlock(&service->events_mutex);
 	json_decref(old);
+	/* Kept before it is sent: whoever hears it finds it. */
+	if (server)
+		server_event(server, event);
+	json_decref(event);
 }
 
 static json_t *query_events(struct service *service, const struct qmp_request *request)
@@ -29,9 +32,8 @@ static json_t *query_events(struct service *service, const struct qmp_request *r
 
 	pthread_mutex_lock(&service->events_mutex);
 	i = service->nr_events > EVENTS_KEPT ? service->nr_events - EVENTS_KEPT : 0;
-	for (; i < service->nr_events; i++) {
+	for (; i < service->nr_events; i++)
 		json_array_append(list, service->events[i % EVENTS_KEPT]);
-	}
 	pthread_mutex_unlock(&service->events_mutex);
 	return qmp_return(request, json_pack("{s:o}", "events", list));
 }

@@ -402,16 +402,17 @@ START_TEST(a_guest_that_panics_can_still_be_looked_at)
 	static const char *const plain[] = {"--memory", "16M", NULL};
 	struct served own;
 	json_t *event, *status;
-	int other;
+	int other, watches;
 
 	served_start(&own, "panic", plain);
+	watches = client_open(&own, false);
 	other = client_open(&own, false);
 	client_refused(other,
 		       "{\"execute\": \"x-test-fault\", \"arguments\": {\"address\": "
 		       "\"0x5000\"}}",
 		       "dead");
-	close(other);
-	other = client_open(&own, false);
+	client_refused(other, "{\"execute\": \"nop\"}", "dead");
+	json_decref(client_hear_event(watches, "GUEST_PANIC"));
 	status = client_return(other, "{\"execute\": \"query-events\"}");
 	event = json_object_get(status, "events");
 	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(event, 0), "event")),
@@ -431,6 +432,7 @@ START_TEST(a_guest_that_panics_can_still_be_looked_at)
 	json_decref(client_return(other, "{\"execute\": \"quit\"}"));
 	ck_assert_int_eq(served_wait(&own), 1);
 	close(other);
+	close(watches);
 }
 END_TEST
 
