@@ -10,17 +10,15 @@ void service_tell(struct service *service, const char *name, json_t *data)
 	json_t *event = qmp_event(name, data), *old;
 	unsigned int at;
 
-	if (!event)
-		return;
-	json_incref(event);
+	/* Kept before it is sent: whoever hears it finds it. A copy, so that no two threads share.
+	 */
 	pthread_mutex_lock(&service->events_mutex);
 	at = service->nr_events++ % EVENTS_KEPT;
 	old = service->events[at];
-	service->events[at] = event;
+	service->events[at] = json_deep_copy(event);
 	pthread_mutex_unlock(&service->events_mutex);
 	json_decref(old);
-	/* Kept before it is sent: whoever hears it finds it. */
-	if (server)
+	if (server && event)
 		server_event(server, event);
 	json_decref(event);
 }
@@ -33,7 +31,7 @@ static json_t *query_events(struct service *service, const struct qmp_request *r
 	pthread_mutex_lock(&service->events_mutex);
 	i = service->nr_events > EVENTS_KEPT ? service->nr_events - EVENTS_KEPT : 0;
 	for (; i < service->nr_events; i++)
-		json_array_append(list, service->events[i % EVENTS_KEPT]);
+		json_array_append_new(list, json_deep_copy(service->events[i % EVENTS_KEPT]));
 	pthread_mutex_unlock(&service->events_mutex);
 	return qmp_return(request, json_pack("{s:o}", "events", list));
 }
