@@ -2,6 +2,7 @@
 /* nestctl's end of the control socket. What comes is taken as a guest's word, bounded and checked.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -114,10 +115,14 @@ static int next_answer(struct ctl_wire *wire, json_t **answer_out, struct ept_er
 int ctl_ask_raw(struct ctl_wire *wire, const char *text, json_t **answer_out,
 		struct ept_error *error)
 {
-	int err = send_all(wire, text, strlen(text), error);
+	char *line;
+	int err;
 
-	if (!err)
-		err = send_all(wire, "\n", 1, error);
+	/* In one piece: a guest that is told to end has gone before a second one comes. */
+	if (asprintf(&line, "%s\n", text) < 0)
+		return ept_error_set(error, -ENOMEM, "out of memory");
+	err = send_all(wire, line, strlen(line), error);
+	free(line);
 	return err ? err : next_answer(wire, answer_out, error);
 }
 
