@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/look.h"
 #include "vmm/service_private.h"
 
 #define SPACE_PHYSICAL 1u
@@ -90,11 +91,10 @@ static json_t *translate(struct service *service, const struct qmp_request *requ
 	struct paging_mode mode = guest_paging_mode(service->guest);
 	struct paging_reader reader = guest_paging_reader(service->guest);
 	const struct qmp_value *root = qmp_get(request, "root");
-	char place[IMAGE_PLACE_BYTES], rights[5] = "rwxu";
+	char place[IMAGE_PLACE_BYTES], rights[LOOK_RIGHTS_BYTES];
 	struct paging_walk walk;
 	json_t *json;
 	void *host;
-	unsigned int i;
 
 	if (root->given)
 		mode.root = gpa_make(root->word & ~(INSPECT_PAGE_BYTES - 1));
@@ -103,13 +103,9 @@ static json_t *translate(struct service *service, const struct qmp_request *requ
 		return qmp_error(request, "0x%llx is not mapped: %s at level %u",
 				 (unsigned long long)address, paging_status_name(walk.status),
 				 walk.level);
-	for (i = 0; i < 4; i++) {
-		if (!(walk.rights & 1u << i))
-			rights[i] = '-';
-	}
 	json = json_pack("{s:o, s:o, s:I, s:s}", "address", qmp_hex(address), "physical",
 			 qmp_hex(walk.gpa.value), "page-bytes", (json_int_t)walk.page_bytes,
-			 "rights", rights);
+			 "rights", look_rights(walk.rights, rights));
 	if (gpa_space_translate(guest_space(service->guest), walk.gpa, 1, &host) == 0)
 		json_object_set_new(json, "host", qmp_hex((uint64_t)(uintptr_t)host));
 	if (*service_place(service, address, place))

@@ -122,6 +122,7 @@ claim "is whole" raw_size
 claim "search finds it" shows "^$area\$" search 68656c6c6f
 claim "and says where nothing is" status 1 "$nestctl" search 68656c6c6f6f6f
 claim "symbols are addresses" shows 'place *machine+0x10/' translate machine+0x10
+claim "of which it says the rights" says 'rights *rw--'
 claim "a symbol there is not" refuses 1 'no symbol' "$nestctl" translate frobnicate
 claim "symbol" shows 'place *machine+0x0/' symbol machine
 claim "frames" shows 'vmalloc 16' frames
