@@ -24,8 +24,18 @@
 #define NEXT MAY_BE("next", QMP_ADDRESS, "the start to ask with for the rest, where there is more")
 
 /* In whose page tables. */
-#define PROCESS \
-	MAY_BE("root", QMP_ADDRESS, "guest-physical, of other page tables than the kernel's")
+#define PROCESS                                                                            \
+	{.name = "process",                                                                \
+	 .type = QMP_INT,                                                                  \
+	 .optional = true,                                                                 \
+	 .no_default = true,                                                               \
+	 .min = 1,                                                                         \
+	 .max = UINT32_MAX,                                                                \
+	 .help = "in the page tables of this process; without it in the kernel's"},        \
+	{                                                                                  \
+		.name = "root", .type = QMP_ADDRESS, .optional = true, .no_default = true, \
+		.help = "guest-physical, of any other page tables"                         \
+	}
 
 #define MEMORY_SIZE                                                                       \
 	{                                                                                 \
@@ -177,6 +187,7 @@ const struct qmp_command protocol_look_commands[] = {
 		       .type = QMP_INT,
 		       .optional = true,
 		       .max = NB_MAX_VCPUS - 1,
+		       .no_default = true,
 		       .help = "which; without it the VM"}),
 	 .returns = ARGS(IS("id", QMP_TEXT, "KVM's name of it"),
 			 IS("stats", QMP_OBJECTS, "name, kind, unit, value or values"))},

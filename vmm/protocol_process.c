@@ -23,7 +23,7 @@ const struct qmp_command protocol_process_commands[] = {
 		.otherwise = 3,
 		.max = 15,
 		.place = PROTOCOL_AT(3),
-		.help = "1 read, 2 write, 4 execute, added up"}),
+		.help = "1 read, 2 write, 4 execute, 8 shared, added up"}),
 	 GIVES_NOTHING},
 	{CALL("vma-destroy", NB_OP_VMA_DESTROY, "Takes a range from a process."),
 	 TAKES(PROCESS, AT(1, "start", QMP_ADDRESS, "of the range")), GIVES_NOTHING},

@@ -52,6 +52,7 @@ struct qmp_arg {
 	const char *name; /* NULL ends a list */
 	enum qmp_type type;
 	bool optional;
+	bool no_default; /* left out, it stands for no other value */
 	const char *help;
 	int64_t min;  /* INT, U64 and SIZE */
 	uint64_t max; /* 0: as far as the type goes */

@@ -317,7 +317,7 @@ static json_t *arg_schema(const struct qmp_arg *arg, bool is_argument)
 		json_object_set_new(json, "min", json_integer(arg->min));
 	if (is_argument && arg->max)
 		json_object_set_new(json, "max", number_json(arg->type, arg->max));
-	if (arg->optional && is_argument) {
+	if (arg->optional && is_argument && !arg->no_default) {
 		if (is_number(arg->type))
 			json_object_set_new(json, "default",
 					    number_json(arg->type, arg->otherwise));

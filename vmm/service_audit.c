@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "vmm/probe.h"
 #include "vmm/service_private.h"
 
 static json_t *violation_json(const struct audit_violation *violation)
@@ -31,12 +32,23 @@ static void tell_new(struct service *service)
 	}
 }
 
+/* What can execute loads words for the check "tlb". With all calls locked. */
+static void set_prober(struct service *service)
+{
+	struct audit_prober prober = {.load = NULL};
+
+	if (!service_paused(service) && !guest_failure(service->guest))
+		prober = probe_by_guest(service->guest);
+	audit_probe_with(service->audit, &prober);
+}
+
 int service_audit(struct service *service, uint32_t which, struct audit_result *result_out)
 {
 	int err;
 
 	service_lock_calls(service);
 	pthread_mutex_lock(&service->look_mutex);
+	set_prober(service);
 	err = audit_run(service->audit, service->inspector, which,
 			__atomic_load_n(&service->calls, __ATOMIC_RELAXED), result_out);
 	if (!err) {

@@ -16,6 +16,9 @@ json_t *service_failed(const struct qmp_request *request, int err)
 				 "%s: the end is to lie behind the start, both page "
 				 "aligned",
 				 request->command->name);
+	case -ESRCH:
+		return qmp_error(request, "%s: there is no process of that number",
+				 request->command->name);
 	case -ELOOP:
 		return qmp_error(request, "%s: the guest's tables refer to themselves",
 				 request->command->name);

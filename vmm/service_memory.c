@@ -88,16 +88,19 @@ static json_t *write_memory(struct service *service, const struct qmp_request *r
 static json_t *translate(struct service *service, const struct qmp_request *request)
 {
 	uint64_t address = qmp_get(request, "address")->word;
-	struct paging_mode mode = guest_paging_mode(service->guest);
 	struct paging_reader reader = guest_paging_reader(service->guest);
-	const struct qmp_value *root = qmp_get(request, "root");
 	char place[IMAGE_PLACE_BYTES], rights[LOOK_RIGHTS_BYTES];
+	struct paging_mode mode;
 	struct paging_walk walk;
 	json_t *json;
 	void *host;
+	int err;
 
-	if (root->given)
-		mode.root = gpa_make(root->word & ~(INSPECT_PAGE_BYTES - 1));
+	pthread_mutex_lock(&service->look_mutex);
+	err = service_tables(service, request, &mode);
+	pthread_mutex_unlock(&service->look_mutex);
+	if (err)
+		return service_failed(request, err);
 	paging_walk(&mode, &reader, gva_make(address), &walk);
 	if (walk.status != PAGING_MAPPED)
 		return qmp_error(request, "0x%llx is not mapped: %s at level %u",

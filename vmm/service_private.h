@@ -125,6 +125,13 @@ void service_forget_moments(struct service *service);
 /* Writes the core of a guest that died, where its configuration names a file. */
 void service_write_core(struct service *service);
 
+/*
+ * The page tables a request names: those of its "process", or at its "root", or the kernel's. With
+ * the look mutex held. Errors: look_process()'s.
+ */
+int service_tables(struct service *service, const struct qmp_request *request,
+		   struct paging_mode *mode_out);
+
 /* The answer to a look that failed with @err, one of vmm/look*.h's. */
 json_t *service_failed(const struct qmp_request *request, int err);
 

@@ -8,18 +8,18 @@
 #include "vmm/look_walk.h"
 #include "vmm/service_private.h"
 
-/* In whose tables: the kernel's, or those at the "root" of the request. */
-static const struct paging_mode *choose_tables(struct service *service,
-					       const struct qmp_request *request,
-					       struct paging_mode *mode)
+int service_tables(struct service *service, const struct qmp_request *request,
+		   struct paging_mode *mode_out)
 {
 	const struct qmp_value *root = qmp_get(request, "root");
+	const struct qmp_value *process = qmp_get(request, "process");
 
-	*mode = guest_paging_mode(service->guest);
-	if (!root->given)
-		return NULL;
-	mode->root = gpa_make(root->word & ~(INSPECT_PAGE_BYTES - 1));
-	return mode;
+	if (process->given)
+		return look_process(service->inspector, (uint32_t)process->word, mode_out);
+	*mode_out = guest_paging_mode(service->guest);
+	if (root->given)
+		mode_out->root = gpa_make(root->word & ~(INSPECT_PAGE_BYTES - 1));
+	return 0;
 }
 
 /* ---- maps ---- */
@@ -56,7 +56,7 @@ static json_t *query_maps(struct service *service, const struct qmp_request *req
 	struct look_maps_sum sum = {0};
 	struct paging_mode mode;
 	const struct look_maps_query query = {
-		.paging = choose_tables(service, request, &mode),
+		.paging = &mode,
 		.start = qmp_get(request, "start")->word,
 		.end = qmp_get(request, "end")->word,
 		.split_frames = qmp_get(request, "split-frames")->flag,
@@ -65,7 +65,9 @@ static json_t *query_maps(struct service *service, const struct qmp_request *req
 
 	maps.json = json_pack("{s:o}", "maps", maps.list);
 	pthread_mutex_lock(&service->look_mutex);
-	err = look_maps(service->inspector, &query, add_map, &maps, &sum);
+	err = service_tables(service, request, &mode);
+	if (!err)
+		err = look_maps(service->inspector, &query, add_map, &maps, &sum);
 	pthread_mutex_unlock(&service->look_mutex);
 	if (err < 0) {
 		json_decref(maps.json);
@@ -164,11 +166,16 @@ static json_t *query_walk(struct service *service, const struct qmp_request *req
 	const struct look_second second = {.leaves = &leaves};
 	struct paging_mode mode;
 	struct look_walk walk;
+	int err;
 
 	pthread_mutex_lock(&service->look_mutex);
-	look_walk(service->inspector, choose_tables(service, request, &mode),
-		  qmp_get(request, "address")->word, &second, &walk);
+	err = service_tables(service, request, &mode);
+	if (!err)
+		look_walk(service->inspector, &mode, qmp_get(request, "address")->word, &second,
+			  &walk);
 	pthread_mutex_unlock(&service->look_mutex);
+	if (err)
+		return service_failed(request, err);
 	return qmp_return(request, walk_json(service, &walk));
 }
 
@@ -195,8 +202,10 @@ static json_t *query_mappings(struct service *service, const struct qmp_request 
 	int err;
 
 	pthread_mutex_lock(&service->look_mutex);
-	err = look_mappings_of(service->inspector, choose_tables(service, request, &mode),
-			       qmp_get(request, "address")->word, add_mapping, list);
+	err = service_tables(service, request, &mode);
+	if (!err)
+		err = look_mappings_of(service->inspector, &mode, qmp_get(request, "address")->word,
+				       add_mapping, list);
 	pthread_mutex_unlock(&service->look_mutex);
 	if (err < 0) {
 		json_decref(list);
@@ -221,7 +230,7 @@ static json_t *search_memory(struct service *service, const struct qmp_request *
 	struct paging_mode mode;
 	const struct look_search_query query = {
 		.physical = qmp_get(request, "space")->word != 0,
-		.paging = choose_tables(service, request, &mode),
+		.paging = &mode,
 		.start = qmp_get(request, "start")->word,
 		.end = qmp_get(request, "end")->word,
 		.pattern = bytes->bytes,
@@ -233,7 +242,9 @@ static json_t *search_memory(struct service *service, const struct qmp_request *
 	int err;
 
 	pthread_mutex_lock(&service->look_mutex);
-	err = look_search(service->inspector, &query, add_hit, hits, &sum);
+	err = service_tables(service, request, &mode);
+	if (!err)
+		err = look_search(service->inspector, &query, add_hit, hits, &sum);
 	pthread_mutex_unlock(&service->look_mutex);
 	if (err == -EINVAL) {
 		json_decref(hits);

@@ -151,6 +151,28 @@ claim "a word that is none of them" refuses 2 'lazy, eager, manual' "$nestctl" s
 claim "execute sends what it is given" shows '"return": {"value": 3' execute \
   '{"execute": "nop", "arguments": {"value": 3}}'
 
+# ---- processes ----
+
+user_area() {
+  ctl vmalloc 8K --flags 0xa && area=$(cat "$scratch/out")
+}
+claim "process-create" shows '^1$' process-create
+claim "vma-create" ctl vma-create 1 0x400000 0x402000 --rights 11
+claim "an area for users" user_area
+claim "remap" ctl remap 1 0x400000 "$area"
+claim "a program writes through it" shows '^4$' user-run 1 write --address 0x400000 --words 4 --value 0x41
+claim "what the area has" shows '41 00 00 00 00 00 00 00  42 00' read "$area" 16
+claim "its tables translate" shows 'rights *rw-u' translate 0x400000 --process 1
+claim "and are walked" shows 'user, mapped' walk 0x401fff --process 1
+claim "the kernel's do not" refuses 1 'not mapped' "$nestctl" translate 0x400000
+claim "nor another's" refuses 1 'no process' "$nestctl" walk 0x400000 --process 2
+claim "a fault at CPL 3 is a result" shows 'cr2 *0x10000$' user-run 1 read --address 0x10000 --words 1
+claim "probe" shows '^65$' probe "$area"
+claim "the audit knows processes" shows '^all right' audit
+claim "process-destroy" ctl process-destroy 1
+claim "once" refuses 1 'ESRCH' "$nestctl" process-destroy 1
+claim "vfree of the area" ctl vfree "$area"
+
 # ---- pause, log, dump, shell ----
 
 claim "pause" ctl pause
@@ -197,7 +219,7 @@ claim "takes the socket away" gone
 "$nestbox" run --name dead --memory 16M --json >"$scratch/started" 2>/dev/null &
 dead=$!
 for _ in 1 2 3 4 5 6 7 8 9 10; do
-  grep -q socket "$scratch/started" && break
+  grep -q socket "$scratch/started" 2>/dev/null && break
   sleep 1
 done
 kill -9 $dead
