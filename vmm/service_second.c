@@ -136,20 +136,18 @@ static json_t *stats_entry_json(const struct stats_entry *entry)
 static json_t *query_kvm_stats(struct service *service, const struct qmp_request *request)
 {
 	const struct qmp_value *vcpu = qmp_get(request, "vcpu");
-	json_t *list = json_array(), *json;
+	int fd = guest_kvm_fd(service->guest, vcpu->given ? (int)vcpu->number : -1);
+	struct stats *stats = NULL;
 	struct ept_error error;
-	struct stats *stats;
+	json_t *list, *json;
 	size_t i;
-	int err, fd;
 
-	fd = guest_kvm_fd(service->guest, vcpu->given ? (int)vcpu->number : -1);
-	err = fd < 0 ? ept_error_set(&error, -EINVAL, "this guest has %u vCPUs, from 0",
-				     guest_nr_vcpus(service->guest))
-		     : stats_open(fd, &stats, &error);
-	if (err) {
-		json_decref(list);
+	if (fd < 0)
+		return qmp_error(request, "query-kvm-stats: this guest has %u vCPUs, from 0",
+				 guest_nr_vcpus(service->guest));
+	if (stats_open(fd, &stats, &error) != 0)
 		return qmp_error(request, "query-kvm-stats: %s", error.text);
-	}
+	list = json_array();
 	for (i = 0; i < stats_count(stats); i++)
 		json_array_append_new(list, stats_entry_json(stats_at(stats, i)));
 	json = json_pack("{s:s, s:o}", "id", stats_id(stats), "stats", list);
