@@ -52,9 +52,14 @@ int memory_layout_default(uint64_t size_bytes, unsigned int nr_nodes,
 #define MEMORY_BYTES_MAX     (NB_RAM_LIMIT - (1ull << 30))
 #define MEMORY_BYTES_DEFAULT (512ull << 20)
 
-/* Adds a region ("ram0", "ram1", ...) with its node for each range. Errors: gpa_space_add()'s. */
+/*
+ * Adds a region ("ram0", "ram1", ...) with its node for each range: a sparse memfd, or what
+ * @backing says. Errors: gpa_space_add()'s.
+ */
 int memory_layout_add(const struct memory_layout *layout, struct gpa_space *space,
 		      struct ept_error *error);
+int memory_layout_add_backed(const struct memory_layout *layout, const struct gpa_backing *backing,
+			     struct gpa_space *space, struct ept_error *error);
 
 /* All RAM, in bytes. */
 uint64_t memory_layout_bytes(const struct memory_layout *layout);

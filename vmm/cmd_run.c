@@ -24,6 +24,7 @@ struct settings {
 	bool json, daemonize, eager;
 	const char *name, *socket, *config, *log;
 	uint64_t audit_every;
+	struct gpa_backing backing;
 	struct guest_options guest;
 };
 
@@ -42,7 +43,10 @@ struct run {
 
 /* ---- signals ---- */
 
-/* They are read from a descriptor: blocked here, and so in every thread that is made. */
+/*
+ * They are read from a descriptor: blocked here, and so in every thread that is made from now on.
+ * Until then, while the guest starts, they end the program as they do any other.
+ */
 static int take_signals(int *fd_out)
 {
 	sigset_t set;
@@ -116,6 +120,7 @@ static enum cli_status start_guest(struct run *run)
 
 	if (run->settings->eager)
 		config.boot_flags |= NB_BOOT_EAGER;
+	config.backing = run->settings->backing;
 	service_prepare_guest(run->service, &config);
 	err = guest_start(&config, &run->guest, &report, &error);
 	if (!err)
@@ -167,8 +172,12 @@ static enum cli_status serve(struct run *run)
 {
 	struct ept_error error;
 	enum cli_status status;
-	int err = start_service(run, &error);
+	int err = take_signals(&run->signal_fd);
 
+	if (err)
+		ept_error_set(&error, err, "signalfd: %s", strerror(-err));
+	else
+		err = start_service(run, &error);
 	if (err) {
 		cli_error(run->command, "%s", error.text);
 		return CLI_HOST;
@@ -178,6 +187,7 @@ static enum cli_status serve(struct run *run)
 		run_daemon_ready();
 	running = run;
 	err = server_run(run->server);
+	close(run->signal_fd);
 	if (err && run->log)
 		fprintf(run->log, "%s: poll: %s\n", run->command->name, strerror(-err));
 	status = guest_failure(run->guest) || service_violations(run->service) ? CLI_WRONG
@@ -214,11 +224,6 @@ static enum cli_status run_guest(const struct cli_command *command, const struct
 	struct ept_error error;
 	int err;
 
-	err = take_signals(&run.signal_fd);
-	if (err) {
-		cli_error(command, "signalfd: %s", strerror(-err));
-		return CLI_HOST;
-	}
 	err = open_log(&run, &error);
 	if (!err)
 		err = open_socket(&run, &error);
@@ -234,7 +239,6 @@ static enum cli_status run_guest(const struct cli_command *command, const struct
 	}
 	if (run.log && run.log != stderr)
 		fclose(run.log);
-	close(run.signal_fd);
 	return status;
 }
 
@@ -327,6 +331,14 @@ int command_run(int argc, char **argv)
 		 .value = &settings.eager,
 		 .parse = parse_flush,
 		 .expects = "lazy or eager"},
+		{.name = "backing",
+		 .kind = CLI_CUSTOM,
+		 .argument = "LIST",
+		 .help = "what guest memory is made of: memfd or anon, huge=2M, huge=1G, thp,\n"
+			 "reserve, prealloc, with commas between them (memfd)",
+		 .value = &settings.backing,
+		 .parse = run_parse_backing,
+		 .expects = "a list of memfd, anon, huge=2M, huge=1G, thp, reserve, prealloc"},
 		GUEST_OPTIONS(&settings.guest),
 		{0},
 	};

@@ -232,7 +232,8 @@ static int make_memory(struct guest *guest, const struct guest_config *config,
 	if (!err)
 		err = gpa_space_create(guest->host.physical_bits, &guest->space, error);
 	if (!err)
-		err = memory_layout_add(&guest->memory, guest->space, error);
+		err = memory_layout_add_backed(&guest->memory, &config->backing, guest->space,
+					       error);
 	if (!err)
 		err = boot_build(&boot, guest->space, &guest->boot, error);
 	return err ? err : find_areas(guest, error);

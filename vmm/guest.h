@@ -75,6 +75,7 @@ struct guest_config {
 	unsigned int nr_vcpus;  /* 0: 1; up to NB_MAX_VCPUS */
 	uint64_t boot_flags;    /* NB_BOOT_* */
 	const struct memory_layout *memory; /* not NULL: in place of memory_bytes and nr_nodes */
+	struct gpa_backing backing;         /* of guest memory; all zero: sparse memfds */
 	double watchdog_seconds;            /* 0: 10; negative: none */
 	guest_message_fn message;           /* NULL: messages are counted only */
 	guest_died_fn died;                 /* may be NULL */

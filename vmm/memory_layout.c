@@ -58,6 +58,14 @@ int memory_layout_default(uint64_t size_bytes, unsigned int nr_nodes,
 int memory_layout_add(const struct memory_layout *layout, struct gpa_space *space,
 		      struct ept_error *error)
 {
+	const struct gpa_backing sparse = {.kind = GPA_BACKING_MEMFD};
+
+	return memory_layout_add_backed(layout, &sparse, space, error);
+}
+
+int memory_layout_add_backed(const struct memory_layout *layout, const struct gpa_backing *backing,
+			     struct gpa_space *space, struct ept_error *error)
+{
 	for (uint32_t i = 0; i < layout->nr_ram; i++) {
 		const struct nb_range *ram = &layout->ram[i];
 		const struct gpa_region *region;
@@ -66,13 +74,14 @@ int memory_layout_add(const struct memory_layout *layout, struct gpa_space *spac
 			.start = gpa_make(ram->start),
 			.size_bytes = ram->end - ram->start,
 			.node = (int)ram->node,
-			.backing = {.trappable = layout->trappable},
+			.backing = *backing,
 		};
 		char name[GPA_NAME_BYTES];
 		int err;
 
 		snprintf(name, sizeof(name), "ram%u", i);
 		request.name = name;
+		request.backing.trappable = layout->trappable;
 		err = gpa_space_add(space, &request, &region, error);
 		if (err)
 			return err;

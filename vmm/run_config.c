@@ -205,6 +205,50 @@ bool run_config_apply(struct run_config *config, const struct cli_command *comma
 	return good;
 }
 
+/* ---- backing ---- */
+
+static bool is_word(const char *text, size_t length, const char *word)
+{
+	return strlen(word) == length && strncmp(text, word, length) == 0;
+}
+
+static int parse_backing_word(const char *text, size_t length, struct gpa_backing *backing)
+{
+	if (is_word(text, length, "memfd"))
+		backing->kind = GPA_BACKING_MEMFD;
+	else if (is_word(text, length, "anon"))
+		backing->kind = GPA_BACKING_ANON;
+	else if (is_word(text, length, "huge=2M"))
+		backing->hugetlb_bytes = EPT_PAGE_2M_BYTES;
+	else if (is_word(text, length, "huge=1G"))
+		backing->hugetlb_bytes = EPT_PAGE_1G_BYTES;
+	else if (is_word(text, length, "thp"))
+		backing->thp = true;
+	else if (is_word(text, length, "reserve"))
+		backing->reserve = true;
+	else if (is_word(text, length, "prealloc"))
+		backing->prealloc = true;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+int run_parse_backing(const char *text, void *value)
+{
+	struct gpa_backing backing = {.kind = GPA_BACKING_MEMFD};
+	size_t length;
+
+	for (;; text += length + 1) {
+		length = strcspn(text, ",");
+		if (parse_backing_word(text, length, &backing) != 0)
+			return -EINVAL;
+		if (!text[length])
+			break;
+	}
+	*(struct gpa_backing *)value = backing;
+	return 0;
+}
+
 /* ---- the background ---- */
 
 static int ready_fd = -1;

@@ -3,6 +3,7 @@
 #ifndef VMM_RUN_CONFIG_H
 #define VMM_RUN_CONFIG_H
 
+#include "ept/gpa_space.h"
 #include "vmm/cli.h"
 
 /* What options of a file point to. All zero at first. */
@@ -20,6 +21,12 @@ struct run_config {
 bool run_config_apply(struct run_config *config, const struct cli_command *command,
 		      const char *path);
 void run_config_free(struct run_config *config);
+
+/*
+ * Reads "anon,thp" and the like into the struct gpa_backing @value (for CLI_CUSTOM). Errors:
+ * -EINVAL.
+ */
+int run_parse_backing(const char *text, void *value);
 
 /*
  * Goes on in a child of its own session. Returns true there; in the parent false, with the

@@ -95,6 +95,7 @@ claim "in JSON as well" refuses 2 'bad: .*64Q' "$nestbox" run --config "$scratch
 printf '{"memory": \n' >"$scratch/bad"
 claim "or what is no JSON" refuses 2 'bad:[0-9]*: ' "$nestbox" run --config "$scratch/bad"
 claim "no configuration file" refuses 2 'nowhere' "$nestbox" run --config "$scratch/nowhere"
+claim "a bad backing" refuses 2 'huge=2M' "$nestbox" run --backing memfd,huge
 claim "a bad audit" refuses 2 'every=N' "$nestbox" run --audit every=0
 
 # ---- allocating, looking ----
@@ -229,7 +230,8 @@ claim "which list removes" ctl list
 claim "and says so" grep -q 'removed .*dead.sock' "$scratch/err"
 claim "and it is gone" test ! -e "$sockets/dead.sock"
 started_again() {
-  status 0 "$nestbox" run --name dead --memory 16M --daemonize && ctl stop
+  status 0 "$nestbox" run --name dead --memory 16M --backing anon,thp --flush eager --daemonize &&
+    ctl audit && ctl stop
 }
 claim "its name can be had again" started_again
 
