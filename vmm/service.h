@@ -9,7 +9,8 @@
  * vCPU.
  *
  * Locks, in the order they are taken: every vCPU's call mutex, ascending (its data area, paused),
- * then the look mutex (inspector, audit, snapshots). Both are released before anything is sent.
+ * then the look mutex (inspector, audit, moments), then a lane's or the events'. What is sent while
+ * one is held goes into the server's list and waits for nobody.
  */
 #ifndef VMM_SERVICE_H
 #define VMM_SERVICE_H
