@@ -152,6 +152,42 @@ claim "a word that is none of them" refuses 2 'lazy, eager, manual' "$nestctl" s
 claim "execute sends what it is given" shows '"return": {"value": 3' execute \
   '{"execute": "nop", "arguments": {"value": 3}}'
 
+# ---- the seed's other calls ----
+
+# keep VARIABLE VERB...: the verb prints one value, which the variable has from then on.
+keep() {
+  variable=$1
+  shift
+  ctl "$@" && read -r "${variable?}" <"$scratch/out"
+}
+first=0 second=0
+claim "alloc-pages" keep first alloc-pages
+claim "and another" keep second alloc-pages
+claim "vmap of both" keep area vmap "$first" "$second"
+claim "vwrite" shows '^stored *5$' vwrite "$area" 68656c6c6f
+claim "vread" shows '68 65 6c 6c 6f 00 .*|hello\.' vread "$area" 16
+claim "find-vm-area" shows "^address *$area\$" find-vm-area "$area"
+claim "a bad list of frames" refuses 2 "frames: 'x'" "$nestctl" vmap "$first" x
+claim "vunmap" ctl vunmap "$area"
+claim "get-vm-area" keep area get-vm-area 8K --flags 4
+claim "map-vm-area" ctl map-vm-area "$area" "$first" "$second"
+claim "what is mapped there" shows "physical *0x" translate "$area"
+claim "unmap-vm-area" ctl unmap-vm-area "$area"
+claim "and is no longer" refuses 1 'not mapped' "$nestctl" translate "$area"
+claim "remove-vm-area" shows '^size *8192$' remove-vm-area "$area"
+claim "free-pages" ctl free-pages "$first"
+claim "free-pages of the other" ctl free-pages "$second"
+claim "once" refuses 1 EINVAL "$nestctl" free-pages "$second"
+claim "kmalloc" keep area kmalloc 100
+claim "kfree" ctl kfree "$area"
+claim "vmalloc_user, as the seed writes it" keep area vmalloc_user 8K
+claim "is in the list as such" shows 'pages=2 vmalloc user ' areas
+claim "and freed" ctl vfree "$area"
+claim "set-fault" shows '^0$' set-fault frame 1
+claim "makes the next allocation fail" refuses 1 ENOMEM "$nestctl" vmalloc 4K
+claim "in an interrupt" shows '^4$' nop --in-interrupt --value 4
+claim "the audit after all that" shows '^all right' audit
+
 # ---- processes ----
 
 user_area() {
