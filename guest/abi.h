@@ -360,16 +360,16 @@ enum nb_opcode {
 	/* The next arg[0] TLB flushes of this CPU do nothing and say that they did. */
 	NB_OP_TEST_SKIP_FLUSH = 0x108,
 	/*
+	 * arg[0] log lines of the core (at most 10,000), as fast as they come: most of them must be
+	 * held back. Before, the guest's clock is set forward by arg[1] milliseconds.
+	 */
+	NB_OP_TEST_LOG = 0x109,
+	/*
 	 * Touches memory the guest gave up. arg: 0 address, 1 a word to store there, 2: 1 to store,
 	 * 0 to load; 3: 1 when arg 0 is a frame number, reached through the direct map. Not mapped:
 	 * NB_OP_TEST_FAULT's trap. result: 0 the word loaded.
 	 */
 	NB_OP_TEST_TOUCH = 0x10a,
-	/*
-	 * arg[0] log lines of the core (at most 10,000), as fast as they come: most of them must be
-	 * held back. Before, the guest's clock is set forward by arg[1] milliseconds.
-	 */
-	NB_OP_TEST_LOG = 0x109,
 };
 
 /* The seed's calls that NB_OP_VMALLOC_CALL makes, with the arguments each takes besides size. */
