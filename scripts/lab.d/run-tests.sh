@@ -1,12 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Inside a lab: runs the test programs given as arguments, shows each one's report and leaves it
-# in $OUT with its result, in the form automake's test driver uses. Fails if any test fails. As
-# there, a test is a program of this directory or a script in $srcdir.
+# Inside a lab: runs the test programs given as arguments, shows each one's report and the lab's
+# seconds it took, and leaves the report in $OUT with its result, in the form automake's test driver
+# uses. Fails if any test fails. As there, a test is a program of this directory or a script in
+# $srcdir.
 # shellcheck disable=SC2154 # from the environment
+
+# Seconds of the lab's clock.
+now() {
+  cut -d. -f1 /proc/uptime
+}
 
 failed=0
 for test in "$@"; do
+  start=$(now)
   name=$OUT/$(echo "$test" | tr / _)
   program=./$test
   [ -f "$program" ] || program=$srcdir/$test
@@ -22,6 +29,6 @@ for test in "$@"; do
   esac
   rm "$name.status"
   echo ":test-result: $result" >"$name.trs"
-  echo "$result: $test"
+  echo "$result: $test ($(($(now) - start)) s)"
 done
 exit $failed

@@ -306,7 +306,10 @@ START_TEST(each_death_is_reported_with_its_place)
 		check_trace(&report->trace, deaths[_i].function);
 	json = report_json(report);
 	ck_assert_str_eq(json_string_value(json_object_get(json, "kind")), deaths[_i].kind);
-	ck_assert_ptr_nonnull(json_object_get(json_object_get(json, "backtrace"), "frames"));
+	/* A triple fault leaves nothing to go by where KVM resets the vCPU (kvm_amd). */
+	ck_assert(report->have_trace || !deaths[_i].function);
+	ck_assert_int_eq(json_object_get(json_object_get(json, "backtrace"), "frames") != NULL,
+			 report->have_trace);
 	json_decref(json);
 	check_dead(guest);
 	guest_destroy(guest);
