@@ -147,6 +147,7 @@
 	X(page_pcp, count)             \
 	X(fresh_span, start_pfn)       \
 	X(fresh_span, end_pfn)         \
+	X(fresh_span, first_pfn)       \
 	X(mem_range, start)            \
 	X(mem_range, end)              \
 	X(mem_range, node)             \

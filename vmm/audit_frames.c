@@ -326,7 +326,46 @@ static uint64_t count_untouched(const struct audit_pass *pass, uint64_t first, u
 	return count;
 }
 
-/* A section that never came to life: all of its RAM is boot memory or fresh. */
+/* Frames of the span in [first, last) that were given up for want of room for their struct pages.
+ */
+static uint64_t given_up_of_span(struct audit_pass *pass, uint64_t zone, uint32_t index,
+				 uint64_t first, uint64_t last)
+{
+	uint64_t memmap = pass->map.section_pages * pass->l->page.bytes / PAGE, began, start, end;
+
+	if (!inspect_span_first(pass->inspector, zone, index, &began) ||
+	    !inspect_span(pass->inspector, zone, index, &start, &end))
+		return 0;
+	began = began > first ? began : first;
+	end = end < last ? end : last;
+	if (began >= end || (began + memmap - 1) / memmap * memmap + memmap <= end)
+		return 0; /* nothing of the section, or there was room */
+	return overlap(began, end, began, start);
+}
+
+/* The same of all spans. */
+static uint64_t count_given_up(struct audit_pass *pass, uint64_t first, uint64_t last)
+{
+	const struct layout *l = pass->l;
+	uint64_t count = 0;
+
+	for (uint32_t node = 0; node < l->max_nodes; node++) {
+		for (uint32_t id = 0; id < l->nr_zones; id++) {
+			uint64_t zone = inspect_zone_address(pass->inspector, node, id);
+			uint8_t spans = 0;
+
+			inspect_u8(pass->inspector, zone + l->zone.nr_spans, &spans);
+			for (uint32_t i = 0; i < spans && i < l->max_spans; i++)
+				count += given_up_of_span(pass, zone, i, first, last);
+		}
+	}
+	return count;
+}
+
+/*
+ * A section that never came to life: all of its RAM is boot memory or fresh, or was given up
+ * because nowhere in it is room for its struct pages.
+ */
 static void sweep_offline(struct audit_frames *frames, uint64_t section)
 {
 	struct audit_pass *pass = frames->pass;
@@ -343,6 +382,8 @@ static void sweep_offline(struct audit_frames *frames, uint64_t section)
 		if (start < first)
 			start = first;
 		untouched = count_untouched(pass, start, start + pages);
+		if (untouched != pages)
+			untouched += count_given_up(pass, start, start + pages);
 		audit_looked(pass, pages);
 		if (untouched != pages)
 			audit_found(pass, start * PAGE, untouched, pages,

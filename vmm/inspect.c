@@ -405,6 +405,17 @@ uint64_t inspect_vmap_cache_address(const struct inspector *inspector)
 	return inspector->mm + l->mm.vmap + l->vmap_space.cache;
 }
 
+bool inspect_span_first(struct inspector *inspector, uint64_t zone, uint32_t index,
+			uint64_t *first_pfn_out)
+{
+	const struct layout *l = &inspector->layout;
+
+	return inspect_u64(inspector,
+			   zone + l->zone.span + (uint64_t)index * l->fresh_span.bytes +
+				   l->fresh_span.first_pfn,
+			   first_pfn_out);
+}
+
 bool inspect_span(struct inspector *inspector, uint64_t zone, uint32_t index,
 		  uint64_t *start_pfn_out, uint64_t *end_pfn_out)
 {

@@ -197,6 +197,10 @@ uint64_t inspect_vmap_cache_address(const struct inspector *inspector);
 bool inspect_span(struct inspector *inspector, uint64_t zone, uint32_t index,
 		  uint64_t *start_pfn_out, uint64_t *end_pfn_out);
 
+/* Where the span began; false where it cannot be read. */
+bool inspect_span_first(struct inspector *inspector, uint64_t zone, uint32_t index,
+			uint64_t *first_pfn_out);
+
 /* ---- the virtual address space ---- */
 
 enum inspect_tile_state { INSPECT_FREE, INSPECT_BUSY, INSPECT_LAZY, INSPECT_UNKNOWN };

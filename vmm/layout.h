@@ -146,7 +146,8 @@
 
 #define LAYOUT_FIELDS_FRESH_SPAN(F)    \
 	F(fresh_span, start_pfn, 8, 8) \
-	F(fresh_span, end_pfn, 8, 8)
+	F(fresh_span, end_pfn, 8, 8)   \
+	F(fresh_span, first_pfn, 8, 8)
 
 #define LAYOUT_FIELDS_MEM_RANGE(F) \
 	F(mem_range, start, 8, 8)  \

@@ -30,6 +30,42 @@ START_TEST(a_core_just_started_is_right)
 }
 END_TEST
 
+/*
+ * Nowhere below 4 MiB are 2 MiB in one piece for the struct pages, so the zone gives these frames
+ * up when it is asked for one. Where there would be room, the same is a fault.
+ */
+START_TEST(a_section_without_room_is_given_up)
+{
+	const bool room = _i;
+	struct sim_config config = {.nr_cpus = 1};
+	struct core_source *source;
+	struct audit *audit = audit_create();
+	struct audit_result result;
+	struct fresh_span *span;
+	struct sim *sim;
+
+	sim_add_ram(&config, 0, 4ull << 20, 0);
+	sim_add_ram(&config, 4ull << 30, 64ull << 20, 0);
+	sim_add_reserved(&config, room ? 1ull << 20 : 2ull << 20, PAGE_SIZE, RESERVED_BOOT);
+	sim = sim_create(&config);
+	source = core_source_create(sim);
+	span = &sim->mm.node[0].zone[ZONE_DMA].span[1];
+	if (room)
+		span->start_pfn = span->end_pfn;
+	else
+		ck_assert_ptr_null(alloc_pages(&sim->mm, GFP_KERNEL | GFP_DMA | __GFP_NOWARN, 0,
+					       NUMA_NO_NODE, PAGE_OTHER, NULL));
+	ck_assert_uint_eq(span->start_pfn, span->end_pfn);
+	ck_assert_uint_lt(span->first_pfn, span->end_pfn);
+	ck_assert_int_eq(audit_run(audit, source->inspector, AUDIT_BIT(AUDIT_FRAMES), 0, &result),
+			 0);
+	ck_assert_int_eq(result.violations != 0, room);
+	audit_destroy(audit);
+	core_source_destroy(source);
+	sim_destroy(sim);
+}
+END_TEST
+
 START_TEST(a_core_with_everything_in_it_is_right)
 {
 	struct mix *mix = mix_create();
@@ -281,6 +317,7 @@ int main(void)
 
 	tcase_set_timeout(right, 120);
 	tcase_add_test(right, a_core_just_started_is_right);
+	tcase_add_loop_test(right, a_section_without_room_is_given_up, 0, 2);
 	tcase_add_test(right, a_core_with_everything_in_it_is_right);
 	tcase_add_test(right, a_core_at_work_stays_right);
 	tcase_add_test(right, what_was_asked_for_is_found);
