@@ -399,14 +399,21 @@ u64 kmem_cache_shrink(struct mm *mm, struct kmem_cache *cache)
 
 void kmalloc_init(struct mm *mm)
 {
-	static const u16 bytes[NR_KMALLOC_CACHES] = {16,  32,  64,   96,   128, 192,
-						     256, 512, 1024, 1344, 2048};
+	static const struct {
+		u16 bytes;
+		char name[14];
+	} classes[NR_KMALLOC_CACHES] = {
+		{16, "kmalloc-16"},     {32, "kmalloc-32"},     {64, "kmalloc-64"},
+		{96, "kmalloc-96"},     {128, "kmalloc-128"},   {192, "kmalloc-192"},
+		{256, "kmalloc-256"},   {512, "kmalloc-512"},   {1024, "kmalloc-1024"},
+		{1344, "kmalloc-1344"}, {2048, "kmalloc-2048"},
+	};
 	u32 size16 = 0;
 
 	for (u32 i = 0; i < NR_KMALLOC_CACHES; i++) {
-		u32 end16 = bytes[i] / 16 + 1;
+		u32 end16 = classes[i].bytes / 16 + 1;
 
-		kmem_cache_init(&mm->kmalloc[i], "kmalloc", bytes[i]);
+		kmem_cache_init(&mm->kmalloc[i], classes[i].name, classes[i].bytes);
 		memset(&mm->kmalloc_index[size16], (int)i, end16 - size16);
 		size16 = end16;
 	}

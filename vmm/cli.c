@@ -122,8 +122,9 @@ void cli_print_help(const struct cli_command *command, FILE *out)
 	print_option(out, 0, "version", NULL, "the version");
 	if (command->notes)
 		fprintf(out, "\n%s\n", command->notes);
-	fprintf(out, "\nExit status: 0 done and right; 1 done, and something is wrong; 2 bad usage "
-		     "or bad\ninput; 3 this host cannot do it.\n");
+	fprintf(out,
+		"\nExit status: 0 done and right; 1 done and something is wrong; 2 bad usage or "
+		"bad\ninput; 3 this host cannot do it.\n");
 }
 
 /* ---- options ---- */

@@ -200,7 +200,6 @@ int command_doctor(int argc, char **argv)
 		.summary = "Says what this host's KVM is, what nestbox can do with it, and what to "
 			   "do about\nwhat is missing. Starts one small guest and ends it.",
 		.options = options,
-		.notes = "Exit status: 0 when nestbox runs here, 3 when it does not.",
 	};
 	enum cli_status status;
 	json_t *json;

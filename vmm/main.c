@@ -26,7 +26,7 @@ static const struct {
 static void print_help(FILE *out)
 {
 	fprintf(out,
-		"usage: nestbox COMMAND [OPTION...] ...\n\n"
+		"Usage: nestbox COMMAND [OPTION...] ...\n\n"
 		"A guest whose only job is memory: a vmalloc core on real page tables, driven\n"
 		"and checked from the host.\n\n"
 		"Commands (nestbox COMMAND --help says more):\n");

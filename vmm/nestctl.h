@@ -65,10 +65,11 @@ typedef enum cli_status (*ctl_run_fn)(struct ctl *ctl);
 /* Prints what the command returned, for people. */
 typedef enum cli_status (*ctl_print_fn)(struct ctl *ctl, const json_t *value);
 
-#define CTL_NO_GUEST 0x1u /* it needs no connection */
-#define CTL_RAW      0x2u /* it has --raw */
-#define CTL_FOLLOW   0x4u /* it has --follow */
-#define CTL_LIST     0x8u /* the command returns a list in pieces: `list` is its name */
+#define CTL_NO_GUEST 0x1u  /* it needs no connection */
+#define CTL_RAW      0x2u  /* it has --raw */
+#define CTL_FOLLOW   0x4u  /* it has --follow */
+#define CTL_ALIAS    0x10u /* a command by its own name that a row has by another */
+#define CTL_LIST     0x8u  /* the command returns a list in pieces: `list` is its name */
 
 struct ctl_verb {
 	const char *name;
@@ -79,6 +80,7 @@ struct ctl_verb {
 	unsigned int flags;
 	const char *list;     /* CTL_LIST: the member that is the list */
 	const char *operands; /* without a command: what --help says */
+	const char *section;  /* the heading in help; NULL: that of the row before */
 };
 
 /* The rows, ended by one without a name. */

@@ -363,6 +363,16 @@ static enum cli_status carry_out(struct line *line, char **operands, struct ctl_
 	return status;
 }
 
+/* "ept" alone: shows what may follow it. */
+static void show_longer(void *context, const struct ctl_verb *verb)
+{
+	const char *name = context;
+	size_t length = strlen(name);
+
+	if (strncmp(verb->name, name, length) == 0 && verb->name[length] == '-')
+		fprintf(stderr, "  %s\n", verb->name);
+}
+
 enum cli_status ctl_main(int argc, char **argv, struct ctl_wire *wire)
 {
 	struct ctl_verb made;
@@ -374,6 +384,7 @@ enum cli_status ctl_main(int argc, char **argv, struct ctl_wire *wire)
 	if (!verb) {
 		fprintf(stderr, "nestctl: there is no verb '%s'; nestctl help lists them\n",
 			argv[0]);
+		ctl_verb_for_each(show_longer, argv[0]);
 		return CLI_BAD_INPUT;
 	}
 	line = malloc(sizeof(*line));

@@ -11,6 +11,22 @@ static const char *size_text(uint64_t bytes, char text[32])
 	return text;
 }
 
+/* As size_text() where that is short, else to a tenth of the largest unit. */
+static const char *rounded_text(uint64_t bytes, char text[32])
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	double rounded = (double)bytes;
+	size_t unit = 0;
+
+	cli_size_format(bytes, text, 32);
+	if (strlen(text) < sizeof("1048575 KiB"))
+		return text;
+	for (; rounded >= 1024; rounded /= 1024)
+		unit++;
+	snprintf(text, 32, "%.1f %s", rounded, units[unit]);
+	return text;
+}
+
 /* A list that was not seen to its end. */
 static enum cli_status ends(struct ctl *ctl, const json_t *value)
 {
@@ -43,8 +59,8 @@ enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value)
 		const json_t *tile = json_array_get(tiles, i);
 		uint64_t start = ctl_number(tile, "start"), end = ctl_number(tile, "end");
 
-		fprintf(ctl->out, "0x%016" PRIx64 "-0x%016" PRIx64 " %-7s %s\n", start, end,
-			ctl_text(tile, "state"), size_text(end - start, text));
+		fprintf(ctl->out, "0x%016" PRIx64 "-0x%016" PRIx64 " %-4s %12s\n", start, end,
+			ctl_text(tile, "state"), rounded_text(end - start, text));
 	}
 	fprintf(ctl->out, "%" PRIu64 " busy, %" PRIu64 " lazy, %" PRIu64 " free; ",
 		ctl_number(sum, "busy"), ctl_number(sum, "lazy"), ctl_number(sum, "free"));
@@ -62,14 +78,17 @@ enum cli_status ctl_print_maps(struct ctl *ctl, const json_t *value)
 	char text[32];
 	size_t i;
 
+	if (json_array_size(maps))
+		fprintf(ctl->out, "%-37s %-6s %-6s %10s %8s %-14s %s\n", "# range", "rights",
+			"page", "leaves", "runs", "physical", "region");
 	for (i = 0; i < json_array_size(maps); i++) {
 		const json_t *map = json_array_get(maps, i);
 
-		fprintf(ctl->out, "%016" PRIx64 "-%016" PRIx64 " %s %c %-6s",
+		fprintf(ctl->out, "0x%016" PRIx64 "-0x%016" PRIx64 " %s %c %-6s",
 			ctl_number(map, "start"), ctl_number(map, "end"), ctl_text(map, "rights"),
 			json_is_true(json_object_get(map, "global")) ? 'g' : '-',
 			size_text(ctl_number(map, "page-bytes"), text));
-		fprintf(ctl->out, " %10" PRIu64 " leaves %8" PRIu64 " runs  from %-12s %s\n",
+		fprintf(ctl->out, " %10" PRIu64 " %8" PRIu64 " %-14s %s\n",
 			ctl_number(map, "leaves"), ctl_number(map, "runs"),
 			ctl_text(map, "physical"), ctl_text(map, "region"));
 	}
@@ -212,14 +231,15 @@ enum cli_status ctl_print_zones(struct ctl *ctl, const json_t *value)
 					   json_integer_value(json_array_get(fresh, order))));
 		fputc('\n', ctl->out);
 	}
+	fprintf(ctl->out, "\n%-21s %10s %10s %8s %10s %10s %10s %10s  %s\n", "# pages", "free",
+		"fresh", "min", "spanned", "present", "managed", "start_pfn", "pcp");
 	for (i = 0; i < json_array_size(zones); i++) {
 		const json_t *zone = json_array_get(zones, i);
 		const json_t *pcp = json_object_get(zone, "pcp");
 
 		fprintf(ctl->out,
-			"Node %" PRIu64 ", zone %8s: free %" PRIu64 " (fresh %" PRIu64
-			") min %" PRIu64 " spanned %" PRIu64 " present %" PRIu64 " managed %" PRIu64
-			" start_pfn %" PRIu64 " pcp",
+			"Node %" PRIu64 ", zone %8s %10" PRIu64 " %10" PRIu64 " %8" PRIu64
+			" %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " ",
 			ctl_number(zone, "node"), ctl_text(zone, "zone"), ctl_number(zone, "free"),
 			ctl_number(zone, "fresh"), ctl_number(zone, "min"),
 			ctl_number(zone, "spanned"), ctl_number(zone, "present"),
@@ -281,7 +301,7 @@ enum cli_status ctl_print_diff(struct ctl *ctl, const json_t *value)
 			fprintf(ctl->out, " %s: %" PRIu64 " -> %" PRIu64, ctl_text(change, "name"),
 				ctl_number(change, "before"), ctl_number(change, "after"));
 		else
-			fprintf(ctl->out, " %016" PRIx64 "-%016" PRIx64 " %s %s",
+			fprintf(ctl->out, " 0x%016" PRIx64 "-0x%016" PRIx64 " %s %s",
 				ctl_number(change, "start"), ctl_number(change, "end"),
 				ctl_text(change, "before"), ctl_text(change, "after"));
 		fputc('\n', ctl->out);
@@ -304,7 +324,7 @@ enum cli_status ctl_print_regions(struct ctl *ctl, const json_t *value)
 		const json_t *region = json_array_get(regions, i);
 
 		fprintf(ctl->out,
-			"%012" PRIx64 "-%012" PRIx64 " %-8s %-6s node %" PRIu64
+			"0x%012" PRIx64 "-0x%012" PRIx64 " %-8s %-6s node %" PRIu64
 			"  leaves up to %-6s host %s\n",
 			ctl_number(region, "start"), ctl_number(region, "end"),
 			ctl_text(region, "name"), ctl_text(region, "kind"),
@@ -324,7 +344,7 @@ enum cli_status ctl_print_leaves(struct ctl *ctl, const json_t *value)
 	for (i = 0; i < json_array_size(leaves); i++) {
 		const json_t *leaf = json_array_get(leaves, i);
 
-		fprintf(ctl->out, "%012" PRIx64 "-%012" PRIx64 " %-6s %10" PRIu64 " leaves\n",
+		fprintf(ctl->out, "0x%012" PRIx64 "-0x%012" PRIx64 " %-6s %10" PRIu64 " leaves\n",
 			ctl_number(leaf, "start"), ctl_number(leaf, "end"),
 			size_text(ctl_number(leaf, "leaf-bytes"), text),
 			ctl_number(leaf, "leaves"));

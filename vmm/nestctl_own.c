@@ -180,11 +180,46 @@ static int summary_length(const char *help)
 	return end ? (int)(end - help) : (int)strcspn(help, ".");
 }
 
+#define HELP_COLUMN  22
+#define HELP_COLUMNS 80
+
+/* Prints the @length bytes of @text in lines of HELP_COLUMNS, those behind the first indented. */
+static void print_wrapped(FILE *out, const char *text, int length)
+{
+	const int room = HELP_COLUMNS - HELP_COLUMN;
+	int line;
+
+	for (; length > room; text += line + 1, length -= line + 1) {
+		for (line = room; line > 0 && text[line] != ' '; line--)
+			;
+		if (line == 0)
+			break;
+		fprintf(out, "%.*s\n%*s", line, text, HELP_COLUMN, "");
+	}
+	fprintf(out, "%.*s\n", length, text);
+}
+
+struct help_page {
+	FILE *out;
+	const char *section; /* the last heading */
+};
+
 static void print_verb(void *context, const struct ctl_verb *verb)
 {
 	const char *help = ctl_verb_help(verb);
+	struct help_page *page = context;
 
-	fprintf(context, "  %-22s %.*s\n", verb->name, summary_length(help), help);
+	if (verb->flags & CTL_ALIAS)
+		return;
+	if (verb->section && verb->section != page->section)
+		fprintf(page->out, "\n%s:\n", verb->section);
+	if (verb->section)
+		page->section = verb->section;
+	if (strlen(verb->name) < HELP_COLUMN - 2)
+		fprintf(page->out, "  %-*s", HELP_COLUMN - 2, verb->name);
+	else
+		fprintf(page->out, "  %s\n%*s", verb->name, HELP_COLUMN, "");
+	print_wrapped(page->out, help, summary_length(help));
 }
 
 static void list_verb(void *context, const struct ctl_verb *verb)
@@ -195,6 +230,7 @@ static void list_verb(void *context, const struct ctl_verb *verb)
 
 enum cli_status ctl_run_help(struct ctl *ctl)
 {
+	struct help_page page = {.out = ctl->out};
 	json_t *verbs = json_array();
 
 	if (ctl->json) {
@@ -207,9 +243,11 @@ enum cli_status ctl_run_help(struct ctl *ctl)
 	fprintf(ctl->out,
 		"Usage: nestctl [--name NAME | --socket PATH] [--json] VERB ...\n\n"
 		"Talks to a running guest, which nestbox run starts. Addresses are 0x...,\n"
-		"or symbols of the guest's image: mm_init, machine+0x40.\n\n"
-		"Verbs (nestctl VERB --help says more):\n");
-	ctl_verb_for_each(print_verb, ctl->out);
+		"or symbols of the guest's image: mm_init, machine+0x40. \"ept map\" is "
+		"ept-map.\n\n"
+		"Verbs (nestctl VERB --help says more); the commands of the protocol that have\n"
+		"a shorter name here (query-areas: areas) are verbs too:\n");
+	ctl_verb_for_each(print_verb, &page);
 	fprintf(ctl->out,
 		"\nExit status: 0 done and right; 1 done and something is wrong, or the guest\n"
 		"refused; 2 bad usage or input; 3 no guest there.\n");
