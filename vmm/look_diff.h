@@ -38,7 +38,7 @@ enum look_change_kind {
 	LOOK_COUNT         /* a number: name, before, after */
 };
 
-/* "area came", "area went", "area changed", "mapped", "unmapped", "protected", ... */
+/* "area came", "area went", "area changed", "mapped", "unmapped", "mapping changed", ... */
 const char *look_change_name(enum look_change_kind kind);
 
 struct look_change {

@@ -301,9 +301,12 @@ enum cli_status ctl_print_diff(struct ctl *ctl, const json_t *value)
 			fprintf(ctl->out, " %s: %" PRIu64 " -> %" PRIu64, ctl_text(change, "name"),
 				ctl_number(change, "before"), ctl_number(change, "after"));
 		else
-			fprintf(ctl->out, " 0x%016" PRIx64 "-0x%016" PRIx64 " %s %s",
+			fprintf(ctl->out, " 0x%016" PRIx64 "-0x%016" PRIx64 " %s%s%s",
 				ctl_number(change, "start"), ctl_number(change, "end"),
-				ctl_text(change, "before"), ctl_text(change, "after"));
+				ctl_text(change, "before"),
+				*ctl_text(change, "before") && *ctl_text(change, "after") ? " -> "
+											  : "",
+				ctl_text(change, "after"));
 		fputc('\n', ctl->out);
 	}
 	if (count > json_array_size(changes))

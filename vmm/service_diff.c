@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "vmm/look_diff.h"
+#include "vmm/look_tree.h"
 #include "vmm/service_private.h"
 
 /* ---- moments, with the look mutex held ---- */
@@ -126,6 +127,13 @@ static void put_before_after(const struct look_change *change, json_t *json)
 				    json_integer((json_int_t)(change->after & INT64_MAX)));
 		break;
 	default:
+		if (change->kind == LOOK_TILE_CHANGED || change->kind == LOOK_TILE_WENT)
+			json_object_set_new(
+				json, "before",
+				json_string(look_tile_state_name(change->state_before)));
+		if (change->kind == LOOK_TILE_CHANGED || change->kind == LOOK_TILE_CAME)
+			json_object_set_new(json, "after",
+					    json_string(look_tile_state_name(change->state_after)));
 		json_object_set_new(json, "pages-before",
 				    json_integer((json_int_t)(change->pages_before & INT64_MAX)));
 		json_object_set_new(json, "pages-after",
