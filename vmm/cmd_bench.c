@@ -331,21 +331,13 @@ static bool settings_make_sense(const struct cli_command *command, const struct 
 static enum cli_status bench(const struct cli_command *command, const struct settings *settings)
 {
 	struct guest_config config = guest_options_config(&settings->guest);
-	struct guest_report report = {0};
-	struct ept_error error;
 	enum cli_status status;
 	struct guest *guest;
-	int err;
 
 	config.message = guest_message_print;
-	err = guest_start(&config, &guest, &report, &error);
-
-	if (err) {
-		cli_error(command, "%s", error.text);
-		if (err == -ENOTRECOVERABLE)
-			report_print(&report, stderr);
-		return (enum cli_status)guest_exit_status(err);
-	}
+	status = guest_options_start(command, &config, &guest);
+	if (status != CLI_DONE)
+		return status;
 	status = run_cases(command, settings, guest);
 	guest_destroy(guest);
 	return status;

@@ -207,21 +207,15 @@ static enum cli_status replay_job(const struct cli_command *command,
 {
 	struct guest_config config = guest_options_config(&settings->guest);
 	struct guest_executor *executor;
-	struct guest_report report = {0};
 	struct ept_error error;
 	enum cli_status status;
 	struct guest *guest;
 	int err;
 
 	config.message = guest_message_print;
-	err = guest_start(&config, &guest, &report, &error);
-
-	if (err) {
-		cli_error(command, "%s", error.text);
-		if (err == -ENOTRECOVERABLE)
-			report_print(&report, stderr);
-		return (enum cli_status)guest_exit_status(err);
-	}
+	status = guest_options_start(command, &config, &guest);
+	if (status != CLI_DONE)
+		return status;
 	err = guest_executor_create(guest, &executor, &error);
 	if (err) {
 		cli_error(command, "%s", error.text);

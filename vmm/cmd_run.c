@@ -114,21 +114,12 @@ static int open_log(struct run *run, struct ept_error *error)
 static enum cli_status start_guest(struct run *run)
 {
 	struct guest_config config = guest_options_config(&run->settings->guest);
-	struct guest_report report = {0};
-	struct ept_error error;
-	int err;
 
 	if (run->settings->eager)
 		config.boot_flags |= NB_BOOT_EAGER;
 	config.backing = run->settings->backing;
 	service_prepare_guest(run->service, &config);
-	err = guest_start(&config, &run->guest, &report, &error);
-	if (!err)
-		return CLI_DONE;
-	cli_error(run->command, "%s", error.text);
-	if (err == -ENOTRECOVERABLE)
-		report_print(&report, stderr);
-	return (enum cli_status)guest_exit_status(err);
+	return guest_options_start(run->command, &config, &run->guest);
 }
 
 static int start_service(struct run *run, struct ept_error *error)

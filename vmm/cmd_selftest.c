@@ -158,21 +158,14 @@ static enum cli_status selftest(const struct cli_command *command, const struct 
 {
 	struct guest_config config = guest_options_config(&settings->guest);
 	struct selftest_log log = {0};
-	struct guest_report report = {0};
-	struct ept_error error;
 	enum cli_status status;
 	struct guest *guest;
-	int err;
 
 	config.message = selftest_hear;
 	config.message_context = &log;
-	err = guest_start(&config, &guest, &report, &error);
-	if (err) {
-		cli_error(command, "%s", error.text);
-		if (err == -ENOTRECOVERABLE)
-			report_print(&report, stderr);
-		return (enum cli_status)guest_exit_status(err);
-	}
+	status = guest_options_start(command, &config, &guest);
+	if (status != CLI_DONE)
+		return status;
 	status = run_in(command, settings, guest, &log);
 	guest_destroy(guest);
 	return status;

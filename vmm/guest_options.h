@@ -3,6 +3,9 @@
 #ifndef VMM_GUEST_OPTIONS_H
 #define VMM_GUEST_OPTIONS_H
 
+#include <errno.h>
+#include <stdio.h>
+
 #include "vmm/cli.h"
 #include "vmm/guest.h"
 
@@ -79,6 +82,26 @@ static inline struct guest_config guest_options_config(const struct guest_option
 		.watchdog_seconds =
 			options->watchdog_seconds ? (double)options->watchdog_seconds : -1,
 	};
+}
+
+/*
+ * Starts the guest of @config. Returns CLI_DONE with it in *@guest_out, which the caller destroys,
+ * or says why not and returns the program's exit status.
+ */
+static inline enum cli_status guest_options_start(const struct cli_command *command,
+						  const struct guest_config *config,
+						  struct guest **guest_out)
+{
+	struct guest_report report = {0};
+	struct ept_error error;
+	int err = guest_start(config, guest_out, &report, &error);
+
+	if (!err)
+		return CLI_DONE;
+	cli_error(command, "%s", error.text);
+	if (err == -ENOTRECOVERABLE)
+		report_print(&report, stderr);
+	return (enum cli_status)guest_exit_status(err);
 }
 
 #endif
