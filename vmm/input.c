@@ -185,22 +185,11 @@ size_t line_reader_peek(struct line_reader *reader, void *bytes, size_t size)
 	return size;
 }
 
-static int digit_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return 16;
-}
-
 enum number_error number_parse(const char *text, size_t length, uint64_t *value_out)
 {
 	bool overflow = false;
 	uint64_t value = 0;
-	int base = 10;
+	unsigned int base = 10;
 
 	if (length > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
 		base = 16;
@@ -210,12 +199,12 @@ enum number_error number_parse(const char *text, size_t length, uint64_t *value_
 	if (length == 0)
 		return NUMBER_MALFORMED;
 	for (; length; text++, length--) {
-		int digit = digit_value(*text);
+		unsigned int digit = number_digit(*text);
 
 		if (digit >= base)
 			return NUMBER_MALFORMED;
-		if (__builtin_mul_overflow(value, (uint64_t)base, &value) ||
-		    __builtin_add_overflow(value, (uint64_t)digit, &value))
+		if (__builtin_mul_overflow(value, base, &value) ||
+		    __builtin_add_overflow(value, digit, &value))
 			overflow = true;
 	}
 	if (overflow)

@@ -63,6 +63,18 @@ int line_reader_next(struct line_reader *reader, char **line_out, struct input_e
  */
 size_t line_reader_peek(struct line_reader *reader, void *bytes, size_t size);
 
+/* The value of the hexadecimal digit @c, of either case; 16 for what is none. */
+static inline unsigned int number_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return (unsigned int)(c - '0');
+	if (c >= 'a' && c <= 'f')
+		return (unsigned int)(c - 'a') + 10;
+	if (c >= 'A' && c <= 'F')
+		return (unsigned int)(c - 'A') + 10;
+	return 16;
+}
+
 enum number_error { NUMBER_OK, NUMBER_MALFORMED, NUMBER_OUT_OF_RANGE };
 
 /*

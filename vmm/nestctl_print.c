@@ -100,11 +100,6 @@ enum cli_status ctl_print_plain(struct ctl *ctl, const json_t *value)
 
 /* ---- bytes ---- */
 
-static int digit(char c)
-{
-	return c >= 'a' ? c - 'a' + 10 : c - '0';
-}
-
 static void hexdump(FILE *out, uint64_t address, const uint8_t *bytes, size_t count)
 {
 	size_t i;
@@ -133,8 +128,8 @@ enum cli_status ctl_print_bytes(struct ctl *ctl, const json_t *value)
 
 	for (done = 0; done < count; done += i) {
 		for (i = 0; i < HEXDUMP_BYTES && done + i < count; i++)
-			line[i] = (uint8_t)(digit(text[2 * (done + i)]) << 4 |
-					    digit(text[2 * (done + i) + 1]));
+			line[i] = (uint8_t)(number_digit(text[2 * (done + i)]) << 4 |
+					    number_digit(text[2 * (done + i) + 1]));
 		if (ctl->raw)
 			fwrite(line, 1, i, ctl->out);
 		else

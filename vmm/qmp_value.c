@@ -176,17 +176,6 @@ static int read_enum(const struct qmp_arg *arg, const json_t *json, struct qmp_v
 	return refuse(why, "is to be one of: %s", list);
 }
 
-static int digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static int read_bytes(const struct qmp_arg *arg, const json_t *json, struct qmp_value *value,
 		      char why[QMP_WHY_BYTES])
 {
@@ -202,9 +191,10 @@ static int read_bytes(const struct qmp_arg *arg, const json_t *json, struct qmp_
 	if (!value->bytes)
 		return -ENOMEM;
 	for (i = 0; i < length; i += 2) {
-		if (digit(text[i]) < 0 || digit(text[i + 1]) < 0)
+		if (number_digit(text[i]) > 15 || number_digit(text[i + 1]) > 15)
 			return refuse(why, "holds something else than hexadecimal digits");
-		value->bytes[i / 2] = (uint8_t)(digit(text[i]) << 4 | digit(text[i + 1]));
+		value->bytes[i / 2] =
+			(uint8_t)(number_digit(text[i]) << 4 | number_digit(text[i + 1]));
 	}
 	value->count = length / 2;
 	return 0;

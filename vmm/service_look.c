@@ -74,7 +74,12 @@ static json_t *areas_json(struct service *service, const struct look_tree *tree,
 	return json;
 }
 
-static json_t *query_areas(struct service *service, const struct qmp_request *request)
+/* What a list of tiles is made of: the window the request names, no more than its limit. */
+typedef json_t *(*tiles_json_fn)(struct service *service, const struct look_tree *tree,
+				 uint64_t limit);
+
+static json_t *answer_tiles(struct service *service, const struct qmp_request *request,
+			    tiles_json_fn make)
 {
 	struct look_tree tree;
 	json_t *json = NULL;
@@ -84,11 +89,16 @@ static json_t *query_areas(struct service *service, const struct qmp_request *re
 	err = look_tree(service->inspector, qmp_get(request, "start")->word,
 			qmp_get(request, "end")->word, &tree);
 	if (!err) {
-		json = areas_json(service, &tree, qmp_get(request, "limit")->word);
+		json = make(service, &tree, qmp_get(request, "limit")->word);
 		look_tree_free(&tree);
 	}
 	pthread_mutex_unlock(&service->look_mutex);
 	return err ? service_failed(request, err) : qmp_return(request, json);
+}
+
+static json_t *query_areas(struct service *service, const struct qmp_request *request)
+{
+	return answer_tiles(service, request, areas_json);
 }
 
 /* ---- the whole space ---- */
@@ -104,7 +114,7 @@ static json_t *sums_json(const struct look_tree *tree)
 			 qmp_hex(tree->largest_start), "largest-end", qmp_hex(tree->largest_end));
 }
 
-static json_t *tree_json(const struct look_tree *tree, uint64_t limit)
+static json_t *tree_json(struct service *service, const struct look_tree *tree, uint64_t limit)
 {
 	json_t *list = json_array();
 	json_t *json = json_pack("{s:o, s:o}", "tiles", list, "sum", sums_json(tree));
@@ -129,19 +139,7 @@ static json_t *tree_json(const struct look_tree *tree, uint64_t limit)
 
 static json_t *query_tree(struct service *service, const struct qmp_request *request)
 {
-	struct look_tree tree;
-	json_t *json = NULL;
-	int err;
-
-	pthread_mutex_lock(&service->look_mutex);
-	err = look_tree(service->inspector, qmp_get(request, "start")->word,
-			qmp_get(request, "end")->word, &tree);
-	pthread_mutex_unlock(&service->look_mutex);
-	if (err)
-		return service_failed(request, err);
-	json = tree_json(&tree, qmp_get(request, "limit")->word);
-	look_tree_free(&tree);
-	return qmp_return(request, json);
+	return answer_tiles(service, request, tree_json);
 }
 
 /* ---- registers ---- */

@@ -79,7 +79,7 @@ static void print_page(FILE *out)
 
 	fputs(DOC_MARKER, out);
 	for (i = 0; i < protocol_table.nr_groups; i++) {
-		fprintf(out, "\n## %s\n\n", protocol_table.groups[i].title);
+		fprintf(out, "%s## %s\n\n", i ? "" : "\n", protocol_table.groups[i].title);
 		for (command = protocol_table.groups[i].commands; command->name; command++)
 			print_command(out, command);
 	}
