@@ -6,7 +6,7 @@
 #ifndef TESTS_MACHINE_CALLS_MACHINE_H
 #define TESTS_MACHINE_CALLS_MACHINE_H
 
-#include "tests/harness.h"
+#include "tests/machine/inspected.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,9 +14,6 @@
 #include "guest/abi.h"
 #include "mm/gfp.h"
 #include "mm/vm_area.h"
-#include "vmm/audit.h"
-#include "vmm/guest.h"
-#include "vmm/inspect_guest.h"
 
 #define ANY_NODE ((uint64_t)-1)
 
@@ -77,15 +74,9 @@ static inline void calls_start_with(uint64_t memory_bytes, unsigned int nr_vcpus
 		.message = calls_hear,
 		.message_context = &m,
 	};
-	struct guest_report report;
-	struct ept_error error = {""};
 
 	memset(&m, 0, sizeof(m));
-	ck_assert_msg(guest_start(&config, &m.guest, &report, &error) == 0, "%s", error.text);
-	ck_assert_msg(inspector_create_for_guest(m.guest, &m.inspector, &error) == 0, "%s",
-		      error.text);
-	m.audit = audit_create();
-	ck_assert_ptr_nonnull(m.audit);
+	inspected_start(&config, &m.guest, &m.inspector, &m.audit);
 	/* Both sections come to life, so that they do not when frames are counted. */
 	for (gfp_t zone = 0; zone <= __GFP_DMA; zone += __GFP_DMA) {
 		ck_assert_int_eq(QUIET(NB_OP_ALLOC_PAGES, 0, GFP_KERNEL | zone, ANY_NODE), 0);
@@ -100,22 +91,16 @@ static inline void calls_start(void)
 
 static inline void calls_stop(void)
 {
-	audit_destroy(m.audit);
-	inspector_destroy(m.inspector);
-	guest_destroy(m.guest);
+	inspected_stop(m.guest, m.inspector, m.audit);
 }
 
 /* The guest's memory is right, as seen from outside. */
 static inline void audited(const char *after)
 {
-	struct audit_result result;
-	char text[256];
+	struct audit_result result = inspected_audit(m.audit, m.inspector, m.operations);
 
-	ck_assert_int_eq(audit_run(m.audit, m.inspector, AUDIT_ALL, m.operations, &result), 0);
-	for (size_t i = 0; i < audit_violation_count(m.audit) && result.violations; i++) {
-		audit_violation_format(audit_violation_at(m.audit, i), text, sizeof(text));
-		fprintf(stderr, "  %s\n", text);
-	}
+	if (result.violations)
+		inspected_print(m.audit);
 	ck_assert_msg(result.violations == 0, "%s: %llu violations", after,
 		      (unsigned long long)result.violations);
 }

@@ -5,16 +5,13 @@
 #ifndef TESTS_MACHINE_PROCESS_MACHINE_H
 #define TESTS_MACHINE_PROCESS_MACHINE_H
 
-#include "tests/harness.h"
+#include "tests/machine/inspected.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "mm/process.h"
 #include "mm/vmalloc.h"
-#include "vmm/audit.h"
-#include "vmm/guest.h"
-#include "vmm/inspect_guest.h"
 
 #define USER_BASE 0x10000000ull
 
@@ -32,20 +29,12 @@ struct process_machine {
 /* For a test that fails. */
 static inline void print_violations(const struct process_machine *m)
 {
-	char text[256];
-
-	for (size_t i = 0; i < audit_violation_count(m->audit); i++) {
-		audit_violation_format(audit_violation_at(m->audit, i), text, sizeof(text));
-		fprintf(stderr, "  %s\n", text);
-	}
+	inspected_print(m->audit);
 }
 
 static inline struct audit_result run_audit(struct process_machine *m)
 {
-	struct audit_result result;
-
-	ck_assert_int_eq(audit_run(m->audit, m->inspector, AUDIT_ALL, m->operations, &result), 0);
-	return result;
+	return inspected_audit(m->audit, m->inspector, m->operations);
 }
 
 static inline void start_machine(struct process_machine *m, unsigned int nr_vcpus)
@@ -53,18 +42,12 @@ static inline void start_machine(struct process_machine *m, unsigned int nr_vcpu
 	const struct guest_config config = {
 		.memory_bytes = 16ull << 20, .nr_vcpus = nr_vcpus, .watchdog_seconds = 30};
 	const char *lab = getenv("NESTBOX_LAB");
-	struct guest_report report;
-	struct ept_error error = {""};
 
 	*m = (struct process_machine){
 		.audited = true,
 		.audit_skips_refused = lab && strcmp(lab, "ept") == 0,
 	};
-	ck_assert_msg(guest_start(&config, &m->guest, &report, &error) == 0, "%s", error.text);
-	ck_assert_msg(inspector_create_for_guest(m->guest, &m->inspector, &error) == 0, "%s",
-		      error.text);
-	m->audit = audit_create();
-	ck_assert_ptr_nonnull(m->audit);
+	inspected_start(&config, &m->guest, &m->inspector, &m->audit);
 }
 
 static inline void stop_machine(struct process_machine *m)
@@ -73,9 +56,7 @@ static inline void stop_machine(struct process_machine *m)
 		print_violations(m);
 		ck_abort_msg("the last audit found violations");
 	}
-	audit_destroy(m->audit);
-	inspector_destroy(m->inspector);
-	guest_destroy(m->guest);
+	inspected_stop(m->guest, m->inspector, m->audit);
 }
 
 /* One hypercall with up to five arguments; a guest that dies of it is shown. */

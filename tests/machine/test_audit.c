@@ -3,7 +3,7 @@
  * The auditor on a real guest: at work it is right, and a fault planted in its memory from the
  * host is named, check by check. The image's own note is compared with the list it is made from.
  */
-#include "tests/harness.h"
+#include "tests/machine/inspected.h"
 
 #include <string.h>
 
@@ -55,74 +55,41 @@ static void release(struct machine_under_test *m, uint64_t address)
 
 static struct audit_result run_audit(struct machine_under_test *m)
 {
-	struct audit_result result;
-
-	ck_assert_int_eq(audit_run(m->audit, m->inspector, AUDIT_ALL, m->operations, &result), 0);
-	return result;
+	return inspected_audit(m->audit, m->inspector, m->operations);
 }
 
 /* For a test that fails. */
 static void print(const struct machine_under_test *m)
 {
-	char text[256];
-
-	for (size_t i = 0; i < audit_violation_count(m->audit); i++) {
-		audit_violation_format(audit_violation_at(m->audit, i), text, sizeof(text));
-		fprintf(stderr, "  %s\n", text);
-	}
+	inspected_print(m->audit);
 }
 
 static void start(struct machine_under_test *m)
 {
 	const struct guest_config config = {.memory_bytes = 256ull << 20, .nr_vcpus = 2};
-	struct guest_report report;
-	struct ept_error error = {""};
 
 	*m = (struct machine_under_test){.operations = 0};
-	ck_assert_msg(guest_start(&config, &m->guest, &report, &error) == 0, "%s", error.text);
-	ck_assert_msg(inspector_create_for_guest(m->guest, &m->inspector, &error) == 0, "%s",
-		      error.text);
-	m->audit = audit_create();
-	ck_assert_ptr_nonnull(m->audit);
+	inspected_start(&config, &m->guest, &m->inspector, &m->audit);
 	for (int i = 0; i < 4; i++)
 		m->area[i] = allocate(m, pages[i]);
 }
 
 static void stop(struct machine_under_test *m)
 {
-	audit_destroy(m->audit);
-	inspector_destroy(m->inspector);
-	guest_destroy(m->guest);
+	inspected_stop(m->guest, m->inspector, m->audit);
 }
 
 /* ---- planting ---- */
 
-/* Where the entry of @level that @va goes through is. */
-static gpa_t entry_of(struct machine_under_test *m, uint64_t va, unsigned int level)
-{
-	const struct paging_mode mode = guest_paging_mode(m->guest);
-	const struct paging_reader reader = guest_paging_reader(m->guest);
-	struct paging_walk walk;
-
-	paging_walk(&mode, &reader, gva_make(va), &walk);
-	ck_assert_uint_ge(walk.entry_count, mode.levels - level + 1);
-	return walk.entries[mode.levels - level].address;
-}
-
 static uint64_t read_entry(struct machine_under_test *m, uint64_t va, unsigned int level)
 {
-	uint64_t value;
-
-	ck_assert_int_eq(gpa_space_read(guest_space(m->guest), entry_of(m, va, level), &value, 8),
-			 0);
-	return value;
+	return inspected_read_entry(m->guest, 0, va, level);
 }
 
 static void write_entry(struct machine_under_test *m, uint64_t va, unsigned int level,
 			uint64_t value)
 {
-	ck_assert_int_eq(gpa_space_write(guest_space(m->guest), entry_of(m, va, level), &value, 8),
-			 0);
+	inspected_write_entry(m->guest, 0, va, level, value);
 }
 
 static uint64_t read_word(struct machine_under_test *m, uint64_t gva)

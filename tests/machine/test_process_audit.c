@@ -38,42 +38,24 @@ static void stop(struct planting *p)
 {
 	inspect_processes_free(&p->processes);
 	/* Not stop_machine(): it would find the fault. */
-	audit_destroy(p->m.audit);
-	inspector_destroy(p->m.inspector);
-	guest_destroy(p->m.guest);
+	inspected_stop(p->m.guest, p->m.inspector, p->m.audit);
 }
 
-/* Where the entry of @level is that @va goes through in the tables of process @index; < 0: kernel.
- */
-static gpa_t entry_of(struct planting *p, int index, uint64_t va, unsigned int level)
+/* The root of process @index's tables; of the kernel's with @index < 0. */
+static uint64_t root_of(const struct planting *p, int index)
 {
-	struct paging_mode mode = guest_paging_mode(p->m.guest);
-	const struct paging_reader reader = guest_paging_reader(p->m.guest);
-	struct paging_walk walk;
-
-	if (index >= 0)
-		mode.root = gpa_make(p->processes.process[index].root);
-	paging_walk(&mode, &reader, gva_make(va), &walk);
-	ck_assert_uint_ge(walk.entry_count, 5 - level);
-	return walk.entries[4 - level].address;
+	return index < 0 ? 0 : p->processes.process[index].root;
 }
 
 static uint64_t read_entry(struct planting *p, int index, uint64_t va, unsigned int level)
 {
-	uint64_t value;
-
-	ck_assert_int_eq(
-		gpa_space_read(guest_space(p->m.guest), entry_of(p, index, va, level), &value, 8),
-		0);
-	return value;
+	return inspected_read_entry(p->m.guest, root_of(p, index), va, level);
 }
 
 static void write_entry(struct planting *p, int index, uint64_t va, unsigned int level,
 			uint64_t value)
 {
-	ck_assert_int_eq(
-		gpa_space_write(guest_space(p->m.guest), entry_of(p, index, va, level), &value, 8),
-		0);
+	inspected_write_entry(p->m.guest, root_of(p, index), va, level, value);
 }
 
 static uint64_t frame_of(struct planting *p, int index, uint64_t va)
@@ -160,7 +142,7 @@ static uint64_t reference_lost(struct planting *p)
 static uint64_t kernel_half_differs(struct planting *p)
 {
 	write_entry(p, 1, VMALLOC_START, 4, read_entry(p, 1, VMALLOC_START, 4) | X86_PTE_US);
-	return entry_of(p, 1, VMALLOC_START, 4).value;
+	return inspected_entry(p->m.guest, root_of(p, 1), VMALLOC_START, 4).value;
 }
 
 static uint64_t tables_shared(struct planting *p)
