@@ -116,6 +116,11 @@ too_small() {
   run 1 replay --json --memory 16M "$scratch/big" && says '"failed": 1' '"violations": 0'
 }
 claim "a guest too small counts what failed, and is clean" too_small
+# Half of it, with the image in it, has no room for its struct pages.
+too_small_by_far() {
+  run 1 replay --json --memory 16M "$data/mixed-2cpu" && says '"failed": 2[0-9][0-9]' '"violations": 0'
+}
+claim "so is one that cannot use half of its memory" too_small_by_far
 claim "a guest large enough does it" run 0 replay --memory 512M "$scratch/big"
 
 trace refused "$enter size=4294967296 align=1 vstart=0xffffffffc0000000 vend=0xffffffffff000000 node=-1" \
