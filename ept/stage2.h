@@ -132,12 +132,15 @@ struct stage2_attributes {
 /*
  * Ranges are page-aligned and within the tables' reach. Every function is whole or nothing: on
  * failure the translation and rights of every address are as before (leaves may have been split).
- * Errors: -EINVAL (alignment, reach, rights this format or processor cannot express), -ENOMEM.
+ * Errors: -EINVAL (alignment, reach, rights this format or processor cannot express, a malformed
+ * large leaf that would have to be split), -ENOMEM. Entries that are malformed, or that refer to a
+ * table that is not there, map nothing: only unmapping the whole of one changes it.
  */
 
 /*
  * Maps [start, start + size_bytes) to @hpa with the largest leaves alignment and @leaf_bytes_max
- * (4 KiB, 2 MiB or 1 GiB) allow. -EEXIST if any of it is mapped.
+ * (4 KiB, 2 MiB or 1 GiB) allow. -EEXIST if any of it is mapped, or is below an entry that cannot
+ * be followed.
  */
 int stage2_map(struct stage2_tables *tables, gpa_t start, hpa_t hpa, uint64_t size_bytes,
 	       uint64_t leaf_bytes_max, const struct stage2_attributes *attributes);

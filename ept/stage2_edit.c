@@ -35,6 +35,18 @@ static bool level_has_leaves(const struct stage2_tables *tables, unsigned int le
 	       (level == 3 && capabilities->leaf_1g);
 }
 
+/* Whether the processor would take @entry, present and of @level, for what it says. */
+static bool is_well_formed(const struct stage2_tables *tables, uint64_t entry, unsigned int level)
+{
+	struct radix_format format;
+	bool leaf;
+
+	stage2_format(&tables->mode, &format);
+	leaf = level == 1 || (entry & format.large_mask[level]);
+	return !(entry & (leaf ? format.reserved_leaf : format.reserved_table)[level]) &&
+	       !(format.malformed && format.malformed(&format, entry, leaf));
+}
+
 /* ---- encoding ---- */
 
 static uint64_t encode_rights(const struct stage2_tables *tables, unsigned int rights)
@@ -112,7 +124,10 @@ static uint64_t child_bits(const struct stage2_tables *tables, uint64_t entry, u
 	return bits;
 }
 
-/* Replaces the leaf in *@entry, of @level above 1, by a table of leaves. */
+/*
+ * Replaces the leaf in *@entry, of @level above 1, by a table of leaves. -EINVAL for one that is
+ * malformed, or that refers to a table that is not there: the parts would map what was not mapped.
+ */
 static int split_entry(struct stage2_tables *tables, uint64_t *entry, unsigned int level)
 {
 	uint64_t span = 1ULL << radix_shift(level - 1);
@@ -120,8 +135,12 @@ static int split_entry(struct stage2_tables *tables, uint64_t *entry, unsigned i
 	uint64_t bits = child_bits(tables, *entry, level), *children;
 	unsigned int i;
 	hpa_t table;
-	int err = tables->pages.alloc(tables->pages.context, &table);
+	int err;
 
+	if (!is_leaf(*entry, level) || !level_has_leaves(tables, level - 1) ||
+	    !is_well_formed(tables, *entry, level))
+		return -EINVAL;
+	err = tables->pages.alloc(tables->pages.context, &table);
 	if (err)
 		return err;
 	children = tables->pages.table(tables->pages.context, table);
@@ -131,7 +150,10 @@ static int split_entry(struct stage2_tables *tables, uint64_t *entry, unsigned i
 	return 0;
 }
 
-/* The entry that governs @gpa at the lowest level that has one, and that level. */
+/*
+ * The entry that governs @gpa at the lowest level that has one, and that level. It may refer to a
+ * table that is not there.
+ */
 static uint64_t *find_entry(const struct stage2_tables *tables, gpa_t gpa, unsigned int lowest,
 			    unsigned int *level_out)
 {
@@ -183,8 +205,8 @@ static int split_at(struct stage2_tables *tables, uint64_t edge)
 
 	while (!err && edge < stage2_reach(&tables->mode)) {
 		entry = find_entry(tables, gpa_make(edge), 1, &level);
-		if (!entry || !is_present(tables, *entry) || level == 1 ||
-		    edge % (1ULL << radix_shift(level)) == 0)
+		if (!entry || !is_present(tables, *entry) || !is_leaf(*entry, level) ||
+		    level == 1 || edge % (1ULL << radix_shift(level)) == 0)
 			return 0;
 		err = split_entry(tables, entry, level);
 	}
@@ -241,7 +263,8 @@ static void edit_table(const struct edit *edit, hpa_t table, unsigned int level,
 		if (!is_present(edit->tables, *entry))
 			continue;
 		if (is_leaf(*entry, level)) {
-			edit_leaf(edit, entry);
+			if (edit->unmap || is_well_formed(edit->tables, *entry, level))
+				edit_leaf(edit, entry);
 			continue;
 		}
 		child = hpa_make(*entry & EPT_ADDRESS_MASK);
@@ -344,6 +367,11 @@ static int refuse_leaf(void *context, const struct stage2_leaf *leaf)
 	return -EEXIST;
 }
 
+static int refuse_bad_entry(void *context, const struct stage2_bad_entry *bad)
+{
+	return -EEXIST;
+}
+
 static const uint64_t *read_page(void *context, hpa_t table)
 {
 	const struct stage2_pages *pages = context;
@@ -354,7 +382,7 @@ static const uint64_t *read_page(void *context, hpa_t table)
 int stage2_map(struct stage2_tables *tables, gpa_t start, hpa_t hpa, uint64_t size_bytes,
 	       uint64_t leaf_bytes_max, const struct stage2_attributes *attributes)
 {
-	struct stage2_visitor none = {.leaf = refuse_leaf};
+	struct stage2_visitor none = {.leaf = refuse_leaf, .bad = refuse_bad_entry};
 	struct stage2_reader reader = {read_page, &tables->pages};
 	uint64_t done, span, bits, *entry, limit = 1ULL << tables->mode.capabilities.physical_bits;
 	unsigned int level;
@@ -415,7 +443,7 @@ static int join(const struct stage2_tables *tables, const uint64_t *entries, uns
 	uint64_t want = entries[0] & ~flags;
 	unsigned int i;
 
-	if (base % (span << 9) != 0)
+	if (base % (span << 9) != 0 || !is_well_formed(tables, entries[0], level))
 		return -EAGAIN;
 	for (i = 0; i < RADIX_ENTRIES; i++) {
 		if (!is_present(tables, entries[i]) || !is_leaf(entries[i], level) ||
@@ -430,7 +458,7 @@ static int join(const struct stage2_tables *tables, const uint64_t *entries, uns
 int stage2_merge(struct stage2_tables *tables, gpa_t gpa, uint64_t leaf_bytes)
 {
 	unsigned int level = leaf_bytes == EPT_PAGE_1G_BYTES ? 3 : 2, at;
-	uint64_t *entry, leaf;
+	uint64_t *entry, *entries, leaf;
 	hpa_t child;
 	int err;
 
@@ -438,10 +466,14 @@ int stage2_merge(struct stage2_tables *tables, gpa_t gpa, uint64_t leaf_bytes)
 	    gpa.value >= stage2_reach(&tables->mode) || !level_has_leaves(tables, level))
 		return -EINVAL;
 	entry = find_entry(tables, gpa, level, &at);
-	if (!entry || at != level || !is_present(tables, *entry) || is_leaf(*entry, level))
+	if (!entry || at != level || !is_present(tables, *entry) || is_leaf(*entry, level) ||
+	    !is_well_formed(tables, *entry, level))
 		return -EAGAIN;
 	child = hpa_make(*entry & EPT_ADDRESS_MASK);
-	err = join(tables, tables->pages.table(tables->pages.context, child), level - 1, &leaf);
+	entries = tables->pages.table(tables->pages.context, child);
+	if (!entries)
+		return -EAGAIN;
+	err = join(tables, entries, level - 1, &leaf);
 	if (err)
 		return err;
 	__atomic_store_n(entry, leaf, __ATOMIC_RELEASE);

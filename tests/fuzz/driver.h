@@ -12,6 +12,17 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Says where a promise was broken, and aborts. */
+#define FUZZ_CHECK(holds)                                                                   \
+	do {                                                                                \
+		if (!(holds)) {                                                             \
+			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #holds); \
+			abort();                                                            \
+		}                                                                           \
+	} while (0)
 
 /* Feeds one input to what is tested; aborts where that breaks a promise. Returns 0. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes);
