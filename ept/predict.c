@@ -10,7 +10,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#include <linux/magic.h>
 
 #include "ept/predict.h"
 
@@ -88,6 +91,7 @@ struct visit {
 	struct predict_host *host;
 	const struct kvm_slot *slot;
 	const struct gpa_region *region;
+	uint64_t huge_bytes;      /* of the region's hugetlb pages, or 0 */
 	uint64_t first, last_end; /* [start, end) of the slot that is asked for */
 	uint64_t leaf_bytes_max;
 	predict_leaf_fn leaf;
@@ -125,10 +129,22 @@ static uint64_t skip_hole(const struct visit *visit, uint64_t gpa)
 	return gpa + ((uint64_t)data - offset) / EPT_PAGE_BYTES * EPT_PAGE_BYTES;
 }
 
+/* The region's hugetlb pages: a file of the caller's may be on hugetlbfs. */
+static uint64_t huge_bytes_of(const struct gpa_region *region)
+{
+	struct statfs status;
+
+	if (region->backing.hugetlb_bytes || region->backing.kind != GPA_BACKING_FILE)
+		return region->backing.hugetlb_bytes;
+	return fstatfs(region->fd, &status) == 0 && status.f_type == HUGETLBFS_MAGIC
+		       ? (uint64_t)status.f_bsize
+		       : 0;
+}
+
 /* hugetlb: the host maps whole pages or nothing. */
 static int visit_hugetlb(struct visit *visit)
 {
-	uint64_t page = visit->region->backing.hugetlb_bytes, gpa, small, bytes;
+	uint64_t page = visit->huge_bytes, gpa, small, bytes;
 	int err = 0;
 
 	for (gpa = visit->first; gpa < visit->last_end && !err; gpa += page) {
@@ -187,19 +203,24 @@ static int visit_small(struct visit *visit)
 	return err;
 }
 
-/* The range is rounded outward, so that no leaf is cut. */
+/*
+ * The range is rounded outward, so that no leaf is cut: to aligned blocks, or to the host's huge
+ * pages, which begin where the slot does.
+ */
 static int visit_slot(struct visit *visit, gpa_t start, gpa_t end)
 {
-	uint64_t page = visit->region->backing.hugetlb_bytes;
-	uint64_t mask = (page ? page : EPT_PAGE_2M_BYTES) - 1;
+	uint64_t page = visit->huge_bytes ? visit->huge_bytes : EPT_PAGE_2M_BYTES;
+	uint64_t base = visit->huge_bytes ? visit->slot->start.value % page : 0, from, to;
 
 	visit->first = visit->slot->start.value;
 	visit->last_end = visit->slot->end.value;
-	if ((start.value & ~mask) > visit->first)
-		visit->first = start.value & ~mask;
-	if (((end.value + mask) & ~mask) < visit->last_end)
-		visit->last_end = (end.value + mask) & ~mask;
-	return page ? visit_hugetlb(visit) : visit_small(visit);
+	from = start.value - (start.value - base) % page;
+	to = end.value + (page - (end.value - base) % page) % page;
+	if (start.value > visit->first && from > visit->first)
+		visit->first = from;
+	if (end.value < visit->last_end && to < visit->last_end)
+		visit->last_end = to;
+	return visit->huge_bytes ? visit_hugetlb(visit) : visit_small(visit);
 }
 
 /* ---- outside ---- */
@@ -216,9 +237,11 @@ int predict_for_each(struct predict_host *host, const struct gpa_space *space,
 	for (i = 0; i < kvm_slots_count(slots) && !err; i++) {
 		visit.slot = kvm_slots_at(slots, i);
 		visit.region = gpa_space_find(space, visit.slot->start);
-		if (visit.region && visit.slot->start.value < end.value &&
-		    visit.slot->end.value > start.value)
-			err = visit_slot(&visit, start, end);
+		if (!visit.region || visit.slot->start.value >= end.value ||
+		    visit.slot->end.value <= start.value)
+			continue;
+		visit.huge_bytes = huge_bytes_of(visit.region);
+		err = visit_slot(&visit, start, end);
 	}
 	return visit.file_err ? ept_error_set(error, visit.file_err, "/proc/self/pagemap: %s",
 					      strerror(-visit.file_err))

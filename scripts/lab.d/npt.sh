@@ -18,14 +18,29 @@ machine_defaults() {
 
 machine_check() {
   [ "$icount" = 0 ] || [ "$cpus" = 1 ] || bad_usage "--icount counts on one CPU, not $cpus"
+  [ $((memory_mib % nodes)) = 0 ] || bad_usage "--memory $memory cannot be split between $nodes nodes"
   [ "$debugger" = 0 ] || bad_usage "--debugger is for ept; see --gdb"
+}
+
+# Prints the arguments that split the memory between the nodes, one a line.
+machine_nodes() {
+  local node
+  [ "$nodes" -gt 1 ] || return 0
+  for ((node = 0; node < nodes; node++)); do
+    echo "-object"
+    echo "memory-backend-ram,id=node$node,size=$((memory_mib / nodes))M"
+    echo "-numa"
+    echo "node,nodeid=$node,memdev=node$node"
+  done
 }
 
 machine_start() {
   local options=(-M q35 -m "${memory_mib}M" -smp "$cpus"
     -nodefaults -no-user-config -display none -no-reboot
     -kernel "$kernel/vmlinuz" -initrd "$work/initrd")
-  local cpu=max,-la57 words=$lab_words
+  local cpu=max,-la57 words=$lab_words node_options
+  mapfile -t node_options < <(machine_nodes)
+  options+=("${node_options[@]}")
   [ "$la57" = 0 ] || cpu=max
   if [ "$icount" = 1 ]; then
     options+=(-accel tcg -icount 'shift=0,sleep=off')
