@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,13 +29,20 @@
 
 void cli_error(const struct cli_command *command, const char *format, ...)
 {
+	char *text = NULL;
 	va_list args;
 
-	fprintf(stderr, "%s: ", command->name);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
 	va_end(args);
-	fputc('\n', stderr);
+	/* It may quote a file, a guest or a service. */
+	for (char *at = text; at && *at; at++) {
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = '?';
+	}
+	fprintf(stderr, "%s: %s\n", command->name, text ? text : "out of memory");
+	free(text);
 }
 
 /* ---- sizes ---- */

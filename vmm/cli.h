@@ -71,7 +71,10 @@ bool cli_parse(const struct cli_command *command, int argc, char **argv, int *op
 /* Writes the text of --help. */
 void cli_print_help(const struct cli_command *command, FILE *out);
 
-/* Prints "nestbox replay: " and the message to standard error, on a line of its own. */
+/*
+ * Prints "nestbox replay: " and the message to standard error, on a line of its own. Control
+ * characters in it become '?'.
+ */
 void cli_error(const struct cli_command *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -4,7 +4,7 @@
  * needs no fuzzer: mutations of the example, with a printed seed. With clang's -fsanitize=fuzzer
  * in the driver's place it is a libFuzzer target.
  *
- *     test            FUZZ_RUNS (default 20000) mutations from FUZZ_SEED (default: the time)
+ *     test            FUZZ_RUNS (20000 or fewer) mutations from FUZZ_SEED (default: the time)
  *     test FILE...    each file once: a corpus, or what a fuzzer found
  */
 #ifndef TESTS_FUZZ_DRIVER_H

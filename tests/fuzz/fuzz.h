@@ -13,25 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/fuzz/fuzz_file.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-/* Gives the bytes a path, for readers that open one. Returns a descriptor to close, or -1. */
-static inline int fuzz_file(const uint8_t *bytes, size_t size, char *path, size_t path_size)
-{
-	int fd = memfd_create("fuzz", 0);
-
-	if (fd < 0)
-		return -1;
-	if (write(fd, bytes, size) != (ssize_t)size) {
-		close(fd);
-		return -1;
-	}
-	snprintf(path, path_size, "/proc/self/fd/%d", fd);
-	return fd;
-}
 
 #ifndef WITH_LIBFUZZER
 
