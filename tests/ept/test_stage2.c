@@ -396,6 +396,30 @@ END_TEST
 
 /* ---- reading what others wrote ---- */
 
+/* Found by tests/fuzz/fuzz_stage2: such entries were taken for leaves, or read through. */
+START_TEST(what_cannot_be_followed_is_not_edited)
+{
+	struct stage2_tables tables = new_tables(_i ? STAGE2_NPT : STAGE2_EPT);
+	uint64_t *root = pool_table(NULL, tables.mode.root), missing = 0x7ffff000ULL | 7;
+
+	root[0] = missing;
+	ck_assert_int_eq(stage2_split(&tables, gpa_make(0), PAGE), -EINVAL);
+	ck_assert_int_eq(stage2_unmap(&tables, gpa_make(PAGE), PAGE), 0);
+	ck_assert_int_eq(stage2_map(&tables, gpa_make(0), hpa_make(0), PAGE, PAGE, &wb_rwx),
+			 -EEXIST);
+	ck_assert_uint_eq(root[0], missing);
+	/* A leaf where the format has none. */
+	root[0] = missing | EPT_BIT_LARGE;
+	ck_assert_int_eq(stage2_split(&tables, gpa_make(0), BIG), -EINVAL);
+	ck_assert_int_eq(stage2_unmap(&tables, gpa_make(PAGE), PAGE), -EINVAL);
+	ck_assert_uint_eq(root[0], missing | EPT_BIT_LARGE);
+	root[0] = 0;
+	ck_assert_int_eq(stage2_map(&tables, gpa_make(0), hpa_make(0), PAGE, PAGE, &wb_rwx), 0);
+	pool_table(NULL, hpa_make(root[0] & EPT_ADDRESS_MASK))[1] = missing;
+	ck_assert_int_eq(stage2_merge(&tables, gpa_make(BIG), BIG), -EAGAIN);
+}
+END_TEST
+
 START_TEST(each_format_reads_its_own_bits)
 {
 	struct stage2_tables tables = new_tables(STAGE2_EPT);
@@ -455,6 +479,7 @@ int main(void)
 	tcase_add_loop_test(tcase, split_and_merge_undo_each_other_bit_by_bit, 0, 2);
 	tcase_add_loop_test(tcase, leaves_that_differ_do_not_merge, 0, 2);
 	tcase_add_test(tcase, what_cannot_be_expressed_is_refused);
+	tcase_add_loop_test(tcase, what_cannot_be_followed_is_not_edited, 0, 2);
 	tcase_add_test(tcase, each_format_reads_its_own_bits);
 	tcase_set_timeout(tcase, 120);
 	suite_add_tcase(suite, tcase);
