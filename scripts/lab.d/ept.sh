@@ -24,6 +24,7 @@ machine_defaults() {
 machine_check() {
   [ "$icount" = 0 ] || bad_usage "--icount is for npt"
   [ "$la57" = 0 ] || bad_usage "--la57 is for npt"
+  [ "$nodes" = 1 ] || bad_usage "--nodes is for npt"
   [ -z "$gdb" ] || bad_usage "--gdb is for npt; see --debugger"
   [ "$debugger" = 0 ] || [ ${#command[@]} -gt 0 ] ||
     bad_usage "the terminal cannot serve both --debugger and a shell"
