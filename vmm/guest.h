@@ -162,6 +162,9 @@ const struct kvm_slots *guest_slots(const struct guest *guest);
 /* KVM's descriptor of vCPU @vcpu, or with -1 of the VM; the guest's. -1 where there is none. */
 int guest_kvm_fd(const struct guest *guest, int vcpu);
 
+/* The descriptor of /dev/kvm it was made with; the guest's. */
+int guest_kvm_device(const struct guest *guest);
+
 uint64_t guest_memory_bytes(const struct guest *guest);
 
 /*

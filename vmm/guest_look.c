@@ -25,6 +25,11 @@ int guest_kvm_fd(const struct guest *guest, int vcpu)
 	return (unsigned int)vcpu < guest->nr_vcpus ? guest->vm->vcpus[vcpu]->fd : -1;
 }
 
+int guest_kvm_device(const struct guest *guest)
+{
+	return guest->kvm_fd;
+}
+
 struct paging_mode guest_paging_mode(const struct guest *guest)
 {
 	return (struct paging_mode){

@@ -295,6 +295,9 @@ static int ask_list(struct ctl *ctl, json_t **value_out)
 		if (whole) {
 			json_array_extend(json_object_get(whole, list),
 					  json_object_get(piece, list));
+			/* What only the last piece knows. */
+			json_object_update_missing(whole, piece);
+			json_object_del(whole, "next");
 			json_decref(piece);
 		} else {
 			whole = piece;

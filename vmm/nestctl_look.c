@@ -341,17 +341,28 @@ enum cli_status ctl_print_regions(struct ctl *ctl, const json_t *value)
 enum cli_status ctl_print_leaves(struct ctl *ctl, const json_t *value)
 {
 	const json_t *leaves = json_object_get(value, "leaves");
+	const json_t *counts = json_object_get(value, "counts");
 	char text[32];
 	size_t i;
 
 	for (i = 0; i < json_array_size(leaves); i++) {
 		const json_t *leaf = json_array_get(leaves, i);
 
-		fprintf(ctl->out, "0x%012" PRIx64 "-0x%012" PRIx64 " %-6s %10" PRIu64 " leaves\n",
+		fprintf(ctl->out, "0x%012" PRIx64 "-0x%012" PRIx64 " %-6s %10" PRIu64 " leaves",
 			ctl_number(leaf, "start"), ctl_number(leaf, "end"),
 			size_text(ctl_number(leaf, "leaf-bytes"), text),
 			ctl_number(leaf, "leaves"));
+		if (json_object_get(leaf, "rights"))
+			fprintf(ctl->out, " %s at %s", ctl_text(leaf, "rights"),
+				ctl_text(leaf, "host-physical"));
+		fputc('\n', ctl->out);
 	}
+	if (counts)
+		fprintf(ctl->out,
+			"%" PRIu64 " + %" PRIu64 " + %" PRIu64
+			" leaves of 4 KiB, 2 MiB, 1 GiB in %" PRIu64 " tables\n",
+			ctl_number(counts, "leaves-4k"), ctl_number(counts, "leaves-2m"),
+			ctl_number(counts, "leaves-1g"), ctl_number(counts, "tables"));
 	return ends(ctl, value);
 }
 

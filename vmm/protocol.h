@@ -15,7 +15,8 @@ enum protocol_lane {
 	PROTOCOL_QUICK,                /* the server's own thread: it never waits */
 	PROTOCOL_CALL,                 /* a hypercall, on the lane of the vCPU it goes to */
 	PROTOCOL_LOOK,                 /* reads the guest from outside, while it runs */
-	PROTOCOL_ALONE,                /* with no hypercall under way on any vCPU */
+	PROTOCOL_ALONE, /* with no hypercall under way on any vCPU; any command with PROTOCOL_LIVE
+			 */
 };
 
 /*
@@ -31,6 +32,9 @@ enum protocol_lane {
 #define PROTOCOL_VCPU         "vcpu"
 #define PROTOCOL_IN_INTERRUPT "in-interrupt"
 #define PROTOCOL_TICKS        "ticks"
+
+/* A flag: with it the second stage's real tables are read, which takes a guest that is paused. */
+#define PROTOCOL_LIVE "live"
 
 /* No more bytes are read or written at once. */
 #define PROTOCOL_MEMORY_BYTES (256u << 10)

@@ -176,11 +176,20 @@ const struct qmp_command protocol_look_commands[] = {
 			    "name, kind, start, end, node, largest-leaf (the addresses allow), "
 			    "host"))},
 	{LOOK("query-second-stage",
-	      "The leaves the second stage has for touched memory, as the host's own tables and "
-	      "KVM's rules predict them, in ranges."),
-	 .args = ARGS(WINDOW),
-	 .returns = ARGS(IS("leaves", QMP_OBJECTS, "start, end, leaf-bytes, leaves"),
+	      "The leaves of the second stage, in ranges: those of touched memory, as the host's "
+	      "own tables and KVM's rules predict them, or, live, those that KVM's tables really "
+	      "hold (for root, on kvm_intel and kvm_amd)."),
+	 .args = ARGS(WINDOW,
+		      MAY_BE(PROTOCOL_LIVE, QMP_BOOL, "read the real tables, the guest paused"),
+		      MAY_BE("split-frames", QMP_BOOL,
+			     "live: end a range where the host's frames do not follow each other")),
+	 .returns = ARGS(IS("leaves", QMP_OBJECTS,
+			    "start, end, leaf-bytes, leaves; live: rights (rwxu), host-physical "
+			    "(of start)"),
 			 MAY_BE("sees-thp", QMP_BOOL, "huge pages could be told from small ones"),
+			 MAY_BE("counts", QMP_OBJECT,
+				"live, when all was seen: leaves-4k, leaves-2m, leaves-1g, tables, "
+				"marked (entries of KVM's own that map nothing)"),
 			 NEXT)},
 	{LOOK("query-kvm-stats", "KVM's own statistics of the VM, or of a vCPU."),
 	 .args = ARGS({.name = "vcpu",

@@ -214,11 +214,23 @@ static void end_lane(struct lane *lane)
 
 /* ---- requests, on the server's thread ---- */
 
+/* Whether it asks for the second stage's real tables. */
+static bool is_live(const struct qmp_request *request)
+{
+	const struct qmp_arg *arg;
+
+	for (arg = request->command->args; arg && arg->name; arg++) {
+		if (strcmp(arg->name, PROTOCOL_LIVE) == 0)
+			return request->values[arg - request->command->args].flag;
+	}
+	return false;
+}
+
 static unsigned int choose_lane(const struct service *service, const struct qmp_request *request)
 {
 	const struct qmp_value *vcpu = qmp_get(request, PROTOCOL_VCPU);
 
-	if (request->command->lane == PROTOCOL_ALONE)
+	if (request->command->lane == PROTOCOL_ALONE || is_live(request))
 		return LANE_ALONE;
 	if (request->command->lane == PROTOCOL_CALL && vcpu->word < guest_nr_vcpus(service->guest))
 		return (unsigned int)vcpu->word;
@@ -399,6 +411,8 @@ void service_stop(struct service *service)
 		end_lane(&service->lanes[i]);
 	inspector_destroy(service->inspector);
 	service->inspector = NULL;
+	live_close(service->live);
+	service->live = NULL;
 }
 
 void service_destroy(struct service *service)

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "ept/live.h"
 #include "vmm/audit.h"
 #include "vmm/inspect.h"
 #include "vmm/protocol.h"
@@ -80,6 +81,10 @@ struct service {
 	struct audit *audit;
 	size_t violations_told; /* of audit_violation_at() */
 	struct moment moments[MOMENTS_MAX];
+
+	/* The lane that is alone: the probe, from the first time the real tables are asked for. */
+	struct live *live;
+	unsigned int nudges; /* vCPUs made to learn their root */
 
 	double core_told; /* the lane that is alone: when DUMP_PROGRESS was sent last */
 };
