@@ -21,7 +21,7 @@
 #include "vmm/service.h"
 
 struct settings {
-	bool json, daemonize, eager;
+	bool json, daemonize, eager, traps;
 	const char *name, *socket, *config, *log;
 	uint64_t audit_every;
 	struct gpa_backing backing;
@@ -118,6 +118,7 @@ static enum cli_status start_guest(struct run *run)
 	if (run->settings->eager)
 		config.boot_flags |= NB_BOOT_EAGER;
 	config.backing = run->settings->backing;
+	config.traps = run->settings->traps;
 	service_prepare_guest(run->service, &config);
 	return guest_options_start(run->command, &config, &run->guest);
 }
@@ -330,6 +331,10 @@ int command_run(int argc, char **argv)
 		 .value = &settings.backing,
 		 .parse = run_parse_backing,
 		 .expects = "a list of memfd, anon, huge=2M, huge=1G, thp, reserve, prealloc"},
+		{.name = "traps",
+		 .kind = CLI_FLAG,
+		 .help = "guest memory can be watched, for nestctl ept trap (needs userfaultfd)",
+		 .value = &settings.traps},
 		GUEST_OPTIONS(&settings.guest),
 		{0},
 	};

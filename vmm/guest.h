@@ -213,6 +213,9 @@ int guest_unwatch(struct guest *guest, gpa_t start, gpa_t end, struct ept_error 
 /* The late answer for a vCPU that is held. Errors: -ENOENT (it is not), -EINVAL. */
 int guest_release(struct guest *guest, unsigned int vcpu, enum watch_answer answer);
 
+/* Whether it was started with trap_uaf, which has the watches to itself. */
+bool guest_traps_frames(const struct guest *guest);
+
 /* With trap_uaf: frames given up since the start, and those nobody has got since. Else 0. */
 void guest_frames_given_up(struct guest *guest, uint64_t *ever_out, uint64_t *now_out);
 

@@ -76,7 +76,9 @@ int guest_make_uaf(struct guest *guest, struct ept_error *error)
 
 static int no_traps(struct ept_error *error)
 {
-	return ept_error_set(error, -EOPNOTSUPP, "this guest was started without traps");
+	return ept_error_set(error, -EOPNOTSUPP,
+			     "this guest was started without traps: nestbox run --traps "
+			     "starts one that has them");
 }
 
 int guest_watch(struct guest *guest, gpa_t start, gpa_t end, enum trap_access access,
@@ -99,6 +101,11 @@ int guest_release(struct guest *guest, unsigned int vcpu, enum watch_answer answ
 	if (vcpu >= guest->nr_vcpus)
 		return -EINVAL;
 	return guest->vm->watch ? watch_resume(guest->vm->watch, vcpu, answer) : -ENOENT;
+}
+
+bool guest_traps_frames(const struct guest *guest)
+{
+	return guest->uaf != NULL;
 }
 
 void guest_frames_given_up(struct guest *guest, uint64_t *ever_out, uint64_t *now_out)

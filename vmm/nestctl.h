@@ -134,6 +134,9 @@ enum cli_status ctl_print_regions(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_leaves(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_kvm_stats(struct ctl *ctl, const json_t *value);
 
+/* Traps and dirty pages: vmm/nestctl_second.c. */
+enum cli_status ctl_print_traps(struct ctl *ctl, const json_t *value);
+
 /* Members of an object: its number, also of "0x..."; its text, "" where there is none. */
 uint64_t ctl_number(const json_t *object, const char *key);
 const char *ctl_text(const json_t *object, const char *key);

@@ -75,7 +75,7 @@ int main(int argc, char **argv)
 		ctl_run_help(&none);
 		return finish(none.out == stdout ? CLI_DONE : CLI_BAD_INPUT);
 	}
+	argc = verb + join_words(argc - verb, argv + verb, joined, sizeof(joined));
 	verb_first(verb, argv);
-	argc = 1 + join_words(argc - 1, argv + 1, joined, sizeof(joined));
 	return finish((int)ctl_main(argc - 1, argv + 1, NULL));
 }

@@ -79,6 +79,10 @@ const struct ctl_verb nestctl_verbs[] = {
 	 .flags = CTL_LIST,
 	 .list = "leaves"},
 	{.name = "ept-walk", .command = "query-walk", .print = ctl_print_walk},
+	{.name = "ept-trap", .command = "trap-set"},
+	{.name = "ept-traps", .command = "query-traps", .print = ctl_print_traps},
+	{.name = "ept-untrap", .command = "trap-clear"},
+	{.name = "ept-release", .command = "trap-release"},
 	{.name = "ept-stats", .command = "query-kvm-stats", .print = ctl_print_kvm_stats},
 	{.name = NULL},
 };

@@ -2,15 +2,6 @@
 /* The table of the control protocol: its groups, its events, and what concerns the guest itself. */
 #include "vmm/protocol_private.h"
 
-#define IS(its_name, its_type, its_help)                                   \
-	{                                                                  \
-		.name = (its_name), .type = (its_type), .help = (its_help) \
-	}
-#define MAY_BE(its_name, its_type, its_help)                                                 \
-	{                                                                                    \
-		.name = (its_name), .type = (its_type), .optional = true, .help = (its_help) \
-	}
-
 const struct qmp_command protocol_wire_commands[] = {
 	{.name = "qmp_capabilities",
 	 .lane = PROTOCOL_WIRE,
@@ -134,8 +125,15 @@ static const struct qmp_event_info events[] = {
 	      IS("expected", QMP_U64, "what should"), IS("operation", QMP_INT, "after which"))},
 	{"DUMP_PROGRESS", "A core is being written.",
 	 ARGS(IS("completed", QMP_SIZE, "bytes so far"), IS("total", QMP_SIZE, "of so many"))},
-	{"TRAP", "A trap on guest memory was hit.",
-	 ARGS(IS("address", QMP_ADDRESS, "guest-physical"))},
+	{"TRAP", "The guest is about to touch memory that trap-set watches.",
+	 ARGS(IS("trap", QMP_INT, "its number"), VCPU,
+	      IS("policy", QMP_ENUM, "what becomes of the access: go, hold, deny"),
+	      IS("kind", QMP_TEXT, "read, write, instruction fetch, page-table walk"),
+	      IS("gpa", QMP_ADDRESS, "guest-physical"),
+	      IS("gva", QMP_ADDRESS, "guest-virtual, or null"),
+	      IS("rip", QMP_ADDRESS, "of the instruction"), IS("place", QMP_TEXT, "it as a symbol"),
+	      MAY_BE("hypercall", QMP_OBJECT, "in flight: name, opcode, args"),
+	      IS("text", QMP_TEXT, "all that in a sentence"))},
 	{"EVENTS_LOST", "This client reads too slowly: events were not sent to it.",
 	 ARGS(IS("count", QMP_INT, "how many"))},
 	{"SHUTDOWN", "The service ends.",
@@ -148,6 +146,7 @@ static const struct qmp_group groups[] = {
 	{"The memory core", protocol_call_commands},
 	{"Processes", protocol_process_commands},
 	{"Looking from outside", protocol_look_commands},
+	{"The second stage", protocol_second_commands},
 	{"Tests of the host", protocol_test_commands},
 };
 

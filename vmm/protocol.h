@@ -39,6 +39,9 @@ enum protocol_lane {
 /* No more bytes are read or written at once. */
 #define PROTOCOL_MEMORY_BYTES (256u << 10)
 
+/* No trap is on more. */
+#define PROTOCOL_TRAP_BYTES (256ull << 20)
+
 /* Nor more entries of a list returned at once: the rest is asked for with the next start. */
 #define PROTOCOL_LIST_MAX 4096u
 
@@ -47,6 +50,6 @@ extern const struct qmp_table protocol_table;
 /* The groups of the table, each in a file of its own: vmm/protocol_*.c. */
 extern const struct qmp_command protocol_wire_commands[], protocol_guest_commands[],
 	protocol_call_commands[], protocol_process_commands[], protocol_test_commands[],
-	protocol_look_commands[];
+	protocol_look_commands[], protocol_second_commands[];
 
 #endif

@@ -2,53 +2,13 @@
 /* The commands that look at the guest, and change its memory, from outside. */
 #include "vmm/protocol_private.h"
 
-#define LOOK(its_name, its_help)  .name = (its_name), .lane = PROTOCOL_LOOK, .help = (its_help)
-#define ALONE(its_name, its_help) .name = (its_name), .lane = PROTOCOL_ALONE, .help = (its_help)
-#define IS(its_name, its_type, its_help)                                   \
-	{                                                                  \
-		.name = (its_name), .type = (its_type), .help = (its_help) \
-	}
-#define MAY_BE(its_name, its_type, its_help)                                                 \
-	{                                                                                    \
-		.name = (its_name), .type = (its_type), .optional = true, .help = (its_help) \
-	}
-
-/* The window of a list, and how the next piece of it is asked for. */
-#define WINDOW                                                                                   \
-	MAY_BE("start", QMP_ADDRESS, "entries that reach into [start, end)"),                    \
-		MAY_BE("end", QMP_ADDRESS, "0: 2^64"),                                           \
-	{                                                                                        \
-		.name = "limit", .type = QMP_INT, .optional = true, .otherwise = 1024, .min = 1, \
-		.max = PROTOCOL_LIST_MAX, .help = "no more entries at once"                      \
-	}
-#define NEXT MAY_BE("next", QMP_ADDRESS, "the start to ask with for the rest, where there is more")
-
-/* In whose page tables. */
-#define PROCESS                                                                            \
-	{.name = "process",                                                                \
-	 .type = QMP_INT,                                                                  \
-	 .optional = true,                                                                 \
-	 .no_default = true,                                                               \
-	 .min = 1,                                                                         \
-	 .max = UINT32_MAX,                                                                \
-	 .help = "in the page tables of this process; without it in the kernel's"},        \
-	{                                                                                  \
-		.name = "root", .type = QMP_ADDRESS, .optional = true, .no_default = true, \
-		.help = "guest-physical, of any other page tables"                         \
-	}
-
 #define MEMORY_SIZE                                                                       \
 	{                                                                                 \
 		.name = "size", .type = QMP_SIZE, .min = 1, .max = PROTOCOL_MEMORY_BYTES, \
 		.help = "bytes"                                                           \
 	}
 
-static const char *const spaces[] = {"virtual", "physical", NULL};
-#define SPACE                                                                           \
-	{                                                                               \
-		.name = "space", .type = QMP_ENUM, .optional = true, .choices = spaces, \
-		.help = "guest-virtual, or guest-physical"                              \
-	}
+const char *const protocol_spaces[] = {"virtual", "physical", NULL};
 
 const struct qmp_command protocol_look_commands[] = {
 	{LOOK("query-areas", "The areas of the vmalloc address space, busy and lazily freed."),
@@ -68,7 +28,7 @@ const struct qmp_command protocol_look_commands[] = {
 			 NEXT,
 			 MAY_BE("broken", QMP_TEXT, "why the guest's list could not be followed"))},
 	{LOOK("query-maps", "The page tables as ranges of equal rights and page size, merged."),
-	 .args = ARGS(WINDOW, PROCESS,
+	 .args = ARGS(WINDOW, TABLES_OF,
 		      MAY_BE("split-frames", QMP_BOOL,
 			     "end a range where the frames do not follow each other")),
 	 .returns = ARGS(IS("maps", QMP_OBJECTS,
@@ -78,7 +38,7 @@ const struct qmp_command protocol_look_commands[] = {
 			 MAY_BE("bad-entries", QMP_INT, "present, with reserved bits or no table"),
 			 MAY_BE("first-bad", QMP_ADDRESS, "what the first of them governs"))},
 	{LOOK("query-walk", "One address through both stages, each entry decoded."),
-	 .args = ARGS(IS("address", QMP_ADDRESS, "guest-virtual"), PROCESS),
+	 .args = ARGS(IS("address", QMP_ADDRESS, "guest-virtual"), TABLES_OF),
 	 .returns =
 		 ARGS(IS("address", QMP_ADDRESS, "as it was read"),
 		      IS("region", QMP_TEXT, "of the layout of addresses"),
@@ -97,11 +57,11 @@ const struct qmp_command protocol_look_commands[] = {
 			     "the leaf of the second stage: mapped, physical, "
 			     "leaf-bytes, host, host-physical"))},
 	{LOOK("query-mappings", "Every leaf that maps a guest-physical address, up to 256."),
-	 .args = ARGS(IS("address", QMP_ADDRESS, "guest-physical"), PROCESS),
+	 .args = ARGS(IS("address", QMP_ADDRESS, "guest-physical"), TABLES_OF),
 	 .returns = ARGS(IS("mappings", QMP_OBJECTS, "address, page-bytes, rights, region"))},
 	{LOOK("search-memory", "Finds bytes in memory."),
 	 .args = ARGS({.name = "bytes", .type = QMP_BYTES, .max = 4096, .help = "what to look for"},
-		      WINDOW, SPACE, PROCESS,
+		      WINDOW, SPACE, TABLES_OF,
 		      {.name = "align",
 		       .type = QMP_SIZE,
 		       .optional = true,
@@ -201,7 +161,7 @@ const struct qmp_command protocol_look_commands[] = {
 	 .returns = ARGS(IS("id", QMP_TEXT, "KVM's name of it"),
 			 IS("stats", QMP_OBJECTS, "name, kind, unit, value or values"))},
 	{LOOK("translate", "What an address translates to."),
-	 .args = ARGS(IS("address", QMP_ADDRESS, "guest-virtual"), PROCESS),
+	 .args = ARGS(IS("address", QMP_ADDRESS, "guest-virtual"), TABLES_OF),
 	 .returns = ARGS(IS("address", QMP_ADDRESS, "as it was read"),
 			 IS("physical", QMP_ADDRESS, "guest-physical"),
 			 IS("page-bytes", QMP_SIZE, "of the leaf"),

@@ -71,4 +71,46 @@
 		.help = "frame numbers, as alloc-pages and vmalloc-to-page return them"            \
 	}
 
+#define LOOK(its_name, its_help)  .name = (its_name), .lane = PROTOCOL_LOOK, .help = (its_help)
+#define ALONE(its_name, its_help) .name = (its_name), .lane = PROTOCOL_ALONE, .help = (its_help)
+#define IS(its_name, its_type, its_help)                                   \
+	{                                                                  \
+		.name = (its_name), .type = (its_type), .help = (its_help) \
+	}
+#define MAY_BE(its_name, its_type, its_help)                                                 \
+	{                                                                                    \
+		.name = (its_name), .type = (its_type), .optional = true, .help = (its_help) \
+	}
+
+/* The window of a list, and how the next piece of it is asked for. */
+#define WINDOW                                                                                   \
+	MAY_BE("start", QMP_ADDRESS, "entries that reach into [start, end)"),                    \
+		MAY_BE("end", QMP_ADDRESS, "0: 2^64"),                                           \
+	{                                                                                        \
+		.name = "limit", .type = QMP_INT, .optional = true, .otherwise = 1024, .min = 1, \
+		.max = PROTOCOL_LIST_MAX, .help = "no more entries at once"                      \
+	}
+#define NEXT MAY_BE("next", QMP_ADDRESS, "the start to ask with for the rest, where there is more")
+
+/* In whose page tables. */
+#define TABLES_OF                                                                          \
+	{.name = "process",                                                                \
+	 .type = QMP_INT,                                                                  \
+	 .optional = true,                                                                 \
+	 .no_default = true,                                                               \
+	 .min = 1,                                                                         \
+	 .max = UINT32_MAX,                                                                \
+	 .help = "in the page tables of this process; without it in the kernel's"},        \
+	{                                                                                  \
+		.name = "root", .type = QMP_ADDRESS, .optional = true, .no_default = true, \
+		.help = "guest-physical, of any other page tables"                         \
+	}
+
+extern const char *const protocol_spaces[];
+#define SPACE                                                                                    \
+	{                                                                                        \
+		.name = "space", .type = QMP_ENUM, .optional = true, .choices = protocol_spaces, \
+		.help = "guest-virtual, or guest-physical"                                       \
+	}
+
 #endif

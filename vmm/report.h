@@ -135,6 +135,13 @@ size_t report_callers(const struct report_view *view, uint64_t rsp,
 /* Writes the report for people, several lines. */
 void report_print(const struct guest_report *report, FILE *file);
 
+/* "read", "write", "instruction fetch", "page-table walk". */
+const char *report_access_name(const struct report_access *access);
+
+/* Parts of report_json(), for others: new references, NULL for want of memory. */
+json_t *report_access_json(const struct report_access *access);
+json_t *report_call_json(const struct nb_submission *call);
+
 /* The report as a JSON object of its own (a new reference), or NULL for want of memory. */
 json_t *report_json(const struct guest_report *report);
 

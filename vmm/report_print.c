@@ -32,13 +32,19 @@ static void print_call(const char *what, const struct nb_submission *call, FILE 
 	fprintf(file, "), user data %" PRIu64 "\n", call->user_data);
 }
 
+const char *report_access_name(const struct report_access *access)
+{
+	if (access->fetch)
+		return "instruction fetch";
+	if (access->table)
+		return "page-table walk";
+	return access->write ? "write" : "read";
+}
+
 static void print_access(const struct report_access *access, FILE *file)
 {
 	fprintf(file, "  touched: guest-physical %#" PRIx64 " (%s)", access->gpa,
-		access->fetch   ? "instruction fetch"
-		: access->table ? "page-table walk"
-		: access->write ? "write"
-				: "read");
+		report_access_name(access));
 	if (access->have_gva)
 		fprintf(file, " through %#" PRIx64 "%s", access->gva,
 			access->stale ? ", which leads elsewhere now: a stale translation" : "");
@@ -106,7 +112,7 @@ static json_t *hex(uint64_t value)
 	return json_sprintf("%#" PRIx64, value);
 }
 
-static json_t *call_json(const struct nb_submission *call)
+json_t *report_call_json(const struct nb_submission *call)
 {
 	char name[REPORT_OPCODE_BYTES];
 	json_t *args = json_array();
@@ -118,7 +124,7 @@ static json_t *call_json(const struct nb_submission *call)
 			 "args", args);
 }
 
-static json_t *access_json(const struct report_access *access)
+json_t *report_access_json(const struct report_access *access)
 {
 	json_t *json = json_pack("{s:o, s:b, s:b, s:b, s:b, s:b}", "gpa", hex(access->gpa), "write",
 				 access->write, "fetch", access->fetch, "table", access->table,
@@ -134,7 +140,7 @@ static json_t *release_json(const struct report_release *release)
 	json_t *callers = json_array();
 
 	if (release->have_call)
-		json_object_set_new(json, "hypercall", call_json(&release->call));
+		json_object_set_new(json, "hypercall", report_call_json(&release->call));
 	for (size_t i = 0; i < release->nr_callers; i++)
 		json_array_append_new(callers, json_string(release->caller_places[i]));
 	json_object_set_new(json, "callers_guessed", callers);
@@ -169,9 +175,9 @@ json_t *report_json(const struct guest_report *report)
 		json_object_set_new(json, "error_code", hex(report->error_code));
 	}
 	if (report->have_call)
-		json_object_set_new(json, "hypercall", call_json(&report->call));
+		json_object_set_new(json, "hypercall", report_call_json(&report->call));
 	if (report->have_access)
-		json_object_set_new(json, "access", access_json(&report->access));
+		json_object_set_new(json, "access", report_access_json(&report->access));
 	if (report->have_release)
 		json_object_set_new(json, "given_up", release_json(&report->release));
 	if (!report->have_regs)

@@ -61,6 +61,7 @@ static const struct service_handler *const handler_groups[] = {
 	service_guest_handlers, service_look_handlers,  service_memory_handlers,
 	service_audit_handlers, service_event_handlers, service_table_handlers,
 	service_frame_handlers, service_diff_handlers,  service_second_handlers,
+	service_trap_handlers,
 };
 #define NR_HANDLER_GROUPS (sizeof(handler_groups) / sizeof(handler_groups[0]))
 
@@ -332,6 +333,8 @@ void service_prepare_guest(struct service *service, struct guest_config *config)
 	config->message = on_message;
 	config->died = on_died;
 	config->message_context = service;
+	config->access = service_on_access;
+	config->access_context = service;
 }
 
 /* ---- life ---- */
@@ -352,8 +355,12 @@ int service_create(const struct service_config *config, struct service **service
 	struct service *service = calloc(1, sizeof(*service));
 	unsigned int i;
 
-	if (!service)
+	if (service)
+		service->traps = service_traps_create();
+	if (!service || !service->traps) {
+		free(service);
 		return ept_error_set(error, -ENOMEM, "no memory for the service");
+	}
 	snprintf(service->name, sizeof(service->name), "%s", config->name);
 	service->log = config->log;
 	service->audit_every = config->audit_every;
@@ -432,5 +439,6 @@ void service_destroy(struct service *service)
 	service_forget_events(service);
 	service_forget_moments(service);
 	audit_destroy(service->audit);
+	service_traps_destroy(service->traps);
 	free(service);
 }

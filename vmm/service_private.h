@@ -55,6 +55,9 @@ struct moment {
 	uint64_t operation;
 };
 
+/* What trap-set watches (vmm/service_traps.c). */
+struct service_traps;
+
 #define EVENTS_KEPT 256u
 
 struct service {
@@ -82,6 +85,8 @@ struct service {
 	size_t violations_told; /* of audit_violation_at() */
 	struct moment moments[MOMENTS_MAX];
 
+	struct service_traps *traps;
+
 	/* The lane that is alone: the probe, from the first time the real tables are asked for. */
 	struct live *live;
 	unsigned int nudges; /* vCPUs made to learn their root */
@@ -101,7 +106,7 @@ struct service_handler {
 extern const struct service_handler service_guest_handlers[], service_look_handlers[],
 	service_memory_handlers[], service_audit_handlers[], service_event_handlers[],
 	service_table_handlers[], service_frame_handlers[], service_diff_handlers[],
-	service_second_handlers[];
+	service_second_handlers[], service_trap_handlers[];
 
 /* Carries out any PROTOCOL_CALL command. */
 json_t *service_call(struct service *service, const struct qmp_request *request);
@@ -139,6 +144,13 @@ int service_tables(struct service *service, const struct qmp_request *request,
 
 /* The answer to a look that failed with @err, one of vmm/look*.h's. */
 json_t *service_failed(const struct qmp_request *request, int err);
+
+/* The table of traps; NULL for want of memory. Destroyed when the guest is. NULL is allowed. */
+struct service_traps *service_traps_create(void);
+void service_traps_destroy(struct service_traps *traps);
+
+/* A guest_access_fn of the service's. */
+enum watch_answer service_on_access(void *context, const struct guest_access *access);
 
 double service_now(void);
 

@@ -12,7 +12,7 @@ mkdir -m 700 "$XDG_RUNTIME_DIR"
 sockets=$XDG_RUNTIME_DIR/nestbox
 checks=0
 failures=0
-trap '"$nestctl" -n main stop >/dev/null 2>&1; rm -rf "$scratch"' EXIT
+trap '"$nestctl" -n main stop >/dev/null 2>&1; "$nestctl" -n trapped stop >/dev/null 2>&1; rm -rf "$scratch"' EXIT
 
 if [ ! -c /dev/kvm ] || ! : 2>/dev/null </dev/kvm; then
   [ -z "${NESTBOX_REQUIRE_KVM:-}" ] || { echo "/dev/kvm cannot be opened, and NESTBOX_REQUIRE_KVM is set" >&2; exit 1; }
@@ -65,6 +65,15 @@ shows() {
   pattern=$1
   shift
   ctl "$@" && says "$pattern"
+}
+
+# gone NAME: the guest's socket goes.
+gone() {
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    [ ! -e "$sockets/$1.sock" ] && return
+    sleep 1
+  done
+  return 1
 }
 
 # ---- no guest ----
@@ -255,17 +264,42 @@ shell() {
 }
 claim "shell reads verbs from a pipe" shell
 
-# ---- the end ----
+# ---- traps ----
 
-claim "stop" ctl stop
-gone() {
-  for _ in 1 2 3 4 5 6 7 8 9 10; do
-    [ ! -e "$sockets/main.sock" ] && return
+claim "a guest without traps says so" refuses 1 'nestbox run --traps' "$nestctl" ept trap machine
+claim "one that can be trapped" status 0 "$nestbox" run --name trapped --memory 16M --traps --daemonize
+trapped() { ctl -n trapped "$@"; }
+trap_area() {
+  trapped vmalloc 8K && area=$(cat "$scratch/out") && cell=${area%0}8 && trapped ept trap "$area" --size 8K --policy hold --access write &&
+    says '^trap *1$' '^pages *2$'
+}
+claim "ept trap" trap_area
+claim "ept traps" shows "^  1: virtual $area, 8192 bytes, 2 pages: write, hold; 0 hits" -n trapped ept traps
+"$nestctl" -n trapped x-test-touch "$cell" --store 1 --value 7 >"$scratch/touched" 2>&1 &
+toucher=$!
+held() {
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    trapped ept traps && says '^vCPU 0 is held by trap 1: write of ' >/dev/null && return
     sleep 1
   done
   return 1
 }
-claim "takes the socket away" gone
+claim "who stores there is held" held
+claim "log says where" shows 'TRAP vCPU 0: trap 1: write of .* at op_touch+.* in test-touch: hold' -n trapped log
+claim "an answer there is not" refuses 2 'go, deny' "$nestctl" -n trapped ept release 0 perhaps
+claim "ept release" trapped ept release 0 go
+wait $toucher
+claim "lets it go on" shows '07 00' -n trapped read "$cell" 2
+claim "nobody is held then" refuses 1 'no trap holds' "$nestctl" -n trapped ept release 0 go
+claim "ept untrap" trapped ept untrap --trap 1
+claim "which is gone" refuses 1 'no trap 1' "$nestctl" -n trapped ept untrap --trap 1
+claim "the trapped guest ends well" trapped stop
+claim "and is gone" gone trapped
+
+# ---- the end ----
+
+claim "stop" ctl stop
+claim "takes the socket away" gone main
 "$nestbox" run --name dead --memory 16M --json >"$scratch/started" 2>/dev/null &
 dead=$!
 for _ in 1 2 3 4 5 6 7 8 9 10; do

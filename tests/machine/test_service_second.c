@@ -71,6 +71,15 @@ static void allocate(unsigned int pages, char address[24])
 	json_decref(area);
 }
 
+static uint64_t physical_of(const char *address)
+{
+	json_t *page = ask(fd, "translate", "'address': '%s'", address);
+	uint64_t physical = number(page, "physical");
+
+	json_decref(page);
+	return physical;
+}
+
 /* ---- the real tables ---- */
 
 static bool has_second_stage(void)
@@ -155,13 +164,10 @@ static uint64_t leaves_of(uint64_t physical, uint64_t size)
 static void check_that_leaves_come(void)
 {
 	char address[24];
-	json_t *page;
 	uint64_t physical;
 
 	allocate(1, address);
-	page = ask(fd, "translate", "'address': '%s'", address);
-	physical = number(page, "physical");
-	json_decref(page);
+	physical = physical_of(address);
 	json_decref(ask(fd, "x-test-touch", "'address': '%s', 'value': 1, 'store': 1", address));
 	ck_assert_uint_eq(leaves_of(physical, 4096), 1);
 	/* The last page of RAM: nobody was there yet. */
@@ -199,6 +205,257 @@ START_TEST(the_live_leaves_are_those_kvm_counts_and_the_guest_goes_on)
 }
 END_TEST
 
+/* ---- traps ---- */
+
+static const char *const trappable[] = {"--cpus", "2", "--memory", "32M", "--traps", NULL};
+
+static uint64_t touch(const char *address, uint64_t value, bool store)
+{
+	json_t *answer =
+		ask(fd, "x-test-touch", "'address': '%s', 'value': %" PRIu64 ", 'store': %d",
+		    address, value, store);
+	uint64_t word = number(answer, "word");
+
+	json_decref(answer);
+	return word;
+}
+
+static uint64_t set_trap(const char *address, const char *more)
+{
+	json_t *answer = ask(fd, "trap-set", "'address': '%s'%s", address, more);
+	uint64_t trap = number(answer, "trap");
+
+	json_decref(answer);
+	return trap;
+}
+
+/* The next TRAP that @client hears is this one. */
+static void hear_trap(int client, uint64_t trap, const char *kind, const char *address,
+		      uint64_t physical, const char *policy)
+{
+	json_t *event = client_hear_event(client, "TRAP"), *data = json_object_get(event, "data");
+
+	ck_assert_uint_eq(number(data, "trap"), trap);
+	ck_assert_str_eq(text_of(data, "kind"), kind);
+	ck_assert_str_eq(text_of(data, "gva"), address);
+	ck_assert_uint_eq(number(data, "gpa"), physical);
+	ck_assert_str_eq(text_of(data, "policy"), policy);
+	ck_assert_uint_eq(number(data, "vcpu"), 0);
+	ck_assert_msg(strncmp(text_of(data, "place"), "op_touch+", 9) == 0, "%s",
+		      text_of(data, "place"));
+	ck_assert_uint_ne(number(data, "rip"), 0);
+	ck_assert_str_eq(text_of(json_object_get(data, "hypercall"), "name"), "test-touch");
+	json_decref(event);
+}
+
+static uint64_t hits_of(uint64_t trap)
+{
+	json_t *answer = ask(fd, "query-traps", " "), *row;
+	uint64_t hits = UINT64_MAX;
+	size_t i;
+
+	json_array_foreach (json_object_get(answer, "traps"), i, row)
+		if (number(row, "trap") == trap)
+			hits = number(row, "hits");
+	json_decref(answer);
+	return hits;
+}
+
+START_TEST(a_touched_trap_is_told_and_the_guest_goes_on)
+{
+	uint64_t physical, trap;
+	char address[24], other[24];
+	int watches;
+
+	serve(trappable);
+	watches = client_open(&guest, false);
+	allocate(1, address);
+	allocate(1, other);
+	physical = physical_of(address);
+	ck_assert_uint_eq(touch(address, 41, true), 0);
+	trap = set_trap(address, "");
+	ck_assert_uint_eq(touch(address, 0, false), 41);
+	hear_trap(watches, trap, "read", address, physical, "go");
+	ck_assert_uint_eq(touch(address, 42, true), 0);
+	hear_trap(watches, trap, "write", address, physical, "go");
+	ck_assert_uint_eq(hits_of(trap), 2);
+	/* Beside it nothing is told. */
+	touch(other, 1, true);
+	ck_assert_uint_eq(hits_of(trap), 2);
+	json_decref(ask(fd, "trap-clear", "'trap': %" PRIu64, trap));
+	ck_assert_uint_eq(touch(address, 0, false), 42);
+	ck_assert_uint_eq(hits_of(trap), UINT64_MAX);
+	/* Of one kind of access the other is not told. */
+	trap = set_trap(address, ", 'access': 'write'");
+	touch(address, 0, false);
+	touch(address, 7, true);
+	ck_assert_uint_eq(hits_of(trap), 1);
+	hear_trap(watches, trap, "write", address, physical, "go");
+	json_decref(ask(fd, "trap-clear", " "));
+	trap = set_trap(address, ", 'access': 'read'");
+	touch(address, 8, true);
+	ck_assert_uint_eq(touch(address, 0, false), 8);
+	ck_assert_uint_eq(hits_of(trap), 1);
+	hear_trap(watches, trap, "read", address, physical, "go");
+	close(watches);
+	finish(0);
+}
+END_TEST
+
+START_TEST(a_held_guest_waits_until_it_is_released)
+{
+	uint64_t physical, trap;
+	char address[24], text[160];
+	json_t *answer;
+	int toucher;
+
+	serve(trappable);
+	toucher = client_open(&guest, false);
+	allocate(1, address);
+	physical = physical_of(address);
+	trap = set_trap(address, ", 'policy': 'hold', 'space': 'virtual', 'size': 8");
+	client_refused(fd,
+		       "{\"execute\": \"trap-release\", \"arguments\": {\"vcpu\": 0, "
+		       "\"answer\": \"go\"}}",
+		       "no trap holds vCPU 0");
+	snprintf(text, sizeof(text),
+		 "{\"execute\": \"x-test-touch\", \"arguments\": {\"address\": \"%s\", "
+		 "\"value\": 99, \"store\": 1}, \"id\": 5}",
+		 address);
+	ck_assert(client_say_text(toucher, text));
+	hear_trap(fd, trap, "write", address, physical, "hold");
+	/* It has not happened yet; the other vCPU goes on. */
+	answer = ask(fd, "read-memory", "'address': '%s', 'size': 1", address);
+	ck_assert_str_eq(text_of(answer, "bytes"), "00");
+	json_decref(answer);
+	json_decref(ask(fd, "nop", "'vcpu': 1"));
+	answer = ask(fd, "query-traps", " ");
+	ck_assert_uint_eq(json_array_size(json_object_get(answer, "held")), 1);
+	json_decref(answer);
+	json_decref(ask(fd, "trap-release", "'vcpu': 0, 'answer': 'go'"));
+	do {
+		answer = client_hear(toucher);
+	} while (!json_object_get(answer, "id") && (json_decref(answer), true));
+	ck_assert_ptr_nonnull(json_object_get(answer, "return"));
+	json_decref(answer);
+	answer = ask(fd, "read-memory", "'address': '%s', 'size': 1", address);
+	ck_assert_str_eq(text_of(answer, "bytes"), "63");
+	json_decref(answer);
+	answer = ask(fd, "query-traps", " ");
+	ck_assert_uint_eq(json_array_size(json_object_get(answer, "held")), 0);
+	json_decref(answer);
+	/* One that is held does not keep the service from ending. */
+	ck_assert(client_say_text(toucher, text));
+	hear_trap(fd, trap, "write", address, physical, "hold");
+	json_decref(client_return(fd, "{\"execute\": \"quit\"}"));
+	ck_assert_int_le(served_wait(&guest), 1);
+	close(toucher);
+	close(fd);
+}
+END_TEST
+
+/* 0: at once; 1: by the late answer. */
+START_TEST(a_denied_access_ends_the_guest)
+{
+	json_t *status, *event;
+	char address[24], text[160];
+	int toucher;
+
+	serve(trappable);
+	toucher = client_open(&guest, false);
+	allocate(1, address);
+	set_trap(address, _i ? ", 'policy': 'hold'" : ", 'policy': 'deny'");
+	snprintf(text, sizeof(text),
+		 "{\"execute\": \"x-test-touch\", \"arguments\": {\"address\": \"%s\"}}", address);
+	ck_assert(client_say_text(toucher, text));
+	json_decref(client_hear_event(fd, "TRAP"));
+	if (_i)
+		json_decref(ask(fd, "trap-release", "'vcpu': 0, 'answer': 'deny'"));
+	event = client_hear_event(fd, "GUEST_PANIC");
+	status = json_object_get(json_object_get(event, "data"), "report");
+	ck_assert_str_eq(text_of(status, "kind"), "denied");
+	ck_assert_str_eq(text_of(json_object_get(status, "access"), "gva"), address);
+	json_decref(event);
+	status = client_return(fd, "{\"execute\": \"query-status\"}");
+	ck_assert_str_eq(text_of(status, "status"), "dead");
+	ck_assert_str_eq(text_of(json_object_get(status, "failure"), "kind"), "denied");
+	json_decref(status);
+	finish(1);
+	close(toucher);
+}
+END_TEST
+
+START_TEST(traps_that_cannot_be_are_refused)
+{
+	char address[24], text[160];
+	uint64_t trap;
+
+	serve(trappable);
+	allocate(1, address);
+	trap = set_trap(address, "");
+	snprintf(text, sizeof(text),
+		 "{\"execute\": \"trap-set\", \"arguments\": {\"address\": \"0x%" PRIx64
+		 "\", \"space\": \"physical\"}}",
+		 physical_of(address) + 100);
+	client_refused(fd, text, "another trap");
+	client_refused(fd,
+		       "{\"execute\": \"trap-set\", \"arguments\": {\"address\": "
+		       "\"0xffff800000000000\"}}",
+		       "nothing is mapped at 0xffff800000000000");
+	client_refused(fd,
+		       "{\"execute\": \"trap-set\", \"arguments\": {\"address\": "
+		       "\"0x7ffffffff000\", \"space\": \"physical\"}}",
+		       "trap-set: ");
+	client_refused(fd,
+		       "{\"execute\": \"trap-set\", \"arguments\": {\"address\": "
+		       "\"0xfffffffffffffff0\", \"size\": 32}}",
+		       "past the last address");
+	client_refused(fd, "{\"execute\": \"trap-clear\", \"arguments\": {\"trap\": 77}}",
+		       "no trap 77");
+	/* What was refused left nothing: the one there is works, and its place is free after it. */
+	touch(address, 0, false);
+	ck_assert_uint_eq(hits_of(trap), 1);
+	json_decref(ask(fd, "trap-clear", " "));
+	json_decref(client_return(fd, text));
+	finish(0);
+}
+END_TEST
+
+START_TEST(a_guest_without_traps_says_how_to_have_them)
+{
+	serve(plain);
+	client_refused(fd, "{\"execute\": \"trap-set\", \"arguments\": {\"address\": \"machine\"}}",
+		       "nestbox run --traps");
+	finish(0);
+}
+END_TEST
+
+START_TEST(a_guest_that_touches_what_it_freed_is_caught)
+{
+	static const char *const uaf[] = {"--memory", "32M", "--trap-uaf", NULL};
+	char address[24], text[160];
+	uint64_t physical;
+	json_t *status;
+
+	serve(uaf);
+	allocate(1, address);
+	physical = physical_of(address);
+	client_refused(fd, "{\"execute\": \"trap-set\", \"arguments\": {\"address\": \"machine\"}}",
+		       "without --trap-uaf");
+	json_decref(ask(fd, "vfree", "'address': '%s'", address));
+	snprintf(text, sizeof(text),
+		 "{\"execute\": \"x-test-touch\", \"arguments\": {\"address\": \"0x%" PRIx64
+		 "\", \"frame\": 1}}",
+		 physical / 4096);
+	client_refused(fd, text, "dead");
+	status = client_return(fd, "{\"execute\": \"query-status\"}");
+	ck_assert_str_eq(text_of(json_object_get(status, "failure"), "kind"), "use-after-free");
+	ck_assert_ptr_nonnull(json_object_get(json_object_get(status, "failure"), "given_up"));
+	json_decref(status);
+	finish(1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("service_second");
@@ -211,6 +468,12 @@ int main(void)
 	served_directory();
 	tcase_set_timeout(tcase, 2 * WAIT_SECONDS);
 	tcase_add_test(tcase, the_live_leaves_are_those_kvm_counts_and_the_guest_goes_on);
+	tcase_add_test(tcase, a_touched_trap_is_told_and_the_guest_goes_on);
+	tcase_add_test(tcase, a_held_guest_waits_until_it_is_released);
+	tcase_add_loop_test(tcase, a_denied_access_ends_the_guest, 0, 2);
+	tcase_add_test(tcase, traps_that_cannot_be_are_refused);
+	tcase_add_test(tcase, a_guest_without_traps_says_how_to_have_them);
+	tcase_add_test(tcase, a_guest_that_touches_what_it_freed_is_caught);
 	suite_add_tcase(suite, tcase);
 	status = harness_run(suite);
 	served_remove_directory();
