@@ -157,7 +157,7 @@ const struct kvm_host *guest_kvm_host(const struct guest *guest);
 const struct image *guest_image(const struct guest *guest);
 const struct boot *guest_boot(const struct guest *guest);
 unsigned int guest_nr_vcpus(const struct guest *guest);
-const struct kvm_slots *guest_slots(const struct guest *guest);
+struct kvm_slots *guest_slots(const struct guest *guest);
 
 /* KVM's descriptor of vCPU @vcpu, or with -1 of the VM; the guest's. -1 where there is none. */
 int guest_kvm_fd(const struct guest *guest, int vcpu);

@@ -13,7 +13,7 @@ struct gpa_space *guest_space(struct guest *guest)
 	return guest->space;
 }
 
-const struct kvm_slots *guest_slots(const struct guest *guest)
+struct kvm_slots *guest_slots(const struct guest *guest)
 {
 	return guest->vm->slots;
 }

@@ -136,6 +136,8 @@ enum cli_status ctl_print_kvm_stats(struct ctl *ctl, const json_t *value);
 
 /* Traps and dirty pages: vmm/nestctl_second.c. */
 enum cli_status ctl_print_traps(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_dirty(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_dirty_map(struct ctl *ctl, const json_t *value);
 
 /* Members of an object: its number, also of "0x..."; its text, "" where there is none. */
 uint64_t ctl_number(const json_t *object, const char *key);

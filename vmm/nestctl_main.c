@@ -6,6 +6,8 @@
 
 #include "vmm/nestctl.h"
 
+#define JOINED_BYTES 64
+
 /* Whether @word is one of nestctl's own options whose argument is the next word. */
 static bool takes_next(const char *word)
 {
@@ -35,19 +37,25 @@ static void verb_first(int verb, char **argv)
 	argv[1] = name;
 }
 
-/* "ept map" is the verb "ept-map". Returns the words that are left. */
-static int join_words(int argc, char **argv, char *joined, size_t size)
+/* "ept map" is the verb "ept-map", "ept dirty map" is "ept-dirty-map". Returns the words left. */
+static int join_words(int argc, char **argv, char joined[JOINED_BYTES])
 {
+	char longer[JOINED_BYTES];
 	struct ctl_verb made;
 
-	if (argc < 2 || argv[1][0] == '-')
-		return argc;
-	snprintf(joined, size, "%s-%s", argv[0], argv[1]);
-	if (ctl_verb_find(argv[0], &made) || !ctl_verb_find(joined, &made))
-		return argc;
-	argv[0] = joined;
-	memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof(*argv));
-	return argc - 1;
+	/* What is a verb by itself has operands behind it. */
+	while (argc >= 2 && argv[1][0] != '-' &&
+	       (argv[0] == joined || !ctl_verb_find(argv[0], &made))) {
+		int length = snprintf(longer, sizeof(longer), "%s-%s", argv[0], argv[1]);
+
+		if (length >= JOINED_BYTES || !ctl_verb_find(longer, &made))
+			break;
+		memcpy(joined, longer, sizeof(longer));
+		argv[0] = joined;
+		memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof(*argv));
+		argc--;
+	}
+	return argc;
 }
 
 static int finish(int status)
@@ -63,7 +71,7 @@ int main(int argc, char **argv)
 {
 	struct ctl none = {.out = argc < 2 ? stderr : stdout};
 	int verb = find_verb(argc, argv);
-	char joined[64];
+	char joined[JOINED_BYTES];
 
 	if (!verb) {
 		if (argc > 1 && strcmp(argv[1], "--version") == 0) {
@@ -75,7 +83,7 @@ int main(int argc, char **argv)
 		ctl_run_help(&none);
 		return finish(none.out == stdout ? CLI_DONE : CLI_BAD_INPUT);
 	}
-	argc = verb + join_words(argc - verb, argv + verb, joined, sizeof(joined));
+	argc = verb + join_words(argc - verb, argv + verb, joined);
 	verb_first(verb, argv);
 	return finish((int)ctl_main(argc - 1, argv + 1, NULL));
 }

@@ -151,6 +151,25 @@ static int wait_completions(struct guest *guest, unsigned int index, uint32_t co
 
 /* ---- one ring of hypercalls ---- */
 
+/* Dirty tracking is told of what the host writes itself. */
+static void note_written(struct guest *guest, const struct ring *ring, uint32_t count)
+{
+	gpa_t area = gpa_make(guest->boot.info.area_gpa[ring - guest->rings]);
+	uint32_t first = ring->sq_tail % NB_RING_ENTRIES;
+	uint32_t fits = NB_RING_ENTRIES - first < count ? NB_RING_ENTRIES - first : count;
+
+	gpa_space_note_write(guest->space,
+			     gpa_add(area, offsetof(struct nb_vcpu_area, sq) +
+						   first * sizeof(struct nb_submission)),
+			     fits * sizeof(struct nb_submission));
+	gpa_space_note_write(guest->space, gpa_add(area, offsetof(struct nb_vcpu_area, sq)),
+			     (count - fits) * sizeof(struct nb_submission));
+	gpa_space_note_write(guest->space, gpa_add(area, offsetof(struct nb_vcpu_area, sq_tail)),
+			     sizeof(ring->sq_tail));
+	gpa_space_note_write(guest->space, gpa_add(area, offsetof(struct nb_vcpu_area, cq_head)),
+			     sizeof(ring->cq_head));
+}
+
 static void put_submissions(struct guest *guest, struct ring *ring,
 			    const struct nb_submission *submissions, uint32_t count)
 {
@@ -169,6 +188,7 @@ static void put_submissions(struct guest *guest, struct ring *ring,
 		*slot = submissions[i];
 		slot->user_data = ticket + i;
 	}
+	note_written(guest, ring, count);
 	ring->sq_tail += count;
 	__atomic_store_n(&ring->area->sq_tail, ring->sq_tail, __ATOMIC_RELEASE);
 }

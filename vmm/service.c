@@ -61,7 +61,7 @@ static const struct service_handler *const handler_groups[] = {
 	service_guest_handlers, service_look_handlers,  service_memory_handlers,
 	service_audit_handlers, service_event_handlers, service_table_handlers,
 	service_frame_handlers, service_diff_handlers,  service_second_handlers,
-	service_trap_handlers,
+	service_trap_handlers,  service_dirty_handlers,
 };
 #define NR_HANDLER_GROUPS (sizeof(handler_groups) / sizeof(handler_groups[0]))
 
@@ -418,6 +418,7 @@ void service_stop(struct service *service)
 		end_lane(&service->lanes[i]);
 	inspector_destroy(service->inspector);
 	service->inspector = NULL;
+	service_end_dirty(service);
 	live_close(service->live);
 	service->live = NULL;
 }

@@ -22,24 +22,31 @@ static bool is_release(unsigned int opcode)
 
 /* ---- arguments ---- */
 
-/* Puts @value where the hypercall has it; lists and bytes into @data. */
-static void put_arg(const struct qmp_arg *arg, const struct qmp_value *value,
-		    struct nb_submission *sqe, void *data)
+/* Puts @value where the hypercall has it; lists and bytes into @data: returns how many bytes. */
+static size_t put_arg(const struct qmp_arg *arg, const struct qmp_value *value,
+		      struct nb_submission *sqe, void *data)
 {
+	size_t size = 0;
+
 	if (!arg->place)
-		return;
+		return 0;
 	sqe->arg[arg->place - 1] = value->word;
 	if (arg->type == QMP_FRAMES) {
-		memcpy(data, value->frames, value->count * sizeof(*value->frames));
+		size = value->count * sizeof(*value->frames);
+		memcpy(data, value->frames, size);
 		sqe->arg[arg->place - 1] = value->count;
 	} else if (arg->type == QMP_BYTES) {
-		memcpy(data, value->bytes, value->count);
+		size = value->count;
+		memcpy(data, value->bytes, size);
 		sqe->arg[arg->place - 1] = value->count;
 	}
+	return size;
 }
 
-static void put_args(const struct qmp_request *request, struct nb_submission *sqe, void *data)
+/* Returns how many bytes of @data were written. */
+static size_t put_args(const struct qmp_request *request, struct nb_submission *sqe, void *data)
 {
+	size_t size = 0, one;
 	unsigned int opcode = request->command->opcode;
 	const struct qmp_arg *arg;
 
@@ -48,8 +55,11 @@ static void put_args(const struct qmp_request *request, struct nb_submission *sq
 		sqe->arg[0] = opcode >> 24;
 	if (qmp_get(request, PROTOCOL_IN_INTERRUPT)->flag)
 		sqe->flags = NB_SQE_IN_INTERRUPT;
-	for (arg = request->command->args; arg && arg->name; arg++)
-		put_arg(arg, &request->values[arg - request->command->args], sqe, data);
+	for (arg = request->command->args; arg && arg->name; arg++) {
+		one = put_arg(arg, &request->values[arg - request->command->args], sqe, data);
+		size = one > size ? one : size;
+	}
+	return size;
 }
 
 /* ---- results ---- */
@@ -165,11 +175,17 @@ static json_t *call(struct service *service, const struct qmp_request *request, 
 	struct nb_submission sqe = {0};
 	struct nb_completion cqe;
 	void *data = guest_data(service->guest, vcpu);
+	size_t size;
 	int err;
 
 	if (service_paused(service))
 		return qmp_error(request, "the guest is paused: cont lets it go on");
-	put_args(request, &sqe, data);
+	size = put_args(request, &sqe, data);
+	/* For dirty tracking. */
+	gpa_space_note_write(guest_space(service->guest),
+			     gpa_make(guest_boot(service->guest)->info.area_gpa[vcpu] +
+				      offsetof(struct nb_vcpu_area, data)),
+			     size);
 	err = guest_call(service->guest, vcpu, &sqe, &cqe);
 	if (err)
 		return qmp_error(request, "the guest is dead: %.600s",

@@ -72,11 +72,14 @@ static json_t *write_memory(struct service *service, const struct qmp_request *r
 	const struct qmp_value *bytes = qmp_get(request, "bytes");
 	int err;
 
+	/* Dirty tracking is switched on and off with this held. */
+	pthread_mutex_lock(&service->look_mutex);
 	if (qmp_get(request, "space")->word == SPACE_PHYSICAL)
 		err = gpa_space_write(guest_space(service->guest), gpa_make(address), bytes->bytes,
 				      bytes->count);
 	else
 		err = guest_write(service->guest, gva_make(address), bytes->bytes, bytes->count);
+	pthread_mutex_unlock(&service->look_mutex);
 	if (err)
 		return cannot(service, request, bytes->count, err);
 	return qmp_return(request, json_pack("{s:o, s:I}", "address", qmp_hex(address), "size",

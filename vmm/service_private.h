@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "ept/dirty.h"
 #include "ept/live.h"
 #include "vmm/audit.h"
 #include "vmm/inspect.h"
@@ -87,6 +88,10 @@ struct service {
 
 	struct service_traps *traps;
 
+	/* look_mutex; made and switched with all calls locked as well. NULL: never asked for. */
+	struct dirty_tracker *dirty;
+	double epoch_since; /* when its epoch began */
+
 	/* The lane that is alone: the probe, from the first time the real tables are asked for. */
 	struct live *live;
 	unsigned int nudges; /* vCPUs made to learn their root */
@@ -106,7 +111,7 @@ struct service_handler {
 extern const struct service_handler service_guest_handlers[], service_look_handlers[],
 	service_memory_handlers[], service_audit_handlers[], service_event_handlers[],
 	service_table_handlers[], service_frame_handlers[], service_diff_handlers[],
-	service_second_handlers[], service_trap_handlers[];
+	service_second_handlers[], service_trap_handlers[], service_dirty_handlers[];
 
 /* Carries out any PROTOCOL_CALL command. */
 json_t *service_call(struct service *service, const struct qmp_request *request);
@@ -148,6 +153,9 @@ json_t *service_failed(const struct qmp_request *request, int err);
 /* The table of traps; NULL for want of memory. Destroyed when the guest is. NULL is allowed. */
 struct service_traps *service_traps_create(void);
 void service_traps_destroy(struct service_traps *traps);
+
+/* Ends dirty tracking, before the guest is destroyed. */
+void service_end_dirty(struct service *service);
 
 /* A guest_access_fn of the service's. */
 enum watch_answer service_on_access(void *context, const struct guest_access *access);

@@ -242,3 +242,35 @@ void client_refused(int fd, const char *text, const char *part)
 	ck_assert_msg(strstr(desc, part) != NULL, "%.200s: refused with '%s'", text, desc);
 	json_decref(message);
 }
+
+json_t *client_do(int fd, const char *command, const char *format, ...)
+{
+	char arguments[512], text[640], *at;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(arguments, sizeof(arguments), format, args);
+	va_end(args);
+	for (at = arguments; *at; at++)
+		*at = *at == '\'' ? '"' : *at;
+	snprintf(text, sizeof(text), "{\"execute\": \"%s\", \"arguments\": {%s}}", command,
+		 arguments);
+	return client_return(fd, text);
+}
+
+uint64_t member_number(const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+
+	ck_assert_msg(json_is_string(value) || json_is_integer(value), "%s", key);
+	return json_is_string(value) ? strtoull(json_string_value(value), NULL, 16)
+				     : (uint64_t)json_integer_value(value);
+}
+
+const char *member_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	ck_assert_msg(text != NULL, "%s", key);
+	return text;
+}

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define WAIT_SECONDS 60
@@ -51,6 +52,16 @@ json_t *client_ask(int fd, const char *text);
 
 /* client_ask(), which must be answered with "return": that, a new reference. */
 json_t *client_return(int fd, const char *text);
+
+/*
+ * client_return() of @command with the arguments that @format makes, in which ' stands for ".
+ */
+json_t *client_do(int fd, const char *command, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* A member that must be there: a number, also of "0x..."; a string. */
+uint64_t member_number(const json_t *object, const char *key);
+const char *member_text(const json_t *object, const char *key);
 
 /* client_ask(), which must be answered with an error whose desc holds @part. */
 void client_refused(int fd, const char *text, const char *part);

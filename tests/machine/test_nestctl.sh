@@ -166,6 +166,16 @@ live() {
   fi
 }
 claim "ept dump --live, as it is" live
+claim "ept dirty" refuses 1 'dirty-start begins it' "$nestctl" ept dirty
+claim "ept dirty start, three words" shows '^1$' ept dirty start
+dirty() {
+  ctl vmalloc 4K && area=$(cat "$scratch/out") && ctl write "$area" 07 && ctl vfree "$area" && ctl purge
+}
+claim "what is written" dirty
+claim "ept dirty map shows" shows '^[0-9a-f]*-[0-9a-f]* *[0-9]* pages$' ept dirty map
+claim "ept dirty counts" shows '^epoch 1, .* s: [1-9][0-9]* pages; working set ' ept dirty
+claim "in JSON as well" shows '"epoch": 2, .*"mean": ' ept dirty --json --epochs 1
+claim "ept dirty stop" ctl ept dirty stop
 claim "ept stats" shows 'mmu_cache_miss' ept stats
 claim "options before the verb" shows '"value": 7' --json --name main nop --value 7
 claim "a number that is none" refuses 2 "value: 'x'" "$nestctl" nop --value x

@@ -26,55 +26,19 @@ static void finish(int status)
 	close(fd);
 }
 
-static json_t *ask(int client, const char *command, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
-/* @command with the arguments @format makes, in which ' stands for ". */
-static json_t *ask(int client, const char *command, const char *format, ...)
-{
-	char arguments[512], text[640], *at;
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(arguments, sizeof(arguments), format, args);
-	va_end(args);
-	for (at = arguments; *at; at++)
-		*at = *at == '\'' ? '"' : *at;
-	snprintf(text, sizeof(text), "{\"execute\": \"%s\", \"arguments\": {%s}}", command,
-		 arguments);
-	return client_return(client, text);
-}
-
-static uint64_t number(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-
-	ck_assert_msg(json_is_string(value) || json_is_integer(value), "%s", key);
-	return json_is_string(value) ? strtoull(json_string_value(value), NULL, 16)
-				     : (uint64_t)json_integer_value(value);
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	ck_assert_msg(text != NULL, "%s", key);
-	return text;
-}
-
 /* Allocates pages; "0x...": where. */
 static void allocate(unsigned int pages, char address[24])
 {
-	json_t *area = ask(fd, "vmalloc", "'size': %u", pages * 4096);
+	json_t *area = client_do(fd, "vmalloc", "'size': %u", pages * 4096);
 
-	snprintf(address, 24, "%s", text_of(area, "address"));
+	snprintf(address, 24, "%s", member_text(area, "address"));
 	json_decref(area);
 }
 
 static uint64_t physical_of(const char *address)
 {
-	json_t *page = ask(fd, "translate", "'address': '%s'", address);
-	uint64_t physical = number(page, "physical");
+	json_t *page = client_do(fd, "translate", "'address': '%s'", address);
+	uint64_t physical = member_number(page, "physical");
 
 	json_decref(page);
 	return physical;
@@ -84,8 +48,8 @@ static uint64_t physical_of(const char *address)
 
 static bool has_second_stage(void)
 {
-	json_t *kvm = ask(fd, "query-kvm", " ");
-	bool has = strcmp(text_of(kvm, "second-stage"), "shadow") != 0;
+	json_t *kvm = client_do(fd, "query-kvm", " ");
+	bool has = strcmp(member_text(kvm, "second-stage"), "shadow") != 0;
 
 	json_decref(kvm);
 	return has;
@@ -93,13 +57,13 @@ static bool has_second_stage(void)
 
 static uint64_t kvm_stat(const char *name)
 {
-	json_t *answer = ask(fd, "query-kvm-stats", " "), *entry;
+	json_t *answer = client_do(fd, "query-kvm-stats", " "), *entry;
 	uint64_t value = UINT64_MAX;
 	size_t i;
 
 	json_array_foreach (json_object_get(answer, "stats"), i, entry)
-		if (strcmp(text_of(entry, "name"), name) == 0)
-			value = number(entry, "value");
+		if (strcmp(member_text(entry, "name"), name) == 0)
+			value = member_number(entry, "value");
 	json_decref(answer);
 	ck_assert_msg(value != UINT64_MAX, "KVM has no %s", name);
 	return value;
@@ -112,34 +76,36 @@ static bool lies_in(const json_t *list, uint64_t start, uint64_t end)
 	size_t i;
 
 	json_array_foreach (list, i, range)
-		if (number(range, "start") <= start && end <= number(range, "end"))
+		if (member_number(range, "start") <= start && end <= member_number(range, "end"))
 			return true;
 	return false;
 }
 
 static void check_live_leaves(void)
 {
-	json_t *live = ask(fd, "query-second-stage", "'live': true");
-	json_t *predicted = ask(fd, "query-second-stage", "'limit': 4096");
+	json_t *live = client_do(fd, "query-second-stage", "'live': true");
+	json_t *predicted = client_do(fd, "query-second-stage", "'limit': 4096");
 	json_t *counts = json_object_get(live, "counts"), *range;
 	uint64_t leaves = 0;
 	size_t i;
 
-	ck_assert_uint_eq(number(counts, "leaves-4k"), kvm_stat("pages_4k"));
-	ck_assert_uint_eq(number(counts, "leaves-2m"), kvm_stat("pages_2m"));
-	ck_assert_uint_eq(number(counts, "leaves-1g"), kvm_stat("pages_1g"));
+	ck_assert_uint_eq(member_number(counts, "leaves-4k"), kvm_stat("pages_4k"));
+	ck_assert_uint_eq(member_number(counts, "leaves-2m"), kvm_stat("pages_2m"));
+	ck_assert_uint_eq(member_number(counts, "leaves-1g"), kvm_stat("pages_1g"));
 	json_array_foreach (json_object_get(live, "leaves"), i, range) {
-		leaves += number(range, "leaves");
-		ck_assert_uint_eq(number(range, "leaves") * number(range, "leaf-bytes"),
-				  number(range, "end") - number(range, "start"));
-		ck_assert_str_eq(text_of(range, "rights"), "rwxu");
-		ck_assert_uint_ne(number(range, "host-physical"), 0);
-		ck_assert_msg(lies_in(json_object_get(predicted, "leaves"), number(range, "start"),
-				      number(range, "end")),
-			      "%s", text_of(range, "start"));
+		leaves += member_number(range, "leaves");
+		ck_assert_uint_eq(member_number(range, "leaves") *
+					  member_number(range, "leaf-bytes"),
+				  member_number(range, "end") - member_number(range, "start"));
+		ck_assert_str_eq(member_text(range, "rights"), "rwxu");
+		ck_assert_uint_ne(member_number(range, "host-physical"), 0);
+		ck_assert_msg(lies_in(json_object_get(predicted, "leaves"),
+				      member_number(range, "start"), member_number(range, "end")),
+			      "%s", member_text(range, "start"));
 	}
-	ck_assert_uint_eq(leaves, number(counts, "leaves-4k") + number(counts, "leaves-2m") +
-					  number(counts, "leaves-1g"));
+	ck_assert_uint_eq(leaves, member_number(counts, "leaves-4k") +
+					  member_number(counts, "leaves-2m") +
+					  member_number(counts, "leaves-1g"));
 	json_decref(predicted);
 	json_decref(live);
 }
@@ -147,16 +113,16 @@ static void check_live_leaves(void)
 /* How many live leaves the pages [physical, physical + size) have. */
 static uint64_t leaves_of(uint64_t physical, uint64_t size)
 {
-	json_t *live = ask(fd, "query-second-stage",
-			   "'live': true, 'start': '%#" PRIx64 "', "
-			   "'end': '%#" PRIx64 "'",
-			   physical, physical + size),
+	json_t *live = client_do(fd, "query-second-stage",
+				 "'live': true, 'start': '%#" PRIx64 "', "
+				 "'end': '%#" PRIx64 "'",
+				 physical, physical + size),
 	       *range;
 	uint64_t leaves = 0;
 	size_t i;
 
 	json_array_foreach (json_object_get(live, "leaves"), i, range)
-		leaves += number(range, "leaves");
+		leaves += member_number(range, "leaves");
 	json_decref(live);
 	return leaves;
 }
@@ -168,7 +134,8 @@ static void check_that_leaves_come(void)
 
 	allocate(1, address);
 	physical = physical_of(address);
-	json_decref(ask(fd, "x-test-touch", "'address': '%s', 'value': 1, 'store': 1", address));
+	json_decref(
+		client_do(fd, "x-test-touch", "'address': '%s', 'value': 1, 'store': 1", address));
 	ck_assert_uint_eq(leaves_of(physical, 4096), 1);
 	/* The last page of RAM: nobody was there yet. */
 	ck_assert_uint_eq(leaves_of((1ull << 32) + (15 << 20), 4096), 0);
@@ -182,11 +149,11 @@ START_TEST(the_live_leaves_are_those_kvm_counts_and_the_guest_goes_on)
 	if (has_second_stage()) {
 		check_live_leaves();
 		check_that_leaves_come();
-		piece = ask(fd, "query-second-stage", "'live': true, 'limit': 1");
+		piece = client_do(fd, "query-second-stage", "'live': true, 'limit': 1");
 		ck_assert_uint_eq(json_array_size(json_object_get(piece, "leaves")), 1);
-		ck_assert_uint_gt(
-			number(piece, "next"),
-			number(json_array_get(json_object_get(piece, "leaves"), 0), "start"));
+		ck_assert_uint_gt(member_number(piece, "next"),
+				  member_number(json_array_get(json_object_get(piece, "leaves"), 0),
+						"start"));
 		ck_assert_ptr_null(json_object_get(piece, "counts"));
 		json_decref(piece);
 		/* Paused it stays paused, running it runs. */
@@ -212,9 +179,9 @@ static const char *const trappable[] = {"--cpus", "2", "--memory", "32M", "--tra
 static uint64_t touch(const char *address, uint64_t value, bool store)
 {
 	json_t *answer =
-		ask(fd, "x-test-touch", "'address': '%s', 'value': %" PRIu64 ", 'store': %d",
-		    address, value, store);
-	uint64_t word = number(answer, "word");
+		client_do(fd, "x-test-touch", "'address': '%s', 'value': %" PRIu64 ", 'store': %d",
+			  address, value, store);
+	uint64_t word = member_number(answer, "word");
 
 	json_decref(answer);
 	return word;
@@ -222,8 +189,8 @@ static uint64_t touch(const char *address, uint64_t value, bool store)
 
 static uint64_t set_trap(const char *address, const char *more)
 {
-	json_t *answer = ask(fd, "trap-set", "'address': '%s'%s", address, more);
-	uint64_t trap = number(answer, "trap");
+	json_t *answer = client_do(fd, "trap-set", "'address': '%s'%s", address, more);
+	uint64_t trap = member_number(answer, "trap");
 
 	json_decref(answer);
 	return trap;
@@ -235,28 +202,28 @@ static void hear_trap(int client, uint64_t trap, const char *kind, const char *a
 {
 	json_t *event = client_hear_event(client, "TRAP"), *data = json_object_get(event, "data");
 
-	ck_assert_uint_eq(number(data, "trap"), trap);
-	ck_assert_str_eq(text_of(data, "kind"), kind);
-	ck_assert_str_eq(text_of(data, "gva"), address);
-	ck_assert_uint_eq(number(data, "gpa"), physical);
-	ck_assert_str_eq(text_of(data, "policy"), policy);
-	ck_assert_uint_eq(number(data, "vcpu"), 0);
-	ck_assert_msg(strncmp(text_of(data, "place"), "op_touch+", 9) == 0, "%s",
-		      text_of(data, "place"));
-	ck_assert_uint_ne(number(data, "rip"), 0);
-	ck_assert_str_eq(text_of(json_object_get(data, "hypercall"), "name"), "test-touch");
+	ck_assert_uint_eq(member_number(data, "trap"), trap);
+	ck_assert_str_eq(member_text(data, "kind"), kind);
+	ck_assert_str_eq(member_text(data, "gva"), address);
+	ck_assert_uint_eq(member_number(data, "gpa"), physical);
+	ck_assert_str_eq(member_text(data, "policy"), policy);
+	ck_assert_uint_eq(member_number(data, "vcpu"), 0);
+	ck_assert_msg(strncmp(member_text(data, "place"), "op_touch+", 9) == 0, "%s",
+		      member_text(data, "place"));
+	ck_assert_uint_ne(member_number(data, "rip"), 0);
+	ck_assert_str_eq(member_text(json_object_get(data, "hypercall"), "name"), "test-touch");
 	json_decref(event);
 }
 
 static uint64_t hits_of(uint64_t trap)
 {
-	json_t *answer = ask(fd, "query-traps", " "), *row;
+	json_t *answer = client_do(fd, "query-traps", " "), *row;
 	uint64_t hits = UINT64_MAX;
 	size_t i;
 
 	json_array_foreach (json_object_get(answer, "traps"), i, row)
-		if (number(row, "trap") == trap)
-			hits = number(row, "hits");
+		if (member_number(row, "trap") == trap)
+			hits = member_number(row, "hits");
 	json_decref(answer);
 	return hits;
 }
@@ -282,7 +249,7 @@ START_TEST(a_touched_trap_is_told_and_the_guest_goes_on)
 	/* Beside it nothing is told. */
 	touch(other, 1, true);
 	ck_assert_uint_eq(hits_of(trap), 2);
-	json_decref(ask(fd, "trap-clear", "'trap': %" PRIu64, trap));
+	json_decref(client_do(fd, "trap-clear", "'trap': %" PRIu64, trap));
 	ck_assert_uint_eq(touch(address, 0, false), 42);
 	ck_assert_uint_eq(hits_of(trap), UINT64_MAX);
 	/* Of one kind of access the other is not told. */
@@ -291,7 +258,7 @@ START_TEST(a_touched_trap_is_told_and_the_guest_goes_on)
 	touch(address, 7, true);
 	ck_assert_uint_eq(hits_of(trap), 1);
 	hear_trap(watches, trap, "write", address, physical, "go");
-	json_decref(ask(fd, "trap-clear", " "));
+	json_decref(client_do(fd, "trap-clear", " "));
 	trap = set_trap(address, ", 'access': 'read'");
 	touch(address, 8, true);
 	ck_assert_uint_eq(touch(address, 0, false), 8);
@@ -325,23 +292,23 @@ START_TEST(a_held_guest_waits_until_it_is_released)
 	ck_assert(client_say_text(toucher, text));
 	hear_trap(fd, trap, "write", address, physical, "hold");
 	/* It has not happened yet; the other vCPU goes on. */
-	answer = ask(fd, "read-memory", "'address': '%s', 'size': 1", address);
-	ck_assert_str_eq(text_of(answer, "bytes"), "00");
+	answer = client_do(fd, "read-memory", "'address': '%s', 'size': 1", address);
+	ck_assert_str_eq(member_text(answer, "bytes"), "00");
 	json_decref(answer);
-	json_decref(ask(fd, "nop", "'vcpu': 1"));
-	answer = ask(fd, "query-traps", " ");
+	json_decref(client_do(fd, "nop", "'vcpu': 1"));
+	answer = client_do(fd, "query-traps", " ");
 	ck_assert_uint_eq(json_array_size(json_object_get(answer, "held")), 1);
 	json_decref(answer);
-	json_decref(ask(fd, "trap-release", "'vcpu': 0, 'answer': 'go'"));
+	json_decref(client_do(fd, "trap-release", "'vcpu': 0, 'answer': 'go'"));
 	do {
 		answer = client_hear(toucher);
 	} while (!json_object_get(answer, "id") && (json_decref(answer), true));
 	ck_assert_ptr_nonnull(json_object_get(answer, "return"));
 	json_decref(answer);
-	answer = ask(fd, "read-memory", "'address': '%s', 'size': 1", address);
-	ck_assert_str_eq(text_of(answer, "bytes"), "63");
+	answer = client_do(fd, "read-memory", "'address': '%s', 'size': 1", address);
+	ck_assert_str_eq(member_text(answer, "bytes"), "63");
 	json_decref(answer);
-	answer = ask(fd, "query-traps", " ");
+	answer = client_do(fd, "query-traps", " ");
 	ck_assert_uint_eq(json_array_size(json_object_get(answer, "held")), 0);
 	json_decref(answer);
 	/* One that is held does not keep the service from ending. */
@@ -370,15 +337,15 @@ START_TEST(a_denied_access_ends_the_guest)
 	ck_assert(client_say_text(toucher, text));
 	json_decref(client_hear_event(fd, "TRAP"));
 	if (_i)
-		json_decref(ask(fd, "trap-release", "'vcpu': 0, 'answer': 'deny'"));
+		json_decref(client_do(fd, "trap-release", "'vcpu': 0, 'answer': 'deny'"));
 	event = client_hear_event(fd, "GUEST_PANIC");
 	status = json_object_get(json_object_get(event, "data"), "report");
-	ck_assert_str_eq(text_of(status, "kind"), "denied");
-	ck_assert_str_eq(text_of(json_object_get(status, "access"), "gva"), address);
+	ck_assert_str_eq(member_text(status, "kind"), "denied");
+	ck_assert_str_eq(member_text(json_object_get(status, "access"), "gva"), address);
 	json_decref(event);
 	status = client_return(fd, "{\"execute\": \"query-status\"}");
-	ck_assert_str_eq(text_of(status, "status"), "dead");
-	ck_assert_str_eq(text_of(json_object_get(status, "failure"), "kind"), "denied");
+	ck_assert_str_eq(member_text(status, "status"), "dead");
+	ck_assert_str_eq(member_text(json_object_get(status, "failure"), "kind"), "denied");
 	json_decref(status);
 	finish(1);
 	close(toucher);
@@ -415,7 +382,7 @@ START_TEST(traps_that_cannot_be_are_refused)
 	/* What was refused left nothing: the one there is works, and its place is free after it. */
 	touch(address, 0, false);
 	ck_assert_uint_eq(hits_of(trap), 1);
-	json_decref(ask(fd, "trap-clear", " "));
+	json_decref(client_do(fd, "trap-clear", " "));
 	json_decref(client_return(fd, text));
 	finish(0);
 }
@@ -442,14 +409,14 @@ START_TEST(a_guest_that_touches_what_it_freed_is_caught)
 	physical = physical_of(address);
 	client_refused(fd, "{\"execute\": \"trap-set\", \"arguments\": {\"address\": \"machine\"}}",
 		       "without --trap-uaf");
-	json_decref(ask(fd, "vfree", "'address': '%s'", address));
+	json_decref(client_do(fd, "vfree", "'address': '%s'", address));
 	snprintf(text, sizeof(text),
 		 "{\"execute\": \"x-test-touch\", \"arguments\": {\"address\": \"0x%" PRIx64
 		 "\", \"frame\": 1}}",
 		 physical / 4096);
 	client_refused(fd, text, "dead");
 	status = client_return(fd, "{\"execute\": \"query-status\"}");
-	ck_assert_str_eq(text_of(json_object_get(status, "failure"), "kind"), "use-after-free");
+	ck_assert_str_eq(member_text(json_object_get(status, "failure"), "kind"), "use-after-free");
 	ck_assert_ptr_nonnull(json_object_get(json_object_get(status, "failure"), "given_up"));
 	json_decref(status);
 	finish(1);

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Dirty tracking through the control socket: of the guest's writes, and of the service's. */
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/harness.h"
+#include "tests/machine/service_client.h"
+
+static struct served guest;
+static int fd;
+static char address[24];
+static uint64_t physical;
+
+/* A guest, and a page of its. */
+static void start(void)
+{
+	static const char *const options[] = {"--cpus", "2", "--memory", "32M", NULL};
+	json_t *answer;
+
+	served_start(&guest, "dirty", options);
+	fd = client_open(&guest, false);
+	answer = client_do(fd, "vmalloc", "'size': 65536");
+	snprintf(address, sizeof(address), "%s", member_text(answer, "address"));
+	json_decref(answer);
+	answer = client_do(fd, "translate", "'address': '%s'", address);
+	physical = member_number(answer, "physical");
+	json_decref(answer);
+}
+
+/* Whatever a test did: the structures are right, and it ends well. */
+static void finish(void)
+{
+	json_t *audit = client_return(fd, "{\"execute\": \"audit\"}");
+
+	ck_assert_uint_eq(member_number(audit, "violations"), 0);
+	json_decref(audit);
+	json_decref(client_return(fd, "{\"execute\": \"quit\"}"));
+	ck_assert_int_eq(served_wait(&guest), 0);
+	close(fd);
+}
+
+static void store(uint64_t value)
+{
+	json_decref(client_do(fd, "x-test-touch",
+			      "'address': '%s', 'value': %" PRIu64 ", 'store': 1", address, value));
+}
+
+/* Whether the page was written in epoch @since or later. */
+static bool is_dirty(uint64_t since)
+{
+	json_t *answer =
+		client_do(fd, "query-dirty",
+			  "'start': '0x%" PRIx64 "', 'end': '0x%" PRIx64 "', 'since': %" PRIu64,
+			  physical, physical + 4096, since);
+	size_t count = json_array_size(json_object_get(answer, "ranges"));
+
+	ck_assert_uint_le(count, 1);
+	if (count) {
+		json_t *range = json_array_get(json_object_get(answer, "ranges"), 0);
+
+		ck_assert_uint_eq(member_number(range, "start"), physical);
+		ck_assert_uint_eq(member_number(range, "end"), physical + 4096);
+		ck_assert_uint_eq(member_number(range, "pages"), 1);
+	}
+	json_decref(answer);
+	return count == 1;
+}
+
+/* Closes the epoch @epoch; the pages of it. */
+static uint64_t collect(uint64_t epoch, uint64_t *working_set_out)
+{
+	json_t *answer = client_do(fd, "dirty-collect", "'epochs': 2");
+	uint64_t pages = member_number(answer, "pages");
+
+	ck_assert_uint_eq(member_number(answer, "epoch"), epoch);
+	ck_assert(json_real_value(json_object_get(answer, "seconds")) > 0);
+	ck_assert_uint_eq(member_number(json_object_get(answer, "rate"), "epochs"), epoch);
+	*working_set_out = member_number(answer, "working-set");
+	json_decref(answer);
+	return pages;
+}
+
+START_TEST(writes_are_seen_in_the_epoch_they_are_made_in)
+{
+	uint64_t pages, set;
+	json_t *answer;
+
+	start();
+	answer = client_do(fd, "dirty-start", " ");
+	ck_assert_uint_eq(member_number(answer, "epoch"), 1);
+	json_decref(answer);
+	ck_assert(!is_dirty(1));
+	store(1);
+	ck_assert(is_dirty(1));
+	/* The page, the rings, the stack: few. */
+	pages = collect(1, &set);
+	ck_assert_uint_ge(pages, 2);
+	ck_assert_uint_le(pages, 64);
+	ck_assert_uint_eq(set, pages);
+	ck_assert(!is_dirty(2));
+	ck_assert_uint_eq(collect(2, &set), 0);
+	ck_assert_uint_eq(set, pages);
+	/* The service's own writes count: memory, and what it puts into a vCPU's rings. */
+	json_decref(client_do(fd, "write-memory", "'address': '%s', 'bytes': '05'", address));
+	ck_assert(is_dirty(3));
+	ck_assert_uint_eq(collect(3, &set), 1);
+	ck_assert_uint_eq(set, 1);
+	/* It ends, and what was seen stays. */
+	json_decref(client_do(fd, "dirty-stop", " "));
+	store(2);
+	ck_assert(is_dirty(3));
+	ck_assert(!is_dirty(4));
+	finish();
+}
+END_TEST
+
+START_TEST(regions_are_tracked_one_by_one)
+{
+	char text[160];
+	json_t *answer;
+
+	start();
+	client_refused(fd, "{\"execute\": \"dirty-collect\"}", "dirty-start begins it");
+	client_refused(fd, "{\"execute\": \"query-dirty\"}", "dirty-start begins it");
+	client_refused(fd, "{\"execute\": \"dirty-stop\"}", "dirty-start begins it");
+	snprintf(text, sizeof(text),
+		 "{\"execute\": \"dirty-start\", \"arguments\": {\"region\": \"frob\"}}");
+	client_refused(fd, text, "no region 'frob'");
+	json_decref(client_do(fd, "dirty-start", "'region': 'ram0'"));
+	/* The page is of the other; all of RAM is refused whole. */
+	ck_assert_uint_ge(physical, 1ull << 32);
+	client_refused(fd, "{\"execute\": \"dirty-start\"}", "ram0 is tracked already");
+	store(1);
+	ck_assert(!is_dirty(1));
+	answer = client_do(fd, "query-dirty", "'limit': 1");
+	ck_assert_uint_eq(json_array_size(json_object_get(answer, "ranges")), 1);
+	ck_assert_ptr_nonnull(json_object_get(answer, "next"));
+	json_decref(answer);
+	json_decref(client_do(fd, "dirty-start", "'region': 'ram1'"));
+	store(2);
+	ck_assert(is_dirty(1));
+	json_decref(client_do(fd, "dirty-stop", "'region': 'ram1'"));
+	client_refused(fd,
+		       "{\"execute\": \"dirty-stop\", \"arguments\": {\"region\": "
+		       "\"ram1\"}}",
+		       "ram1 is not tracked");
+	/* The service ends while the other is. */
+	finish();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("service_dirty");
+	TCase *tcase = tcase_create("all");
+	int skipped = harness_need_kvm(), status;
+
+	if (skipped)
+		return skipped;
+	/* Before the tests fork: one directory for all. */
+	served_directory();
+	tcase_set_timeout(tcase, 2 * WAIT_SECONDS);
+	tcase_add_test(tcase, writes_are_seen_in_the_epoch_they_are_made_in);
+	tcase_add_test(tcase, regions_are_tracked_one_by_one);
+	suite_add_tcase(suite, tcase);
+	status = harness_run(suite);
+	served_remove_directory();
+	return status;
+}
