@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Dirty tracking through the control socket: of the guest's writes, and of the service's. */
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "guest/abi.h"
 #include "tests/harness.h"
 #include "tests/machine/service_client.h"
 
@@ -46,25 +48,30 @@ static void store(uint64_t value)
 			      "'address': '%s', 'value': %" PRIu64 ", 'store': 1", address, value));
 }
 
-/* Whether the page was written in epoch @since or later. */
-static bool is_dirty(uint64_t since)
+/* Whether the page at @page was written in epoch @since or later. */
+static bool page_is_dirty(uint64_t page, uint64_t since)
 {
 	json_t *answer =
 		client_do(fd, "query-dirty",
 			  "'start': '0x%" PRIx64 "', 'end': '0x%" PRIx64 "', 'since': %" PRIu64,
-			  physical, physical + 4096, since);
+			  page, page + 4096, since);
 	size_t count = json_array_size(json_object_get(answer, "ranges"));
 
 	ck_assert_uint_le(count, 1);
 	if (count) {
 		json_t *range = json_array_get(json_object_get(answer, "ranges"), 0);
 
-		ck_assert_uint_eq(member_number(range, "start"), physical);
-		ck_assert_uint_eq(member_number(range, "end"), physical + 4096);
+		ck_assert_uint_eq(member_number(range, "start"), page);
+		ck_assert_uint_eq(member_number(range, "end"), page + 4096);
 		ck_assert_uint_eq(member_number(range, "pages"), 1);
 	}
 	json_decref(answer);
 	return count == 1;
+}
+
+static bool is_dirty(uint64_t since)
+{
+	return page_is_dirty(physical, since);
 }
 
 /* Closes the epoch @epoch; the pages of it. */
@@ -115,6 +122,40 @@ START_TEST(writes_are_seen_in_the_epoch_they_are_made_in)
 }
 END_TEST
 
+/* Where an area is of which nop makes the indexes, a submission and a completion dirty; 0: none. */
+static uint64_t find_area(void)
+{
+	json_t *answer = client_do(fd, "query-dirty", " "), *range;
+	uint64_t area = 0, page;
+	size_t i;
+
+	json_array_foreach (json_object_get(answer, "ranges"), i, range)
+		for (page = member_number(range, "start"); page < member_number(range, "end");
+		     page += 4096)
+			if (page_is_dirty(page + offsetof(struct nb_vcpu_area, sq), 1) &&
+			    page_is_dirty(page + offsetof(struct nb_vcpu_area, cq), 1))
+				area = page;
+	json_decref(answer);
+	return area;
+}
+
+START_TEST(what_the_host_puts_into_a_vcpus_area_counts)
+{
+	uint64_t area;
+
+	start();
+	json_decref(client_do(fd, "dirty-start", " "));
+	json_decref(client_do(fd, "nop", " "));
+	area = find_area();
+	ck_assert_uint_ne(area, 0);
+	/* The guest reads the bytes from a page that only the host writes. */
+	ck_assert(!page_is_dirty(area + offsetof(struct nb_vcpu_area, data), 1));
+	json_decref(client_do(fd, "vwrite", "'address': '%s', 'bytes': '0102'", address));
+	ck_assert(page_is_dirty(area + offsetof(struct nb_vcpu_area, data), 1));
+	finish();
+}
+END_TEST
+
 START_TEST(regions_are_tracked_one_by_one)
 {
 	char text[160];
@@ -127,24 +168,23 @@ START_TEST(regions_are_tracked_one_by_one)
 	snprintf(text, sizeof(text),
 		 "{\"execute\": \"dirty-start\", \"arguments\": {\"region\": \"frob\"}}");
 	client_refused(fd, text, "no region 'frob'");
-	json_decref(client_do(fd, "dirty-start", "'region': 'ram0'"));
-	/* The page is of the other; all of RAM is refused whole. */
+	json_decref(client_do(fd, "dirty-start", "'region': 'ram1'"));
+	/* All of RAM is refused whole: the one before is not left on. */
+	client_refused(fd, "{\"execute\": \"dirty-start\"}", "ram1 is tracked already");
+	client_refused(fd,
+		       "{\"execute\": \"dirty-stop\", \"arguments\": {\"region\": "
+		       "\"ram0\"}}",
+		       "ram0 is not tracked");
 	ck_assert_uint_ge(physical, 1ull << 32);
-	client_refused(fd, "{\"execute\": \"dirty-start\"}", "ram0 is tracked already");
 	store(1);
-	ck_assert(!is_dirty(1));
+	ck_assert(is_dirty(1));
+	json_decref(client_do(fd, "dirty-stop", "'region': 'ram1'"));
+	json_decref(client_do(fd, "dirty-start", "'region': 'ram0'"));
+	store(2);
 	answer = client_do(fd, "query-dirty", "'limit': 1");
 	ck_assert_uint_eq(json_array_size(json_object_get(answer, "ranges")), 1);
 	ck_assert_ptr_nonnull(json_object_get(answer, "next"));
 	json_decref(answer);
-	json_decref(client_do(fd, "dirty-start", "'region': 'ram1'"));
-	store(2);
-	ck_assert(is_dirty(1));
-	json_decref(client_do(fd, "dirty-stop", "'region': 'ram1'"));
-	client_refused(fd,
-		       "{\"execute\": \"dirty-stop\", \"arguments\": {\"region\": "
-		       "\"ram1\"}}",
-		       "ram1 is not tracked");
 	/* The service ends while the other is. */
 	finish();
 }
@@ -162,6 +202,7 @@ int main(void)
 	served_directory();
 	tcase_set_timeout(tcase, 2 * WAIT_SECONDS);
 	tcase_add_test(tcase, writes_are_seen_in_the_epoch_they_are_made_in);
+	tcase_add_test(tcase, what_the_host_puts_into_a_vcpus_area_counts);
 	tcase_add_test(tcase, regions_are_tracked_one_by_one);
 	suite_add_tcase(suite, tcase);
 	status = harness_run(suite);
