@@ -347,14 +347,15 @@ enum cli_status ctl_print_leaves(struct ctl *ctl, const json_t *value)
 
 	for (i = 0; i < json_array_size(leaves); i++) {
 		const json_t *leaf = json_array_get(leaves, i);
+		uint64_t count = ctl_number(leaf, "leaves");
 
-		fprintf(ctl->out, "0x%012" PRIx64 "-0x%012" PRIx64 " %-6s %10" PRIu64 " leaves",
+		fprintf(ctl->out, "0x%012" PRIx64 "-0x%012" PRIx64 " %-6s %10" PRIu64 " %s",
 			ctl_number(leaf, "start"), ctl_number(leaf, "end"),
-			size_text(ctl_number(leaf, "leaf-bytes"), text),
-			ctl_number(leaf, "leaves"));
+			size_text(ctl_number(leaf, "leaf-bytes"), text), count,
+			count == 1 ? "leaf" : "leaves");
 		if (json_object_get(leaf, "rights"))
-			fprintf(ctl->out, " %s at %s", ctl_text(leaf, "rights"),
-				ctl_text(leaf, "host-physical"));
+			fprintf(ctl->out, "%*s%s at %s", count == 1 ? 3 : 1, "",
+				ctl_text(leaf, "rights"), ctl_text(leaf, "host-physical"));
 		fputc('\n', ctl->out);
 	}
 	if (counts)

@@ -157,7 +157,7 @@ claim "stats" shows '^busy-areas *0' stats
 claim "stats as JSON" shows '^{"free-frames": [0-9]*, "busy-areas": 0' stats --json
 claim "list as JSON" shows '"name": "main", "status": "running"' list --json
 claim "ept map" shows 'ram0 .*leaves up to' ept map
-claim "ept dump, as predicted" shows '^[0-9a-f]*-[0-9a-f]* .* leaves$' ept dump
+claim "ept dump, as predicted" shows '^0x[0-9a-f]*-0x[0-9a-f]* .* leaves$' ept dump
 live() {
   if grep -q '^[Y1]' /sys/module/kvm_intel/parameters/ept /sys/module/kvm_amd/parameters/npt 2>/dev/null; then
     shows '^[0-9]* + [0-9]* + [0-9]* leaves of .* in [0-9]* tables$' ept dump --live && says ' rwxu at 0x'
