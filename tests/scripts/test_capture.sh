@@ -29,17 +29,17 @@ shape() {
     sed 's/=[^ ]*//g' | LC_ALL=C sort -u
 }
 
-# Prints the areas of snapshot $1, and those that are there after replaying trace $2 on it.
+# Prints the areas in use in snapshot $1, and those that are after replaying trace $2 on it. Lazily
+# freed ones are left out: Linux makes one of two neighbours.
 areas() {
-  sed -n 's/^0x\([0-9a-f]*\)-.*/\1/p' "$1" | LC_ALL=C sort
+  sed -n '/unpurged/!s/^0x\([0-9a-f]*\)-.*/\1/p' "$1" | LC_ALL=C sort
 }
 areas_after() {
   awk '
-    FNR == NR { split($1, ends, "-"); busy[substr(ends[1], 3)] = 1; next }
+    FNR == NR { split($1, ends, "-"); if (!/unpurged/) busy[substr(ends[1], 3)] = 1; next }
     { start = $0; sub(/.* va_start=0x/, "", start); sub(/ .*/, "", start) }
     / alloc_vmap_area_exit: / { busy[start] = 1 }
-    / free_vmap_area_noflush: / { lazy[start] = 1 }
-    / purge_enter: / { for (a in lazy) { delete busy[a]; delete lazy[a] } }
+    / free_vmap_area_noflush: / { delete busy[start] }
     END { for (a in busy) print a }' "$1" "$2" | LC_ALL=C sort
 }
 
