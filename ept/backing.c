@@ -41,7 +41,7 @@ uint64_t backing_page_bytes(const struct gpa_backing *want)
 	return want->hugetlb_bytes ? want->hugetlb_bytes : EPT_PAGE_BYTES;
 }
 
-static int check_kind(const struct gpa_request *request, struct ept_error *error)
+static int check_kind(const struct gpa_request *request, struct error *error)
 {
 	const struct gpa_backing *want = &request->backing;
 
@@ -49,70 +49,68 @@ static int check_kind(const struct gpa_request *request, struct ept_error *error
 	case GPA_BACKING_MEMFD:
 	case GPA_BACKING_ANON:
 		if (want->file_private)
-			return ept_error_set(error, -EINVAL,
-					     "region %s: only a file can be mapped copy-on-write",
-					     request->name);
+			return error_set(error, -EINVAL,
+					 "region %s: only a file can be mapped copy-on-write",
+					 request->name);
 		return 0;
 	case GPA_BACKING_FILE:
 		if (want->hugetlb_bytes)
-			return ept_error_set(
-				error, -EINVAL,
-				"region %s: huge pages of a file are the file system's "
-				"choice: open it on hugetlbfs",
-				request->name);
+			return error_set(error, -EINVAL,
+					 "region %s: huge pages of a file are the file system's "
+					 "choice: open it on hugetlbfs",
+					 request->name);
 		if (want->fd < 0 || want->fd_offset % EPT_PAGE_BYTES != 0)
-			return ept_error_set(error, -EINVAL,
-					     "region %s: file %d at offset %#llx: needs an open "
-					     "file and a page-aligned offset",
-					     request->name, want->fd,
-					     (unsigned long long)want->fd_offset);
+			return error_set(error, -EINVAL,
+					 "region %s: file %d at offset %#llx: needs an open "
+					 "file and a page-aligned offset",
+					 request->name, want->fd,
+					 (unsigned long long)want->fd_offset);
 		return 0;
 	}
-	return ept_error_set(error, -EINVAL, "region %s: no backing has the number %d",
-			     request->name, (int)want->kind);
+	return error_set(error, -EINVAL, "region %s: no backing has the number %d", request->name,
+			 (int)want->kind);
 }
 
-int backing_check_request(const struct gpa_request *request, struct ept_error *error)
+int backing_check_request(const struct gpa_request *request, struct error *error)
 {
 	const struct gpa_backing *want = &request->backing;
 	uint64_t page = backing_page_bytes(want);
 	int err;
 
 	if (page != EPT_PAGE_BYTES && page != EPT_PAGE_2M_BYTES && page != EPT_PAGE_1G_BYTES)
-		return ept_error_set(error, -EINVAL,
-				     "region %s: huge pages of %llu bytes: x86 has 2 MiB and 1 GiB",
-				     request->name, (unsigned long long)page);
+		return error_set(error, -EINVAL,
+				 "region %s: huge pages of %llu bytes: x86 has 2 MiB and 1 GiB",
+				 request->name, (unsigned long long)page);
 	err = check_kind(request, error);
 	if (err)
 		return err;
 	if ((request->start.value | request->size_bytes) % page != 0)
-		return ept_error_set(error, -EINVAL,
-				     "region %s: start %#llx and size %#llx must be multiples of "
-				     "its huge pages, %#llx",
-				     request->name, (unsigned long long)request->start.value,
-				     (unsigned long long)request->size_bytes,
-				     (unsigned long long)page);
+		return error_set(error, -EINVAL,
+				 "region %s: start %#llx and size %#llx must be multiples of "
+				 "its huge pages, %#llx",
+				 request->name, (unsigned long long)request->start.value,
+				 (unsigned long long)request->size_bytes, (unsigned long long)page);
 	if (want->trappable && (want->hugetlb_bytes || want->file_private))
-		return ept_error_set(error, -EINVAL,
-				     "region %s: traps have a grain of 4 KiB and need shared "
-				     "memory: leave out hugetlb pages and copy-on-write",
-				     request->name);
+		return error_set(error, -EINVAL,
+				 "region %s: traps have a grain of 4 KiB and need shared "
+				 "memory: leave out hugetlb pages and copy-on-write",
+				 request->name);
 	if (want->reserve && want->kind == GPA_BACKING_MEMFD && !want->hugetlb_bytes)
-		return ept_error_set(error, -EINVAL,
-				     "region %s: Linux cannot reserve a memfd's small pages: use "
-				     "prealloc, or anonymous memory",
-				     request->name);
+		return error_set(error, -EINVAL,
+				 "region %s: Linux cannot reserve a memfd's small pages: use "
+				 "prealloc, or anonymous memory",
+				 request->name);
 	if (want->thp && want->hugetlb_bytes)
-		return ept_error_set(error, -EINVAL,
-				     "region %s: hugetlb pages and transparent ones exclude each "
-				     "other",
-				     request->name);
+		return error_set(error, -EINVAL,
+				 "region %s: hugetlb pages and transparent ones exclude each "
+				 "other",
+				 request->name);
 	return 0;
 }
 
 /* Says how many huge pages are there and how to get more. */
 static int huge_page_error(const struct backing *backing, uint64_t bytes, int code,
-			   struct ept_error *error)
+			   struct error *error)
 {
 	uint64_t page = backing->want.hugetlb_bytes;
 	unsigned long long kib = page >> 10, wanted = bytes / page, have = 0;
@@ -127,34 +125,33 @@ static int huge_page_error(const struct backing *backing, uint64_t bytes, int co
 			have = 0;
 		fclose(file);
 	}
-	return ept_error_set(error, code,
-			     "%llu huge pages of %llu KiB are wanted, %llu are free: echo N > "
-			     "/sys/kernel/mm/hugepages/hugepages-%llukB/nr_hugepages",
-			     wanted, kib, have, kib);
+	return error_set(error, code,
+			 "%llu huge pages of %llu KiB are wanted, %llu are free: echo N > "
+			 "/sys/kernel/mm/hugepages/hugepages-%llukB/nr_hugepages",
+			 wanted, kib, have, kib);
 }
 
-static int map_error(const struct backing *backing, uint64_t bytes, int code,
-		     struct ept_error *error)
+static int map_error(const struct backing *backing, uint64_t bytes, int code, struct error *error)
 {
 	if (backing->want.hugetlb_bytes && (code == -ENOMEM || code == -ENOENT || code == -ENODEV))
 		return huge_page_error(backing, bytes, -ENOMEM, error);
-	return ept_error_set(error, code, "cannot map %llu bytes of guest memory: %s",
-			     (unsigned long long)bytes, strerror(-code));
+	return error_set(error, code, "cannot map %llu bytes of guest memory: %s",
+			 (unsigned long long)bytes, strerror(-code));
 }
 
 /*
  * Reserves addresses for @bytes, congruent to @start modulo 1 GiB: takes 1 GiB more and gives the
  * ends back.
  */
-static int reserve_addresses(gpa_t start, uint64_t bytes, void **host_out, struct ept_error *error)
+static int reserve_addresses(gpa_t start, uint64_t bytes, void **host_out, struct error *error)
 {
 	uint64_t align = EPT_PAGE_1G_BYTES, whole = bytes + align, head;
 	char *base;
 
 	base = mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED)
-		return ept_error_set(error, -errno, "no %llu bytes of address space: %s",
-				     (unsigned long long)whole, strerror(errno));
+		return error_set(error, -errno, "no %llu bytes of address space: %s",
+				 (unsigned long long)whole, strerror(errno));
 	head = (start.value - (uint64_t)(uintptr_t)base) & (align - 1);
 	if (head)
 		munmap(base, head);
@@ -193,8 +190,7 @@ static int drop_pages(const struct backing *backing, uint64_t from, uint64_t to)
 		       : -errno;
 }
 
-static int prealloc(const struct backing *backing, uint64_t from, uint64_t to,
-		    struct ept_error *error)
+static int prealloc(const struct backing *backing, uint64_t from, uint64_t to, struct error *error)
 {
 	const struct gpa_backing *want = &backing->want;
 	uint64_t step = want->hugetlb_bytes > PREALLOC_STEP_BYTES ? want->hugetlb_bytes
@@ -204,37 +200,34 @@ static int prealloc(const struct backing *backing, uint64_t from, uint64_t to,
 	for (at = from; at < to; at += bytes) {
 		bytes = to - at < step ? to - at : step;
 		if (madvise((char *)backing->host + at, bytes, MADV_POPULATE_WRITE) != 0)
-			return ept_error_set(error, -errno,
-					     "preallocated %llu of %llu bytes, then: %s. Free host "
-					     "memory, or leave the region sparse",
-					     (unsigned long long)(at - from),
-					     (unsigned long long)(to - from), strerror(errno));
+			return error_set(error, -errno,
+					 "preallocated %llu of %llu bytes, then: %s. Free host "
+					 "memory, or leave the region sparse",
+					 (unsigned long long)(at - from),
+					 (unsigned long long)(to - from), strerror(errno));
 		if (want->progress)
 			want->progress(want->progress_context, at + bytes - from, to - from);
 	}
 	return 0;
 }
 
-static int advise(const struct backing *backing, uint64_t from, uint64_t to,
-		  struct ept_error *error)
+static int advise(const struct backing *backing, uint64_t from, uint64_t to, struct error *error)
 {
 	char *host = (char *)backing->host + from;
 
 	if (madvise(host, to - from, MADV_DONTDUMP) != 0)
-		return ept_error_set(error, -errno,
-				     "cannot keep guest memory out of core dumps: %s",
-				     strerror(errno));
+		return error_set(error, -errno, "cannot keep guest memory out of core dumps: %s",
+				 strerror(errno));
 	if (backing->want.thp && madvise(host, to - from, MADV_HUGEPAGE) != 0)
-		return ept_error_set(error, -errno,
-				     "no transparent huge pages here (%s): see "
-				     "/sys/kernel/mm/transparent_hugepage, or leave thp out",
-				     strerror(errno));
+		return error_set(error, -errno,
+				 "no transparent huge pages here (%s): see "
+				 "/sys/kernel/mm/transparent_hugepage, or leave thp out",
+				 strerror(errno));
 	return 0;
 }
 
 /* Maps [from, to) where KVM is to find it. The pages are those of the first mapping. */
-static int map_for_slot(struct backing *backing, uint64_t from, uint64_t to,
-			struct ept_error *error)
+static int map_for_slot(struct backing *backing, uint64_t from, uint64_t to, struct error *error)
 {
 	char *at = (char *)backing->slot_host + from;
 	void *map;
@@ -247,13 +240,13 @@ static int map_for_slot(struct backing *backing, uint64_t from, uint64_t to,
 		return map_error(backing, to - from, -errno, error);
 	if (madvise(at, to - from, MADV_DONTDUMP) != 0 ||
 	    (backing->want.thp && madvise(at, to - from, MADV_HUGEPAGE) != 0))
-		return ept_error_set(error, -errno, "cannot prepare the second mapping: %s",
-				     strerror(errno));
+		return error_set(error, -errno, "cannot prepare the second mapping: %s",
+				 strerror(errno));
 	return 0;
 }
 
 /* Maps [from, to) of the backing over its reservation and prepares it as asked. */
-static int map_range(struct backing *backing, uint64_t from, uint64_t to, struct ept_error *error)
+static int map_range(struct backing *backing, uint64_t from, uint64_t to, struct error *error)
 {
 	const struct gpa_backing *want = &backing->want;
 	bool shared = backing->fd >= 0 && !want->file_private;
@@ -286,7 +279,7 @@ static int map_range(struct backing *backing, uint64_t from, uint64_t to, struct
 }
 
 static int open_memfd(const struct gpa_request *request, struct backing *backing,
-		      struct ept_error *error)
+		      struct error *error)
 {
 	const struct gpa_backing *want = &request->backing;
 	unsigned int flags = MFD_CLOEXEC;
@@ -304,18 +297,18 @@ static int open_memfd(const struct gpa_request *request, struct backing *backing
 }
 
 static int open_file(const struct gpa_request *request, struct backing *backing,
-		     struct ept_error *error)
+		     struct error *error)
 {
 	backing->fd = fcntl(request->backing.fd, F_DUPFD_CLOEXEC, 0);
 	if (backing->fd < 0)
-		return ept_error_set(error, -errno, "region %s: file %d: %s", request->name,
-				     request->backing.fd, strerror(errno));
+		return error_set(error, -errno, "region %s: file %d: %s", request->name,
+				 request->backing.fd, strerror(errno));
 	backing->fd_offset = request->backing.fd_offset;
 	return 0;
 }
 
 /* Makes the file long enough (a memfd), or checks that it is. */
-static int extend_file(const struct backing *backing, uint64_t size_bytes, struct ept_error *error)
+static int extend_file(const struct backing *backing, uint64_t size_bytes, struct error *error)
 {
 	uint64_t end;
 	struct stat status;
@@ -323,26 +316,25 @@ static int extend_file(const struct backing *backing, uint64_t size_bytes, struc
 	if (backing->fd < 0)
 		return 0;
 	if (__builtin_add_overflow(backing->fd_offset, size_bytes, &end) || end > INT64_MAX)
-		return ept_error_set(error, -EINVAL, "offset %#llx and size %#llx pass 2^63",
-				     (unsigned long long)backing->fd_offset,
-				     (unsigned long long)size_bytes);
+		return error_set(error, -EINVAL, "offset %#llx and size %#llx pass 2^63",
+				 (unsigned long long)backing->fd_offset,
+				 (unsigned long long)size_bytes);
 	if (fstat(backing->fd, &status) != 0)
-		return ept_error_set(error, -errno, "cannot look at the backing file: %s",
-				     strerror(errno));
+		return error_set(error, -errno, "cannot look at the backing file: %s",
+				 strerror(errno));
 	if ((uint64_t)status.st_size >= end)
 		return 0;
 	if (backing->want.kind == GPA_BACKING_FILE)
-		return ept_error_set(error, -EINVAL,
-				     "the backing file has %lld bytes, %llu are needed",
-				     (long long)status.st_size, (unsigned long long)end);
+		return error_set(error, -EINVAL, "the backing file has %lld bytes, %llu are needed",
+				 (long long)status.st_size, (unsigned long long)end);
 	if (ftruncate(backing->fd, (off_t)end) != 0)
-		return ept_error_set(error, -errno, "cannot make the memfd %llu bytes long: %s",
-				     (unsigned long long)end, strerror(errno));
+		return error_set(error, -errno, "cannot make the memfd %llu bytes long: %s",
+				 (unsigned long long)end, strerror(errno));
 	return 0;
 }
 
 static int open_backing(const struct gpa_request *request, struct backing *backing,
-			struct ept_error *error)
+			struct error *error)
 {
 	int err = 0;
 
@@ -358,8 +350,7 @@ static int open_backing(const struct gpa_request *request, struct backing *backi
 	return err;
 }
 
-int backing_map(const struct gpa_request *request, struct backing *backing_out,
-		struct ept_error *error)
+int backing_map(const struct gpa_request *request, struct backing *backing_out, struct error *error)
 {
 	struct backing backing = {
 		.size_bytes = request->size_bytes, .fd = -1, .want = request->backing};
@@ -412,7 +403,7 @@ static void *reserve_behind(void *host, uint64_t reserved_bytes, uint64_t more)
 }
 
 /* Makes the reservations longer where the addresses behind them are free. */
-static int extend_reservation(struct backing *backing, uint64_t size_bytes, struct ept_error *error)
+static int extend_reservation(struct backing *backing, uint64_t size_bytes, struct error *error)
 {
 	uint64_t more = size_bytes - backing->reserved_bytes;
 	void *map = reserve_behind(backing->host, backing->reserved_bytes, more), *first = map;
@@ -423,16 +414,16 @@ static int extend_reservation(struct backing *backing, uint64_t size_bytes, stru
 			munmap(first, more);
 	}
 	if (map == MAP_FAILED)
-		return ept_error_set(error, -ENOMEM,
-				     "the region can grow to %llu bytes in place, not to %llu: add "
-				     "it with a larger max_bytes",
-				     (unsigned long long)backing->reserved_bytes,
-				     (unsigned long long)size_bytes);
+		return error_set(error, -ENOMEM,
+				 "the region can grow to %llu bytes in place, not to %llu: add "
+				 "it with a larger max_bytes",
+				 (unsigned long long)backing->reserved_bytes,
+				 (unsigned long long)size_bytes);
 	backing->reserved_bytes = size_bytes;
 	return 0;
 }
 
-int backing_grow(struct backing *backing, uint64_t size_bytes, struct ept_error *error)
+int backing_grow(struct backing *backing, uint64_t size_bytes, struct error *error)
 {
 	int err;
 
@@ -451,20 +442,20 @@ int backing_grow(struct backing *backing, uint64_t size_bytes, struct ept_error 
 	return 0;
 }
 
-int backing_shrink(struct backing *backing, uint64_t size_bytes, struct ept_error *error)
+int backing_shrink(struct backing *backing, uint64_t size_bytes, struct error *error)
 {
 	int err = unmap_to_reservation(backing, size_bytes, backing->size_bytes);
 
 	if (err)
-		return ept_error_set(error, err, "cannot unmap the end of the region: %s",
-				     strerror(-err));
+		return error_set(error, err, "cannot unmap the end of the region: %s",
+				 strerror(-err));
 	err = drop_pages(backing, size_bytes, backing->size_bytes);
 	if (err) {
 		/* The pages would show again when the region grows: keep it as it was. */
 		if (map_range(backing, size_bytes, backing->size_bytes, error) != 0)
 			return -ENOTRECOVERABLE;
-		return ept_error_set(error, err, "cannot empty the end of the memfd: %s",
-				     strerror(-err));
+		return error_set(error, err, "cannot empty the end of the memfd: %s",
+				 strerror(-err));
 	}
 	backing->size_bytes = size_bytes;
 	return 0;

@@ -35,32 +35,32 @@ uint64_t backing_page_bytes(const struct gpa_backing *want);
 /*
  * Checks what can be checked without the host. Errors: -EINVAL, with the reason.
  */
-int backing_check_request(const struct gpa_request *request, struct ept_error *error);
+int backing_check_request(const struct gpa_request *request, struct error *error);
 
 /*
  * Maps the memory of a checked @request. Errors: -ENOMEM, -EINVAL, or the system's; the text says
  * what to do where something can be done.
  */
 int backing_map(const struct gpa_request *request, struct backing *backing_out,
-		struct ept_error *error);
+		struct error *error);
 
 /* Unmaps, closes. */
 void backing_unmap(struct backing *backing);
 
 /* Maps the bytes up to @size_bytes, more than now. On failure nothing changed. */
-int backing_grow(struct backing *backing, uint64_t size_bytes, struct ept_error *error);
+int backing_grow(struct backing *backing, uint64_t size_bytes, struct error *error);
 
 /*
  * Gives the memory beyond @size_bytes, fewer than now, back to the host; the addresses stay
  * reserved. On failure nothing changed.
  */
-int backing_shrink(struct backing *backing, uint64_t size_bytes, struct ept_error *error);
+int backing_shrink(struct backing *backing, uint64_t size_bytes, struct error *error);
 
 /*
  * For ept/backing.c: binds the pages of [from, to) to the host node that is wanted. Errors:
  * -EOPNOTSUPP, -EINVAL (no such node), the system's.
  */
 int backing_bind_node(const struct backing *backing, uint64_t from, uint64_t to,
-		      struct ept_error *error);
+		      struct error *error);
 
 #endif

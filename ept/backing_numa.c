@@ -8,28 +8,27 @@
 #include "ept/backing.h"
 
 int backing_bind_node(const struct backing *backing, uint64_t from, uint64_t to,
-		      struct ept_error *error)
+		      struct error *error)
 {
 	unsigned int node = backing->want.host_node;
 	struct bitmask *mask;
 	int err = 0;
 
 	if (numa_available() < 0)
-		return ept_error_set(error, -EOPNOTSUPP,
-				     "this host's kernel has no NUMA policy: leave numa_bind out");
+		return error_set(error, -EOPNOTSUPP,
+				 "this host's kernel has no NUMA policy: leave numa_bind out");
 	if (node > (unsigned int)numa_max_node() ||
 	    !numa_bitmask_isbitset(numa_all_nodes_ptr, node))
-		return ept_error_set(error, -EINVAL,
-				     "this host has no memory node %u: see numactl --hardware",
-				     node);
+		return error_set(error, -EINVAL,
+				 "this host has no memory node %u: see numactl --hardware", node);
 	mask = numa_allocate_nodemask();
 	if (!mask)
-		return ept_error_set(error, -ENOMEM, "no memory for a node mask");
+		return error_set(error, -ENOMEM, "no memory for a node mask");
 	numa_bitmask_setbit(mask, node);
 	if (mbind((char *)backing->host + from, to - from, MPOL_BIND, mask->maskp, mask->size + 1,
 		  MPOL_MF_STRICT) != 0)
-		err = ept_error_set(error, -errno, "cannot bind guest memory to node %u: %s", node,
-				    strerror(errno));
+		err = error_set(error, -errno, "cannot bind guest memory to node %u: %s", node,
+				strerror(errno));
 	numa_free_nodemask(mask);
 	return err;
 }

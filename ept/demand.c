@@ -183,20 +183,20 @@ static void destroy(struct demand *demand)
 
 int demand_serve(const struct demand_memory *memory, int uffd, bool local, uint32_t batch_bytes,
 		 const struct demand_source *source, struct demand **demand_out,
-		 struct ept_error *error)
+		 struct error *error)
 {
 	uint64_t batch = batch_bytes ? batch_bytes : DEMAND_BATCH_BYTES_DEFAULT;
 	struct demand *demand;
 	int err;
 
 	if (batch % EPT_PAGE_BYTES || (batch & (batch - 1)))
-		return ept_error_set(error, -EINVAL,
-				     "batches of %llu bytes: a power of two from "
-				     "4096 on",
-				     (unsigned long long)batch);
+		return error_set(error, -EINVAL,
+				 "batches of %llu bytes: a power of two from "
+				 "4096 on",
+				 (unsigned long long)batch);
 	demand = calloc(1, sizeof(*demand));
 	if (!demand)
-		return ept_error_set(error, -ENOMEM, "no memory for demand paging");
+		return error_set(error, -ENOMEM, "no memory for demand paging");
 	demand->memory = *memory;
 	demand->uffd = uffd;
 	demand->local = local;
@@ -212,7 +212,7 @@ int demand_serve(const struct demand_memory *memory, int uffd, bool local, uint3
 		err = pthread_create(&demand->thread, NULL, demand_thread, demand);
 	if (err) {
 		destroy(demand);
-		return ept_error_set(error, -err, "demand paging cannot start: %s", strerror(err));
+		return error_set(error, -err, "demand paging cannot start: %s", strerror(err));
 	}
 	*demand_out = demand;
 	return 0;
@@ -220,7 +220,7 @@ int demand_serve(const struct demand_memory *memory, int uffd, bool local, uint3
 
 int demand_start(const struct gpa_region *region, uint32_t batch_bytes,
 		 const struct demand_source *source, struct demand **demand_out,
-		 struct ept_error *error)
+		 struct error *error)
 {
 	struct demand_memory memory;
 	int uffd, err = demand_register(region, &memory, &uffd, error);

@@ -21,7 +21,7 @@
 
 #include <stddef.h>
 
-#include "ept/error.h"
+#include "lib/error.h"
 #include "ept/gpa_space.h"
 
 #define DEMAND_BATCH_BYTES_DEFAULT (256u << 10)
@@ -62,7 +62,7 @@ struct demand;
  */
 int demand_start(const struct gpa_region *region, uint32_t batch_bytes,
 		 const struct demand_source *source, struct demand **demand_out,
-		 struct ept_error *error);
+		 struct error *error);
 
 /*
  * Brings up to @max_bytes of what is still missing, in order. *@left_out: bytes still missing
@@ -95,7 +95,7 @@ struct demand_lease;
  * process must live as long as it is served, and ends the lease with demand_end_lease().
  */
 int demand_hand_over(const struct gpa_region *region, int socket, struct demand_lease **lease_out,
-		     struct ept_error *error);
+		     struct error *error);
 
 /* As demand_stop(). Should the other process die, this lets the guest go on, with zeroes. */
 void demand_end_lease(struct demand_lease *lease);
@@ -106,6 +106,6 @@ void demand_end_lease(struct demand_lease *lease);
  * Errors: -EPROTO (something else was sent), -ENOMEM, the system's.
  */
 int demand_receive(int socket, uint32_t batch_bytes, const struct demand_source *source,
-		   struct demand **demand_out, struct ept_error *error);
+		   struct demand **demand_out, struct error *error);
 
 #endif

@@ -41,15 +41,15 @@ void demand_unregister(const struct demand_memory *memory, int uffd)
 }
 
 int demand_register(const struct gpa_region *region, struct demand_memory *memory_out,
-		    int *uffd_out, struct ept_error *error)
+		    int *uffd_out, struct error *error)
 {
 	struct demand_memory memory = {.bytes = region->end.value - region->start.value};
 	int uffd, err;
 
 	if (!region->host || region->backing.hugetlb_bytes || region->backing.file_private)
-		return ept_error_set(error, -EINVAL,
-				     "region %s: demand paging is for memory of small pages",
-				     region->name);
+		return error_set(error, -EINVAL,
+				 "region %s: demand paging is for memory of small pages",
+				 region->name);
 	err = uffd_open(false, &uffd, error);
 	if (err)
 		return err;
@@ -62,10 +62,10 @@ int demand_register(const struct gpa_region *region, struct demand_memory *memor
 			continue;
 		memory.nr_mappings = i;
 		demand_unregister(&memory, uffd);
-		return ept_error_set(error, err, "region %s: %s%s", region->name, strerror(-err),
-				     err == -EBUSY    ? ": it has a handler already (traps?)"
-				     : err == -EINVAL ? ": a file must be a memfd or in a tmpfs"
-						      : "");
+		return error_set(error, err, "region %s: %s%s", region->name, strerror(-err),
+				 err == -EBUSY    ? ": it has a handler already (traps?)"
+				 : err == -EINVAL ? ": a file must be a memfd or in a tmpfs"
+						  : "");
 	}
 	*memory_out = memory;
 	*uffd_out = uffd;
@@ -91,14 +91,14 @@ static int send_message(int socket, struct message *message, int fd)
 }
 
 int demand_hand_over(const struct gpa_region *region, int socket, struct demand_lease **lease_out,
-		     struct ept_error *error)
+		     struct error *error)
 {
 	struct message message = {.magic = MAGIC};
 	struct demand_lease *lease = calloc(1, sizeof(*lease));
 	int err;
 
 	if (!lease)
-		return ept_error_set(error, -ENOMEM, "no memory for a lease");
+		return error_set(error, -ENOMEM, "no memory for a lease");
 	err = demand_register(region, &lease->memory, &lease->uffd, error);
 	if (err) {
 		free(lease);
@@ -108,7 +108,7 @@ int demand_hand_over(const struct gpa_region *region, int socket, struct demand_
 	err = send_message(socket, &message, lease->uffd);
 	if (err) {
 		demand_end_lease(lease);
-		return ept_error_set(error, err, "cannot hand the memory over: %s", strerror(-err));
+		return error_set(error, err, "cannot hand the memory over: %s", strerror(-err));
 	}
 	*lease_out = lease;
 	return 0;
@@ -159,7 +159,7 @@ static bool memory_is_sane(const struct demand_memory *memory)
 }
 
 int demand_receive(int socket, uint32_t batch_bytes, const struct demand_source *source,
-		   struct demand **demand_out, struct ept_error *error)
+		   struct demand **demand_out, struct error *error)
 {
 	struct message message;
 	int uffd = -1, err = receive_message(socket, &message, &uffd);
@@ -167,7 +167,7 @@ int demand_receive(int socket, uint32_t batch_bytes, const struct demand_source 
 	if (!err && (message.magic != MAGIC || !memory_is_sane(&message.memory)))
 		err = -EPROTO;
 	if (err)
-		ept_error_set(error, err, "no memory to serve was received: %s", strerror(-err));
+		error_set(error, err, "no memory to serve was received: %s", strerror(-err));
 	else
 		err = demand_serve(&message.memory, uffd, false, batch_bytes, source, demand_out,
 				   error);

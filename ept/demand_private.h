@@ -17,12 +17,12 @@ struct demand_memory {
 
 /* Opens a userfaultfd over @region's memory. Errors: demand_start()'s. */
 int demand_register(const struct gpa_region *region, struct demand_memory *memory_out,
-		    int *uffd_out, struct ept_error *error);
+		    int *uffd_out, struct error *error);
 void demand_unregister(const struct demand_memory *memory, int uffd);
 
 /* Serves @memory through @uffd, which it takes over. @local: it is this process's. */
 int demand_serve(const struct demand_memory *memory, int uffd, bool local, uint32_t batch_bytes,
 		 const struct demand_source *source, struct demand **demand_out,
-		 struct ept_error *error);
+		 struct error *error);
 
 #endif

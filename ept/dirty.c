@@ -108,7 +108,7 @@ static int resized(struct dirty_tracker *tracker, struct tracked *tracked,
 }
 
 static int change(void *context, const struct gpa_region *before, const struct gpa_region *after,
-		  struct ept_error *error)
+		  struct error *error)
 {
 	struct dirty_tracker *tracker = context;
 	struct tracked *tracked = before ? dirty_find(tracker, before->id) : NULL;
@@ -126,7 +126,7 @@ static int change(void *context, const struct gpa_region *before, const struct g
 	} else {
 		err = resized(tracker, tracked, after);
 	}
-	return err ? ept_error_set(error, err, "region %s: no memory for dirty stamps", after->name)
+	return err ? error_set(error, err, "region %s: no memory for dirty stamps", after->name)
 		   : 0;
 }
 
@@ -134,33 +134,32 @@ static const struct gpa_listener_ops listener = {.change = change, .wrote = wrot
 
 /* ---- making and ending ---- */
 
-static int choose_ring(struct dirty_tracker *tracker, uint32_t entries, struct ept_error *error)
+static int choose_ring(struct dirty_tracker *tracker, uint32_t entries, struct error *error)
 {
 	uint32_t most = ept_kvm_dirty_ring_bytes_max(tracker->vm_fd) / sizeof(struct kvm_dirty_gfn);
 	int err;
 
 	if (most == 0)
-		return ept_error_set(error, -EOPNOTSUPP,
-				     "this KVM has no dirty ring that works: use the bitmap");
+		return error_set(error, -EOPNOTSUPP,
+				 "this KVM has no dirty ring that works: use the bitmap");
 	if (entries == 0)
 		entries = most;
 	if (entries > most || (entries & (entries - 1)) != 0)
-		return ept_error_set(
-			error, -EINVAL,
-			"a dirty ring of %u entries: a power of two up to %u is needed", entries,
-			most);
+		return error_set(error, -EINVAL,
+				 "a dirty ring of %u entries: a power of two up to %u is needed",
+				 entries, most);
 	tracker->ring_entries = entries;
 	err = ept_kvm_enable_dirty_ring(tracker->vm_fd,
 					entries * (uint32_t)sizeof(struct kvm_dirty_gfn));
 	if (err == -EINVAL || err == -EEXIST)
-		return ept_error_set(error, err,
-				     "KVM refuses a dirty ring of %u entries: it must be chosen "
-				     "before the first vCPU, and have at least 256",
-				     entries);
-	return err ? ept_error_set(error, err, "KVM refuses a dirty ring: %s", strerror(-err)) : 0;
+		return error_set(error, err,
+				 "KVM refuses a dirty ring of %u entries: it must be chosen "
+				 "before the first vCPU, and have at least 256",
+				 entries);
+	return err ? error_set(error, err, "KVM refuses a dirty ring: %s", strerror(-err)) : 0;
 }
 
-static int choose_method(struct dirty_tracker *tracker, uint32_t entries, struct ept_error *error)
+static int choose_method(struct dirty_tracker *tracker, uint32_t entries, struct error *error)
 {
 	int err;
 
@@ -169,20 +168,20 @@ static int choose_method(struct dirty_tracker *tracker, uint32_t entries, struct
 	err = ept_kvm_manual_dirty_protect(tracker->vm_fd);
 	tracker->manual = err == 0;
 	if (err && err != -EOPNOTSUPP)
-		return ept_error_set(error, err, "KVM refuses manual dirty protection: %s",
-				     strerror(-err));
+		return error_set(error, err, "KVM refuses manual dirty protection: %s",
+				 strerror(-err));
 	return 0;
 }
 
 int dirty_create(int vm_fd, struct gpa_space *space, struct kvm_slots *slots,
 		 enum dirty_method method, uint32_t ring_entries,
-		 struct dirty_tracker **tracker_out, struct ept_error *error)
+		 struct dirty_tracker **tracker_out, struct error *error)
 {
 	struct dirty_tracker *tracker = calloc(1, sizeof(*tracker));
 	int err;
 
 	if (!tracker)
-		return ept_error_set(error, -ENOMEM, "no memory for dirty tracking");
+		return error_set(error, -ENOMEM, "no memory for dirty tracking");
 	tracker->vm_fd = vm_fd;
 	tracker->space = space;
 	tracker->slots = slots;
@@ -224,23 +223,23 @@ void dirty_destroy(struct dirty_tracker *tracker)
 	free(tracker);
 }
 
-int dirty_add_vcpu(struct dirty_tracker *tracker, int vcpu_fd, struct ept_error *error)
+int dirty_add_vcpu(struct dirty_tracker *tracker, int vcpu_fd, struct error *error)
 {
 	size_t bytes = tracker->ring_entries * sizeof(struct kvm_dirty_gfn);
 	struct ring *rings;
 	void *map;
 
 	if (tracker->method != DIRTY_RING)
-		return ept_error_set(error, -EINVAL, "the bitmap needs no vCPUs");
+		return error_set(error, -EINVAL, "the bitmap needs no vCPUs");
 	rings = realloc(tracker->rings, (tracker->ring_count + 1) * sizeof(*rings));
 	if (!rings)
-		return ept_error_set(error, -ENOMEM, "no memory for a dirty ring");
+		return error_set(error, -ENOMEM, "no memory for a dirty ring");
 	tracker->rings = rings;
 	map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu_fd,
 		   (off_t)(KVM_DIRTY_LOG_PAGE_OFFSET * EPT_PAGE_BYTES));
 	if (map == MAP_FAILED)
-		return ept_error_set(error, -errno, "cannot map the vCPU's dirty ring: %s",
-				     strerror(errno));
+		return error_set(error, -errno, "cannot map the vCPU's dirty ring: %s",
+				 strerror(errno));
 	rings[tracker->ring_count++] = (struct ring){.entries = map};
 	return 0;
 }
@@ -274,22 +273,19 @@ static int add_tracked(struct dirty_tracker *tracker, const struct gpa_region *r
 	return 0;
 }
 
-int dirty_start(struct dirty_tracker *tracker, const struct gpa_region *region,
-		struct ept_error *error)
+int dirty_start(struct dirty_tracker *tracker, const struct gpa_region *region, struct error *error)
 {
 	struct tracked *tracked = dirty_find(tracker, region->id);
 	int err;
 
 	if (tracked && tracked->on)
-		return ept_error_set(error, -EALREADY, "region %s is tracked already",
-				     region->name);
+		return error_set(error, -EALREADY, "region %s is tracked already", region->name);
 	if (region->kind != GPA_RAM)
-		return ept_error_set(error, -EINVAL, "region %s is %s: only RAM gets dirty",
-				     region->name, gpa_kind_name(region->kind));
+		return error_set(error, -EINVAL, "region %s is %s: only RAM gets dirty",
+				 region->name, gpa_kind_name(region->kind));
 	err = add_tracked(tracker, region, &tracked);
 	if (err)
-		return ept_error_set(error, err, "region %s: no memory for dirty stamps",
-				     region->name);
+		return error_set(error, err, "region %s: no memory for dirty stamps", region->name);
 	err = kvm_slots_set_dirty_log(tracker->slots, region, true, error);
 	if (err) {
 		forget(tracker, tracked);
@@ -299,14 +295,13 @@ int dirty_start(struct dirty_tracker *tracker, const struct gpa_region *region,
 	return 0;
 }
 
-int dirty_stop(struct dirty_tracker *tracker, const struct gpa_region *region,
-	       struct ept_error *error)
+int dirty_stop(struct dirty_tracker *tracker, const struct gpa_region *region, struct error *error)
 {
 	struct tracked *tracked = dirty_find(tracker, region->id);
 	int err;
 
 	if (!tracked || !tracked->on)
-		return ept_error_set(error, -ENOENT, "region %s is not tracked", region->name);
+		return error_set(error, -ENOENT, "region %s is not tracked", region->name);
 	err = dirty_collect(tracker, error);
 	if (!err)
 		err = kvm_slots_set_dirty_log(tracker->slots, region, false, error);
@@ -333,13 +328,13 @@ static void count_rate(struct dirty_tracker *tracker, double pages_a_second)
 	tracker->squares += before * (pages_a_second - rate->mean_pages);
 }
 
-int dirty_advance(struct dirty_tracker *tracker, double seconds, struct ept_error *error)
+int dirty_advance(struct dirty_tracker *tracker, double seconds, struct error *error)
 {
 	uint64_t pages;
 	int err;
 
 	if (tracker->epoch == UINT32_MAX)
-		return ept_error_set(error, -EOVERFLOW, "2^32 epochs: make a new tracker");
+		return error_set(error, -EOVERFLOW, "2^32 epochs: make a new tracker");
 	err = dirty_collect(tracker, error);
 	if (err)
 		return err;

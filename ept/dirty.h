@@ -21,7 +21,7 @@
 #ifndef EPT_DIRTY_H
 #define EPT_DIRTY_H
 
-#include "ept/error.h"
+#include "lib/error.h"
 #include "ept/gpa_space.h"
 #include "ept/kvm_slots.h"
 
@@ -36,28 +36,27 @@ struct dirty_tracker;
  */
 int dirty_create(int vm_fd, struct gpa_space *space, struct kvm_slots *slots,
 		 enum dirty_method method, uint32_t ring_entries,
-		 struct dirty_tracker **tracker_out, struct ept_error *error);
+		 struct dirty_tracker **tracker_out, struct error *error);
 
 /* Stops everything. NULL is allowed. Before the slots and the space are destroyed. */
 void dirty_destroy(struct dirty_tracker *tracker);
 
 /* Ring only: makes the ring of a vCPU known. Needed before it runs with tracking on. */
-int dirty_add_vcpu(struct dirty_tracker *tracker, int vcpu_fd, struct ept_error *error);
+int dirty_add_vcpu(struct dirty_tracker *tracker, int vcpu_fd, struct error *error);
 
 /*
  * Starts and stops tracking a RAM region while the guest runs. A start forgets what an earlier one
  * saw; a stop collects first and keeps the stamps readable until the next start.
  */
 int dirty_start(struct dirty_tracker *tracker, const struct gpa_region *region,
-		struct ept_error *error);
-int dirty_stop(struct dirty_tracker *tracker, const struct gpa_region *region,
-	       struct ept_error *error);
+		struct error *error);
+int dirty_stop(struct dirty_tracker *tracker, const struct gpa_region *region, struct error *error);
 
 /*
  * Takes over what KVM knows: those pages were written in the current epoch. Running vCPUs may
  * write meanwhile; that is seen by the next collect.
  */
-int dirty_collect(struct dirty_tracker *tracker, struct ept_error *error);
+int dirty_collect(struct dirty_tracker *tracker, struct error *error);
 
 /* The epoch that writes count to now. */
 uint32_t dirty_epoch(const struct dirty_tracker *tracker);
@@ -66,7 +65,7 @@ uint32_t dirty_epoch(const struct dirty_tracker *tracker);
  * Collects, closes the epoch and opens the next. @seconds is how long it lasted, for the rate;
  * 0 leaves the rate alone.
  */
-int dirty_advance(struct dirty_tracker *tracker, double seconds, struct ept_error *error);
+int dirty_advance(struct dirty_tracker *tracker, double seconds, struct error *error);
 
 /* A run of pages written in or after the epoch asked for. Other than 0 ends the visit. */
 typedef int (*dirty_range_fn)(void *context, gpa_t start, gpa_t end);

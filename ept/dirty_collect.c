@@ -128,7 +128,7 @@ static uint32_t collect_ring(struct dirty_tracker *tracker, struct ring *ring)
 	return count;
 }
 
-int dirty_collect(struct dirty_tracker *tracker, struct ept_error *error)
+int dirty_collect(struct dirty_tracker *tracker, struct error *error)
 {
 	uint64_t count = 0;
 	int err = 0;
@@ -140,6 +140,5 @@ int dirty_collect(struct dirty_tracker *tracker, struct ept_error *error)
 		count += collect_ring(tracker, &tracker->rings[i]);
 	if (count > 0)
 		err = ept_kvm_reset_dirty_rings(tracker->vm_fd);
-	return err ? ept_error_set(error, err, "cannot read KVM's dirty log: %s", strerror(-err))
-		   : 0;
+	return err ? error_set(error, err, "cannot read KVM's dirty log: %s", strerror(-err)) : 0;
 }

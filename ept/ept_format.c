@@ -44,39 +44,39 @@ static uint64_t beyond_width(const struct ept_capabilities *capabilities)
 #define EPTP_RESERVED_HIGH  0xfff0000000000000ULL
 
 static int check_pointer(const struct ept_pointer *pointer,
-			 const struct ept_capabilities *capabilities, struct ept_error *error)
+			 const struct ept_capabilities *capabilities, struct error *error)
 {
 	unsigned int type = pointer->memory_type;
 
 	if (!(type == EPT_UC && capabilities->uncacheable) &&
 	    !(type == EPT_WB && capabilities->write_back))
-		return ept_error_set(error, -EINVAL,
-				     "EPT pointer: tables of memory type %u, this processor "
-				     "allows%s%s",
-				     type, capabilities->uncacheable ? " 0 (UC)" : "",
-				     capabilities->write_back ? " 6 (WB)" : "");
+		return error_set(error, -EINVAL,
+				 "EPT pointer: tables of memory type %u, this processor "
+				 "allows%s%s",
+				 type, capabilities->uncacheable ? " 0 (UC)" : "",
+				 capabilities->write_back ? " 6 (WB)" : "");
 	if (!(pointer->levels == 4 && capabilities->walk_4) &&
 	    !(pointer->levels == 5 && capabilities->walk_5))
-		return ept_error_set(error, -EINVAL,
-				     "EPT pointer: a walk of %u levels, this processor allows%s%s",
-				     pointer->levels, capabilities->walk_4 ? " 4" : "",
-				     capabilities->walk_5 ? " 5" : "");
+		return error_set(error, -EINVAL,
+				 "EPT pointer: a walk of %u levels, this processor allows%s%s",
+				 pointer->levels, capabilities->walk_4 ? " 4" : "",
+				 capabilities->walk_5 ? " 5" : "");
 	if (pointer->accessed_dirty && !capabilities->accessed_dirty)
-		return ept_error_set(error, -EINVAL,
-				     "EPT pointer: this processor has no accessed and dirty flags");
+		return error_set(error, -EINVAL,
+				 "EPT pointer: this processor has no accessed and dirty flags");
 	if (pointer->shadow_stack && !capabilities->shadow_stack)
-		return ept_error_set(error, -EINVAL,
-				     "EPT pointer: this processor has no supervisor shadow stacks");
+		return error_set(error, -EINVAL,
+				 "EPT pointer: this processor has no supervisor shadow stacks");
 	if (pointer->root.value % EPT_PAGE_BYTES != 0 ||
 	    (pointer->root.value & (beyond_width(capabilities) | EPTP_RESERVED_HIGH)))
-		return ept_error_set(
-			error, -EINVAL, "EPT pointer: root %#llx is not a page below 2^%u",
-			(unsigned long long)pointer->root.value, capabilities->physical_bits);
+		return error_set(error, -EINVAL, "EPT pointer: root %#llx is not a page below 2^%u",
+				 (unsigned long long)pointer->root.value,
+				 capabilities->physical_bits);
 	return 0;
 }
 
 int ept_pointer_decode(uint64_t value, const struct ept_capabilities *capabilities,
-		       struct ept_pointer *pointer_out, struct ept_error *error)
+		       struct ept_pointer *pointer_out, struct error *error)
 {
 	struct ept_pointer pointer = {
 		.root = hpa_make(value & ~0xfffULL),
@@ -88,8 +88,8 @@ int ept_pointer_decode(uint64_t value, const struct ept_capabilities *capabiliti
 	int err;
 
 	if (value & EPTP_RESERVED_LOW)
-		return ept_error_set(error, -EINVAL, "EPT pointer %#llx: bits 11:8 are reserved",
-				     (unsigned long long)value);
+		return error_set(error, -EINVAL, "EPT pointer %#llx: bits 11:8 are reserved",
+				 (unsigned long long)value);
 	err = check_pointer(&pointer, capabilities, error);
 	if (err)
 		return err;
@@ -99,7 +99,7 @@ int ept_pointer_decode(uint64_t value, const struct ept_capabilities *capabiliti
 
 int ept_pointer_encode(const struct ept_pointer *pointer,
 		       const struct ept_capabilities *capabilities, uint64_t *value_out,
-		       struct ept_error *error)
+		       struct error *error)
 {
 	int err = check_pointer(pointer, capabilities, error);
 

@@ -7,7 +7,7 @@
 #ifndef EPT_EPT_FORMAT_H
 #define EPT_EPT_FORMAT_H
 
-#include "ept/error.h"
+#include "lib/error.h"
 #include "ept/types.h"
 
 /*
@@ -73,10 +73,10 @@ struct ept_pointer {
  * a pointer the decoder refuses.
  */
 int ept_pointer_decode(uint64_t value, const struct ept_capabilities *capabilities,
-		       struct ept_pointer *pointer_out, struct ept_error *error);
+		       struct ept_pointer *pointer_out, struct error *error);
 int ept_pointer_encode(const struct ept_pointer *pointer,
 		       const struct ept_capabilities *capabilities, uint64_t *value_out,
-		       struct ept_error *error);
+		       struct error *error);
 
 /* ---- misconfigurations (section 29.3.3.1) ---- */
 

@@ -186,7 +186,7 @@ void gpa_space_note_write(const struct gpa_space *space, gpa_t gpa, uint64_t siz
 
 /* ---- self-check ---- */
 
-static int check_region(const struct gpa_space *space, size_t at, struct ept_error *error)
+static int check_region(const struct gpa_space *space, size_t at, struct error *error)
 {
 	const struct region *region = space->regions[at];
 	const struct gpa_region *public = &region->public;
@@ -195,33 +195,33 @@ static int check_region(const struct gpa_space *space, size_t at, struct ept_err
 
 	if (public->start.value >= public->end.value ||
 	    (public->start.value | public->end.value) % EPT_PAGE_BYTES != 0)
-		return ept_error_set(error, -EUCLEAN, "region %s: bad range", public->name);
+		return error_set(error, -EUCLEAN, "region %s: bad range", public->name);
 	if (public->end.value > 1ULL << space->physical_bits)
-		return ept_error_set(error, -EUCLEAN, "region %s: beyond the width", public->name);
+		return error_set(error, -EUCLEAN, "region %s: beyond the width", public->name);
 	if (at > 0 && space->regions[at - 1]->public.end.value > public->start.value)
-		return ept_error_set(error, -EUCLEAN, "region %s: overlaps", public->name);
+		return error_set(error, -EUCLEAN, "region %s: overlaps", public->name);
 	if (public->id >= space->next_id)
-		return ept_error_set(error, -EUCLEAN, "region %s: bad id", public->name);
+		return error_set(error, -EUCLEAN, "region %s: bad id", public->name);
 	if ((public->host != NULL) != gpa_kind_has_memory(public->kind))
-		return ept_error_set(error, -EUCLEAN, "region %s: kind and memory", public->name);
+		return error_set(error, -EUCLEAN, "region %s: kind and memory", public->name);
 	if (public->host &&
 	    (public->host != region->backing.host || size != region->backing.size_bytes ||
 	     size > region->backing.reserved_bytes))
-		return ept_error_set(error, -EUCLEAN, "region %s: mapping", public->name);
+		return error_set(error, -EUCLEAN, "region %s: mapping", public->name);
 	for (i = 0; i < at; i++)
 		if (strcmp(space->regions[i]->public.name, public->name) == 0 ||
 		    space->regions[i]->public.id == public->id)
-			return ept_error_set(error, -EUCLEAN, "region %s: twice", public->name);
+			return error_set(error, -EUCLEAN, "region %s: twice", public->name);
 	return 0;
 }
 
-int gpa_space_check(const struct gpa_space *space, struct ept_error *error)
+int gpa_space_check(const struct gpa_space *space, struct error *error)
 {
 	size_t i;
 	int err;
 
 	if (space->count > space->capacity)
-		return ept_error_set(error, -EUCLEAN, "more regions than places");
+		return error_set(error, -EUCLEAN, "more regions than places");
 	for (i = 0; i < space->count; i++) {
 		err = check_region(space, i, error);
 		if (err)

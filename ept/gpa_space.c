@@ -12,18 +12,16 @@
 
 #include "ept/gpa_space_private.h"
 
-int gpa_space_create(unsigned int physical_bits, struct gpa_space **space_out,
-		     struct ept_error *error)
+int gpa_space_create(unsigned int physical_bits, struct gpa_space **space_out, struct error *error)
 {
 	struct gpa_space *space;
 
 	if (physical_bits < 32 || physical_bits > EPT_PHYSICAL_BITS_MAX)
-		return ept_error_set(error, -EINVAL,
-				     "%u physical address bits: x86-64 has 32 to %d", physical_bits,
-				     EPT_PHYSICAL_BITS_MAX);
+		return error_set(error, -EINVAL, "%u physical address bits: x86-64 has 32 to %d",
+				 physical_bits, EPT_PHYSICAL_BITS_MAX);
 	space = calloc(1, sizeof(*space));
 	if (!space)
-		return ept_error_set(error, -ENOMEM, "no memory for an address space");
+		return error_set(error, -ENOMEM, "no memory for an address space");
 	space->physical_bits = physical_bits;
 	*space_out = space;
 	return 0;
@@ -47,9 +45,9 @@ void gpa_space_destroy(struct gpa_space *space)
 
 /* Tells one listener after the other; where one refuses, takes it back from those before. */
 static int tell(const struct gpa_space *space, const struct gpa_region *before,
-		const struct gpa_region *after, struct ept_error *error)
+		const struct gpa_region *after, struct error *error)
 {
-	struct ept_error undo_error;
+	struct error undo_error;
 	size_t i, told;
 	int err = 0;
 
@@ -61,9 +59,9 @@ static int tell(const struct gpa_space *space, const struct gpa_region *before,
 	for (i = told - 1; i > 0; i--)
 		if (space->listeners[i - 1].ops->change(space->listeners[i - 1].context, after,
 							before, &undo_error) != 0)
-			err = ept_error_set(error, -ENOTRECOVERABLE,
-					    "a change was refused and could not be undone: %.180s",
-					    undo_error.text);
+			err = error_set(error, -ENOTRECOVERABLE,
+					"a change was refused and could not be undone: %.180s",
+					undo_error.text);
 	return err;
 }
 
@@ -71,7 +69,7 @@ static int tell(const struct gpa_space *space, const struct gpa_region *before,
 
 /* Tells @listener that the first @count regions go, the last one first. */
 static int tell_removal(const struct gpa_space *space, const struct listener *listener,
-			size_t count, struct ept_error *error)
+			size_t count, struct error *error)
 {
 	int err = 0, first_err = 0;
 
@@ -85,7 +83,7 @@ static int tell_removal(const struct gpa_space *space, const struct listener *li
 }
 
 int gpa_space_listen(struct gpa_space *space, const struct gpa_listener_ops *ops, void *context,
-		     struct ept_error *error)
+		     struct error *error)
 {
 	struct listener *listeners, listener = {ops, context};
 	size_t i;
@@ -93,7 +91,7 @@ int gpa_space_listen(struct gpa_space *space, const struct gpa_listener_ops *ops
 
 	listeners = realloc(space->listeners, (space->listener_count + 1) * sizeof(*listeners));
 	if (!listeners)
-		return ept_error_set(error, -ENOMEM, "no memory for a listener");
+		return error_set(error, -ENOMEM, "no memory for a listener");
 	space->listeners = listeners;
 	for (i = 0; i < space->count; i++) {
 		err = ops->change(context, NULL, &space->regions[i]->public, error);
@@ -106,7 +104,7 @@ int gpa_space_listen(struct gpa_space *space, const struct gpa_listener_ops *ops
 	return 0;
 }
 
-int gpa_space_unlisten(struct gpa_space *space, void *context, struct ept_error *error)
+int gpa_space_unlisten(struct gpa_space *space, void *context, struct error *error)
 {
 	struct listener listener;
 	size_t i;
@@ -115,7 +113,7 @@ int gpa_space_unlisten(struct gpa_space *space, void *context, struct ept_error 
 		if (space->listeners[i].context == context)
 			break;
 	if (i == space->listener_count)
-		return ept_error_set(error, -ENOENT, "no such listener");
+		return error_set(error, -ENOENT, "no such listener");
 	listener = space->listeners[i];
 	memmove(&space->listeners[i], &space->listeners[i + 1],
 		(space->listener_count - i - 1) * sizeof(listener));
@@ -125,99 +123,99 @@ int gpa_space_unlisten(struct gpa_space *space, void *context, struct ept_error 
 
 /* ---- checks ---- */
 
-static int check_name(const struct gpa_space *space, const char *name, struct ept_error *error)
+static int check_name(const struct gpa_space *space, const char *name, struct error *error)
 {
 	size_t i, length = name ? strnlen(name, GPA_NAME_BYTES) : 0;
 
 	if (length == 0 || length >= GPA_NAME_BYTES)
-		return ept_error_set(error, -EINVAL, "a region's name has 1 to %d bytes",
-				     GPA_NAME_BYTES - 1);
+		return error_set(error, -EINVAL, "a region's name has 1 to %d bytes",
+				 GPA_NAME_BYTES - 1);
 	for (i = 0; i < length; i++)
 		if (!isgraph((unsigned char)name[i]))
-			return ept_error_set(error, -EINVAL,
-					     "a region's name has printable characters only");
+			return error_set(error, -EINVAL,
+					 "a region's name has printable characters only");
 	if (gpa_space_find_name(space, name))
-		return ept_error_set(error, -EEXIST, "there is a region %s already", name);
+		return error_set(error, -EEXIST, "there is a region %s already", name);
 	return 0;
 }
 
 /* Checks where a region is to lie; @self, which may be NULL, does not count as an overlap. */
 static int check_place(const struct gpa_space *space, const char *name, uint64_t start,
-		       uint64_t size, const struct gpa_region *self, struct ept_error *error)
+		       uint64_t size, const struct gpa_region *self, struct error *error)
 {
 	uint64_t limit = 1ULL << space->physical_bits;
 	const struct gpa_region *other;
 	size_t i;
 
 	if ((start | size) % EPT_PAGE_BYTES != 0 || size == 0)
-		return ept_error_set(error, -EINVAL,
-				     "region %s: start %#llx and size %#llx must be multiples of "
-				     "4096, the size not 0",
-				     name, (unsigned long long)start, (unsigned long long)size);
+		return error_set(error, -EINVAL,
+				 "region %s: start %#llx and size %#llx must be multiples of "
+				 "4096, the size not 0",
+				 name, (unsigned long long)start, (unsigned long long)size);
 	if (start >= limit || size > limit - start)
-		return ept_error_set(error, -ERANGE,
-				     "region %s: start %#llx and size %#llx pass the guest's %u "
-				     "physical address bits",
-				     name, (unsigned long long)start, (unsigned long long)size,
-				     space->physical_bits);
+		return error_set(error, -ERANGE,
+				 "region %s: start %#llx and size %#llx pass the guest's %u "
+				 "physical address bits",
+				 name, (unsigned long long)start, (unsigned long long)size,
+				 space->physical_bits);
 	for (i = gpa_space_first_after(space, start); i < space->count; i++) {
 		other = &space->regions[i]->public;
 		if (other->start.value >= start + size)
 			break;
 		if (other != self)
-			return ept_error_set(error, -EEXIST,
-					     "region %s: [%#llx, %#llx) overlaps region %s at "
-					     "[%#llx, %#llx)",
-					     name, (unsigned long long)start,
-					     (unsigned long long)(start + size), other->name,
-					     (unsigned long long)other->start.value,
-					     (unsigned long long)other->end.value);
+			return error_set(error, -EEXIST,
+					 "region %s: [%#llx, %#llx) overlaps region %s at "
+					 "[%#llx, %#llx)",
+					 name, (unsigned long long)start,
+					 (unsigned long long)(start + size), other->name,
+					 (unsigned long long)other->start.value,
+					 (unsigned long long)other->end.value);
 	}
 	return 0;
 }
 
 static int check_request(const struct gpa_space *space, const struct gpa_request *request,
-			 struct ept_error *error)
+			 struct error *error)
 {
 	int err = check_name(space, request->name, error);
 
 	if (err)
 		return err;
 	if ((unsigned int)request->kind > GPA_HOLE)
-		return ept_error_set(error, -EINVAL, "region %s: no kind has the number %d",
-				     request->name, (int)request->kind);
+		return error_set(error, -EINVAL, "region %s: no kind has the number %d",
+				 request->name, (int)request->kind);
 	if (request->node < 0)
-		return ept_error_set(error, -EINVAL, "region %s: node %d", request->name,
-				     request->node);
+		return error_set(error, -EINVAL, "region %s: node %d", request->name,
+				 request->node);
 	err = check_place(space, request->name, request->start.value, request->size_bytes, NULL,
 			  error);
 	if (err)
 		return err;
 	if (request->max_bytes % EPT_PAGE_BYTES != 0 ||
 	    request->max_bytes > 1ULL << space->physical_bits)
-		return ept_error_set(error, -EINVAL, "region %s: max_bytes %#llx", request->name,
-				     (unsigned long long)request->max_bytes);
+		return error_set(error, -EINVAL, "region %s: max_bytes %#llx", request->name,
+				 (unsigned long long)request->max_bytes);
 	return gpa_kind_has_memory(request->kind) ? backing_check_request(request, error) : 0;
 }
 
 /* Huge pages set the grain of a region's place and size. */
 static int check_grain(const struct gpa_region *region, uint64_t start, uint64_t size,
-		       struct ept_error *error)
+		       struct error *error)
 {
 	uint64_t page = backing_page_bytes(&region->backing);
 
 	if (gpa_kind_has_memory(region->kind) && (start | size) % page != 0)
-		return ept_error_set(error, -EINVAL,
-				     "region %s: start %#llx and size %#llx must be multiples of "
-				     "its huge pages, %#llx",
-				     region->name, (unsigned long long)start,
-				     (unsigned long long)size, (unsigned long long)page);
+		return error_set(error, -EINVAL,
+				 "region %s: start %#llx and size %#llx must be multiples of "
+				 "its huge pages, %#llx",
+				 region->name, (unsigned long long)start, (unsigned long long)size,
+				 (unsigned long long)page);
 	return 0;
 }
 
 /* ---- changes ---- */
 
-static int reserve_place(struct gpa_space *space, struct ept_error *error)
+static int reserve_place(struct gpa_space *space, struct error *error)
 {
 	size_t capacity = space->capacity ? 2 * space->capacity : 8;
 	struct region **regions;
@@ -226,7 +224,7 @@ static int reserve_place(struct gpa_space *space, struct ept_error *error)
 		return 0;
 	regions = realloc(space->regions, capacity * sizeof(struct region *));
 	if (!regions)
-		return ept_error_set(error, -ENOMEM, "no memory for a further region");
+		return error_set(error, -ENOMEM, "no memory for a further region");
 	space->regions = regions;
 	space->capacity = capacity;
 	return 0;
@@ -281,7 +279,7 @@ static void describe(const struct gpa_space *space, const struct gpa_request *re
 }
 
 int gpa_space_add(struct gpa_space *space, const struct gpa_request *request,
-		  const struct gpa_region **region_out, struct ept_error *error)
+		  const struct gpa_region **region_out, struct error *error)
 {
 	struct region *region;
 	int err = check_request(space, request, error);
@@ -293,7 +291,7 @@ int gpa_space_add(struct gpa_space *space, const struct gpa_request *request,
 		return err;
 	region = calloc(1, sizeof(*region));
 	if (!region)
-		return ept_error_set(error, -ENOMEM, "no memory for a further region");
+		return error_set(error, -ENOMEM, "no memory for a further region");
 	if (gpa_kind_has_memory(request->kind)) {
 		err = backing_map(request, &region->backing, error);
 		if (err)
@@ -317,8 +315,7 @@ err_free:
 	return err;
 }
 
-int gpa_space_remove(struct gpa_space *space, const struct gpa_region *region,
-		     struct ept_error *error)
+int gpa_space_remove(struct gpa_space *space, const struct gpa_region *region, struct error *error)
 {
 	struct region *mine = own(space, region);
 	int err = tell(space, region, NULL, error);
@@ -333,7 +330,7 @@ int gpa_space_remove(struct gpa_space *space, const struct gpa_region *region,
 }
 
 int gpa_space_move(struct gpa_space *space, const struct gpa_region *region, gpa_t start,
-		   struct ept_error *error)
+		   struct error *error)
 {
 	uint64_t size = region->end.value - region->start.value;
 	struct gpa_region after = *region;
@@ -357,12 +354,12 @@ int gpa_space_move(struct gpa_space *space, const struct gpa_region *region, gpa
 
 /* New memory is mapped before the listeners hear of it, old memory unmapped after. */
 int gpa_space_resize(struct gpa_space *space, const struct gpa_region *region, uint64_t size_bytes,
-		     struct ept_error *error)
+		     struct error *error)
 {
 	uint64_t old_bytes = region->end.value - region->start.value;
 	struct region *mine = own(space, region);
 	struct gpa_region after = *region;
-	struct ept_error ignored;
+	struct error ignored;
 	bool memory = gpa_kind_has_memory(region->kind);
 	int err = check_place(space, region->name, region->start.value, size_bytes, region, error);
 

@@ -23,7 +23,7 @@
 
 #include <stddef.h>
 
-#include "ept/error.h"
+#include "lib/error.h"
 #include "ept/types.h"
 
 enum gpa_kind {
@@ -102,7 +102,7 @@ struct gpa_region {
  */
 struct gpa_listener_ops {
 	int (*change)(void *context, const struct gpa_region *before,
-		      const struct gpa_region *after, struct ept_error *error);
+		      const struct gpa_region *after, struct error *error);
 	/* May be NULL. The VMM wrote [gpa, gpa + size_bytes) itself: inside one RAM region. */
 	void (*wrote)(void *context, gpa_t gpa, uint64_t size_bytes);
 };
@@ -113,8 +113,7 @@ struct gpa_space;
  * An empty space of 2^@physical_bits bytes; 32 to 52 (the guest's MAXPHYADDR).
  * Errors: -EINVAL (bits), -ENOMEM.
  */
-int gpa_space_create(unsigned int physical_bits, struct gpa_space **space_out,
-		     struct ept_error *error);
+int gpa_space_create(unsigned int physical_bits, struct gpa_space **space_out, struct error *error);
 
 /* Unmaps and frees everything. Listeners are not told; NULL is allowed. */
 void gpa_space_destroy(struct gpa_space *space);
@@ -124,10 +123,10 @@ void gpa_space_destroy(struct gpa_space *space);
  * listener. On failure it is told their removal again and is not added.
  */
 int gpa_space_listen(struct gpa_space *space, const struct gpa_listener_ops *ops, void *context,
-		     struct ept_error *error);
+		     struct error *error);
 
 /* Takes the listener with this @context away; it is told the removal of every region. */
-int gpa_space_unlisten(struct gpa_space *space, void *context, struct ept_error *error);
+int gpa_space_unlisten(struct gpa_space *space, void *context, struct error *error);
 
 /*
  * Adds a region and maps its memory. Errors: -EINVAL (not aligned, empty, name, senseless
@@ -136,11 +135,10 @@ int gpa_space_unlisten(struct gpa_space *space, void *context, struct ept_error 
  * missing and how to get them), or what a listener or the system returned.
  */
 int gpa_space_add(struct gpa_space *space, const struct gpa_request *request,
-		  const struct gpa_region **region_out, struct ept_error *error);
+		  const struct gpa_region **region_out, struct error *error);
 
 /* Removes @region and unmaps its memory. Errors: a listener's. */
-int gpa_space_remove(struct gpa_space *space, const struct gpa_region *region,
-		     struct ept_error *error);
+int gpa_space_remove(struct gpa_space *space, const struct gpa_region *region, struct error *error);
 
 /*
  * Moves @region to @start; its memory, its contents and its host address stay. Large leaves are
@@ -148,7 +146,7 @@ int gpa_space_remove(struct gpa_space *space, const struct gpa_region *region,
  * Errors: as gpa_space_add().
  */
 int gpa_space_move(struct gpa_space *space, const struct gpa_region *region, gpa_t start,
-		   struct ept_error *error);
+		   struct error *error);
 
 /*
  * Gives @region a new size, start and host pointer staying. Bytes that stay keep their contents;
@@ -158,7 +156,7 @@ int gpa_space_move(struct gpa_space *space, const struct gpa_region *region, gpa
  * mapping are taken; -EINVAL for a FILE that is too short.
  */
 int gpa_space_resize(struct gpa_space *space, const struct gpa_region *region, uint64_t size_bytes,
-		     struct ept_error *error);
+		     struct error *error);
 
 unsigned int gpa_space_physical_bits(const struct gpa_space *space);
 
@@ -207,6 +205,6 @@ const char *gpa_kind_name(enum gpa_kind kind);
  * Checks every invariant of the space (order, alignment, bounds, unique names, mappings).
  * Returns 0, or -EUCLEAN with the first violation in @error. For tests and the auditor.
  */
-int gpa_space_check(const struct gpa_space *space, struct ept_error *error);
+int gpa_space_check(const struct gpa_space *space, struct error *error);
 
 #endif

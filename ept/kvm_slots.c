@@ -102,16 +102,16 @@ static int do_step(const struct kvm_slots *slots, const struct kvm_slot *before,
 	return err;
 }
 
-static int step_error(const struct step *step, int code, struct ept_error *error)
+static int step_error(const struct step *step, int code, struct error *error)
 {
 	const struct kvm_slot *slot = slot_bytes(&step->after) ? &step->after : &step->before;
 
-	return ept_error_set(error, code, "KVM refused memory slot %u at [%#llx, %#llx): %s",
-			     slot->id, (unsigned long long)slot->start.value,
-			     (unsigned long long)slot->end.value, strerror(-code));
+	return error_set(error, code, "KVM refused memory slot %u at [%#llx, %#llx): %s", slot->id,
+			 (unsigned long long)slot->start.value, (unsigned long long)slot->end.value,
+			 strerror(-code));
 }
 
-static int run_plan(const struct kvm_slots *slots, const struct plan *plan, struct ept_error *error)
+static int run_plan(const struct kvm_slots *slots, const struct plan *plan, struct error *error)
 {
 	size_t i, done;
 	int err = 0;
@@ -123,9 +123,9 @@ static int run_plan(const struct kvm_slots *slots, const struct plan *plan, stru
 	step_error(&plan->steps[done - 1], err, error);
 	for (i = done - 1; i > 0; i--)
 		if (do_step(slots, &plan->steps[i - 1].after, &plan->steps[i - 1].before) != 0)
-			err = ept_error_set(error, -ENOTRECOVERABLE,
-					    "KVM refused memory slot %u and its undoing",
-					    plan->steps[i - 1].after.id);
+			err = error_set(error, -ENOTRECOVERABLE,
+					"KVM refused memory slot %u and its undoing",
+					plan->steps[i - 1].after.id);
 	return err;
 }
 
@@ -215,7 +215,7 @@ static void free_plan(struct kvm_slots *slots, struct plan *plan, bool failed)
 
 /* Adds the slots for [start, end) of @region to the plan. Room is there. */
 static int plan_new(struct kvm_slots *slots, const struct gpa_region *region, gpa_t start,
-		    bool dirty_log, struct plan *plan, struct ept_error *error)
+		    bool dirty_log, struct plan *plan, struct error *error)
 {
 	struct kvm_slot slot = {
 		.region = region->id, .read_only = region->kind == GPA_ROM, .dirty_log = dirty_log};
@@ -226,10 +226,10 @@ static int plan_new(struct kvm_slots *slots, const struct gpa_region *region, gp
 		if (bytes > EPT_KVM_SLOT_BYTES_MAX)
 			bytes = EPT_KVM_SLOT_BYTES_MAX;
 		if (take_id(slots, &slot.id) != 0)
-			return ept_error_set(error, -ENOSPC,
-					     "region %s needs a memory slot more than the %zu this "
-					     "KVM has: join regions, or remove some",
-					     region->name, slots->limit);
+			return error_set(error, -ENOSPC,
+					 "region %s needs a memory slot more than the %zu this "
+					 "KVM has: join regions, or remove some",
+					 region->name, slots->limit);
 		slot.start = start;
 		slot.end = gpa_add(start, bytes);
 		slot.host = (char *)region->slot_host + (start.value - region->start.value);
@@ -279,7 +279,7 @@ static bool logs_dirty(const struct kvm_slots *slots, const struct gpa_region *r
 }
 
 static int make_plan(struct kvm_slots *slots, const struct gpa_region *before,
-		     const struct gpa_region *after, struct plan *plan, struct ept_error *error)
+		     const struct gpa_region *after, struct plan *plan, struct error *error)
 {
 	uint64_t old_bytes = before ? before->end.value - before->start.value : 0;
 	uint64_t new_bytes = after ? after->end.value - after->start.value : 0;
@@ -289,7 +289,7 @@ static int make_plan(struct kvm_slots *slots, const struct gpa_region *before,
 	plan->count = 0;
 	plan->steps = err ? NULL : calloc(most, sizeof(*plan->steps));
 	if (!plan->steps)
-		return ept_error_set(error, -ENOMEM, "no memory for the slots' bookkeeping");
+		return error_set(error, -ENOMEM, "no memory for the slots' bookkeeping");
 	if (before)
 		plan_old(slots, before, after, plan);
 	if (new_bytes <= old_bytes)
@@ -299,7 +299,7 @@ static int make_plan(struct kvm_slots *slots, const struct gpa_region *before,
 }
 
 static int change(void *context, const struct gpa_region *before, const struct gpa_region *after,
-		  struct ept_error *error)
+		  struct error *error)
 {
 	const struct gpa_region *region = after ? after : before;
 	struct kvm_slots *slots = context;
@@ -309,9 +309,9 @@ static int change(void *context, const struct gpa_region *before, const struct g
 	if (!region->host)
 		return 0;
 	if (region->kind == GPA_ROM && !slots->has_read_only)
-		return ept_error_set(error, -EOPNOTSUPP,
-				     "region %s: this KVM has no read-only slots: make it RAM",
-				     region->name);
+		return error_set(error, -EOPNOTSUPP,
+				 "region %s: this KVM has no read-only slots: make it RAM",
+				 region->name);
 	err = make_plan(slots, before, after, &plan, error);
 	if (!err)
 		err = run_plan(slots, &plan, error);
@@ -326,20 +326,20 @@ static const struct gpa_listener_ops listener = {.change = change};
 /* ---- outside ---- */
 
 int kvm_slots_create(int vm_fd, struct gpa_space *space, struct kvm_slots **slots_out,
-		     struct ept_error *error)
+		     struct error *error)
 {
 	struct kvm_slots *slots = calloc(1, sizeof(*slots));
 	int err = -ENOMEM;
 
 	if (!slots)
-		return ept_error_set(error, -ENOMEM, "no memory for the slots' bookkeeping");
+		return error_set(error, -ENOMEM, "no memory for the slots' bookkeeping");
 	slots->vm_fd = vm_fd;
 	slots->space = space;
 	slots->limit = ept_kvm_slot_limit(vm_fd);
 	slots->has_read_only = ept_kvm_has_read_only_slots(vm_fd);
 	slots->id_used = calloc((slots->limit + 63) / 64, sizeof(*slots->id_used));
 	if (!slots->id_used) {
-		ept_error_set(error, -ENOMEM, "no memory for the slots' bookkeeping");
+		error_set(error, -ENOMEM, "no memory for the slots' bookkeeping");
 		goto err_free;
 	}
 	err = gpa_space_listen(space, &listener, slots, error);
@@ -390,18 +390,18 @@ const struct kvm_slot *kvm_slots_find(const struct kvm_slots *slots, gpa_t gpa)
 }
 
 int kvm_slots_set_dirty_log(struct kvm_slots *slots, const struct gpa_region *region, bool on,
-			    struct ept_error *error)
+			    struct error *error)
 {
 	struct plan plan = {.count = 0};
 	size_t i;
 	int err;
 
 	if (region->kind != GPA_RAM)
-		return ept_error_set(error, -EINVAL, "region %s is %s: only RAM gets dirty",
-				     region->name, gpa_kind_name(region->kind));
+		return error_set(error, -EINVAL, "region %s is %s: only RAM gets dirty",
+				 region->name, gpa_kind_name(region->kind));
 	plan.steps = calloc(slots->count, sizeof(*plan.steps));
 	if (!plan.steps)
-		return ept_error_set(error, -ENOMEM, "no memory for the slots' bookkeeping");
+		return error_set(error, -ENOMEM, "no memory for the slots' bookkeeping");
 	for (i = 0; i < slots->count; i++) {
 		if (slots->slots[i].region != region->id || slots->slots[i].dirty_log == on)
 			continue;

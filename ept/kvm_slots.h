@@ -15,7 +15,7 @@
 
 #include <stddef.h>
 
-#include "ept/error.h"
+#include "lib/error.h"
 #include "ept/gpa_space.h"
 
 struct kvm_slots;
@@ -38,7 +38,7 @@ struct kvm_slot {
  * -EOPNOTSUPP (a ROM, and KVM has no read-only slots), -ENOMEM, or KVM's own.
  */
 int kvm_slots_create(int vm_fd, struct gpa_space *space, struct kvm_slots **slots_out,
-		     struct ept_error *error);
+		     struct error *error);
 
 /* Detaches from the space, deletes the slots, frees. NULL is allowed. */
 void kvm_slots_destroy(struct kvm_slots *slots);
@@ -58,6 +58,6 @@ const struct kvm_slot *kvm_slots_find(const struct kvm_slots *slots, gpa_t gpa);
  * later follow. On failure the logging state of all its slots is as before.
  */
 int kvm_slots_set_dirty_log(struct kvm_slots *slots, const struct gpa_region *region, bool on,
-			    struct ept_error *error);
+			    struct error *error);
 
 #endif

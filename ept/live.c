@@ -32,7 +32,7 @@ static bool parameter_is_on(const char *path)
 	return value == 'Y' || value == '1';
 }
 
-static int find_kind(struct live *live, const char **function_out, struct ept_error *error)
+static int find_kind(struct live *live, const char **function_out, struct error *error)
 {
 	if (parameter_is_on("kvm_intel/parameters/ept")) {
 		live->kind = STAGE2_EPT;
@@ -44,9 +44,9 @@ static int find_kind(struct live *live, const char **function_out, struct ept_er
 		*function_out = "svm_load_mmu_pgd";
 		return 0;
 	}
-	return ept_error_set(error, -EOPNOTSUPP,
-			     "this host's KVM has no second-stage tables: it is neither kvm_intel "
-			     "with ept=Y nor kvm_amd with npt=Y");
+	return error_set(error, -EOPNOTSUPP,
+			 "this host's KVM has no second-stage tables: it is neither kvm_intel "
+			 "with ept=Y nor kvm_amd with npt=Y");
 }
 
 static unsigned int host_physical_bits(void)
@@ -56,14 +56,14 @@ static unsigned int host_physical_bits(void)
 	return __get_cpuid(0x80000008, &a, &b, &c, &d) ? a & 0xff : 36;
 }
 
-int live_open(unsigned int physical_bits, struct live **live_out, struct ept_error *error)
+int live_open(unsigned int physical_bits, struct live **live_out, struct error *error)
 {
 	struct live *live = calloc(1, sizeof(*live));
 	const char *function = NULL;
 	int err;
 
 	if (!live)
-		return ept_error_set(error, -ENOMEM, "no memory");
+		return error_set(error, -ENOMEM, "no memory");
 	live->physical_bits = physical_bits ? physical_bits : host_physical_bits();
 	err = find_kind(live, &function, error);
 	if (!err)
@@ -86,7 +86,7 @@ void live_close(struct live *live)
 	free(live);
 }
 
-int live_root(struct live *live, struct stage2_mode *mode_out, struct ept_error *error)
+int live_root(struct live *live, struct stage2_mode *mode_out, struct error *error)
 {
 	unsigned int levels;
 	uint64_t root;
@@ -95,20 +95,19 @@ int live_root(struct live *live, struct stage2_mode *mode_out, struct ept_error 
 	if (err)
 		return err;
 	if (levels < 4 || levels > 5)
-		return ept_error_set(error, -EOPNOTSUPP, "second-stage tables of %u levels",
-				     levels);
+		return error_set(error, -EOPNOTSUPP, "second-stage tables of %u levels", levels);
 	*mode_out = stage2_mode_make(live->kind, hpa_make(root & EPT_ADDRESS_MASK),
 				     live->physical_bits);
 	mode_out->levels = levels;
 	return 0;
 }
 
-int live_nudge(int kvm_fd, int vm_fd, unsigned int vcpu_id, struct ept_error *error)
+int live_nudge(int kvm_fd, int vm_fd, unsigned int vcpu_id, struct error *error)
 {
 	int err = ept_kvm_load_root(kvm_fd, vm_fd, vcpu_id);
 
-	return err ? ept_error_set(error, err, "a further vCPU, to make KVM name its root: %s",
-				   strerror(-err))
+	return err ? error_set(error, err, "a further vCPU, to make KVM name its root: %s",
+			       strerror(-err))
 		   : 0;
 }
 
@@ -158,7 +157,7 @@ static const uint64_t *table_at(void *context, hpa_t table)
 }
 
 int live_for_each(struct live *live, gpa_t start, gpa_t end, live_leaf_fn leaf, void *context,
-		  struct live_counts *counts_out, struct ept_error *error)
+		  struct live_counts *counts_out, struct error *error)
 {
 	struct visit visit = {.leaf = leaf, .context = context};
 	struct stage2_reader reader = {table_at, live->kcore};
@@ -172,8 +171,7 @@ int live_for_each(struct live *live, gpa_t start, gpa_t end, live_leaf_fn leaf, 
 	err = stage2_for_each(&mode, &reader, start, end, 0, &visitor);
 	kcore_forget(live->kcore);
 	if (err)
-		return ept_error_set(error, err, "the live tables cannot be read: %s",
-				     strerror(-err));
+		return error_set(error, err, "the live tables cannot be read: %s", strerror(-err));
 	if (counts_out)
 		*counts_out = visit.counts;
 	return 0;

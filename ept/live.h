@@ -25,7 +25,7 @@
 
 #include <sys/types.h>
 
-#include "ept/error.h"
+#include "lib/error.h"
 #include "ept/stage2.h"
 
 struct live;
@@ -35,7 +35,7 @@ struct live;
  * -EPERM (not root, kernel lockdown), -EOPNOTSUPP (neither kvm_intel with EPT nor kvm_amd with NPT;
  * no tracefs, kprobes or /proc/kcore), the system's; the text says what to do.
  */
-int live_open(unsigned int physical_bits, struct live **live_out, struct ept_error *error);
+int live_open(unsigned int physical_bits, struct live **live_out, struct error *error);
 
 /* Removes it. NULL is allowed. */
 void live_close(struct live *live);
@@ -44,14 +44,14 @@ void live_close(struct live *live);
  * The root that KVM handed over last for one of this process's threads, and how it is walked.
  * Errors: -ENOENT (none since live_open(): see live_nudge()), the system's.
  */
-int live_root(struct live *live, struct stage2_mode *mode_out, struct ept_error *error);
+int live_root(struct live *live, struct stage2_mode *mode_out, struct error *error);
 
 /*
  * Makes KVM hand over the root of the VM behind @vm_fd without changing it: a further vCPU, of the
  * unused id @vcpu_id, gets as far as the entry, which a pending signal stops. It stays, never run,
  * until the VM goes. Errors: KVM's own.
  */
-int live_nudge(int kvm_fd, int vm_fd, unsigned int vcpu_id, struct ept_error *error);
+int live_nudge(int kvm_fd, int vm_fd, unsigned int vcpu_id, struct error *error);
 
 /* What the tables hold besides leaves. */
 struct live_counts {
@@ -72,6 +72,6 @@ typedef int (*live_leaf_fn)(void *context, const struct stage2_leaf *leaf);
  * they were freed meanwhile), reading /proc/kcore, the callback's.
  */
 int live_for_each(struct live *live, gpa_t start, gpa_t end, live_leaf_fn leaf, void *context,
-		  struct live_counts *counts_out, struct ept_error *error);
+		  struct live_counts *counts_out, struct error *error);
 
 #endif

@@ -74,27 +74,26 @@ static int read_segments(struct kcore *kcore)
 	return err;
 }
 
-int kcore_open(struct kcore **kcore_out, struct ept_error *error)
+int kcore_open(struct kcore **kcore_out, struct error *error)
 {
 	struct kcore *kcore = calloc(1, sizeof(*kcore));
 	int err;
 
 	if (!kcore)
-		return ept_error_set(error, -ENOMEM, "no memory to read /proc/kcore");
+		return error_set(error, -ENOMEM, "no memory to read /proc/kcore");
 	kcore->fd = open("/proc/kcore", O_RDONLY | O_CLOEXEC);
 	if (kcore->fd < 0) {
 		err = errno;
 		free(kcore);
-		return ept_error_set(error, err == ENOENT ? -EOPNOTSUPP : -EPERM,
-				     "/proc/kcore: %s: %s", strerror(err),
-				     err == ENOENT
-					     ? "the kernel needs CONFIG_PROC_KCORE"
-					     : "it is for root alone, and not under lockdown");
+		return error_set(error, err == ENOENT ? -EOPNOTSUPP : -EPERM, "/proc/kcore: %s: %s",
+				 strerror(err),
+				 err == ENOENT ? "the kernel needs CONFIG_PROC_KCORE"
+					       : "it is for root alone, and not under lockdown");
 	}
 	err = read_segments(kcore);
 	if (err) {
 		kcore_close(kcore);
-		return ept_error_set(error, err, "/proc/kcore: %s", strerror(-err));
+		return error_set(error, err, "/proc/kcore: %s", strerror(-err));
 	}
 	*kcore_out = kcore;
 	return 0;

@@ -14,19 +14,19 @@ struct live_probe {
 };
 
 /* @function: what is probed; its second and third argument are taken. Errors: live_open()'s. */
-int live_probe_set(struct live_probe *probe, const char *function, struct ept_error *error);
+int live_probe_set(struct live_probe *probe, const char *function, struct error *error);
 void live_probe_remove(struct live_probe *probe);
 
 /* The last hit by a thread of this process. Errors: -ENOENT, the system's. */
 int live_probe_last(const struct live_probe *probe, uint64_t *root_out, unsigned int *level_out,
-		    struct ept_error *error);
+		    struct error *error);
 
 /* ---- the host's memory ---- */
 
 struct kcore;
 
 /* Errors: -EPERM, -EOPNOTSUPP, -ENOMEM, the system's. */
-int kcore_open(struct kcore **kcore_out, struct ept_error *error);
+int kcore_open(struct kcore **kcore_out, struct error *error);
 void kcore_close(struct kcore *kcore);
 
 /*

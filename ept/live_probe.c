@@ -24,7 +24,7 @@ static int write_file(const char *path, const char *text, bool append)
 	return err;
 }
 
-static int find_tracefs(struct live_probe *probe, struct ept_error *error)
+static int find_tracefs(struct live_probe *probe, struct error *error)
 {
 	static const char *const places[] = {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"};
 	char path[128];
@@ -36,12 +36,12 @@ static int find_tracefs(struct live_probe *probe, struct ept_error *error)
 			return 0;
 		}
 		if (errno == EACCES || errno == EPERM)
-			return ept_error_set(error, -EPERM,
-					     "%s: the live tables are for root alone", path);
+			return error_set(error, -EPERM, "%s: the live tables are for root alone",
+					 path);
 	}
-	return ept_error_set(error, -EOPNOTSUPP,
-			     "no kprobe events: mount -t tracefs tracefs /sys/kernel/tracing (the "
-			     "kernel needs CONFIG_KPROBE_EVENTS)");
+	return error_set(error, -EOPNOTSUPP,
+			 "no kprobe events: mount -t tracefs tracefs /sys/kernel/tracing (the "
+			 "kernel needs CONFIG_KPROBE_EVENTS)");
 }
 
 /* Writes @text to @file of the instance. */
@@ -73,7 +73,7 @@ static void remove_event(const struct live_probe *probe)
 	(void)write_file(path, text, true);
 }
 
-int live_probe_set(struct live_probe *probe, const char *function, struct ept_error *error)
+int live_probe_set(struct live_probe *probe, const char *function, struct error *error)
 {
 	char path[256], event[96];
 	int err;
@@ -84,15 +84,15 @@ int live_probe_set(struct live_probe *probe, const char *function, struct ept_er
 	snprintf(probe->name, sizeof(probe->name), "nestbox_%d", (int)getpid());
 	snprintf(path, sizeof(path), "%s/instances/%s", probe->tracefs, probe->name);
 	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return ept_error_set(error, -errno, "%s: %s", path, strerror(errno));
+		return error_set(error, -errno, "%s: %s", path, strerror(errno));
 	probe->set = true;
 	err = set_event(probe, function);
 	if (err) {
 		live_probe_remove(probe);
-		return ept_error_set(error, err == -EPERM ? -EPERM : -EOPNOTSUPP,
-				     "cannot probe %s: %s (see /sys/kernel/security/lockdown, "
-				     "CONFIG_KPROBES)",
-				     function, strerror(-err));
+		return error_set(error, err == -EPERM ? -EPERM : -EOPNOTSUPP,
+				 "cannot probe %s: %s (see /sys/kernel/security/lockdown, "
+				 "CONFIG_KPROBES)",
+				 function, strerror(-err));
 	}
 	snprintf(event, sizeof(event), "events/%s/load_root/enable", probe->name);
 	err = set_in_instance(probe, event, "1");
@@ -100,7 +100,7 @@ int live_probe_set(struct live_probe *probe, const char *function, struct ept_er
 		err = set_in_instance(probe, "tracing_on", "1");
 	if (err) {
 		live_probe_remove(probe);
-		return ept_error_set(error, err, "cannot switch the probe on: %s", strerror(-err));
+		return error_set(error, err, "cannot switch the probe on: %s", strerror(-err));
 	}
 	return 0;
 }
@@ -153,7 +153,7 @@ static bool parse_hit(const char *line, int *tid_out, uint64_t *root_out, unsign
 }
 
 int live_probe_last(const struct live_probe *probe, uint64_t *root_out, unsigned int *level_out,
-		    struct ept_error *error)
+		    struct error *error)
 {
 	int tid, err = -ENOENT;
 	unsigned int level;
@@ -164,7 +164,7 @@ int live_probe_last(const struct live_probe *probe, uint64_t *root_out, unsigned
 	snprintf(path, sizeof(path), "%s/instances/%s/trace", probe->tracefs, probe->name);
 	file = fopen(path, "re");
 	if (!file)
-		return ept_error_set(error, -errno, "%s: %s", path, strerror(errno));
+		return error_set(error, -errno, "%s: %s", path, strerror(errno));
 	while (fgets(line, sizeof(line), file)) {
 		if (line[0] == '#' || !parse_hit(line, &tid, &root, &level) || !is_ours(tid))
 			continue;
@@ -173,8 +173,7 @@ int live_probe_last(const struct live_probe *probe, uint64_t *root_out, unsigned
 		err = 0;
 	}
 	fclose(file);
-	return err ? ept_error_set(
-			     error, err,
-			     "KVM has handed no root to the processor since the probe was set")
+	return err ? error_set(error, err,
+			       "KVM has handed no root to the processor since the probe was set")
 		   : 0;
 }

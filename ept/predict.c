@@ -28,16 +28,16 @@ struct predict_host {
 	uint64_t entries[BLOCK_PAGES];
 };
 
-int predict_open(struct predict_host **host_out, struct ept_error *error)
+int predict_open(struct predict_host **host_out, struct error *error)
 {
 	struct predict_host *host = calloc(1, sizeof(*host));
 
 	if (!host)
-		return ept_error_set(error, -ENOMEM, "no memory for a prediction");
+		return error_set(error, -ENOMEM, "no memory for a prediction");
 	host->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (host->pagemap < 0) {
-		ept_error_set(error, -errno, "/proc/self/pagemap: %s: is /proc mounted?",
-			      strerror(errno));
+		error_set(error, -errno, "/proc/self/pagemap: %s: is /proc mounted?",
+			  strerror(errno));
 		free(host);
 		return -errno;
 	}
@@ -227,7 +227,7 @@ static int visit_slot(struct visit *visit, gpa_t start, gpa_t end)
 
 int predict_for_each(struct predict_host *host, const struct gpa_space *space,
 		     const struct kvm_slots *slots, gpa_t start, gpa_t end, uint64_t leaf_bytes_max,
-		     predict_leaf_fn leaf, void *context, struct ept_error *error)
+		     predict_leaf_fn leaf, void *context, struct error *error)
 {
 	struct visit visit = {
 		.host = host, .leaf_bytes_max = leaf_bytes_max, .leaf = leaf, .context = context};
@@ -243,8 +243,8 @@ int predict_for_each(struct predict_host *host, const struct gpa_space *space,
 		visit.huge_bytes = huge_bytes_of(visit.region);
 		err = visit_slot(&visit, start, end);
 	}
-	return visit.file_err ? ept_error_set(error, visit.file_err, "/proc/self/pagemap: %s",
-					      strerror(-visit.file_err))
+	return visit.file_err ? error_set(error, visit.file_err, "/proc/self/pagemap: %s",
+					  strerror(-visit.file_err))
 			      : err;
 }
 
@@ -263,7 +263,7 @@ static int count_leaf(void *context, gpa_t gpa, uint64_t bytes, const struct kvm
 
 int predict_count(struct predict_host *host, const struct gpa_space *space,
 		  const struct kvm_slots *slots, gpa_t start, gpa_t end, uint64_t leaf_bytes_max,
-		  struct predict_count *count_out, struct ept_error *error)
+		  struct predict_count *count_out, struct error *error)
 {
 	struct predict_count count = {0, 0, 0};
 	int err = predict_for_each(host, space, slots, start, end, leaf_bytes_max, count_leaf,

@@ -15,7 +15,7 @@
 #ifndef EPT_PREDICT_H
 #define EPT_PREDICT_H
 
-#include "ept/error.h"
+#include "lib/error.h"
 #include "ept/kvm_slots.h"
 
 /* Where the host's page tables are read. */
@@ -26,7 +26,7 @@ struct predict_host;
  * latter transparent huge pages are not seen and count as small ones.
  * Errors: the system's, with what to do.
  */
-int predict_open(struct predict_host **host_out, struct ept_error *error);
+int predict_open(struct predict_host **host_out, struct error *error);
 void predict_close(struct predict_host *host);
 
 /* Whether transparent huge pages can be told from small ones. */
@@ -44,7 +44,7 @@ typedef int (*predict_leaf_fn)(void *context, gpa_t gpa, uint64_t bytes,
  */
 int predict_for_each(struct predict_host *host, const struct gpa_space *space,
 		     const struct kvm_slots *slots, gpa_t start, gpa_t end, uint64_t leaf_bytes_max,
-		     predict_leaf_fn leaf, void *context, struct ept_error *error);
+		     predict_leaf_fn leaf, void *context, struct error *error);
 
 struct predict_count {
 	uint64_t pages_4k;
@@ -55,6 +55,6 @@ struct predict_count {
 /* Counts them, under the names KVM gives its own count. */
 int predict_count(struct predict_host *host, const struct gpa_space *space,
 		  const struct kvm_slots *slots, gpa_t start, gpa_t end, uint64_t leaf_bytes_max,
-		  struct predict_count *count_out, struct ept_error *error);
+		  struct predict_count *count_out, struct error *error);
 
 #endif

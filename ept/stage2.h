@@ -14,7 +14,7 @@
 #define EPT_STAGE2_H
 
 #include "ept/ept_format.h"
-#include "ept/error.h"
+#include "lib/error.h"
 #include "ept/types.h"
 
 #define STAGE2_LEVELS_MAX 5

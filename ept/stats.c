@@ -32,7 +32,7 @@ struct stats {
 	size_t values_bytes;
 };
 
-static int read_at(int file, void *buffer, size_t bytes, uint64_t offset, struct ept_error *error)
+static int read_at(int file, void *buffer, size_t bytes, uint64_t offset, struct error *error)
 {
 	ssize_t got;
 
@@ -41,12 +41,11 @@ static int read_at(int file, void *buffer, size_t bytes, uint64_t offset, struct
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			return ept_error_set(error, -errno, "cannot read KVM's statistics: %s",
-					     strerror(errno));
+			return error_set(error, -errno, "cannot read KVM's statistics: %s",
+					 strerror(errno));
 		if (got == 0)
-			return ept_error_set(error, -EPROTO,
-					     "KVM's statistics end before byte %llu",
-					     (unsigned long long)offset + bytes);
+			return error_set(error, -EPROTO, "KVM's statistics end before byte %llu",
+					 (unsigned long long)offset + bytes);
 		buffer = (char *)buffer + got;
 		bytes -= (size_t)got;
 		offset += (uint64_t)got;
@@ -54,7 +53,7 @@ static int read_at(int file, void *buffer, size_t bytes, uint64_t offset, struct
 	return 0;
 }
 
-static int read_header(struct stats *stats, struct ept_error *error)
+static int read_header(struct stats *stats, struct error *error)
 {
 	const struct kvm_stats_header *header = &stats->header;
 	int err = read_at(stats->file, &stats->header, sizeof(stats->header), 0, error);
@@ -63,9 +62,9 @@ static int read_header(struct stats *stats, struct ept_error *error)
 		return err;
 	if (header->name_size == 0 || header->name_size > NAME_BYTES_MAX ||
 	    header->num_desc > ENTRIES_MAX)
-		return ept_error_set(error, -EPROTO,
-				     "KVM's statistics: %u entries with names of %u bytes",
-				     header->num_desc, header->name_size);
+		return error_set(error, -EPROTO,
+				 "KVM's statistics: %u entries with names of %u bytes",
+				 header->num_desc, header->name_size);
 	return 0;
 }
 
@@ -104,7 +103,7 @@ static enum stats_unit decode_unit(uint32_t flags)
 }
 
 /* Takes one descriptor over; its values are placed when all are known. */
-static int read_entry(struct stats *stats, size_t index, struct ept_error *error)
+static int read_entry(struct stats *stats, size_t index, struct error *error)
 {
 	const struct kvm_stats_header *header = &stats->header;
 	uint64_t place =
@@ -121,9 +120,8 @@ static int read_entry(struct stats *stats, size_t index, struct ept_error *error
 		return err;
 	end = (uint64_t)desc.offset + desc.size * sizeof(uint64_t);
 	if (desc.size == 0 || desc.offset % sizeof(uint64_t) != 0 || end > VALUES_MAX_BYTES)
-		return ept_error_set(error, -EPROTO,
-				     "KVM's statistics: entry %zu has %u values at %u", index,
-				     desc.size, desc.offset);
+		return error_set(error, -EPROTO, "KVM's statistics: entry %zu has %u values at %u",
+				 index, desc.size, desc.offset);
 	*entry = (struct stats_entry){
 		.name = name,
 		.kind = decode_kind(desc.flags),
@@ -139,7 +137,7 @@ static int read_entry(struct stats *stats, size_t index, struct ept_error *error
 	return 0;
 }
 
-static int read_schema(struct stats *stats, struct ept_error *error)
+static int read_schema(struct stats *stats, struct error *error)
 {
 	const struct kvm_stats_header *header = &stats->header;
 	size_t i;
@@ -149,7 +147,7 @@ static int read_schema(struct stats *stats, struct ept_error *error)
 	stats->names = calloc(header->num_desc + 1, (size_t)header->name_size + 1);
 	stats->entries = calloc(header->num_desc + 1, sizeof(*stats->entries));
 	if (!stats->id || !stats->names || !stats->entries)
-		return ept_error_set(error, -ENOMEM, "no memory for KVM's statistics");
+		return error_set(error, -ENOMEM, "no memory for KVM's statistics");
 	err = read_at(stats->file, stats->id, header->name_size, header->id_offset, error);
 	for (i = 0; i < header->num_desc && !err; i++)
 		err = read_entry(stats, i, error);
@@ -157,21 +155,21 @@ static int read_schema(struct stats *stats, struct ept_error *error)
 		return err;
 	stats->values = calloc(1, stats->values_bytes + 1);
 	if (!stats->values)
-		return ept_error_set(error, -ENOMEM, "no memory for KVM's statistics");
+		return error_set(error, -ENOMEM, "no memory for KVM's statistics");
 	for (i = 0; i < header->num_desc; i++)
 		stats->entries[i].values =
 			stats->values + (uintptr_t)stats->entries[i].values / sizeof(uint64_t);
 	return 0;
 }
 
-int stats_open_file(int file, struct stats **stats_out, struct ept_error *error)
+int stats_open_file(int file, struct stats **stats_out, struct error *error)
 {
 	struct stats *stats = calloc(1, sizeof(*stats));
 	int err;
 
 	if (!stats) {
 		close(file);
-		return ept_error_set(error, -ENOMEM, "no memory for KVM's statistics");
+		return error_set(error, -ENOMEM, "no memory for KVM's statistics");
 	}
 	stats->file = file;
 	err = read_header(stats, error);
@@ -187,15 +185,15 @@ int stats_open_file(int file, struct stats **stats_out, struct ept_error *error)
 	return 0;
 }
 
-int stats_open(int fd, struct stats **stats_out, struct ept_error *error)
+int stats_open(int fd, struct stats **stats_out, struct error *error)
 {
 	int file = ept_kvm_stats_fd(fd);
 
 	if (file == -ENOTTY || file == -EINVAL)
-		return ept_error_set(error, -EOPNOTSUPP,
-				     "this KVM has no binary statistics: Linux 5.14 or newer has");
+		return error_set(error, -EOPNOTSUPP,
+				 "this KVM has no binary statistics: Linux 5.14 or newer has");
 	if (file < 0)
-		return ept_error_set(error, file, "KVM gives no statistics: %s", strerror(-file));
+		return error_set(error, file, "KVM gives no statistics: %s", strerror(-file));
 	return stats_open_file(file, stats_out, error);
 }
 
@@ -211,7 +209,7 @@ void stats_close(struct stats *stats)
 	free(stats);
 }
 
-int stats_read(struct stats *stats, struct ept_error *error)
+int stats_read(struct stats *stats, struct error *error)
 {
 	return read_at(stats->file, stats->values, stats->values_bytes, stats->header.data_offset,
 		       error);

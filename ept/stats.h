@@ -11,7 +11,7 @@
 
 #include <stddef.h>
 
-#include "ept/error.h"
+#include "lib/error.h"
 #include "ept/types.h"
 
 enum stats_kind {
@@ -50,10 +50,10 @@ struct stats;
  * afterwards. Reads the schema and the values. Errors: -EOPNOTSUPP (KVM before 5.14), -EPROTO
  * (a schema that makes no sense), -ENOMEM, the system's.
  */
-int stats_open(int fd, struct stats **stats_out, struct ept_error *error);
+int stats_open(int fd, struct stats **stats_out, struct error *error);
 
 /* The same from a file that holds what KVM's descriptor would; takes @file over, even on error. */
-int stats_open_file(int file, struct stats **stats_out, struct ept_error *error);
+int stats_open_file(int file, struct stats **stats_out, struct error *error);
 
 void stats_close(struct stats *stats);
 
@@ -67,7 +67,7 @@ const struct stats_entry *stats_at(const struct stats *stats, size_t index);
 const struct stats_entry *stats_find(const struct stats *stats, const char *name);
 
 /* Reads all values anew. Errors: the system's; the values are then a mixture. */
-int stats_read(struct stats *stats, struct ept_error *error);
+int stats_read(struct stats *stats, struct error *error);
 
 /* Words for people and JSON: "cumulative", "bytes" ... */
 const char *stats_kind_name(enum stats_kind kind);

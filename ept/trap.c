@@ -112,7 +112,7 @@ static uint64_t chunk_of(const struct trap_region *region, uint64_t page, void *
 }
 
 static int chunk_register(const struct trap_set *set, const struct trap_region *region,
-			  uint64_t page, struct ept_error *error)
+			  uint64_t page, struct error *error)
 {
 	uint64_t bytes;
 	void *at;
@@ -121,12 +121,12 @@ static int chunk_register(const struct trap_set *set, const struct trap_region *
 	if (region->watched[chunk_of(region, page, &at, &bytes)] == 0)
 		err = uffd_register(set->uffd, at, bytes, ALL_MODES);
 	if (err)
-		return ept_error_set(
-			error, err, "userfaultfd cannot watch this memory: %s%s", strerror(-err),
-			err == -EINVAL   ? ": it must be a memfd or another shared memory"
-			: err == -EBUSY  ? ": it has a handler already (demand paging?)"
-			: err == -ENOMEM ? ": see vm.max_map_count"
-					 : "");
+		return error_set(error, err, "userfaultfd cannot watch this memory: %s%s",
+				 strerror(-err),
+				 err == -EINVAL   ? ": it must be a memfd or another shared memory"
+				 : err == -EBUSY  ? ": it has a handler already (demand paging?)"
+				 : err == -ENOMEM ? ": see vm.max_map_count"
+						  : "");
 	return 0;
 }
 
@@ -169,7 +169,7 @@ static void forget_run(struct trap_set *set, struct trap_region *region, uint64_
 }
 
 static int watch_run(struct trap_set *set, struct trap_region *region, uint64_t from, uint64_t to,
-		     enum trap_access access, struct ept_error *error)
+		     enum trap_access access, struct error *error)
 {
 	int err = chunk_register(set, region, from, error);
 
@@ -182,16 +182,16 @@ static int watch_run(struct trap_set *set, struct trap_region *region, uint64_t 
 	memset(region->pages + from, (int)access, to - from);
 	err = close_pages(set, region, from, to, access);
 	if (err)
-		return ept_error_set(error, err, "cannot close %llu pages: %s",
-				     (unsigned long long)(to - from), strerror(-err));
+		return error_set(error, err, "cannot close %llu pages: %s",
+				 (unsigned long long)(to - from), strerror(-err));
 	return 0;
 }
 
 typedef int (*run_fn)(struct trap_set *set, struct trap_region *region, uint64_t from, uint64_t to,
-		      enum trap_access access, struct ept_error *error);
+		      enum trap_access access, struct error *error);
 
 static int unwatch_run(struct trap_set *set, struct trap_region *region, uint64_t from, uint64_t to,
-		       enum trap_access access, struct ept_error *error)
+		       enum trap_access access, struct error *error)
 {
 	(void)access;
 	(void)error;
@@ -201,26 +201,25 @@ static int unwatch_run(struct trap_set *set, struct trap_region *region, uint64_
 
 /* Cuts [start, end) into pieces of one chunk each; all of it is checked before anything is done. */
 static int for_runs(struct trap_set *set, gpa_t start, gpa_t end, bool trappable, run_fn run,
-		    enum trap_access access, struct ept_error *error)
+		    enum trap_access access, struct error *error)
 {
 	struct trap_region *region;
 	uint64_t at, page, to;
 	int err = 0;
 
 	if ((start.value | end.value) % EPT_PAGE_BYTES || start.value >= end.value)
-		return ept_error_set(error, -EINVAL, "[%#llx, %#llx) are no whole pages",
-				     (unsigned long long)start.value,
-				     (unsigned long long)end.value);
+		return error_set(error, -EINVAL, "[%#llx, %#llx) are no whole pages",
+				 (unsigned long long)start.value, (unsigned long long)end.value);
 	for (at = start.value; at < end.value; at = region->start.value + to * EPT_PAGE_BYTES) {
 		region = trap_find(set, at, &page);
 		if (!region)
-			return ept_error_set(error, -EFAULT, "there is no memory at %#llx",
-					     (unsigned long long)at);
+			return error_set(error, -EFAULT, "there is no memory at %#llx",
+					 (unsigned long long)at);
 		if (trappable && !region->trappable)
-			return ept_error_set(error, -EOPNOTSUPP,
-					     "the memory at %#llx is not trappable: it must be "
-					     "made so",
-					     (unsigned long long)at);
+			return error_set(error, -EOPNOTSUPP,
+					 "the memory at %#llx is not trappable: it must be "
+					 "made so",
+					 (unsigned long long)at);
 		to = region->nr_pages;
 	}
 	for (at = start.value; at < end.value && !err;
@@ -235,19 +234,19 @@ static int for_runs(struct trap_set *set, gpa_t start, gpa_t end, bool trappable
 }
 
 int trap_watch(struct trap_set *set, gpa_t start, gpa_t end, enum trap_access access,
-	       struct ept_error *error)
+	       struct error *error)
 {
 	int err;
 
 	if (access != TRAP_ANY && access != TRAP_WRITE)
-		return ept_error_set(error, -EINVAL, "a watch is for writes or for any access");
+		return error_set(error, -EINVAL, "a watch is for writes or for any access");
 	pthread_mutex_lock(&set->lock);
 	err = for_runs(set, start, end, true, watch_run, access, error);
 	pthread_mutex_unlock(&set->lock);
 	return err;
 }
 
-int trap_unwatch(struct trap_set *set, gpa_t start, gpa_t end, struct ept_error *error)
+int trap_unwatch(struct trap_set *set, gpa_t start, gpa_t end, struct error *error)
 {
 	int err;
 
@@ -396,7 +395,7 @@ static void drop_region(struct trap_set *set, uint32_t id)
 /* A region that goes, or gets another size, takes its watches with it; one that moves keeps them.
  */
 static int on_change(void *context, const struct gpa_region *before, const struct gpa_region *after,
-		     struct ept_error *error)
+		     struct error *error)
 {
 	const struct gpa_region *any = before ? before : after;
 	struct trap_set *set = context;
@@ -416,28 +415,28 @@ static int on_change(void *context, const struct gpa_region *before, const struc
 			err = add_region(set, after);
 	}
 	pthread_mutex_unlock(&set->lock);
-	return err ? ept_error_set(error, err, "no memory for the traps of a region") : 0;
+	return err ? error_set(error, err, "no memory for the traps of a region") : 0;
 }
 
 static const struct gpa_listener_ops listener_ops = {.change = on_change};
 
 /* ---- the set ---- */
 
-static int start_thread(struct trap_set *set, struct ept_error *error)
+static int start_thread(struct trap_set *set, struct error *error)
 {
 	int err = pthread_create(&set->thread, NULL, trap_thread, set);
 
-	return err ? ept_error_set(error, -err, "the traps' thread: %s", strerror(err)) : 0;
+	return err ? error_set(error, -err, "the traps' thread: %s", strerror(err)) : 0;
 }
 
 int trap_set_create(struct gpa_space *space, trap_fn fn, void *context, struct trap_set **set_out,
-		    struct ept_error *error)
+		    struct error *error)
 {
 	struct trap_set *set = calloc(1, sizeof(*set));
 	int err;
 
 	if (!set)
-		return ept_error_set(error, -ENOMEM, "no memory for traps");
+		return error_set(error, -ENOMEM, "no memory for traps");
 	*set = (struct trap_set){.space = space, .fn = fn, .context = context};
 	pthread_mutex_init(&set->lock, NULL);
 	err = uffd_open(true, &set->uffd, error);
@@ -445,7 +444,7 @@ int trap_set_create(struct gpa_space *space, trap_fn fn, void *context, struct t
 		goto err_free;
 	set->stop = eventfd(0, EFD_CLOEXEC);
 	if (set->stop < 0) {
-		err = ept_error_set(error, -errno, "no eventfd: %s", strerror(errno));
+		err = error_set(error, -errno, "no eventfd: %s", strerror(errno));
 		goto err_close;
 	}
 	err = gpa_space_listen(space, &listener_ops, set, error);

@@ -32,7 +32,7 @@
 
 #include <sys/types.h>
 
-#include "ept/error.h"
+#include "lib/error.h"
 #include "ept/gpa_space.h"
 
 enum trap_access {
@@ -60,7 +60,7 @@ struct trap_set;
  * text says what to do), -ENOMEM.
  */
 int trap_set_create(struct gpa_space *space, trap_fn fn, void *context, struct trap_set **set_out,
-		    struct ept_error *error);
+		    struct error *error);
 
 /* Opens all pages, wakes whoever waits, ends the thread. NULL is allowed. */
 void trap_set_destroy(struct trap_set *set);
@@ -72,13 +72,13 @@ void trap_set_destroy(struct trap_set *set);
  * range may be watched.
  */
 int trap_watch(struct trap_set *set, gpa_t start, gpa_t end, enum trap_access access,
-	       struct ept_error *error);
+	       struct error *error);
 
 /*
  * Ends the watch of [start, end), whatever of it was watched, and opens the pages; who waits there
  * goes on. Errors: -EINVAL, -EFAULT.
  */
-int trap_unwatch(struct trap_set *set, gpa_t start, gpa_t end, struct ept_error *error);
+int trap_unwatch(struct trap_set *set, gpa_t start, gpa_t end, struct error *error);
 
 /* What the page that holds @gpa is watched for. */
 enum trap_access trap_watched(struct trap_set *set, gpa_t gpa);

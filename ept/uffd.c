@@ -40,29 +40,28 @@ static int open_fd(void)
 	return fd;
 }
 
-int uffd_open(bool traps, int *fd_out, struct ept_error *error)
+int uffd_open(bool traps, int *fd_out, struct error *error)
 {
 	struct uffdio_api api = {.api = UFFD_API};
 	int fd = open_fd();
 
 	if (fd == -EPERM)
-		return ept_error_set(error, -EPERM,
-				     "no permission for userfaultfd, which traps need: run as "
-				     "root, or as root: sysctl vm.unprivileged_userfaultfd=1, or "
-				     "chmod /dev/userfaultfd");
+		return error_set(error, -EPERM,
+				 "no permission for userfaultfd, which traps need: run as "
+				 "root, or as root: sysctl vm.unprivileged_userfaultfd=1, or "
+				 "chmod /dev/userfaultfd");
 	if (fd < 0)
-		return ept_error_set(error, fd,
-				     "userfaultfd: %s: the kernel needs CONFIG_USERFAULTFD",
-				     strerror(-fd));
+		return error_set(error, fd, "userfaultfd: %s: the kernel needs CONFIG_USERFAULTFD",
+				 strerror(-fd));
 	if (traps)
 		api.features = UFFD_FEATURE_MINOR_SHMEM | UFFD_FEATURE_WP_HUGETLBFS_SHMEM |
 			       UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_THREAD_ID |
 			       UFFD_FEATURE_EXACT_ADDRESS | UFFD_FEATURE_MISSING_SHMEM;
 	if (ioctl(fd, UFFDIO_API, &api) != 0) {
 		close(fd);
-		return ept_error_set(error, -EOPNOTSUPP,
-				     "this kernel's userfaultfd cannot protect shared memory from "
-				     "writes: traps need Linux 5.19 or later");
+		return error_set(error, -EOPNOTSUPP,
+				 "this kernel's userfaultfd cannot protect shared memory from "
+				 "writes: traps need Linux 5.19 or later");
 	}
 	*fd_out = fd;
 	return 0;

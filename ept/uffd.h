@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "ept/error.h"
+#include "lib/error.h"
 #include "ept/types.h"
 
 /* What a range is registered for. */
@@ -33,7 +33,7 @@ struct uffd_fault {
  * @traps: with write protection and minor faults on shared memory (Linux 5.19). Errors: -EPERM,
  * -EOPNOTSUPP, the system's; the text says what to do.
  */
-int uffd_open(bool traps, int *fd_out, struct ept_error *error);
+int uffd_open(bool traps, int *fd_out, struct error *error);
 
 int uffd_register(int fd, void *at, uint64_t bytes, unsigned int modes);
 int uffd_unregister(int fd, void *at, uint64_t bytes);

@@ -12,7 +12,7 @@
 #define RUN_ARG1  32
 #define RUN_ARG2  40
 
-	/* For backtraces (vmm/backtrace.h), as in guest/traps.S. */
+	/* For backtraces (vmm/image/backtrace.h), as in guest/traps.S. */
 	.cfi_sections .debug_frame
 
 	.macro push_register name

@@ -13,7 +13,7 @@
 #define HAS_ERROR_CODE 0x60227d00
 
 /*
- * For backtraces, which go through here into what was interrupted (vmm/backtrace.h): the frame is
+ * For backtraces, which go through here into what was interrupted (vmm/image/backtrace.h): the frame is
  * what the processor pushed, SS RSP RFLAGS CS RIP from high to low, and the CFA the address above
  * it. RSP is what it says there, because the processor may have switched stacks or aligned it.
  */

@@ -22,7 +22,8 @@ build_quietly() {
 # Configures with the options given, unless that was done and nothing it depends on has changed.
 build_configure() {
   local stamp=$build/.configured sources want
-  sources=$(cat "$tree/configure.ac" "$tree/Makefile.am" | sha256sum)
+  sources=$(cd "$tree" && { ls configure.ac Makefile.am && find lib mm guest ept vmm tests scripts \
+    -name local.mk | LC_ALL=C sort; } | xargs cat | sha256sum)
   want="$sources $*"
   if [ -f "$build/Makefile" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$want" ]; then
     return

@@ -194,7 +194,7 @@ int main(void)
 	struct gpa_request request = {.name = "ram", .size_bytes = GUEST_BYTES};
 	const struct gpa_region *region;
 	struct walk2d_source in_space;
-	struct ept_error error;
+	struct error error;
 
 	pool = calloc(4096, PAGE);
 	if (!pool || gpa_space_create(40, &space, &error) != 0 ||

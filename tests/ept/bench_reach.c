@@ -24,7 +24,7 @@
 #define MOVES 4
 
 static struct tiny_vm vm;
-static struct ept_error error;
+static struct error error;
 static bool counted;
 static int status = EXIT_SUCCESS;
 

@@ -22,7 +22,7 @@ static struct gpa_space *space;
 static const struct gpa_region *ram;
 static struct demand *demand;
 static struct demand_file file;
-static struct ept_error error;
+static struct error error;
 
 static uint64_t word_of(uint64_t page)
 {

@@ -22,7 +22,7 @@
 #define SLOT_PAGES   512
 #define RING_ENTRIES 256u
 
-static struct ept_error error;
+static struct error error;
 
 /* ---- the played KVM ---- */
 

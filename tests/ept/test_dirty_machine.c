@@ -19,7 +19,7 @@
 static struct tiny_vm vm;
 static struct dirty_tracker *tracker;
 static const struct gpa_region *ram;
-static struct ept_error error;
+static struct error error;
 static enum dirty_method method;
 static unsigned int ring_exits;
 

@@ -23,7 +23,7 @@ static const struct ept_capabilities all = {
 static const struct ept_capabilities least = {
 	.walk_4 = true, .write_back = true, .physical_bits = 40};
 
-static struct ept_error error;
+static struct error error;
 
 START_TEST(capabilities_are_the_bits_of_the_msr)
 {

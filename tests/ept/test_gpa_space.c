@@ -12,7 +12,7 @@
 #define PAGE EPT_PAGE_BYTES
 #define GIB  EPT_PAGE_1G_BYTES
 
-static struct ept_error error;
+static struct error error;
 
 static struct gpa_space *new_space(unsigned int bits)
 {
@@ -450,13 +450,13 @@ struct mirror {
 };
 
 static int mirror_change(void *context, const struct gpa_region *before,
-			 const struct gpa_region *after, struct ept_error *out)
+			 const struct gpa_region *after, struct error *out)
 {
 	struct mirror *mirror = context;
 	size_t i = 0;
 
 	if (mirror->refuse)
-		return ept_error_set(out, -EPERM, "the mirror refuses");
+		return error_set(out, -EPERM, "the mirror refuses");
 	if (before) {
 		while (i < mirror->count && mirror->regions[i].id != before->id)
 			i++;

@@ -32,7 +32,7 @@ struct model {
 	uint64_t random;
 };
 
-static struct ept_error error;
+static struct error error;
 
 static gpa_t page_gpa(const struct model *model, uint64_t page)
 {

@@ -24,7 +24,7 @@
 static struct tiny_vm vm;
 static struct predict_host *host;
 static struct stats *stats;
-static struct ept_error error;
+static struct error error;
 
 /* ---- the kernel's pools ---- */
 

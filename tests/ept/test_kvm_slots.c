@@ -19,7 +19,7 @@
 #define VM_FD  12345
 #define PLACES 64
 
-static struct ept_error error;
+static struct error error;
 
 /* ---- the played KVM ---- */
 

@@ -26,7 +26,7 @@ static struct live *live;
 static struct predict_host *host;
 static struct stats *stats;
 static const struct gpa_region *ram;
-static struct ept_error error;
+static struct error error;
 
 /* Leaves in a row, to be compared. */
 struct leaves {

@@ -20,7 +20,7 @@ static struct predict_host *host;
 static struct stats *stats;
 static const struct gpa_region *ram;
 static struct predict_count kvm_before;
-static struct ept_error error;
+static struct error error;
 
 static struct predict_count kvm_count(void)
 {
@@ -150,7 +150,7 @@ START_TEST(transparent_huge_pages_are_large_leaves)
 				      .backing = backing};
 	const struct gpa_region *askew;
 	struct predict_count count;
-	struct ept_error why;
+	struct error why;
 	uint64_t value, touched;
 
 	setup(&backing);

@@ -10,7 +10,7 @@
 #define HIGH (1ULL << 32)
 
 static struct tiny_vm vm;
-static struct ept_error error;
+static struct error error;
 
 static const struct gpa_region *add(const char *name, enum gpa_kind kind, uint64_t start,
 				    uint64_t size)

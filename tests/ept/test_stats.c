@@ -33,7 +33,7 @@ struct image {
 	uint64_t values[4];
 };
 
-static struct ept_error error;
+static struct error error;
 
 static struct image good_image(void)
 {

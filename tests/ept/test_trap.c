@@ -21,7 +21,7 @@
 static struct gpa_space *space;
 static const struct gpa_region *ram;
 static struct trap_set *set;
-static struct ept_error error;
+static struct error error;
 
 /* What the answering function was told, and what it answers. */
 static pthread_mutex_t told_lock = PTHREAD_MUTEX_INITIALIZER;

@@ -15,7 +15,7 @@
 static struct tiny_vm vm;
 static const struct gpa_region *ram;
 static struct trap_set *set;
-static struct ept_error error;
+static struct error error;
 
 static uint64_t told, last_page;
 static int answer;

@@ -355,7 +355,7 @@ START_TEST(a_space_gives_host_pointers)
 	const struct gpa_region *regions[3];
 	struct walk2d_source source;
 	struct gpa_space *space;
-	struct ept_error error;
+	struct error error;
 	uint64_t *low;
 	size_t i;
 

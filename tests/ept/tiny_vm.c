@@ -96,7 +96,7 @@ static void fill_low(char *low)
 void tiny_vm_create(struct tiny_vm *vm, tiny_vm_prepare_fn prepare)
 {
 	struct gpa_request low = {.name = "low", .size_bytes = EPT_PAGE_2M_BYTES};
-	struct ept_error error;
+	struct error error;
 
 	memset(vm, 0, sizeof(*vm));
 	vm->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -132,7 +132,7 @@ void tiny_vm_destroy(struct tiny_vm *vm)
 const struct gpa_region *tiny_vm_add(struct tiny_vm *vm, const struct gpa_request *request)
 {
 	const struct gpa_region *region;
-	struct ept_error error;
+	struct error error;
 
 	if (gpa_space_add(vm->space, request, &region, &error) == 0)
 		return region;

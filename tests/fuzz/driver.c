@@ -9,10 +9,7 @@
 
 #define ROOM 65536
 
-/* A slower target makes it fewer. */
-#ifndef FUZZ_RUNS_DEFAULT
-#define FUZZ_RUNS_DEFAULT 20000
-#endif
+const uint64_t fuzz_runs_default __attribute__((weak)) = 20000;
 
 /* xorshift64*: the same numbers from the same seed everywhere. */
 static uint64_t state;
@@ -121,7 +118,7 @@ static uint64_t setting(const char *name, uint64_t otherwise)
 
 int main(int argc, char **argv)
 {
-	uint64_t runs = setting("FUZZ_RUNS", FUZZ_RUNS_DEFAULT);
+	uint64_t runs = setting("FUZZ_RUNS", fuzz_runs_default);
 	uint64_t seed = setting("FUZZ_SEED", (uint64_t)time(NULL));
 
 	for (int i = 1; i < argc; i++) {

@@ -16,8 +16,12 @@
 #include <unistd.h>
 
 #include "tests/fuzz/fuzz_file.h"
+#include "tests/top.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+/* The folder of the target's corpus below tests/fuzz/corpus/. */
+extern const char fuzz_corpus[];
 
 #ifndef WITH_LIBFUZZER
 
@@ -46,12 +50,15 @@ static int fuzz_run_file(const char *path)
 
 int main(int argc, char **argv)
 {
-	const char *folder = argc > 1 ? argv[1] : FUZZ_CORPUS;
-	DIR *dir = opendir(folder);
+	DIR *dir;
 	struct dirent *entry;
-	char path[4096];
+	char folder[4096], path[8192];
 	int files = 0;
 
+	snprintf(folder, sizeof(folder), "%s/tests/fuzz/corpus/%s", test_top(), fuzz_corpus);
+	if (argc > 1)
+		snprintf(folder, sizeof(folder), "%s", argv[1]);
+	dir = opendir(folder);
 	if (!dir) {
 		fprintf(stderr, "%s cannot be opened\n", folder);
 		return EXIT_FAILURE;

@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include "tests/fuzz/driver.h"
-#include "vmm/backtrace.h"
+#include "vmm/image/backtrace.h"
+
+const uint64_t fuzz_runs_default = 500;
 
 #define TRACES     4u
 #define STACK_BASE 0xffffffff80210000ull
@@ -148,7 +150,7 @@ const char *__lsan_default_suppressions(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 {
-	struct ept_error error = {""};
+	struct error error = {""};
 	struct choices choices;
 	struct image image;
 	uint8_t *copy;

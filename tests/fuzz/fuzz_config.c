@@ -8,8 +8,10 @@
 
 #include "tests/fuzz/driver.h"
 #include "tests/fuzz/fuzz_file.h"
-#include "vmm/guest_options.h"
-#include "vmm/run_config.h"
+#include "vmm/nestbox/guest_options.h"
+#include "vmm/nestbox/run_config.h"
+
+const uint64_t fuzz_runs_default = 8000;
 
 struct values {
 	bool flag;

@@ -4,7 +4,9 @@
  * that names the file, or make a plan that keeps its rules.
  */
 #include "tests/fuzz/fuzz.h"
-#include "vmm/replay_plan.h"
+#include "vmm/replay/plan.h"
+
+const char fuzz_corpus[] = "ftrace";
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Any bytes at all as a guest image: they are refused with a text, or what is taken keeps every
- * promise of vmm/image.h, and can be booted from.
+ * promise of vmm/image/image.h, and can be booted from.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/fuzz/driver.h"
-#include "tests/vmm/tiny_image.h"
-#include "vmm/boot.h"
+#include "tests/vmm/image/tiny_image.h"
+#include "vmm/image/boot.h"
 
 #define PAGE 4096
 
@@ -84,7 +84,7 @@ static void check_boot(const struct image *image)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 {
-	struct ept_error error = {""};
+	struct error error = {""};
 	struct image image;
 	int err = image_load_bytes("fuzz", bytes, size_bytes, &image, &error);
 

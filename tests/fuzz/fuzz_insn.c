@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "tests/fuzz/driver.h"
-#include "vmm/insn.h"
+#include "vmm/machine/insn.h"
 
 #define INSN_BYTES_MAX 15
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "tests/fuzz/driver.h"
-#include "tests/vmm/core_source.h"
+#include "tests/vmm/inspect/core_source.h"
 
 static void check(int holds)
 {
@@ -32,7 +32,7 @@ static void check_layout(const struct layout *l)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 {
-	struct ept_error error = {""};
+	struct error error = {""};
 	struct layout layout;
 	size_t text_bytes;
 	const char *text;

@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "tests/fuzz/driver.h"
-#include "tests/vmm/core_mix.h"
-#include "vmm/look_maps.h"
+#include "tests/vmm/inspect/core_mix.h"
+#include "vmm/look/maps.h"
+
+const uint64_t fuzz_runs_default = 8000;
 
 #define RECORDS_MAX 16u
 

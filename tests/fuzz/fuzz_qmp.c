@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "tests/fuzz/driver.h"
-#include "vmm/protocol.h"
+#include "vmm/wire/protocol.h"
 
 static void check(int holds)
 {

@@ -227,7 +227,7 @@ static void decode(const struct stage2_mode *mode, uint64_t value)
 {
 	struct ept_violation violation;
 	struct ept_pointer pointer;
-	struct ept_error error = {""};
+	struct error error = {""};
 	uint64_t again;
 	char text[40];
 

@@ -4,7 +4,9 @@
  * areas are sorted, disjoint and of whole pages.
  */
 #include "tests/fuzz/fuzz.h"
-#include "vmm/vmallocinfo.h"
+#include "vmm/replay/vmallocinfo.h"
+
+const char fuzz_corpus[] = "vmallocinfo";
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {

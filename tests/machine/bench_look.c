@@ -13,11 +13,11 @@
 #include <time.h>
 
 #include "mm/vmalloc.h"
-#include "vmm/audit.h"
-#include "vmm/inspect_guest.h"
-#include "vmm/look_diff.h"
-#include "vmm/look_maps.h"
-#include "vmm/look_walk.h"
+#include "vmm/audit/audit.h"
+#include "vmm/attach/inspector.h"
+#include "vmm/look/diff.h"
+#include "vmm/look/maps.h"
+#include "vmm/look/walk.h"
 
 static double now(void)
 {
@@ -125,7 +125,7 @@ int main(int argc, char **argv)
 	const struct guest_config config = {
 		.memory_bytes = ALIGN_UP(3 * pages * PAGE_SIZE, 8ull << 20) + (256ull << 20)};
 	struct inspector *inspector;
-	struct ept_error error = {""};
+	struct error error = {""};
 	struct guest_report report;
 	struct guest *guest;
 	double start;

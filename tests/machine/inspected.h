@@ -9,15 +9,15 @@
 #include "tests/harness.h"
 
 #include "ept/paging.h"
-#include "vmm/audit.h"
-#include "vmm/guest.h"
-#include "vmm/inspect_guest.h"
+#include "vmm/audit/audit.h"
+#include "vmm/machine/guest.h"
+#include "vmm/attach/inspector.h"
 
 static inline void inspected_start(const struct guest_config *config, struct guest **guest_out,
 				   struct inspector **inspector_out, struct audit **audit_out)
 {
 	struct guest_report report;
-	struct ept_error error = {""};
+	struct error error = {""};
 
 	ck_assert_msg(guest_start(config, guest_out, &report, &error) == 0, "%s", error.text);
 	ck_assert_msg(inspector_create_for_guest(*guest_out, inspector_out, &error) == 0, "%s",

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "mm/vmalloc.h"
-#include "vmm/core_guest.h"
+#include "vmm/attach/core.h"
 
 #define AREA_PAGES 5
 
@@ -52,29 +52,34 @@ static void panic(struct guest *guest)
 
 	if (!guest_call(guest, 1, &sqe, &cqe))
 		die("the guest survives");
-	if (!core_write_on_failure(guest))
-		exit(EXIT_FAILURE);
+	guest_last_look(guest);
 }
 
 int main(int argc, char **argv)
 {
 	struct guest_config config = {.memory_bytes = 256ull << 20, .nr_vcpus = 2};
 	const struct core_options options = {.zstd = argc > 3 && !strcmp(argv[3], "zstd")};
-	struct ept_error error = {""};
+	struct core_of_the_dead core = {NULL, false};
+	struct error error = {""};
 	struct guest_report report;
 	struct guest *guest;
 	uint64_t area;
 
 	if (argc < 3)
 		die("usage: make_core alive|panic FILE [zstd]");
-	config.dump_path = strcmp(argv[1], "panic") ? NULL : argv[2];
+	if (!strcmp(argv[1], "panic"))
+		core.path = argv[2];
+	config.last_look = core_last_look;
+	config.last_look_context = &core;
 	if (guest_start(&config, &guest, &report, &error))
 		die(error.text);
 	area = allocate(guest);
 	fill(guest, area);
-	if (config.dump_path)
+	if (core.path) {
 		panic(guest);
-	else if (core_write_guest(guest, argv[2], &options, NULL, &error))
+		if (!core.written)
+			exit(EXIT_FAILURE);
+	} else if (core_write_guest(guest, argv[2], &options, NULL, &error))
 		die(error.text);
 	printf("area=%#llx\nguard=%#llx\n", (unsigned long long)area,
 	       (unsigned long long)area + AREA_PAGES * PAGE_SIZE);

@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "mm/vmalloc.h"
-#include "tests/vmm/core_source.h"
-#include "vmm/audit.h"
-#include "vmm/guest.h"
-#include "vmm/inspect_guest.h"
+#include "tests/vmm/inspect/core_source.h"
+#include "vmm/audit/audit.h"
+#include "vmm/machine/guest.h"
+#include "vmm/attach/inspector.h"
 
 /* A guest with a few areas, an inspector and an auditor on it. */
 struct machine_under_test {
@@ -311,7 +311,7 @@ END_TEST
 /* The assembler's text is the same as snprintf()'s, but for where the core is in the machine. */
 START_TEST(the_images_note_is_the_list)
 {
-	struct ept_error error = {""};
+	struct error error = {""};
 	struct image image;
 	const char *expected, *found, *text;
 	size_t bytes;

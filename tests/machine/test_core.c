@@ -20,23 +20,28 @@
 #undef PAGE_MASK
 
 #include "mm/vmalloc.h"
-#include "vmm/audit.h"
-#include "vmm/core_guest.h"
-#include "vmm/inspect_guest.h"
-#include "vmm/look_maps.h"
+#include "vmm/audit/audit.h"
+#include "vmm/attach/core.h"
+#include "vmm/attach/inspector.h"
+#include "vmm/look/maps.h"
 
 #define AREA_PAGES 300
 
 /* ---- a guest ---- */
 
+static struct core_of_the_dead dead;
+
 static struct guest *start(const char *dump_path)
 {
-	const struct guest_config config = {
-		.memory_bytes = 32ull << 20, .nr_vcpus = 2, .dump_path = dump_path};
-	struct ept_error error = {""};
+	const struct guest_config config = {.memory_bytes = 32ull << 20,
+					    .nr_vcpus = 2,
+					    .last_look = core_last_look,
+					    .last_look_context = &dead};
+	struct error error = {""};
 	struct guest_report report;
 	struct guest *guest;
 
+	dead = (struct core_of_the_dead){dump_path, false};
 	ck_assert_msg(guest_start(&config, &guest, &report, &error) == 0, "%s", error.text);
 	return guest;
 }
@@ -159,7 +164,7 @@ static struct inspector *core_inspector(struct core_file *core, struct guest *gu
 {
 	const struct paging_mode paging = guest_paging_mode(guest);
 	struct inspect_source source;
-	struct ept_error error = {""};
+	struct error error = {""};
 	struct inspector *inspector;
 	struct layout layout;
 	const char *text;
@@ -177,7 +182,7 @@ static struct inspector *core_inspector(struct core_file *core, struct guest *gu
 
 static struct core_sum write_core(struct guest *guest, const char *path)
 {
-	struct ept_error error = {""};
+	struct error error = {""};
 	struct core_sum sum;
 
 	ck_assert_msg(core_write_guest(guest, path, NULL, &sum, &error) == 0, "%s", error.text);
@@ -432,12 +437,13 @@ START_TEST(a_guest_that_dies_leaves_a_core)
 
 	make_directory();
 	guest = start(path_of("core"));
-	ck_assert(!core_write_on_failure(guest));
+	guest_last_look(guest);
+	ck_assert(!dead.written);
 	ck_assert_int_eq(guest_call(guest, 1, &fault, &cqe), -ENOTRECOVERABLE);
 	report = guest_failure(guest);
 	ck_assert_uint_eq(report->cr2, 0xdead000);
-	ck_assert(core_write_on_failure(guest));
-	ck_assert(core_write_on_failure(guest));
+	guest_last_look(guest);
+	ck_assert(dead.written);
 	core_open(&core, path_of("core"));
 	seen = prstatus_of(&core, 1);
 	ck_assert_uint_eq(seen.rip, report->regs[REPORT_RIP]);
@@ -482,7 +488,7 @@ START_TEST(compressed_it_is_the_same)
 {
 	const struct core_options options = {.zstd = true};
 	struct guest *guest = start(NULL);
-	struct ept_error error = {""};
+	struct error error = {""};
 	struct core_file core;
 	struct stat status;
 	void *packed, *bytes;
@@ -530,7 +536,7 @@ static int give_up(void *context, uint64_t done_bytes, uint64_t total_bytes)
 START_TEST(what_fails_leaves_nothing)
 {
 	struct guest *guest = start(NULL);
-	struct ept_error error = {""};
+	struct error error = {""};
 	uint64_t last = 0;
 	const struct core_options options = {.progress = give_up, .progress_context = &last};
 	int full;

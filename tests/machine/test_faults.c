@@ -13,8 +13,8 @@
 
 #include "tests/harness.h"
 #include "tests/machine/tiny_guest.h"
-#include "tests/vmm/tiny_image.h"
-#include "vmm/guest.h"
+#include "tests/vmm/image/tiny_image.h"
+#include "vmm/machine/guest.h"
 
 /* Calls so far, and which of them fails; 0: none. Threads call too. */
 static unsigned int calls, failing_call;
@@ -134,7 +134,7 @@ START_TEST(every_failing_call_is_survived)
 	unsigned int refused = 0, done_without = 0, used;
 
 	for (unsigned int n = 1;; n++) {
-		struct ept_error error = {""};
+		struct error error = {""};
 		struct guest_report report;
 		struct guest *guest = NULL;
 		int err;

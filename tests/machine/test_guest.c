@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "tests/harness.h"
-#include "vmm/guest.h"
+#include "vmm/machine/guest.h"
 
 #define MIB (1ull << 20)
 
@@ -57,7 +57,7 @@ static void check_trace(const struct backtrace *trace, const char *function)
 static struct guest *start_config(const struct guest_config *config)
 {
 	struct guest_report report;
-	struct ept_error error;
+	struct error error;
 	struct guest *guest = NULL;
 	int err = guest_start(config, &guest, &report, &error);
 
@@ -168,7 +168,7 @@ END_TEST
 /* In MiB: 1 TiB, or what the addresses of guests here can hold with the hole below 4 GiB. */
 static uint64_t largest_guest(void)
 {
-	struct ept_error error;
+	struct error error;
 	struct kvm_host host;
 	int fd;
 

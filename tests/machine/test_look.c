@@ -11,9 +11,9 @@
 
 #include "mm/process.h"
 #include "mm/vmalloc.h"
-#include "tests/vmm/look_all.h"
-#include "vmm/guest.h"
-#include "vmm/inspect_guest.h"
+#include "tests/vmm/look/look_all.h"
+#include "vmm/machine/guest.h"
+#include "vmm/attach/inspector.h"
 
 static struct guest *guest;
 static struct inspector *inspector;
@@ -61,7 +61,7 @@ static void start(void)
 {
 	const struct guest_config config = {
 		.memory_bytes = 64ull << 20, .nr_vcpus = 2, .nr_nodes = 2};
-	struct ept_error error = {""};
+	struct error error = {""};
 	struct guest_report report;
 
 	ck_assert_msg(guest_start(&config, &guest, &report, &error) == 0, "%s", error.text);

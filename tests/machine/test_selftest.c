@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 
 #include "tests/harness.h"
-#include "vmm/image.h"
+#include "vmm/image/image.h"
 
 /* A function that returns 0 at once, or that is another one. */
 static const struct {
@@ -144,7 +144,7 @@ int main(void)
 {
 	Suite *suite = suite_create("selftest");
 	TCase *tcase = tcase_create("selftest");
-	struct ept_error error;
+	struct error error;
 	int status = harness_need_kvm();
 
 	if (status)

@@ -11,12 +11,12 @@
 
 #include "mm/x86.h"
 #include "tests/harness.h"
-#include "vmm/guest.h"
+#include "vmm/machine/guest.h"
 
 #define PAGE 4096ull
 
 static struct guest *guest;
-static struct ept_error error;
+static struct error error;
 
 /* What the watch was told. */
 static pthread_mutex_t told_lock = PTHREAD_MUTEX_INITIALIZER;

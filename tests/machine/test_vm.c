@@ -11,8 +11,8 @@
 
 #include "tests/harness.h"
 #include "tests/machine/tiny_guest.h"
-#include "tests/vmm/tiny_image.h"
-#include "vmm/guest.h"
+#include "tests/vmm/image/tiny_image.h"
+#include "vmm/machine/guest.h"
 
 _Static_assert(TINY_AREA_GPA == offsetof(struct nb_boot_info, area_gpa), "area_gpa");
 _Static_assert(TINY_SQ_HEAD == offsetof(struct nb_vcpu_area, sq_head), "sq_head");
@@ -51,7 +51,7 @@ static struct guest *start(unsigned int nr_vcpus, double watchdog_seconds)
 		.watchdog_seconds = watchdog_seconds,
 	};
 	struct guest_report report;
-	struct ept_error error;
+	struct error error;
 	struct guest *guest = NULL;
 	int err = guest_start(&config, &guest, &report, &error);
 
@@ -259,7 +259,7 @@ START_TEST(a_guest_that_dies_at_once_is_reported_by_the_start)
 	struct guest_config config = {.memory_bytes = 64 << 20, .watchdog_seconds = LONG_WATCHDOG};
 	struct tiny_image image;
 	struct guest_report report;
-	struct ept_error error;
+	struct error error;
 	struct guest *guest = NULL;
 	const uint8_t ud2[] = {0x0f, 0x0b};
 	int err;
@@ -279,7 +279,7 @@ END_TEST
 START_TEST(what_cannot_be_started_says_why_and_leaves_nothing)
 {
 	struct guest_config config = {.image_path = NULL};
-	struct ept_error error;
+	struct error error;
 	struct guest *guest = NULL;
 
 	/* This program has no image built in. */

@@ -2,7 +2,7 @@
 /*
  * A guest of a few instructions that takes hypercalls by polling, and misbehaves where it is told
  * to: opcodes 0x200 and up (tests/machine/tiny_guest.h). Position-independent; it is copied into
- * a tiny image (tests/vmm/tiny_image.h).
+ * a tiny image (tests/vmm/image/tiny_image.h).
  *
  * rdi: the boot information, rsi: the vCPU's index. Kept in:
  *   r8  this vCPU's area   r9d  the next submission   r10  its slot   r11  its completion slot

@@ -5,7 +5,7 @@
 # Run from the build directory; AR, NM and OBJDUMP may be set. An argument replaces the library.
 set -eu
 
-library=${1:-libmm_guest.a}
+library=${1:-mm/libmm_guest.a}
 nm=${NM:-nm}
 objdump=${OBJDUMP:-objdump}
 scratch=$(mktemp -d)

@@ -1,56 +1,87 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Checks who includes whom (the table in CONTRIBUTING.md) and that each header compiles alone.
+# Checks who includes whom, by the table of rooms in CONTRIBUTING.md; that no room may use one that
+# stands below it in that table, so that there is no circle; and that each header compiles alone.
 set -euo pipefail
 # shellcheck source=tests/style/files.sh
 . "$(dirname "$(realpath "$0")")/files.sh"
 
-# Headers that a C compiler supplies without a C library.
-freestanding='<(float|iso646|limits|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdnoreturn)\.h>'
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 
-# Prints what file $1 may include, as a pattern for the word after #include.
-allowed() {
-  case $1 in
-    mm/x86.h | guest/abi.h) echo "$freestanding" ;;
-    mm/*) echo "$freestanding|\"mm/[a-z0-9_/]+\.h\"" ;;
-    guest/*) echo "$freestanding|\"(guest|mm)/[a-z0-9_/]+\.h\"" ;;
-    ept/*) echo "<.*>|\"ept/[a-z0-9_/]+\.h\"|\"(mm/x86|config)\.h\"" ;;
-    vmm/*) echo "<.*>|\"(vmm|ept)/[a-z0-9_/]+\.h\"|\"(guest/abi|mm/x86|config)\.h\"" ;;
-  esac
+# Every file of the product, in one pass: its room is the table's longest row that it lies in.
+check_table() {
+  # shellcheck disable=SC2016 # awk's
+  style_files 'lib/*.[chS]' 'mm/*.[chS]' 'guest/*.[chS]' 'ept/*.[chS]' 'vmm/*.[chS]' 'mm/*.lds' \
+    'guest/*.lds' >"$scratch/files"
+  awk -v files="$scratch/files" '
+    function fail(text) { print text; failed = 1 }
+    function room_of(path,   at) {
+      for (at = path; sub("/[^/]*$", "", at);) if ((at "/") in may) return at "/"
+      return ""
+    }
+    function may_include(file, word,   target) {
+      # Two formats belong to both sides: they include what a compiler supplies, and nothing else.
+      if (file == "mm/x86.h" || file == "guest/abi.h") return word ~ freestanding
+      if (word ~ /^</) return room_of(file) ~ /^(mm|guest)\/$/ ? word ~ freestanding : 1
+      if (word !~ /^"[a-z0-9_\/]+\.h"$/) return 0
+      target = substr(word, 2, length(word) - 2)
+      if (target == "config.h") return room_of(file) !~ /^(mm|guest)\/$/
+      return (room_of(file), target) in granted || (room_of(file), room_of(target)) in granted
+    }
+    BEGIN {
+      freestanding = "^<(float|iso646|limits|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdnoreturn)\\.h>$"
+      while ((getline line <"CONTRIBUTING.md") > 0) {
+        if (split(line, column, "|") < 5 || column[2] !~ /^ `[a-z0-9_\/]+\/` $/) continue
+        room = column[2]; gsub(/[ `]/, "", room)
+        may[room] = 1
+        granted[room, room] = 1
+        rest = column[4]
+        while (match(rest, /`[^`]+`/)) {
+          other = substr(rest, RSTART + 1, RLENGTH - 2)
+          rest = substr(rest, RSTART + RLENGTH)
+          if (other ~ /\/$/ && !(other in may))
+            fail("CONTRIBUTING.md: " room " may use " other ", which stands below it")
+          granted[room, other] = 1
+        }
+      }
+      while ((getline file <files) > 0) {
+        if (room_of(file) == "") fail(file ": lies in no room of CONTRIBUTING.md")
+        number = 0
+        while ((getline line <file) > 0) {
+          number++
+          if (line !~ /^[ \t]*#[ \t]*include/) continue
+          sub(/^[ \t]*#[ \t]*include[ \t]*/, "", line)
+          sub(/[ \t]*(\/[*\/].*)?$/, "", line)
+          if (!may_include(file, line))
+            fail(file ":" number ": may not include " line " (see CONTRIBUTING.md)")
+        }
+        close(file)
+      }
+      exit failed
+    }'
 }
 
-check_table() {
-  local file number directive word
-  while IFS= read -r file; do
-    while IFS=: read -r number directive; do
-      word=$(echo "$directive" | sed -E 's/^[ \t]*#[ \t]*include[ \t]*//; s/[ \t]*(\/[*\/].*)?$//')
-      if ! [[ $word =~ ^($(allowed "$file"))$ ]]; then
-        echo "$file:$number: may not include $word (see CONTRIBUTING.md)"
-        failed=1
-      fi
-    done < <(grep -n -E '^[[:space:]]*#[[:space:]]*include' "$file")
-  done < <(style_files 'mm/*.[chS]' 'guest/*.[chS]' 'ept/*.[chS]' 'vmm/*.[chS]' \
-    'mm/*.lds' 'guest/*.lds')
+# Compiles header $1 as the only line of a source. xargs calls it.
+# shellcheck disable=SC2317
+compile_alone() {
+  local flags=-D_GNU_SOURCE
+  case $1 in mm/* | guest/*) flags=-ffreestanding ;; esac
+  # shellcheck disable=SC2086 # $CC may be several words
+  echo "#include \"$1\"" | ${CC:-cc} -std=gnu11 $flags -Wall -Werror -I. -fsyntax-only -x c - || {
+    echo "$1: does not compile alone"
+    return 1
+  }
 }
 
 check_alone() {
-  local header flags
-  while IFS= read -r header; do
-    case $header in
-      mm/* | guest/*) flags=-ffreestanding ;;
-      *) flags=-D_GNU_SOURCE ;;
-    esac
-    # Compiled as the only line of a source; $CC may be several words.
-    # shellcheck disable=SC2086
-    echo "#include \"$header\"" |
-      ${CC:-cc} -std=gnu11 $flags -Wall -Werror -I. -fsyntax-only -x c - || {
-      echo "$header: does not compile alone"
-      failed=1
-    }
-  done < <(style_files 'mm/*.h' 'guest/*.h' 'ept/*.h' 'vmm/*.h')
+  export -f compile_alone
+  # shellcheck disable=SC2016 # the inner shell's
+  style_files 'lib/*.h' 'mm/*.h' 'guest/*.h' 'ept/*.h' 'vmm/*.h' |
+    xargs -r -P "$(nproc)" -I {} bash -c 'compile_alone "$1"' - {}
 }
 
 failed=0
-check_table
-check_alone
+check_table || failed=1
+check_alone || failed=1
 exit $failed

@@ -23,7 +23,7 @@ sed -n '/^## Functions/,/^## Defects/s/^| *\(`[^|]*`[^|]*\) |.*/\1/p' "$page" |
 [ "$(wc -l <"$scratch/functions")" -ge 38 ] ||
   { echo "docs/seed-map.md: fewer functions than the seed has" >&2; exit 1; }
 while read -r function; do
-  grep -qF "{\"$function\", " "$top"/vmm/selftest_*.c ||
+  grep -qF "{\"$function\", " "$top"/vmm/selftest/*.c ||
     { echo "nestbox selftest has no row for $function" >&2; exit 1; }
 done <"$scratch/functions"
 grep -oE '(mm|tests)/[a-z0-9_/]+\.(c|h|sh)' "$page" | sort -u | while read -r file; do

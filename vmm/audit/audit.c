@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of checks, a run over it, and the violations it leaves. */
+#include "vmm/audit/audit.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "vmm/audit/private.h"
+#include "vmm/audit/state.h"
+
+static const struct audit_check_info checks[AUDIT_NR_CHECKS] = {
+	[AUDIT_AREAS] = {"areas", "tiles in order, without gap or overlap, page-aligned, inside "
+				  "the window asked for; bookkeeping agrees; guard not mapped"},
+	[AUDIT_FREE_TREE] = {"free-tree", "free tree, busy tree and lazy list hold exactly their "
+					  "tiles; trees balanced, maxima right, neighbours merged"},
+	[AUDIT_MAPPING] = {"mapping", "every page of an area maps the frame the area lists, with "
+				      "the area's protection"},
+	[AUDIT_STRAY] = {"stray", "nothing is mapped outside areas, the direct map, the page array "
+				  "and the image"},
+	[AUDIT_FRAMES] = {"frames", "every frame of RAM has exactly one owner, its struct page "
+				    "agrees, and the sum is all of RAM"},
+	[AUDIT_TABLES] = {"tables", "every page table is referenced once, reserved bits are clear, "
+				    "none is leaked"},
+	[AUDIT_ZONES] = {"zones", "frames of areas come from the zone and node asked for"},
+	[AUDIT_STAGE2] = {"stage2", "every leaf maps memory the host provides"},
+	[AUDIT_WX] = {"wx", "nothing is writable and executable that was not asked for so, and no "
+			    "alias writes what another mapping protects"},
+	[AUDIT_TLB] = {"tlb", "a page that maps another frame than at the last audit was flushed "
+			      "since; with eager flushing, one that maps none too"},
+	[AUDIT_USERS] = {"users",
+			 "user pages lie in a process's ranges, with their protection, and "
+			 "show what may be shown: areas for users, frames inserted, the "
+			 "image"},
+};
+
+static int (*const functions[AUDIT_NR_CHECKS])(struct audit_pass *pass) = {
+	[AUDIT_AREAS] = audit_areas,     [AUDIT_FREE_TREE] = audit_free_tree,
+	[AUDIT_MAPPING] = audit_mapping, [AUDIT_STRAY] = audit_stray,
+	[AUDIT_FRAMES] = audit_frames,   [AUDIT_TABLES] = audit_tables,
+	[AUDIT_ZONES] = audit_zones,     [AUDIT_STAGE2] = audit_stage2,
+	[AUDIT_WX] = audit_wx,           [AUDIT_TLB] = audit_tlb,
+	[AUDIT_USERS] = audit_users,
+};
+
+const struct audit_check_info *audit_checks(void)
+{
+	return checks;
+}
+
+static bool names_check(const char *name, size_t length, uint32_t *which)
+{
+	if (length == 3 && !memcmp(name, "all", 3)) {
+		*which |= AUDIT_ALL;
+		return true;
+	}
+	for (unsigned int i = 0; i < AUDIT_NR_CHECKS; i++) {
+		if (strlen(checks[i].name) == length && !memcmp(checks[i].name, name, length)) {
+			*which |= AUDIT_BIT(i);
+			return true;
+		}
+	}
+	return false;
+}
+
+int audit_parse_checks(const char *names, uint32_t *which_out, struct error *error)
+{
+	uint32_t which = 0;
+
+	for (;;) {
+		size_t length = strcspn(names, ",");
+
+		if (!names_check(names, length, &which))
+			return error_set(error, -EINVAL, "there is no check named \"%.*s\"",
+					 (int)(length > 40 ? 40 : length), names);
+		if (names[length] == '\0')
+			break;
+		names += length + 1;
+	}
+	*which_out = which;
+	return 0;
+}
+
+struct audit *audit_create(void)
+{
+	struct audit *audit = calloc(1, sizeof(*audit));
+
+	return audit;
+}
+
+void audit_probe_with(struct audit *audit, const struct audit_prober *prober)
+{
+	audit->prober = *prober;
+}
+
+void audit_destroy(struct audit *audit)
+{
+	if (!audit)
+		return;
+	free(audit->expected);
+	free(audit->tlb.page);
+	free(audit);
+}
+
+/* ---- violations ---- */
+
+static struct audit_violation *find_kept(struct audit *audit, enum audit_check check,
+					 uint64_t address, const char *text)
+{
+	for (size_t i = 0; i < audit->nr_kept; i++) {
+		struct audit_violation *kept = &audit->kept[i];
+
+		if (kept->check == check && kept->address == address && !strcmp(kept->text, text))
+			return kept;
+	}
+	return NULL;
+}
+
+void audit_found(struct audit_pass *pass, uint64_t address, uint64_t found, uint64_t expected,
+		 const char *format, ...)
+{
+	struct audit *audit = pass->audit;
+	struct audit_violation *kept;
+	char text[AUDIT_TEXT_BYTES];
+	va_list arguments;
+
+	pass->result.violations++;
+	pass->result.check_violations[pass->check]++;
+	/* Beyond what is kept, and what would be looked for among the kept, count alone. */
+	if (pass->result.check_violations[pass->check] > 4 * AUDIT_KEPT_PER_CHECK)
+		return;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	kept = find_kept(audit, pass->check, address, text);
+	if (!kept) {
+		if (audit->kept_of[pass->check] == AUDIT_KEPT_PER_CHECK)
+			return;
+		audit->kept_of[pass->check]++;
+		kept = &audit->kept[audit->nr_kept++];
+		*kept = (struct audit_violation){
+			.check = pass->check,
+			.address = address,
+			.operation = pass->operation,
+		};
+		memcpy(kept->text, text, sizeof(text));
+	}
+	kept->found = found;
+	kept->expected = expected;
+	if (kept->last_run != audit->runs) {
+		kept->last_run = audit->runs;
+		kept->seen++;
+	}
+}
+
+void audit_looked(struct audit_pass *pass, uint64_t items)
+{
+	pass->result.items += items;
+	pass->result.check_items[pass->check] += items;
+}
+
+void audit_check_lock(struct audit_pass *pass, uint64_t address, const char *name)
+{
+	uint32_t word;
+
+	if (inspect_u32(pass->inspector, address, &word) && word != 0)
+		audit_found(pass, address, word, 0, "the lock of %s is held", name);
+}
+
+enum area_frame audit_area_frame(struct audit_pass *pass, const struct inspect_area *area,
+				 uint64_t index, uint64_t *pfn_out)
+{
+	uint64_t page = area->start + index * INSPECT_PAGE_BYTES, address;
+
+	if (pass->entries_left == 0) {
+		audit_found(pass, area->start, 0, 0, "the areas list more frames than RAM has");
+		return AREA_FRAME_END;
+	}
+	pass->entries_left--;
+	if (!inspect_area_page(pass->inspector, area, index, &address)) {
+		audit_found(pass, page, area->pages, 0,
+			    "the area's page array cannot be read for this page");
+		return AREA_FRAME_END;
+	}
+	if (inspect_page_pfn(pass->inspector, address, pfn_out))
+		return AREA_FRAME;
+	audit_found(pass, page, address, 0, "the area's page array holds what is no struct page");
+	return AREA_FRAME_BAD;
+}
+
+bool audit_owns_frames(const struct audit_pass *pass, const struct inspect_area *area)
+{
+	return area->state == INSPECT_BUSY && area->has_vm && area->nr_pages != 0 &&
+	       (area->kind == pass->l->vmap_frames || area->kind == pass->l->vmap_array);
+}
+
+size_t audit_violation_count(const struct audit *audit)
+{
+	return audit->nr_kept;
+}
+
+const struct audit_violation *audit_violation_at(const struct audit *audit, size_t index)
+{
+	return &audit->kept[index];
+}
+
+void audit_violation_format(const struct audit_violation *violation, char *text, size_t bytes)
+{
+	char values[64] = "";
+
+	if (violation->found != violation->expected)
+		snprintf(values, sizeof(values), " (found %#llx, expected %#llx)",
+			 (unsigned long long)violation->found,
+			 (unsigned long long)violation->expected);
+	snprintf(text, bytes, "%s: %#llx: %s%s, first after operation %llu",
+		 checks[violation->check].name, (unsigned long long)violation->address,
+		 violation->text, values, (unsigned long long)violation->operation);
+}
+
+/* ---- a run ---- */
+
+static double seconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* Reads what the checks share, then runs them. */
+static int run_checks(struct audit_pass *pass, uint32_t which)
+{
+	int err = inspect_areas(pass->inspector, &pass->areas);
+
+	if (!err)
+		err = inspect_processes(pass->inspector, &pass->processes);
+	if (!err)
+		err = audit_map_create(pass);
+	if (!err)
+		err = audit_tables_walk(pass);
+	for (unsigned int i = 0; i < AUDIT_NR_CHECKS && !err; i++) {
+		if (!(which & AUDIT_BIT(i)))
+			continue;
+		pass->check = i;
+		pass->result.checks++;
+		pass->entries_left = 2 * inspect_ram_pages(pass->inspector);
+		err = functions[i](pass);
+	}
+	audit_map_destroy(pass);
+	inspect_processes_free(&pass->processes);
+	inspect_areas_free(&pass->areas);
+	return err;
+}
+
+int audit_run(struct audit *audit, struct inspector *inspector, uint32_t which, uint64_t operation,
+	      struct audit_result *result_out)
+{
+	struct audit_pass pass = {
+		.audit = audit,
+		.inspector = inspector,
+		.l = inspect_layout(inspector),
+		.operation = operation,
+	};
+	double start = seconds_now();
+	int err;
+
+	inspect_refresh(inspector);
+	audit->runs++;
+	err = run_checks(&pass, which);
+	if (err) {
+		audit->runs--;
+		return err;
+	}
+	pass.result.seconds = seconds_now() - start;
+	audit->checks += pass.result.checks;
+	audit->violations += pass.result.violations;
+	*result_out = pass.result;
+	return 0;
+}
+
+uint64_t audit_runs(const struct audit *audit)
+{
+	return audit->runs;
+}
+
+uint64_t audit_total_checks(const struct audit *audit)
+{
+	return audit->checks;
+}
+
+uint64_t audit_total_violations(const struct audit *audit)
+{
+	return audit->violations;
+}

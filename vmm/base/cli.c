@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Command lines, on top of getopt_long. */
+#include <config.h>
+
+#include "vmm/base/cli.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/input.h"
+
+/* An option's value in getopt_long: its place in the table, above every letter. */
+#define FIRST_VALUE   0x100
+#define MAX_OPTIONS   32
+#define VALUE_HELP    (FIRST_VALUE + MAX_OPTIONS)
+#define VALUE_VERSION (VALUE_HELP + 1)
+
+/* Where the help of an option begins. */
+#define HELP_COLUMN 26
+
+#define PROGRESS_MS 100
+
+void cli_error(const struct cli_command *command, const char *format, ...)
+{
+	char *text = NULL;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	/* It may quote a file, a guest or a service. */
+	for (char *at = text; at && *at; at++) {
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = '?';
+	}
+	fprintf(stderr, "%s: %s\n", command->name, text ? text : "out of memory");
+	free(text);
+}
+
+/* ---- sizes ---- */
+
+int cli_size_parse(const char *text, uint64_t *bytes_out)
+{
+	static const char suffixes[] = "KMGT";
+	size_t digits = strspn(text, "0123456789");
+	const char *suffix = text + digits, *at;
+	enum number_error error;
+	uint64_t value, unit = 1;
+
+	error = number_parse(text, digits, &value);
+	if (error)
+		return error == NUMBER_OUT_OF_RANGE ? -ERANGE : -EINVAL;
+	at = *suffix ? strchr(suffixes, toupper((unsigned char)*suffix)) : NULL;
+	if (at) {
+		unit = UINT64_C(1) << (10 * (at - suffixes + 1));
+		suffix++;
+		if (!strcmp(suffix, "iB"))
+			suffix += 2;
+	}
+	if (!strcmp(suffix, "B"))
+		suffix++;
+	if (*suffix)
+		return -EINVAL;
+	if (__builtin_mul_overflow(value, unit, &value))
+		return -ERANGE;
+	*bytes_out = value;
+	return 0;
+}
+
+void cli_size_format(uint64_t bytes, char *text, size_t size)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	size_t unit = 0;
+
+	while (unit < 4 && bytes && bytes % 1024 == 0) {
+		bytes /= 1024;
+		unit++;
+	}
+	snprintf(text, size, "%" PRIu64 " %s", bytes, units[unit]);
+}
+
+/* ---- help ---- */
+
+/* Prints @text, its lines behind the first indented to @column. */
+static void print_indented(FILE *out, const char *text, int column)
+{
+	const char *newline;
+
+	while ((newline = strchr(text, '\n'))) {
+		fprintf(out, "%.*s\n%*s", (int)(newline - text), text, column, "");
+		text = newline + 1;
+	}
+	fprintf(out, "%s\n", text);
+}
+
+static void print_option(FILE *out, char letter, const char *name, const char *argument,
+			 const char *help)
+{
+	char left[80];
+	int used;
+
+	used = letter ? snprintf(left, sizeof(left), "  -%c, --%s", letter, name)
+		      : snprintf(left, sizeof(left), "      --%s", name);
+	if (argument)
+		snprintf(left + used, sizeof(left) - (size_t)used, " %s", argument);
+	if (strlen(left) < HELP_COLUMN)
+		fprintf(out, "%-*s", HELP_COLUMN, left);
+	else
+		fprintf(out, "%s\n%*s", left, HELP_COLUMN, "");
+	print_indented(out, help, HELP_COLUMN);
+}
+
+void cli_print_help(const struct cli_command *command, FILE *out)
+{
+	const struct cli_option *option;
+
+	fprintf(out, "Usage: %s [OPTION...]%s%s\n\n%s\n\nOptions:\n", command->name,
+		*command->operands ? " " : "", command->operands, command->summary);
+	for (option = command->options; option->name; option++)
+		print_option(out, option->letter, option->name, option->argument, option->help);
+	print_option(out, 'h', "help", NULL, "this text");
+	print_option(out, 0, "version", NULL, "the version");
+	if (command->notes)
+		fprintf(out, "\n%s\n", command->notes);
+	fprintf(out,
+		"\nExit status: 0 done and right; 1 done and something is wrong; 2 bad usage or "
+		"bad\ninput; 3 this host cannot do it.\n");
+}
+
+/* ---- options ---- */
+
+static void format_bound(const struct cli_option *option, uint64_t value, char *text, size_t size)
+{
+	if (option->kind == CLI_SIZE)
+		cli_size_format(value, text, size);
+	else
+		snprintf(text, size, "%" PRIu64, value);
+}
+
+static int check_bounds(const struct cli_command *command, const struct cli_option *option,
+			const char *text, uint64_t value)
+{
+	char bound[32];
+
+	if (value < option->min) {
+		format_bound(option, option->min, bound, sizeof(bound));
+		cli_error(command, "--%s %s: less than the smallest that makes sense, %s",
+			  option->name, text, bound);
+		return -ERANGE;
+	}
+	if (option->max && value > option->max) {
+		format_bound(option, option->max, bound, sizeof(bound));
+		cli_error(command, "--%s %s: more than the largest that makes sense, %s",
+			  option->name, text, bound);
+		return -ERANGE;
+	}
+	return 0;
+}
+
+static int set_number(const struct cli_command *command, const struct cli_option *option,
+		      const char *text)
+{
+	uint64_t value;
+	int err;
+
+	if (option->kind == CLI_SIZE) {
+		err = cli_size_parse(text, &value);
+	} else {
+		err = strspn(text, "0123456789") == strlen(text) ? 0 : -EINVAL;
+		if (!err && number_parse(text, strlen(text), &value))
+			err = *text ? -ERANGE : -EINVAL;
+	}
+	if (err == -ERANGE) {
+		cli_error(command, "--%s %s: out of range", option->name, text);
+		return err;
+	}
+	if (err) {
+		cli_error(command, "--%s %s: not a %s", option->name, text,
+			  option->kind == CLI_SIZE ? "size (a number, then K, M, G or T)"
+						   : "number");
+		return err;
+	}
+	err = check_bounds(command, option, text, value);
+	if (!err)
+		*(uint64_t *)option->value = value;
+	return err;
+}
+
+static int set_value(const struct cli_command *command, const struct cli_option *option,
+		     const char *text)
+{
+	switch (option->kind) {
+	case CLI_FLAG:
+		*(bool *)option->value = true;
+		return 0;
+	case CLI_TEXT:
+		*(const char **)option->value = text;
+		return 0;
+	case CLI_CUSTOM:
+		if (!option->parse(text, option->value))
+			return 0;
+		cli_error(command, "--%s %s: expected %s", option->name, text, option->expects);
+		return -EINVAL;
+	default:
+		return set_number(command, option, text);
+	}
+}
+
+/* Fills what getopt_long wants from the table. */
+static void make_getopt(const struct cli_command *command, struct option *longs, char *shorts)
+{
+	const struct cli_option *option;
+	size_t i = 0;
+
+	*shorts++ = ':';
+	for (option = command->options; option->name && i < MAX_OPTIONS; option++, i++) {
+		longs[i] = (struct option){
+			option->name, option->kind == CLI_FLAG ? no_argument : required_argument,
+			NULL, FIRST_VALUE + (int)i};
+		if (option->letter) {
+			*shorts++ = option->letter;
+			if (option->kind != CLI_FLAG)
+				*shorts++ = ':';
+		}
+	}
+	longs[i++] = (struct option){"help", no_argument, NULL, VALUE_HELP};
+	longs[i++] = (struct option){"version", no_argument, NULL, VALUE_VERSION};
+	longs[i] = (struct option){0};
+	*shorts++ = 'h';
+	*shorts = '\0';
+}
+
+static const struct cli_option *find_option(const struct cli_command *command, int value)
+{
+	const struct cli_option *option;
+
+	if (value >= FIRST_VALUE)
+		return &command->options[value - FIRST_VALUE];
+	for (option = command->options; option->name; option++) {
+		if (option->letter == value)
+			break;
+	}
+	return option;
+}
+
+/* The option that getopt_long stopped at, for a message. */
+static void complain(const struct cli_command *command, int value, char **argv)
+{
+	char letter[3] = {'-', (char)optopt, '\0'};
+	const char *culprit = optopt > 0 && optopt < FIRST_VALUE ? letter : argv[optind - 1];
+
+	if (value == ':')
+		cli_error(command, "option '%s' needs an argument", culprit);
+	else if (optopt >= FIRST_VALUE)
+		cli_error(command, "option '%s' takes no argument", culprit);
+	else
+		cli_error(command, "unknown option '%s'", culprit);
+	fprintf(stderr, "Try '%s --help'.\n", command->name);
+}
+
+static bool check_operands(const struct cli_command *command, int count)
+{
+	if (count >= command->min_operands &&
+	    (command->max_operands < 0 || count <= command->max_operands))
+		return true;
+	if (count < command->min_operands)
+		cli_error(command, "missing operand: %s", command->operands);
+	else
+		cli_error(command, "too many operands");
+	fprintf(stderr, "Try '%s --help'.\n", command->name);
+	return false;
+}
+
+bool cli_parse(const struct cli_command *command, int argc, char **argv, int *operand_out,
+	       enum cli_status *status_out)
+{
+	struct option longs[MAX_OPTIONS + 3];
+	char shorts[2 * MAX_OPTIONS + 3];
+	int value;
+
+	make_getopt(command, longs, shorts);
+	*status_out = CLI_BAD_INPUT;
+	optind = 0; /* glibc: start anew, also after an earlier command line */
+	opterr = 0;
+	while ((value = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		if (value == VALUE_HELP || value == 'h') {
+			cli_print_help(command, stdout);
+			*status_out = CLI_DONE;
+			return false;
+		}
+		if (value == VALUE_VERSION) {
+			printf("%s\n", PACKAGE_STRING);
+			*status_out = CLI_DONE;
+			return false;
+		}
+		if (value == '?' || value == ':') {
+			complain(command, value, argv);
+			return false;
+		}
+		if (set_value(command, find_option(command, value), optarg))
+			return false;
+	}
+	if (!check_operands(command, argc - optind))
+		return false;
+	*operand_out = optind;
+	*status_out = CLI_DONE;
+	return true;
+}
+
+/* ---- progress ---- */
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void cli_progress_start(struct cli_progress *progress, const char *what)
+{
+	memset(progress, 0, sizeof(*progress));
+	progress->what = what;
+	if (isatty(STDERR_FILENO))
+		progress->out = stderr;
+}
+
+void cli_progress_update(struct cli_progress *progress, uint64_t done, uint64_t total)
+{
+	uint64_t now;
+
+	if (!progress->out)
+		return;
+	now = now_ms();
+	if (progress->shown && now - progress->last_ms < PROGRESS_MS)
+		return;
+	progress->shown = true;
+	progress->last_ms = now;
+	fprintf(progress->out, "\r\033[K%s: %" PRIu64 " of %" PRIu64 " (%" PRIu64 " %%)",
+		progress->what, done, total,
+		total ? (uint64_t)(100.0 * (double)done / (double)total) : 100);
+	fflush(progress->out);
+}
+
+void cli_progress_end(struct cli_progress *progress)
+{
+	if (progress->shown) {
+		fprintf(progress->out, "\r\033[K");
+		fflush(progress->out);
+	}
+	progress->shown = false;
+}

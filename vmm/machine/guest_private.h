@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What vmm/machine/guest.c (its life), vmm/machine/ring.c (its hypercalls) and
+ * vmm/machine/guest_look.c (its memory) share.
+ *
+ * Locks, in the order they are taken: a vCPU's call_mutex (one batch at a time), then lock (all
+ * that is marked so, and the failure), then message_lock. A vCPU's thread takes lock and
+ * message_lock only.
+ */
+#ifndef VMM_MACHINE_GUEST_PRIVATE_H
+#define VMM_MACHINE_GUEST_PRIVATE_H
+
+#include <pthread.h>
+#include <time.h>
+
+#include "vmm/machine/guest.h"
+#include "vmm/machine/vm.h"
+
+/* The host's end of one vCPU's rings. Indexes are the host's own: the guest cannot move them. */
+struct ring {
+	struct nb_vcpu_area *area; /* guest memory */
+	pthread_mutex_t call_mutex;
+	uint32_t sq_tail;
+	uint32_t cq_head;
+	bool online;                           /* it has answered once */
+	pthread_cond_t changed;                /* with lock: signals, or the guest's death */
+	uint64_t signals;                      /* lock: writes to NB_PORT_COMPLETE */
+	const struct nb_submission *in_flight; /* lock: the caller's, nr_in_flight of them */
+	size_t nr_in_flight;                   /* lock */
+	uint64_t first_ticket;                 /* lock: user_data in the ring of in_flight[0] */
+};
+
+struct guest {
+	int kvm_fd;
+	struct kvm_host host;
+	struct image image;
+	struct memory_layout memory;
+	struct gpa_space *space;
+	struct boot boot;
+	struct vm *vm;
+	unsigned int nr_vcpus;
+	double watchdog_seconds; /* 0 or less: none */
+	struct guest_times times;
+	bool paused;
+	guest_last_look_fn last_look; /* NULL: none, or it was called */
+	void *last_look_context;
+	bool traps, trap_uaf;
+	guest_access_fn access;
+	void *access_context;
+	struct uaf *uaf; /* or NULL */
+
+	pthread_mutex_t lock;
+	bool failed;                 /* lock */
+	struct guest_report failure; /* lock until failed, then constant */
+	uint64_t next_ticket;        /* lock; never 0 */
+
+	pthread_mutex_t message_lock;
+	guest_message_fn message;
+	guest_died_fn died;
+	void *message_context;
+	uint64_t logs, warnings; /* atomics */
+
+	struct ring rings[NB_MAX_VCPUS];
+};
+
+/* Seconds on CLOCK_MONOTONIC. */
+double guest_now(void);
+
+/*
+ * Marks the guest dead with @report, unless it is already, and wakes everybody who waits. Takes
+ * lock. Does not wait for any vCPU.
+ */
+void guest_fail(struct guest *guest, struct guest_report *report);
+
+/* The submission with this ticket, if it is one of those in flight. With lock held. */
+const struct nb_submission *guest_find_call(const struct ring *ring, uint64_t ticket);
+
+/* The callbacks of the VM. */
+extern const struct vm_ops guest_vm_ops;
+
+/* vmm/machine/guest_traps.c: those of its watches, of NB_PORT_FRAMES; and the trap they feed. */
+extern const struct watch_ops guest_watch_ops;
+int guest_on_frames(void *context, struct vcpu *vcpu, struct error *error);
+int guest_make_uaf(struct guest *guest, struct error *error);
+
+#endif

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The host's end of the hypercall rings: submit, ring the doorbell, wait, take completions; and
+ * the watchdog over a guest that does not answer.
+ *
+ * All that is read here the guest wrote: each index is loaded once and checked against what was
+ * submitted, each completion is copied, then checked. In the ring, user_data is a ticket of the
+ * host's own, never used twice, so that an answer to another question is seen; the caller's comes
+ * back from the host's copy.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/machine/exit.h"
+#include "vmm/machine/guest_private.h"
+
+/* Linux's errors end here. */
+#define STATUS_MIN (-4095)
+
+/* How often the watchdog looks. */
+#define TICK_SECONDS 0.05
+/* Before the first answer a doorbell may find the vCPU's APIC off: it is rung again. */
+#define START_TICK_SECONDS 0.001
+/* How long a stopped vCPU may take to leave KVM. */
+#define STOP_SECONDS 5.0
+
+/* What changes while a guest gets on; any change will do. */
+struct pulse {
+	uint32_t sq_head, cq_tail;
+	uint64_t progress;
+};
+
+static struct pulse take_pulse(const struct ring *ring)
+{
+	return (struct pulse){
+		.sq_head = __atomic_load_n(&ring->area->sq_head, __ATOMIC_RELAXED),
+		.cq_tail = __atomic_load_n(&ring->area->cq_tail, __ATOMIC_RELAXED),
+		.progress = __atomic_load_n(&ring->area->progress, __ATOMIC_RELAXED),
+	};
+}
+
+static bool pulse_equal(const struct pulse *a, const struct pulse *b)
+{
+	return a->sq_head == b->sq_head && a->cq_tail == b->cq_tail && a->progress == b->progress;
+}
+
+/* ---- a guest that breaks the rules, or does nothing ---- */
+
+/* Stops vCPU @index, reports it with where it was, and returns -ENOTRECOVERABLE. */
+static int stop_and_report(struct guest *guest, unsigned int index, enum report_kind kind,
+			   const char *text)
+{
+	struct vcpu *vcpu = guest->vm->vcpus[index];
+	struct guest_report report = {.kind = kind, .vcpu = index};
+
+	if (vcpu_end(vcpu, STOP_SECONDS) == 0)
+		exit_report(vcpu, kind, text, &report);
+	else
+		snprintf(report.text, sizeof(report.text), "%s; KVM does not let go of the vCPU",
+			 text);
+	guest_fail(guest, &report);
+	return -ENOTRECOVERABLE;
+}
+
+static int stop_stuck(struct guest *guest, unsigned int index)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "no progress for %g seconds: stopped by the watchdog",
+		 guest->watchdog_seconds);
+	return stop_and_report(guest, index, REPORT_STUCK, text);
+}
+
+/* ---- waiting ---- */
+
+static struct timespec tick_end(double seconds)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_nsec += (long)(seconds * 1e9);
+	at.tv_sec += at.tv_nsec / 1000000000;
+	at.tv_nsec %= 1000000000;
+	return at;
+}
+
+/*
+ * Sleeps until the guest writes to its port, dies, or a tick is over. *@signals is the count seen
+ * last. Returns -ENOTRECOVERABLE when it is dead.
+ */
+static int sleep_a_tick(struct guest *guest, struct ring *ring, uint64_t *signals)
+{
+	struct timespec end = tick_end(ring->online ? TICK_SECONDS : START_TICK_SECONDS);
+	int err = 0;
+
+	pthread_mutex_lock(&guest->lock);
+	while (ring->signals == *signals && !guest->failed) {
+		if (pthread_cond_timedwait(&ring->changed, &guest->lock, &end) == ETIMEDOUT)
+			break;
+	}
+	*signals = ring->signals;
+	if (guest->failed)
+		err = -ENOTRECOVERABLE;
+	pthread_mutex_unlock(&guest->lock);
+	return err;
+}
+
+/*
+ * Waits until @count completions are there. Returns 0 with *@ready_out = @count, or
+ * -ENOTRECOVERABLE with as many as there are.
+ */
+static int wait_completions(struct guest *guest, unsigned int index, uint32_t count,
+			    uint32_t *ready_out)
+{
+	struct ring *ring = &guest->rings[index];
+	struct pulse last = take_pulse(ring);
+	double last_change = guest_now();
+	uint64_t signals = 0;
+
+	for (;;) {
+		/* Read before the rings: what came before the signal is seen. */
+		int dead = sleep_a_tick(guest, ring, &signals);
+		uint32_t tail = __atomic_load_n(&ring->area->cq_tail, __ATOMIC_ACQUIRE);
+		uint32_t ready = tail - ring->cq_head;
+		struct pulse pulse;
+
+		if (ready > count && !dead)
+			return stop_and_report(guest, index, REPORT_RING,
+					       "it says it completed more than it was given");
+		*ready_out = ready > count ? 0 : ready;
+		if (ready == count)
+			return 0;
+		if (dead)
+			return dead;
+		pulse = take_pulse(ring);
+		/* It may have found the APIC off, or been lost by an emulated machine. */
+		if (!ring->online || pulse_equal(&pulse, &last))
+			vm_interrupt(guest->vm, index, NB_VECTOR_DOORBELL);
+		if (!pulse_equal(&pulse, &last) ||
+		    (guest->vm->watch && watch_is_held(guest->vm->watch, index))) {
+			last = pulse;
+			last_change = guest_now();
+		} else if (guest->watchdog_seconds > 0 &&
+			   guest_now() - last_change >= guest->watchdog_seconds) {
+			return stop_stuck(guest, index);
+		}
+	}
+}
+
+/* ---- one ring of hypercalls ---- */
+
+/* Dirty tracking is told of what the host writes itself. */
+static void note_written(struct guest *guest, const struct ring *ring, uint32_t count)
+{
+	gpa_t area = gpa_make(guest->boot.info.area_gpa[ring - guest->rings]);
+	uint32_t first = ring->sq_tail % NB_RING_ENTRIES;
+	uint32_t fits = NB_RING_ENTRIES - first < count ? NB_RING_ENTRIES - first : count;
+
+	gpa_space_note_write(guest->space,
+			     gpa_add(area, offsetof(struct nb_vcpu_area, sq) +
+						   first * sizeof(struct nb_submission)),
+			     fits * sizeof(struct nb_submission));
+	gpa_space_note_write(guest->space, gpa_add(area, offsetof(struct nb_vcpu_area, sq)),
+			     (count - fits) * sizeof(struct nb_submission));
+	gpa_space_note_write(guest->space, gpa_add(area, offsetof(struct nb_vcpu_area, sq_tail)),
+			     sizeof(ring->sq_tail));
+	gpa_space_note_write(guest->space, gpa_add(area, offsetof(struct nb_vcpu_area, cq_head)),
+			     sizeof(ring->cq_head));
+}
+
+static void put_submissions(struct guest *guest, struct ring *ring,
+			    const struct nb_submission *submissions, uint32_t count)
+{
+	uint64_t ticket;
+
+	pthread_mutex_lock(&guest->lock);
+	ticket = guest->next_ticket;
+	guest->next_ticket += count;
+	ring->in_flight = submissions;
+	ring->nr_in_flight = count;
+	ring->first_ticket = ticket;
+	pthread_mutex_unlock(&guest->lock);
+	for (uint32_t i = 0; i < count; i++) {
+		struct nb_submission *slot = &ring->area->sq[(ring->sq_tail + i) % NB_RING_ENTRIES];
+
+		*slot = submissions[i];
+		slot->user_data = ticket + i;
+	}
+	note_written(guest, ring, count);
+	ring->sq_tail += count;
+	__atomic_store_n(&ring->area->sq_tail, ring->sq_tail, __ATOMIC_RELEASE);
+}
+
+static void clear_in_flight(struct guest *guest, struct ring *ring)
+{
+	pthread_mutex_lock(&guest->lock);
+	ring->in_flight = NULL;
+	ring->nr_in_flight = 0;
+	pthread_mutex_unlock(&guest->lock);
+}
+
+/* Copies and checks @count completions. */
+static int take_completions(struct guest *guest, unsigned int index,
+			    const struct nb_submission *submissions, uint32_t count,
+			    struct nb_completion *completions, size_t *done)
+{
+	struct ring *ring = &guest->rings[index];
+	char text[160];
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct nb_completion *to = &completions[i];
+
+		memcpy(to, &ring->area->cq[ring->cq_head % NB_RING_ENTRIES], sizeof(*to));
+		if (to->user_data != ring->first_ticket + i) {
+			snprintf(text, sizeof(text),
+				 "its completion has user data %#" PRIx64 ", not %#" PRIx64,
+				 to->user_data, ring->first_ticket + i);
+			return stop_and_report(guest, index, REPORT_RING, text);
+		}
+		if (to->status > 0 || to->status < STATUS_MIN) {
+			snprintf(text, sizeof(text),
+				 "its completion has status %" PRId64 ", neither 0 nor a -errno",
+				 to->status);
+			return stop_and_report(guest, index, REPORT_RING, text);
+		}
+		to->user_data = submissions[i].user_data;
+		ring->cq_head++;
+		__atomic_store_n(&ring->area->cq_head, ring->cq_head, __ATOMIC_RELEASE);
+		++*done;
+	}
+	return 0;
+}
+
+static int call_ring(struct guest *guest, unsigned int index,
+		     const struct nb_submission *submissions, uint32_t count,
+		     struct nb_completion *completions, size_t *done)
+{
+	struct ring *ring = &guest->rings[index];
+	uint32_t ready = 0;
+	int err, bad = 0;
+
+	put_submissions(guest, ring, submissions, count);
+	err = vm_interrupt(guest->vm, index, NB_VECTOR_DOORBELL);
+	if (err < 0)
+		bad = stop_and_report(guest, index, REPORT_KVM, "the doorbell: KVM_SIGNAL_MSI");
+	if (!bad)
+		bad = wait_completions(guest, index, count, &ready);
+	err = take_completions(guest, index, submissions, ready, completions, done);
+	clear_in_flight(guest, ring);
+	if (!bad && !err)
+		ring->online = true;
+	return bad ? bad : err;
+}
+
+int guest_call_batch(struct guest *guest, unsigned int vcpu,
+		     const struct nb_submission *submissions, size_t count,
+		     struct nb_completion *completions, size_t *done_out)
+{
+	struct ring *ring;
+	size_t done = 0;
+	int err = 0;
+
+	if (vcpu >= guest->nr_vcpus) {
+		if (done_out)
+			*done_out = 0;
+		return -EINVAL;
+	}
+	ring = &guest->rings[vcpu];
+	pthread_mutex_lock(&ring->call_mutex);
+	while (done < count && !err) {
+		size_t left = count - done;
+		uint32_t piece = left < NB_RING_ENTRIES ? (uint32_t)left : NB_RING_ENTRIES;
+
+		if (guest_failure(guest))
+			err = -ENOTRECOVERABLE;
+		else
+			err = call_ring(guest, vcpu, submissions + done, piece, completions + done,
+					&done);
+	}
+	pthread_mutex_unlock(&ring->call_mutex);
+	if (done_out)
+		*done_out = done;
+	return err;
+}
+
+int guest_call(struct guest *guest, unsigned int vcpu, const struct nb_submission *submission,
+	       struct nb_completion *completion_out)
+{
+	return guest_call_batch(guest, vcpu, submission, 1, completion_out, NULL);
+}
+
+void *guest_data(struct guest *guest, unsigned int vcpu)
+{
+	return vcpu < guest->nr_vcpus ? guest->rings[vcpu].area->data : NULL;
+}

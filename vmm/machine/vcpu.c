@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The thread of a vCPU, and how others make it stop. Its making is in vmm/machine/vcpu_state.c. */
+#include "vmm/machine/vcpu.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/machine/exit.h"
+#include "vmm/machine/vm.h"
+#include "vmm/machine/watch.h"
+
+/* Takes a thread out of KVM_RUN; its handler does nothing. */
+#define KICK_SIGNAL SIGRTMIN
+
+static void on_kick(int signal)
+{
+	(void)signal;
+}
+
+static struct timespec deadline_in(double seconds)
+{
+	struct timespec at;
+	long long nanoseconds = (long long)(seconds * 1e9);
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	nanoseconds += at.tv_nsec;
+	at.tv_sec += (time_t)(nanoseconds / 1000000000);
+	at.tv_nsec = (long)(nanoseconds % 1000000000);
+	return at;
+}
+
+/* With run_mutex held. A thread about to enter KVM_RUN sees immediate_exit, one inside the signal.
+ */
+static void ask(struct vcpu *vcpu, enum vcpu_wish wish)
+{
+	if (vcpu->wish == VCPU_END)
+		return;
+	vcpu->wish = wish;
+	if (wish != VCPU_RUN) {
+		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
+		if (vcpu->have_thread && vcpu->state == VCPU_RUNNING)
+			pthread_kill(vcpu->thread, KICK_SIGNAL);
+	}
+	pthread_cond_broadcast(&vcpu->run_changed);
+}
+
+/* ---- the thread ---- */
+
+static void set_state(struct vcpu *vcpu, enum vcpu_state state)
+{
+	vcpu->state = state;
+	pthread_cond_broadcast(&vcpu->run_changed);
+}
+
+/*
+ * Runs the guest until the next exit and handles it. False: leave the loop. Whatever the reason,
+ * KVM has then completed the port write of the exit before.
+ */
+static bool run_once(struct vcpu *vcpu)
+{
+	struct watch *watch = vcpu->vm->watch;
+	enum watch_result watched = watch ? watch_held(watch, vcpu) : WATCH_NOT_OURS;
+	int err;
+
+	if (watched != WATCH_NOT_OURS)
+		return watched == WATCH_RUN;
+	if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
+		vcpu->exit_pending = true;
+		return exit_handle(vcpu) == EXIT_GO_ON;
+	}
+	err = errno;
+	vcpu->exit_pending = false;
+	if (err == EINTR || err == EAGAIN)
+		return true;
+	watched = watch ? watch_run_failed(watch, vcpu, -err) : WATCH_NOT_OURS;
+	if (watched != WATCH_NOT_OURS)
+		return watched == WATCH_RUN;
+	exit_run_failed(vcpu, -err);
+	return false;
+}
+
+/*
+ * Does what others wish. Returns false when the loop is to end. A pending exit is completed before
+ * the vCPU parks or ends: immediate_exit is set then, so that KVM_RUN does no more than that.
+ */
+static bool obey(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->run_mutex);
+	while (vcpu->wish != VCPU_RUN) {
+		if (vcpu->exit_pending &&
+		    !(vcpu->vm->watch && watch_is_held(vcpu->vm->watch, vcpu->index))) {
+			pthread_mutex_unlock(&vcpu->run_mutex);
+			if (!run_once(vcpu))
+				return false;
+			pthread_mutex_lock(&vcpu->run_mutex);
+			continue;
+		}
+		if (vcpu->wish == VCPU_END) {
+			pthread_mutex_unlock(&vcpu->run_mutex);
+			return false;
+		}
+		set_state(vcpu, VCPU_PARKED);
+		pthread_cond_wait(&vcpu->run_changed, &vcpu->run_mutex);
+	}
+	__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_RELEASE);
+	if (vcpu->state != VCPU_RUNNING)
+		set_state(vcpu, VCPU_RUNNING);
+	pthread_mutex_unlock(&vcpu->run_mutex);
+	return true;
+}
+
+static void *vcpu_thread(void *context)
+{
+	struct vcpu *vcpu = context;
+
+	if (vcpu->vm->watch)
+		watch_vcpu_starts(vcpu->vm->watch, vcpu->index);
+	while (obey(vcpu) && run_once(vcpu))
+		;
+	pthread_mutex_lock(&vcpu->run_mutex);
+	set_state(vcpu, VCPU_DEAD);
+	pthread_mutex_unlock(&vcpu->run_mutex);
+	return NULL;
+}
+
+/* The thread takes the kick and no other signal: those are the program's. */
+static int start_thread(struct vcpu *vcpu)
+{
+	struct sigaction action = {.sa_handler = on_kick};
+	sigset_t all, before;
+	int err;
+
+	if (sigaction(KICK_SIGNAL, &action, NULL) != 0)
+		return errno;
+	sigfillset(&all);
+	sigdelset(&all, KICK_SIGNAL);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return err;
+}
+
+int vcpu_start(struct vcpu *vcpu, struct error *error)
+{
+	int err;
+
+	pthread_mutex_lock(&vcpu->run_mutex);
+	err = start_thread(vcpu);
+	if (!err) {
+		vcpu->have_thread = true;
+		vcpu->state = VCPU_RUNNING;
+	}
+	pthread_mutex_unlock(&vcpu->run_mutex);
+	if (err)
+		return error_set(error, -err, "the thread of vCPU %u: %s", vcpu->index,
+				 strerror(err));
+	return 0;
+}
+
+/* ---- from outside ---- */
+
+static bool has_stopped(const struct vcpu *vcpu, bool parked_will_do)
+{
+	return !vcpu->have_thread || vcpu->state == VCPU_DEAD ||
+	       (parked_will_do && vcpu->state == VCPU_PARKED);
+}
+
+/* With run_mutex held. */
+static int wait_stopped(struct vcpu *vcpu, bool parked_will_do, double timeout_seconds)
+{
+	struct timespec deadline = deadline_in(timeout_seconds);
+
+	while (!has_stopped(vcpu, parked_will_do)) {
+		if (pthread_cond_timedwait(&vcpu->run_changed, &vcpu->run_mutex, &deadline) ==
+		    ETIMEDOUT)
+			return has_stopped(vcpu, parked_will_do) ? 0 : -ETIMEDOUT;
+	}
+	return 0;
+}
+
+int vcpu_pause(struct vcpu *vcpu, double timeout_seconds)
+{
+	int err;
+
+	pthread_mutex_lock(&vcpu->run_mutex);
+	ask(vcpu, VCPU_PAUSE);
+	err = wait_stopped(vcpu, true, timeout_seconds);
+	if (err)
+		ask(vcpu, VCPU_RUN);
+	pthread_mutex_unlock(&vcpu->run_mutex);
+	return err;
+}
+
+void vcpu_resume(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->run_mutex);
+	ask(vcpu, VCPU_RUN);
+	pthread_mutex_unlock(&vcpu->run_mutex);
+}
+
+void vcpu_ask_end(struct vcpu *vcpu)
+{
+	pthread_mutex_lock(&vcpu->run_mutex);
+	ask(vcpu, VCPU_END);
+	pthread_mutex_unlock(&vcpu->run_mutex);
+}
+
+int vcpu_end(struct vcpu *vcpu, double timeout_seconds)
+{
+	int err;
+
+	pthread_mutex_lock(&vcpu->run_mutex);
+	ask(vcpu, VCPU_END);
+	err = wait_stopped(vcpu, false, timeout_seconds);
+	pthread_mutex_unlock(&vcpu->run_mutex);
+	return err;
+}
+
+void vcpu_destroy(struct vcpu *vcpu)
+{
+	if (!vcpu)
+		return;
+	if (vcpu->have_thread) {
+		vcpu_ask_end(vcpu);
+		pthread_join(vcpu->thread, NULL);
+	}
+	if (vcpu->run)
+		munmap(vcpu->run, vcpu->run_bytes);
+	if (vcpu->fd >= 0)
+		close(vcpu->fd);
+	pthread_cond_destroy(&vcpu->run_changed);
+	pthread_mutex_destroy(&vcpu->run_mutex);
+	free(vcpu);
+}

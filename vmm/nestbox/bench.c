@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nestbox bench: the single-CPU cases of Linux's test_vmalloc, run inside the guest, a hypercall a
+ * run. The cost of a loop is that of one more: the difference between two runs of different
+ * length, so that set-up, entry and clearing up cancel out. Percentiles come from a third run, in
+ * which every loop is stamped, which costs something itself.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/cli.h"
+#include "vmm/nestbox/commands.h"
+#include "vmm/machine/guest.h"
+#include "vmm/nestbox/guest_options.h"
+#include "vmm/base/latency.h"
+
+/*
+ * More lazy pages than these, for each binary digit of the number of CPUs, and the guest purges
+ * (Linux's 32 MiB). By default the two runs differ by the loops that whole purges take: what a
+ * purge costs is spread over them exactly, and where in the row of purges a run ends is the same
+ * for both. Random sizes have no such period, and among many areas no two runs are the same; there
+ * many purges make one more, or an interrupt, small.
+ */
+#define PURGE_PAGES 8192u
+
+/*
+ * Instead of a longer run, which the lab kernel's timer would interrupt more often: the best of
+ * some short ones has the fewest interrupts, usually none.
+ */
+#define REPEAT_COUNTING 5u
+
+struct bench_case {
+	const char *name;
+	enum nb_bench_case number;
+	unsigned int pages;      /* fix_size: the argument; else 0 */
+	unsigned int lazy_pages; /* a loop leaves behind, on average, guards included */
+	unsigned int purges;     /* the two runs differ by */
+};
+
+static const struct bench_case cases[] = {
+	{"fix_size", NB_BENCH_FIX_SIZE, 1, 2, 2},
+	{"fix_size", NB_BENCH_FIX_SIZE, 16, 17, 2},
+	{"fix_size", NB_BENCH_FIX_SIZE, 128, 129, 4},
+	{"fix_size", NB_BENCH_FIX_SIZE, 512, 513, 4},
+	{"full_fit", NB_BENCH_FULL_FIT, 0, 2, 2},
+	{"long_busy_list", NB_BENCH_LONG_BUSY_LIST, 0, 103, 24},
+	{"random_size", NB_BENCH_RANDOM_SIZE, 0, 51, 16},
+	{"fix_align", NB_BENCH_FIX_ALIGN, 0, 6, 1},
+	{"random_size_align", NB_BENCH_RANDOM_SIZE_ALIGN, 0, 6, 2},
+};
+#define NR_CASES (sizeof(cases) / sizeof(cases[0]))
+
+struct settings {
+	bool json;
+	const char *case_name;
+	uint64_t pages, loops, repeat, seed;
+	struct guest_options guest;
+};
+
+struct result {
+	const struct bench_case *bench_case;
+	unsigned int pages;
+	uint64_t loops; /* the two runs differ by */
+	double ticks_per_loop;
+	uint64_t p50, p99, max; /* ticks of a stamped loop */
+};
+
+/* ---- running ---- */
+
+/*
+ * Frames that are written before anything is measured, as many as the largest case uses: the first
+ * write to one costs a fault of the second stage, which is the host's and not the core's.
+ */
+#define WARM_AREAS 32u
+#define WARM_BYTES (4ull << 20)
+
+/* Allocates zeroed areas and frees them; a guest too small for all of them does what it can. */
+static int warm_up(struct guest *guest)
+{
+	struct nb_submission allocate = {
+		.opcode = NB_OP_VMALLOC,
+		.arg = {WARM_BYTES, 1, NB_VMALLOC_START, NB_VMALLOC_END,
+			NB_GFP_KERNEL | NB_GFP_ZERO | NB_GFP_NOWARN, NB_PAGE_KERNEL, NB_VM_ALLOC,
+			(uint64_t)-1},
+	};
+	struct nb_submission release = {.opcode = NB_OP_VFREE};
+	uint64_t address[WARM_AREAS];
+	struct nb_completion completion;
+	unsigned int count;
+	int err = 0;
+
+	for (count = 0; count < WARM_AREAS; count++) {
+		err = guest_call(guest, 0, &allocate, &completion);
+		if (err || completion.status)
+			break;
+		address[count] = completion.result[0];
+	}
+	while (!err && count > 0) {
+		release.arg[0] = address[--count];
+		err = guest_call(guest, 0, &release, &completion);
+	}
+	return err;
+}
+
+static int run_once(struct guest *guest, const struct settings *settings,
+		    const struct bench_case *bench_case, unsigned int pages, uint64_t loops,
+		    bool stamped, uint64_t *ticks_out)
+{
+	struct nb_submission submission = {
+		.opcode = NB_OP_BENCH,
+		.arg = {bench_case->number, loops, pages, settings->seed, stamped},
+	};
+	struct nb_completion completion;
+	int err = guest_call(guest, 0, &submission, &completion);
+
+	if (err)
+		return err;
+	if (completion.status)
+		return (int)completion.status;
+	*ticks_out = completion.result[0];
+	return 0;
+}
+
+/* The fewest ticks of as many runs as asked for: what an interrupt of the host adds goes. */
+static int run_best(struct guest *guest, const struct settings *settings,
+		    const struct bench_case *bench_case, unsigned int pages, uint64_t loops,
+		    uint64_t *ticks_out)
+{
+	uint64_t ticks = 0, best = UINT64_MAX, i;
+	int err;
+
+	for (i = 0; i < settings->repeat; i++) {
+		err = run_once(guest, settings, bench_case, pages, loops, false, &ticks);
+		if (err)
+			return err;
+		best = ticks < best ? ticks : best;
+	}
+	*ticks_out = best;
+	return 0;
+}
+
+static int run_percentiles(struct guest *guest, const struct settings *settings,
+			   struct result *result)
+{
+	uint64_t loops = result->loops, ticks = 0, i;
+	struct latency latency = {0};
+	const uint32_t *stamps;
+	int err;
+
+	if (loops > NB_BENCH_STAMPS_MAX)
+		loops = NB_BENCH_STAMPS_MAX;
+	err = run_once(guest, settings, result->bench_case, result->pages, loops, true, &ticks);
+	stamps = guest_data(guest, 0);
+	for (i = 0; !err && i < loops; i++)
+		err = latency_add(&latency, stamps[i]);
+	if (!err) {
+		result->p50 = latency_percentile(&latency, 50);
+		result->p99 = latency_percentile(&latency, 99);
+		result->max = latency_percentile(&latency, 100);
+	}
+	latency_deinit(&latency);
+	return err;
+}
+
+/* How many loops it takes, from nothing lazy on, to one purge; fixed sizes repeat that exactly. */
+static uint64_t loops_to_purge(const struct guest *guest, unsigned int lazy_pages)
+{
+	unsigned int cpus = guest_nr_vcpus(guest), pages = 0;
+
+	for (; cpus; cpus >>= 1)
+		pages += PURGE_PAGES;
+	return pages / lazy_pages + 1;
+}
+
+static int run_case(struct guest *guest, const struct settings *settings,
+		    const struct bench_case *bench_case, struct result *result)
+{
+	unsigned int pages = bench_case->pages, lazy_pages = bench_case->lazy_pages;
+	uint64_t few, less = 0, more = 0;
+	int err;
+
+	if (pages && settings->pages) {
+		pages = (unsigned int)settings->pages;
+		lazy_pages = pages + 1;
+	}
+	*result = (struct result){.bench_case = bench_case, .pages = pages};
+	few = loops_to_purge(guest, lazy_pages);
+	result->loops = bench_case->purges * few;
+	if (settings->loops) {
+		result->loops = settings->loops;
+		few = settings->loops / 4 + 1;
+	}
+	err = run_best(guest, settings, bench_case, pages, few, &less);
+	if (!err)
+		err = run_best(guest, settings, bench_case, pages, few + result->loops, &more);
+	if (err)
+		return err;
+	result->ticks_per_loop = ((double)more - (double)less) / (double)result->loops;
+	return run_percentiles(guest, settings, result);
+}
+
+/* ---- saying ---- */
+
+#define NAME_BYTES 40
+
+/* For a person: the case, with its size where it has several. */
+static void result_name(const struct result *result, char name[NAME_BYTES])
+{
+	if (result->pages)
+		snprintf(name, NAME_BYTES, "%s %u", result->bench_case->name, result->pages);
+	else
+		snprintf(name, NAME_BYTES, "%s", result->bench_case->name);
+}
+
+static json_t *result_json(const struct result *result)
+{
+	return json_pack("{s:s, s:i, s:I, s:f, s:o, s:I, s:I, s:I}", "name",
+			 result->bench_case->name, "pages", (int)result->pages, "loops",
+			 (json_int_t)result->loops, "ticks_per_loop", result->ticks_per_loop,
+			 "instructions_per_loop",
+			 ticks_are_instructions() ? json_real(result->ticks_per_loop) : json_null(),
+			 "p50", (json_int_t)result->p50, "p99", (json_int_t)result->p99, "max",
+			 (json_int_t)result->max);
+}
+
+static void print_json(const struct guest *guest, const struct result *results, size_t count)
+{
+	const struct kvm_host *host = guest_kvm_host(guest);
+	json_t *list = json_array(), *report;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		json_array_append_new(list, result_json(&results[i]));
+	report = json_pack("{s:o, s:{s:s, s:s}}", "cases", list, "kvm", "module", host->module,
+			   "second_stage", host->second_stage);
+	json_dumpf(report, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+	putchar('\n');
+	json_decref(report);
+}
+
+static void print_text(const struct guest *guest, const struct result *results, size_t count)
+{
+	const struct kvm_host *host = guest_kvm_host(guest);
+	char name[NAME_BYTES];
+	size_t i;
+
+	printf("%s, second stage: %s; %s of the guest for one more loop\n\n", host->module,
+	       host->second_stage, tick_unit());
+	printf("%-20s %8s %14s %12s %12s %12s\n", "case", "loops", tick_unit(), "p50", "p99",
+	       "max");
+	for (i = 0; i < count; i++) {
+		const struct result *r = &results[i];
+
+		result_name(r, name);
+		printf("%-20s %8llu %14.1f %12llu %12llu %12llu\n", name,
+		       (unsigned long long)r->loops, r->ticks_per_loop, (unsigned long long)r->p50,
+		       (unsigned long long)r->p99, (unsigned long long)r->max);
+	}
+	printf("\np50, p99 and max are of loops with a time stamp at either end.\n");
+}
+
+/* ---- the command ---- */
+
+static bool wanted(const struct settings *settings, size_t i)
+{
+	if (settings->case_name && strcmp(settings->case_name, cases[i].name) != 0)
+		return false;
+	/* --pages: one fix_size case of that size in place of the four. */
+	return !settings->pages || (cases[i].pages != 0 && (i == 0 || !cases[i - 1].pages));
+}
+
+static enum cli_status run_cases(const struct cli_command *command, const struct settings *settings,
+				 struct guest *guest)
+{
+	struct result results[NR_CASES];
+	struct cli_progress progress;
+	char name[NAME_BYTES] = "warming up";
+	size_t i, count = 0;
+	int err;
+
+	cli_progress_start(&progress, "bench");
+	err = warm_up(guest);
+	for (i = 0; i < NR_CASES && !err; i++) {
+		cli_progress_update(&progress, i, NR_CASES);
+		if (wanted(settings, i))
+			err = run_case(guest, settings, &cases[i], &results[count++]);
+	}
+	cli_progress_end(&progress);
+	if (err) {
+		if (count)
+			result_name(&results[count - 1], name);
+		cli_error(command, "%s: %s", name, strerror(-err));
+		if (guest_failure(guest))
+			report_print(guest_failure(guest), stderr);
+		return CLI_WRONG;
+	}
+	if (settings->json)
+		print_json(guest, results, count);
+	else
+		print_text(guest, results, count);
+	return CLI_DONE;
+}
+
+static bool case_exists(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < NR_CASES; i++) {
+		if (strcmp(cases[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool settings_make_sense(const struct cli_command *command, const struct settings *settings)
+{
+	if (settings->case_name && !case_exists(settings->case_name)) {
+		cli_error(command, "there is no case '%s'; --help lists them", settings->case_name);
+		return false;
+	}
+	if (settings->pages &&
+	    (!settings->case_name || strcmp(settings->case_name, "fix_size") != 0)) {
+		cli_error(command, "--pages goes with --case fix_size");
+		return false;
+	}
+	return true;
+}
+
+static enum cli_status bench(const struct cli_command *command, const struct settings *settings)
+{
+	struct guest_config config = guest_options_config(&settings->guest);
+	enum cli_status status;
+	struct guest *guest;
+
+	config.message = guest_message_print;
+	status = guest_options_start(command, &config, &guest);
+	if (status != CLI_DONE)
+		return status;
+	status = run_cases(command, settings, guest);
+	guest_destroy(guest);
+	return status;
+}
+
+int command_bench(int argc, char **argv)
+{
+	struct settings settings = {.repeat = ticks_are_instructions() ? REPEAT_COUNTING : 1,
+				    .seed = 1,
+				    .guest = GUEST_OPTIONS_DEFAULT};
+	const struct cli_option options[] = {
+		CLI_OPTION_JSON(&settings.json),
+		{.name = "case",
+		 .kind = CLI_TEXT,
+		 .argument = "NAME",
+		 .help = "this case alone",
+		 .value = &settings.case_name},
+		{.name = "pages",
+		 .kind = CLI_NUMBER,
+		 .argument = "N",
+		 .help = "with --case fix_size: of N pages (1, 16, 128 and 512)",
+		 .value = &settings.pages,
+		 .min = 1,
+		 .max = NB_RAM_LIMIT / 4096},
+		{.name = "loops",
+		 .kind = CLI_NUMBER,
+		 .argument = "N",
+		 .help = "the two runs differ by N loops (as many as a few purges take)",
+		 .value = &settings.loops,
+		 .min = 1,
+		 .max = 1u << 30},
+		{.name = "repeat",
+		 .kind = CLI_NUMBER,
+		 .argument = "N",
+		 .help = "do each run N times and take the fastest (1; counting, 5)",
+		 .value = &settings.repeat,
+		 .min = 1,
+		 .max = 1000},
+		{.name = "seed",
+		 .kind = CLI_NUMBER,
+		 .argument = "N",
+		 .help = "of the random cases (1)",
+		 .value = &settings.seed},
+		GUEST_OPTIONS(&settings.guest),
+		{0},
+	};
+	const struct cli_command command = {
+		.name = "nestbox bench",
+		.operands = "",
+		.summary =
+			"Runs the single-CPU cases of Linux's test_vmalloc inside the guest and\n"
+			"says what one more loop costs.",
+		.options = options,
+		.notes = "Cases: fix_size full_fit long_busy_list random_size fix_align\n"
+			 "random_size_align. The unit is the guest's time stamp counter; under\n"
+			 "`scripts/lab npt --icount` it counts instructions. docs/performance.md\n"
+			 "says what the numbers mean.",
+	};
+	enum cli_status status;
+	int operand;
+
+	if (!cli_parse(&command, argc, argv, &operand, &status))
+		return (int)status;
+	if (!settings_make_sense(&command, &settings))
+		return CLI_BAD_INPUT;
+	return (int)bench(&command, &settings);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The options every command that starts a guest has, and the guest_config they make. */
+#ifndef VMM_NESTBOX_GUEST_OPTIONS_H
+#define VMM_NESTBOX_GUEST_OPTIONS_H
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "vmm/attach/core.h"
+#include "vmm/base/cli.h"
+#include "vmm/machine/guest.h"
+
+struct guest_options {
+	uint64_t cpus, memory_bytes, nodes, watchdog_seconds;
+	const char *image;
+	struct core_of_the_dead dump;
+	bool trap_uaf;
+};
+
+#define GUEST_OPTIONS_DEFAULT                                                       \
+	{                                                                           \
+		.cpus = 1, .memory_bytes = MEMORY_BYTES_DEFAULT, .nodes = 1,        \
+		.watchdog_seconds = (uint64_t)GUEST_WATCHDOG_SECONDS, .image = NULL \
+	}
+
+/* Rows of a struct cli_option table that fill the struct guest_options @o. */
+#define GUEST_OPTIONS(o) GUEST_OPTIONS_OF(o, "512M")
+
+/* The same where --memory is @memory if it is not given. */
+#define GUEST_OPTIONS_OF(o, memory)                                                               \
+	{.name = "cpus",                                                                          \
+	 .kind = CLI_NUMBER,                                                                      \
+	 .argument = "N",                                                                         \
+	 .help = "vCPUs of the guest (1)",                                                        \
+	 .value = &(o)->cpus,                                                                     \
+	 .min = 1,                                                                                \
+	 .max = NB_MAX_VCPUS},                                                                    \
+		{.name = "memory",                                                                \
+		 .kind = CLI_SIZE,                                                                \
+		 .argument = "SIZE",                                                              \
+		 .help = "guest memory, half of it but at most 3 GiB below 4 GiB (" memory ");\n" \
+			 "sparse: it costs what the guest touches",                               \
+		 .value = &(o)->memory_bytes,                                                     \
+		 .min = MEMORY_BYTES_MIN,                                                         \
+		 .max = MEMORY_BYTES_MAX},                                                        \
+		{.name = "nodes",                                                                 \
+		 .kind = CLI_NUMBER,                                                              \
+		 .argument = "N",                                                                 \
+		 .help = "NUMA nodes the memory is split between (1)",                            \
+		 .value = &(o)->nodes,                                                            \
+		 .min = 1,                                                                        \
+		 .max = NB_MAX_NODES},                                                            \
+		{.name = "image",                                                                 \
+		 .kind = CLI_TEXT,                                                                \
+		 .argument = "FILE",                                                              \
+		 .help = "guest image in place of the built-in one",                              \
+		 .value = &(o)->image},                                                           \
+		{.name = "dump",                                                                  \
+		 .kind = CLI_TEXT,                                                                \
+		 .argument = "FILE",                                                              \
+		 .help = "write an ELF core there if the guest dies: for gdb, drgn, crash",       \
+		 .value = &(o)->dump.path},                                                       \
+		{.name = "trap-uaf",                                                              \
+		 .kind = CLI_FLAG,                                                                \
+		 .help = "catch a guest that touches a frame it has given up (needs\n"            \
+			 "userfaultfd: root, or vm.unprivileged_userfaultfd)",                    \
+		 .value = &(o)->trap_uaf},                                                        \
+	{                                                                                         \
+		.name = "watchdog", .kind = CLI_NUMBER, .argument = "SECONDS",                    \
+		.help = "stop a guest that makes no progress for so long (10); 0: never",         \
+		.value = &(o)->watchdog_seconds, .max = 86400                                     \
+	}
+
+static inline struct guest_config guest_options_config(struct guest_options *options)
+{
+	return (struct guest_config){
+		.image_path = options->image,
+		.last_look = core_last_look,
+		.last_look_context = &options->dump,
+		.memory_bytes = options->memory_bytes,
+		.nr_nodes = (unsigned int)options->nodes,
+		.nr_vcpus = (unsigned int)options->cpus,
+		.trap_uaf = options->trap_uaf,
+		.watchdog_seconds =
+			options->watchdog_seconds ? (double)options->watchdog_seconds : -1,
+	};
+}
+
+/*
+ * Starts the guest of @config. Returns CLI_DONE with it in *@guest_out, which the caller destroys,
+ * or says why not and returns the program's exit status.
+ */
+static inline enum cli_status guest_options_start(const struct cli_command *command,
+						  const struct guest_config *config,
+						  struct guest **guest_out)
+{
+	struct guest_report report = {0};
+	struct error error;
+	int err = guest_start(config, guest_out, &report, &error);
+
+	if (!err)
+		return CLI_DONE;
+	cli_error(command, "%s", error.text);
+	if (err == -ENOTRECOVERABLE)
+		report_print(&report, stderr);
+	return (enum cli_status)guest_exit_status(err);
+}
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The program nestbox: finds the command, and nothing else. */
+#include <config.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/base/cli.h"
+#include "vmm/nestbox/commands.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *summary;
+} commands[] = {
+	{"run", command_run, "start a guest and serve its control socket"},
+	{"replay", command_replay, "replay what a real kernel's vmalloc did, and compare"},
+	{"bench", command_bench, "run the vmalloc suite inside a guest"},
+	{"selftest", command_selftest, "call every function of the core in a guest, and audit"},
+	{"doctor", command_doctor, "say what this host's KVM is and what nestbox can do on it"},
+};
+
+#define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void print_help(FILE *out)
+{
+	fprintf(out,
+		"Usage: nestbox COMMAND [OPTION...] ...\n\n"
+		"A guest whose only job is memory: a vmalloc core on real page tables, driven\n"
+		"and checked from the host.\n\n"
+		"Commands (nestbox COMMAND --help says more):\n");
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	fprintf(out,
+		"\nExit status: 0 done and right; 1 done and something is wrong; 2 bad usage or\n"
+		"input; 3 this host cannot do it.\n");
+}
+
+/* What was printed must have arrived: a full disk is not success. */
+static int finish(int status)
+{
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		perror("nestbox: standard output");
+		return status ? status : CLI_HOST;
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_help(stderr);
+		return CLI_BAD_INPUT;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0) {
+		print_help(stdout);
+		return finish(CLI_DONE);
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("%s\n", PACKAGE_STRING);
+		return finish(CLI_DONE);
+	}
+	for (size_t i = 0; i < NR_COMMANDS; i++) {
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return finish(commands[i].run(argc - 1, argv + 1));
+	}
+	fprintf(stderr, "nestbox: there is no command '%s'; nestbox --help lists them\n", argv[1]);
+	return CLI_BAD_INPUT;
+}

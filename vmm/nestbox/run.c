@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nestbox run: starts a guest, serves its control socket, stays until it is told to end by quit,
+ * SIGTERM, SIGINT or SIGHUP.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vmm/base/cli.h"
+#include "vmm/nestbox/commands.h"
+#include "vmm/nestbox/guest_options.h"
+#include "vmm/nestbox/run_config.h"
+#include "vmm/wire/runtime.h"
+#include "vmm/service/service.h"
+
+struct settings {
+	bool json, daemonize, eager, traps;
+	const char *name, *socket, *config, *log;
+	uint64_t audit_every;
+	struct gpa_backing backing;
+	struct guest_options guest;
+};
+
+/* All there is while it runs. */
+struct run {
+	const struct cli_command *command;
+	const struct settings *settings;
+	char name[RUNTIME_NAME_BYTES];
+	struct runtime_socket socket;
+	int signal_fd;
+	FILE *log;
+	struct service *service;
+	struct guest *guest;
+	struct server *server;
+};
+
+/* ---- signals ---- */
+
+/*
+ * They are read from a descriptor: blocked here, and so in every thread that is made from now on.
+ * Until then, while the guest starts, they end the program as they do any other.
+ */
+static int take_signals(int *fd_out)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	*fd_out = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return *fd_out < 0 ? -errno : 0;
+}
+
+static struct run *running; /* of this process: for on_signal() alone */
+
+static void on_signal(void *context)
+{
+	struct signalfd_siginfo info;
+	const char *name;
+
+	(void)context; /* the service's, as of all the server's callbacks */
+	if (read(running->signal_fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	name = sigabbrev_np((int)info.ssi_signo);
+	service_shut_down(running->service, name ? name : "a signal");
+}
+
+/* ---- start ---- */
+
+static int open_socket(struct run *run, struct error *error)
+{
+	const struct settings *settings = run->settings;
+	char path[RUNTIME_PATH_BYTES];
+	int err;
+
+	if (settings->name)
+		snprintf(run->name, sizeof(run->name), "%s", settings->name);
+	else
+		snprintf(run->name, sizeof(run->name), "guest-%d", (int)getpid());
+	if (settings->name && !runtime_name_ok(settings->name))
+		return runtime_path(settings->name, false, path, error);
+	if (settings->socket)
+		return runtime_listen(settings->socket, &run->socket, error);
+	err = runtime_path(run->name, true, path, error);
+	return err ? err : runtime_listen(path, &run->socket, error);
+}
+
+static int open_log(struct run *run, struct error *error)
+{
+	const char *path = run->settings->log;
+
+	if (path)
+		run->log = fopen(path, "ae");
+	else if (!run->settings->daemonize)
+		run->log = stderr;
+	if (path && !run->log)
+		return error_set(error, -EINVAL, "%s: %s", path, strerror(errno));
+	if (run->log)
+		setvbuf(run->log, NULL, _IOLBF, 0);
+	return 0;
+}
+
+/* Returns the program's exit status; prints what went wrong. */
+static enum cli_status start_guest(struct run *run)
+{
+	struct guest_config config = guest_options_config(&run->settings->guest);
+
+	if (run->settings->eager)
+		config.boot_flags |= NB_BOOT_EAGER;
+	config.backing = run->settings->backing;
+	config.traps = run->settings->traps;
+	service_prepare_guest(run->service, &config);
+	return guest_options_start(run->command, &config, &run->guest);
+}
+
+static int start_service(struct run *run, struct error *error)
+{
+	struct server_config config = {
+		.listen_fd = run->socket.listen_fd,
+		.signal_fd = run->signal_fd,
+		.signal = on_signal,
+	};
+	int err;
+
+	service_prepare_server(run->service, &config);
+	err = server_create(&config, &run->server, error);
+	if (err)
+		return err;
+	run->socket.listen_fd = -1;
+	return service_start(run->service, run->guest, run->server, error);
+}
+
+/* What came of it, for people on standard error, for programs on standard output. */
+static void announce(const struct run *run)
+{
+	json_t *json;
+
+	if (!run->settings->json) {
+		fprintf(stderr, "%s: %s: serving %s\n", run->command->name, run->name,
+			run->socket.path);
+		return;
+	}
+	json = json_pack("{s:s, s:s, s:i}", "name", run->name, "socket", run->socket.path, "pid",
+			 (int)getpid());
+	json_dumpf(json, stdout, JSON_ENSURE_ASCII);
+	putchar('\n');
+	fflush(stdout);
+	json_decref(json);
+}
+
+/* ---- life ---- */
+
+static enum cli_status serve(struct run *run)
+{
+	struct error error;
+	enum cli_status status;
+	int err = take_signals(&run->signal_fd);
+
+	if (err)
+		error_set(&error, err, "signalfd: %s", strerror(-err));
+	else
+		err = start_service(run, &error);
+	if (err) {
+		cli_error(run->command, "%s", error.text);
+		return CLI_HOST;
+	}
+	announce(run);
+	if (run->settings->daemonize)
+		run_daemon_ready();
+	running = run;
+	err = server_run(run->server);
+	close(run->signal_fd);
+	if (err && run->log)
+		fprintf(run->log, "%s: poll: %s\n", run->command->name, strerror(-err));
+	status = guest_failure(run->guest) || service_violations(run->service) ? CLI_WRONG
+									       : CLI_DONE;
+	return err ? CLI_HOST : status;
+}
+
+static enum cli_status run_with_socket(struct run *run)
+{
+	const struct service_config config = {
+		.name = run->name, .log = run->log, .audit_every = run->settings->audit_every};
+	struct error error;
+	enum cli_status status;
+
+	if (service_create(&config, &run->service, &error) != 0) {
+		cli_error(run->command, "%s", error.text);
+		return CLI_HOST;
+	}
+	status = start_guest(run);
+	if (status == CLI_DONE) {
+		status = serve(run);
+		service_stop(run->service);
+	}
+	guest_destroy(run->guest);
+	service_destroy(run->service);
+	server_destroy(run->server);
+	return status;
+}
+
+static enum cli_status run_guest(const struct cli_command *command, const struct settings *settings)
+{
+	struct run run = {.command = command, .settings = settings};
+	enum cli_status status = CLI_HOST;
+	struct error error;
+	int err;
+
+	err = open_log(&run, &error);
+	if (!err)
+		err = open_socket(&run, &error);
+	if (err) {
+		cli_error(command, "%s", error.text);
+		status = err == -EINVAL || err == -ENAMETOOLONG || err == -EADDRINUSE ||
+					 err == -EEXIST
+				 ? CLI_BAD_INPUT
+				 : CLI_HOST;
+	} else {
+		status = run_with_socket(&run);
+		runtime_close(&run.socket);
+	}
+	if (run.log && run.log != stderr)
+		fclose(run.log);
+	return status;
+}
+
+/* ---- the command ---- */
+
+static int parse_flush(const char *text, void *value)
+{
+	if (strcmp(text, "eager") != 0 && strcmp(text, "lazy") != 0)
+		return -EINVAL;
+	*(bool *)value = strcmp(text, "eager") == 0;
+	return 0;
+}
+
+static int parse_audit(const char *text, void *value)
+{
+	uint64_t count;
+	size_t digits;
+
+	if (strcmp(text, "none") == 0) {
+		*(uint64_t *)value = 0;
+		return 0;
+	}
+	if (strncmp(text, "every=", 6) != 0)
+		return -EINVAL;
+	digits = strspn(text + 6, "0123456789");
+	if (digits == 0 || digits > 9 || text[6 + digits])
+		return -EINVAL;
+	count = strtoull(text + 6, NULL, 10);
+	if (!count)
+		return -EINVAL;
+	*(uint64_t *)value = count;
+	return 0;
+}
+
+static enum cli_status start(const struct cli_command *command, const struct settings *settings)
+{
+	enum cli_status status;
+
+	if (settings->daemonize && !run_daemonize(command, &status))
+		return status;
+	return run_guest(command, settings);
+}
+
+int command_run(int argc, char **argv)
+{
+	struct settings settings = {.guest = GUEST_OPTIONS_DEFAULT};
+	const struct cli_option options[] = {
+		CLI_OPTION_JSON(&settings.json),
+		{.name = "name",
+		 .letter = 'n',
+		 .kind = CLI_TEXT,
+		 .argument = "NAME",
+		 .help = "the guest's name, for nestctl --name (guest-PID)",
+		 .value = &settings.name},
+		{.name = "socket",
+		 .letter = 's',
+		 .kind = CLI_TEXT,
+		 .argument = "PATH",
+		 .help = "the control socket (NAME.sock in $XDG_RUNTIME_DIR/nestbox,\n"
+			 "for root without it in /run/nestbox)",
+		 .value = &settings.socket},
+		{.name = "daemonize",
+		 .letter = 'd',
+		 .kind = CLI_FLAG,
+		 .help = "go to the background once the socket is served",
+		 .value = &settings.daemonize},
+		{.name = "config",
+		 .kind = CLI_TEXT,
+		 .argument = "FILE",
+		 .help = "options from a file, one key=value a line, or a JSON object;\n"
+			 "those of the command line win",
+		 .value = &settings.config},
+		{.name = "log",
+		 .kind = CLI_TEXT,
+		 .argument = "FILE",
+		 .help = "what the guest says goes there (standard error; with\n"
+			 "--daemonize nowhere)",
+		 .value = &settings.log},
+		{.name = "audit",
+		 .kind = CLI_CUSTOM,
+		 .argument = "WHEN",
+		 .help = "none, or every=N: after every N hypercalls (none)",
+		 .value = &settings.audit_every,
+		 .parse = parse_audit,
+		 .expects = "none or every=N"},
+		{.name = "flush",
+		 .kind = CLI_CUSTOM,
+		 .argument = "MODE",
+		 .help = "lazy as Linux, or eager: TLBs at every free (lazy)",
+		 .value = &settings.eager,
+		 .parse = parse_flush,
+		 .expects = "lazy or eager"},
+		{.name = "backing",
+		 .kind = CLI_CUSTOM,
+		 .argument = "LIST",
+		 .help = "what guest memory is made of: memfd or anon, huge=2M, huge=1G, thp,\n"
+			 "reserve, prealloc, with commas between them (memfd)",
+		 .value = &settings.backing,
+		 .parse = run_parse_backing,
+		 .expects = "a list of memfd, anon, huge=2M, huge=1G, thp, reserve, prealloc"},
+		{.name = "traps",
+		 .kind = CLI_FLAG,
+		 .help = "guest memory can be watched, for nestctl ept trap (needs userfaultfd)",
+		 .value = &settings.traps},
+		GUEST_OPTIONS(&settings.guest),
+		{0},
+	};
+	const struct cli_command command = {
+		.name = "nestbox run",
+		.operands = "",
+		.summary = "Starts a guest and serves its control socket until it is told to end:\n"
+			   "by nestctl stop, SIGTERM, SIGINT or SIGHUP.",
+		.options = options,
+		.notes = "docs/protocol.md describes the socket; nestctl speaks to it.",
+	};
+	struct run_config config = {0};
+	enum cli_status status;
+	int operand;
+
+	if (!cli_parse(&command, argc, argv, &operand, &status))
+		return (int)status;
+	if (settings.config) {
+		if (!run_config_apply(&config, &command, settings.config) ||
+		    !cli_parse(&command, argc, argv, &operand, &status)) {
+			run_config_free(&config);
+			return CLI_BAD_INPUT;
+		}
+	}
+	status = start(&command, &settings);
+	run_config_free(&config);
+	return (int)status;
+}

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A line of words as a verb: reads its options and operands, connects, asks and prints. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/nestctl/nestctl.h"
+#include "vmm/wire/runtime.h"
+
+#define OPTIONS_MAX    24
+#define SUMMARY_BYTES  512
+#define OPERANDS_BYTES 256
+
+/* What a verb's command line is read with: a row for each option, and where its word comes. */
+struct line {
+	const struct ctl_verb *verb;
+	const struct qmp_command *command; /* NULL: none */
+	struct cli_command cli;
+	struct cli_option options[OPTIONS_MAX + 1];
+	size_t nr_options;
+	const struct qmp_arg *arg[OPTIONS_MAX]; /* of each option; NULL: nestctl's own */
+	const char *word[OPTIONS_MAX];
+	bool flag[OPTIONS_MAX];
+	char help[OPTIONS_MAX][160];
+	char name[64], operands[OPERANDS_BYTES], summary[SUMMARY_BYTES];
+	/* nestctl's own */
+	bool json, raw, follow;
+	const char *guest_name, *socket;
+};
+
+/* ---- the options of a verb ---- */
+
+static void add_option(struct line *line, struct cli_option option)
+{
+	if (line->nr_options < OPTIONS_MAX)
+		line->options[line->nr_options++] = option;
+}
+
+static const char *type_argument(const struct qmp_arg *arg)
+{
+	switch (arg->type) {
+	case QMP_SIZE:
+		return "SIZE";
+	case QMP_ADDRESS:
+		return "ADDRESS";
+	case QMP_ENUM:
+		return "WORD";
+	case QMP_TEXT:
+		return "TEXT";
+	default:
+		return "N";
+	}
+}
+
+static void add_argument_option(struct line *line, const struct qmp_arg *arg)
+{
+	size_t i = line->nr_options;
+	int used;
+
+	used = snprintf(line->help[i], sizeof(line->help[i]), "%s", arg->help);
+	for (size_t c = 0; arg->choices && arg->choices[c]; c++)
+		used += snprintf(line->help[i] + used, sizeof(line->help[i]) - (size_t)used, "%s%s",
+				 c ? ", " : ":\n", arg->choices[c]);
+	line->arg[i] = arg;
+	add_option(line, (struct cli_option){
+				 .name = arg->name,
+				 .kind = arg->type == QMP_BOOL ? CLI_FLAG : CLI_TEXT,
+				 .argument = arg->type == QMP_BOOL ? NULL : type_argument(arg),
+				 .help = line->help[i],
+				 .value = arg->type == QMP_BOOL ? (void *)&line->flag[i]
+								: (void *)&line->word[i],
+			 });
+}
+
+static void add_own_options(struct line *line)
+{
+	add_option(line, (struct cli_option){.name = "name",
+					     .letter = 'n',
+					     .kind = CLI_TEXT,
+					     .argument = "NAME",
+					     .help = "the guest (the only one that runs, or what\n"
+						     "NESTBOX_NAME says)",
+					     .value = &line->guest_name});
+	add_option(line, (struct cli_option){.name = "socket",
+					     .letter = 's',
+					     .kind = CLI_TEXT,
+					     .argument = "PATH",
+					     .help = "the guest by its socket",
+					     .value = &line->socket});
+	add_option(line, (struct cli_option){.name = "json",
+					     .letter = 'j',
+					     .kind = CLI_FLAG,
+					     .help = "JSON on standard output",
+					     .value = &line->json});
+	if (line->verb->flags & CTL_RAW)
+		add_option(line, (struct cli_option){.name = "raw",
+						     .kind = CLI_FLAG,
+						     .help = "the bytes themselves, no hexdump",
+						     .value = &line->raw});
+	if (line->verb->flags & CTL_FOLLOW)
+		add_option(line, (struct cli_option){.name = "follow",
+						     .letter = 'f',
+						     .kind = CLI_FLAG,
+						     .help = "go on with what comes",
+						     .value = &line->follow});
+}
+
+/* "ADDRESS SIZE", "FRAMES..." */
+static void name_operands(struct line *line)
+{
+	const struct qmp_arg *arg;
+	size_t used = 0;
+	char *at;
+
+	snprintf(line->operands, sizeof(line->operands), "%s",
+		 line->verb->operands ? line->verb->operands : "");
+	line->cli.min_operands = line->cli.max_operands = line->verb->operands ? 1 : 0;
+	for (arg = line->command ? line->command->args : NULL; arg && arg->name; arg++) {
+		if (arg->optional)
+			continue;
+		used += (size_t)snprintf(line->operands + used, sizeof(line->operands) - used,
+					 "%s%s%s", used ? " " : "", arg->name,
+					 arg->type == QMP_FRAMES ? "..." : "");
+		line->cli.min_operands++;
+		line->cli.max_operands = arg->type == QMP_FRAMES ? -1 : line->cli.max_operands + 1;
+	}
+	for (at = line->operands; *at; at++) {
+		if (*at >= 'a' && *at <= 'z')
+			*at = (char)(*at - 'a' + 'A');
+	}
+}
+
+static void prepare(struct line *line, const struct ctl_verb *verb)
+{
+	const struct qmp_arg *arg;
+
+	memset(line, 0, sizeof(*line));
+	line->verb = verb;
+	line->command = verb->command ? qmp_command_find(&protocol_table, verb->command) : NULL;
+	for (arg = line->command ? line->command->args : NULL; arg && arg->name; arg++) {
+		if (arg->optional)
+			add_argument_option(line, arg);
+	}
+	add_own_options(line);
+	name_operands(line);
+	snprintf(line->name, sizeof(line->name), "nestctl %s", verb->name);
+	snprintf(line->summary, sizeof(line->summary), "%s", ctl_verb_help(verb));
+	line->cli.name = line->name;
+	line->cli.operands = line->operands;
+	line->cli.summary = line->summary;
+	line->cli.options = line->options;
+}
+
+/* ---- arguments of the command ---- */
+
+static bool set_argument(struct line *line, json_t *arguments, const struct qmp_arg *arg,
+			 const char *word)
+{
+	char why[QMP_WHY_BYTES];
+	json_t *json = ctl_word_json(arg, word, why);
+
+	if (!json) {
+		cli_error(&line->cli, "%s%s: '%.64s' %s", arg->optional ? "--" : "", arg->name,
+			  word, why);
+		return false;
+	}
+	if (arg->type != QMP_FRAMES) {
+		json_object_set_new(arguments, arg->name, json);
+		return true;
+	}
+	if (!json_object_get(arguments, arg->name))
+		json_object_set_new(arguments, arg->name, json_array());
+	json_array_append_new(json_object_get(arguments, arg->name), json);
+	return true;
+}
+
+/* NULL with the error printed. */
+static json_t *read_arguments(struct line *line, char **operands)
+{
+	json_t *arguments = json_object();
+	const struct qmp_arg *arg;
+	size_t i;
+
+	for (i = 0; i < line->nr_options; i++) {
+		const char *word = line->flag[i] ? "true" : line->word[i];
+
+		if (line->arg[i] && word && !set_argument(line, arguments, line->arg[i], word))
+			goto err_free;
+	}
+	for (arg = line->command ? line->command->args : NULL; arg && arg->name; arg++) {
+		if (arg->optional)
+			continue;
+		do {
+			if (!set_argument(line, arguments, arg, *operands++))
+				goto err_free;
+		} while (arg->type == QMP_FRAMES && *operands);
+	}
+	if (!line->command && line->verb->operands)
+		json_object_set_new(arguments, "operand", json_string(*operands));
+	return arguments;
+
+err_free:
+	json_decref(arguments);
+	return NULL;
+}
+
+/* ---- whom to talk to ---- */
+
+struct only {
+	unsigned int count;
+	char names[256], path[RUNTIME_PATH_BYTES];
+};
+
+static int count_guest(void *context, const char *name, const char *path)
+{
+	struct only *only = context;
+	size_t used = strlen(only->names);
+	int fd;
+
+	if (runtime_connect(path, &fd, NULL) != 0) {
+		runtime_remove_dead(path);
+		return 0;
+	}
+	close(fd);
+	only->count++;
+	snprintf(only->path, sizeof(only->path), "%s", path);
+	snprintf(only->names + used, sizeof(only->names) - used, "%s%s", used ? ", " : "", name);
+	return 0;
+}
+
+static int find_socket(const struct line *line, char path[RUNTIME_PATH_BYTES], struct error *error)
+{
+	const char *name = line->guest_name ? line->guest_name : getenv("NESTBOX_NAME");
+	const char *socket = line->socket ? line->socket : getenv("NESTBOX_SOCKET");
+	struct only only = {0};
+	int err;
+
+	if (socket && *socket && (line->socket || !line->guest_name)) {
+		snprintf(path, RUNTIME_PATH_BYTES, "%s", socket);
+		return 0;
+	}
+	if (name && *name)
+		return runtime_path(name, false, path, error);
+	err = runtime_for_each(count_guest, &only, error);
+	if (err)
+		return err;
+	if (only.count == 0)
+		return error_set(error, -ENOENT, "no guest runs: nestbox run starts one");
+	if (only.count > 1)
+		return error_set(error, -EINVAL, "%u guests run (%.120s): say which with --name",
+				 only.count, only.names);
+	snprintf(path, RUNTIME_PATH_BYTES, "%s", only.path);
+	return 0;
+}
+
+static enum cli_status connect_to(const struct line *line, struct ctl_wire **wire_out)
+{
+	char path[RUNTIME_PATH_BYTES];
+	struct error error;
+	int err = find_socket(line, path, &error);
+
+	if (err) {
+		cli_error(&line->cli, "%s", error.text);
+		return err == -EINVAL || err == -ENAMETOOLONG ? CLI_BAD_INPUT : CLI_HOST;
+	}
+	err = ctl_connect(path, wire_out, &error);
+	if (!err)
+		return CLI_DONE;
+	cli_error(&line->cli, "%s%s", error.text,
+		  err == -ENOENT || err == -ECONNREFUSED
+			  ? ": no guest there; nestctl list says which run"
+			  : "");
+	return CLI_HOST;
+}
+
+/* ---- one verb ---- */
+
+/* Lists come in pieces: asks until there is no next, and puts them together. */
+static int ask_list(struct ctl *ctl, json_t **value_out)
+{
+	json_t *whole = NULL, *piece = NULL, *next;
+	const char *list = ctl->verb->list;
+	bool limited = json_object_get(ctl->arguments, "limit") != NULL;
+	int err;
+
+	do {
+		err = ctl_ask(ctl->wire, ctl->verb->command, json_incref(ctl->arguments), &piece,
+			      &ctl->error);
+		if (err)
+			break;
+		next = json_incref(json_object_get(piece, "next"));
+		if (whole) {
+			json_array_extend(json_object_get(whole, list),
+					  json_object_get(piece, list));
+			/* What only the last piece knows. */
+			json_object_update_missing(whole, piece);
+			json_object_del(whole, "next");
+			json_decref(piece);
+		} else {
+			whole = piece;
+			json_object_del(whole, "next");
+		}
+		if (next && limited)
+			json_object_set(whole, "next", next);
+		if (next)
+			json_object_set_new(ctl->arguments, "start", next);
+	} while (next && !limited);
+	if (err) {
+		json_decref(whole);
+		return err;
+	}
+	*value_out = whole;
+	return 0;
+}
+
+static enum cli_status ask_and_print(struct ctl *ctl)
+{
+	enum cli_status status;
+	json_t *value = NULL;
+	int err;
+
+	if (ctl->verb->run)
+		return ctl->verb->run(ctl);
+	if (ctl->verb->flags & CTL_LIST)
+		err = ask_list(ctl, &value);
+	else
+		err = ctl_ask(ctl->wire, ctl->verb->command, json_incref(ctl->arguments), &value,
+			      &ctl->error);
+	if (err) {
+		cli_error(ctl->cli, "%s", ctl->error.text);
+		return err == -EREMOTEIO ? CLI_WRONG : CLI_HOST;
+	}
+	if (ctl->json)
+		status = ctl_print_json(ctl, value);
+	else
+		status = ctl->verb->print ? ctl->verb->print(ctl, value)
+					  : ctl_print_plain(ctl, value);
+	json_decref(value);
+	return status;
+}
+
+static enum cli_status carry_out(struct line *line, char **operands, struct ctl_wire *wire)
+{
+	struct ctl ctl = {.verb = line->verb,
+			  .cli = &line->cli,
+			  .wire = wire,
+			  .out = stdout,
+			  .json = line->json,
+			  .raw = line->raw,
+			  .follow = line->follow};
+	enum cli_status status = CLI_DONE;
+
+	ctl.arguments = read_arguments(line, operands);
+	if (!ctl.arguments)
+		return CLI_BAD_INPUT;
+	if (!wire && !(line->verb->flags & CTL_NO_GUEST))
+		status = connect_to(line, &ctl.wire);
+	if (status == CLI_DONE)
+		status = ask_and_print(&ctl);
+	if (!wire)
+		ctl_disconnect(ctl.wire);
+	json_decref(ctl.arguments);
+	return status;
+}
+
+/* "ept" alone: shows what may follow it. */
+static void show_longer(void *context, const struct ctl_verb *verb)
+{
+	const char *name = context;
+	size_t length = strlen(name);
+
+	if (strncmp(verb->name, name, length) == 0 && verb->name[length] == '-')
+		fprintf(stderr, "  %s\n", verb->name);
+}
+
+enum cli_status ctl_main(int argc, char **argv, struct ctl_wire *wire)
+{
+	struct ctl_verb made;
+	const struct ctl_verb *verb = ctl_verb_find(argv[0], &made);
+	enum cli_status status;
+	struct line *line;
+	int operand;
+
+	if (!verb) {
+		fprintf(stderr, "nestctl: there is no verb '%s'; nestctl help lists them\n",
+			argv[0]);
+		ctl_verb_for_each(show_longer, argv[0]);
+		return CLI_BAD_INPUT;
+	}
+	line = malloc(sizeof(*line));
+	if (!line)
+		return CLI_HOST;
+	prepare(line, verb);
+	if (cli_parse(&line->cli, argc, argv, &operand, &status))
+		status = carry_out(line, argv + operand, wire);
+	free(line);
+	return status;
+}

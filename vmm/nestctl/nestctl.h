@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nestctl, the program that talks to running guests: what its files share.
+ *
+ * A verb is a command of vmm/wire/protocol.h: its needed arguments are operands, the others
+ * options, and what it returns is printed. The verbs with a name, a table or a way of their own are
+ * rows of nestctl_verbs; every other command is a verb by its own name. Help, completion and the
+ * man page's test come from the same rows.
+ */
+#ifndef VMM_NESTCTL_NESTCTL_H
+#define VMM_NESTCTL_NESTCTL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "lib/error.h"
+#include "vmm/base/cli.h"
+#include "vmm/wire/protocol.h"
+
+/* ---- the connection ---- */
+
+struct ctl_wire; /* a negotiated connection */
+
+/* Called with each event that comes while one waits; ends the waiting with other than 0. */
+typedef int (*ctl_event_fn)(void *context, const json_t *event);
+
+/* Errors, with the reason in @error: connect(2)'s; -EPROTO, what answers is no guest. */
+int ctl_connect(const char *path, struct ctl_wire **wire_out, struct error *error);
+void ctl_disconnect(struct ctl_wire *wire);
+
+/*
+ * Asks and waits. Takes @arguments' reference (NULL: none). Returns 0 with the returned value in
+ * *@return_out, a new reference; -EREMOTEIO with the guest's error in @error; -EPROTO, -EPIPE (the
+ * guest has gone).
+ */
+int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_t **return_out,
+	    struct error *error);
+
+/* Sends @text as it is, and a newline, and waits for what is no event: @answer_out. */
+int ctl_ask_raw(struct ctl_wire *wire, const char *text, json_t **answer_out, struct error *error);
+
+/* Waits for events until @event ends it, or the guest has gone: 0. Errors: -EPROTO. */
+int ctl_watch(struct ctl_wire *wire, ctl_event_fn event, void *context, struct error *error);
+
+/* ---- one use of a verb ---- */
+
+struct ctl_verb;
+
+struct ctl {
+	const struct ctl_verb *verb;
+	const struct cli_command *cli; /* for cli_error() */
+	struct ctl_wire *wire;
+	FILE *out;
+	bool json;
+	bool raw, follow;  /* --raw, --follow */
+	json_t *arguments; /* of the command, as read from the command line */
+	struct error error;
+};
+
+/* What a verb's own way ends with: the program's exit status. */
+typedef enum cli_status (*ctl_run_fn)(struct ctl *ctl);
+
+/* Prints what the command returned, for people. */
+typedef enum cli_status (*ctl_print_fn)(struct ctl *ctl, const json_t *value);
+
+#define CTL_NO_GUEST 0x1u  /* it needs no connection */
+#define CTL_RAW      0x2u  /* it has --raw */
+#define CTL_FOLLOW   0x4u  /* it has --follow */
+#define CTL_ALIAS    0x10u /* a command by its own name that a row has by another */
+#define CTL_LIST     0x8u  /* the command returns a list in pieces: `list` is its name */
+
+struct ctl_verb {
+	const char *name;
+	const char *command; /* NULL: none, run() does it */
+	const char *help;    /* NULL: the command's */
+	ctl_run_fn run;      /* NULL: ask, then print */
+	ctl_print_fn print;  /* NULL: ctl_print_plain() */
+	unsigned int flags;
+	const char *list;     /* CTL_LIST: the member that is the list */
+	const char *operands; /* without a command: what --help says */
+	const char *section;  /* the heading in help; NULL: that of the row before */
+};
+
+/* The rows, ended by one without a name. */
+extern const struct ctl_verb nestctl_verbs[];
+
+/*
+ * The verb of that name, '_' being as good as '-': a row, or one made for a command in @made, which
+ * stays the caller's. NULL where there is none.
+ */
+const struct ctl_verb *ctl_verb_find(const char *name, struct ctl_verb *made);
+
+/* Calls @visit with every verb, rows first, then commands. */
+void ctl_verb_for_each(void (*visit)(void *context, const struct ctl_verb *verb), void *context);
+
+/* The verb's help: its own or its command's. */
+const char *ctl_verb_help(const struct ctl_verb *verb);
+
+/*
+ * Carries out a line of words, argv[0] being the verb. @wire may be NULL: then the options say
+ * whom to connect to.
+ */
+enum cli_status ctl_main(int argc, char **argv, struct ctl_wire *wire);
+
+/* ---- arguments ---- */
+
+/* A word of the command line as @arg wants it. Returns a new reference, or NULL with @why. */
+json_t *ctl_word_json(const struct qmp_arg *arg, const char *word, char why[QMP_WHY_BYTES]);
+
+/* ---- printing ---- */
+
+enum cli_status ctl_print_plain(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_json(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_bytes(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_audit(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_event(struct ctl *ctl, const json_t *event);
+
+/* The tables of what looks at a guest: vmm/nestctl/print_look.c. */
+enum cli_status ctl_print_areas(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_maps(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_mappings(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_hits(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_frames(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_zones(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_slabs(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_moments(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_diff(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_regions(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_leaves(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_kvm_stats(struct ctl *ctl, const json_t *value);
+
+/* Traps and dirty pages: vmm/nestctl/print_stage2.c. */
+enum cli_status ctl_print_traps(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_dirty(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_dirty_map(struct ctl *ctl, const json_t *value);
+
+/* Members of an object: its number, also of "0x..."; its text, "" where there is none. */
+uint64_t ctl_number(const json_t *object, const char *key);
+const char *ctl_text(const json_t *object, const char *key);
+
+/* ---- verbs that have a way of their own ---- */
+
+enum cli_status ctl_run_list(struct ctl *ctl);
+enum cli_status ctl_run_log(struct ctl *ctl);
+enum cli_status ctl_run_shell(struct ctl *ctl);
+enum cli_status ctl_run_read(struct ctl *ctl);
+enum cli_status ctl_run_dump(struct ctl *ctl);
+enum cli_status ctl_run_help(struct ctl *ctl);
+enum cli_status ctl_run_execute(struct ctl *ctl);
+
+#endif

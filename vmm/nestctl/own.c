@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Verbs that have a way of their own: list, log, read, execute, help. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "vmm/nestctl/nestctl.h"
+#include "vmm/wire/runtime.h"
+
+static enum cli_status failed(struct ctl *ctl, int err)
+{
+	cli_error(ctl->cli, "%s", ctl->error.text);
+	return err == -EREMOTEIO ? CLI_WRONG : CLI_HOST;
+}
+
+/* ---- list ---- */
+
+struct listing {
+	struct ctl *ctl;
+	json_t *guests;
+};
+
+static int list_one(void *context, const char *name, const char *path)
+{
+	struct listing *listing = context;
+	struct ctl_wire *wire;
+	struct error error;
+	json_t *status = NULL;
+	int err = ctl_connect(path, &wire, &error);
+
+	if (err == -ECONNREFUSED && runtime_remove_dead(path)) {
+		fprintf(stderr, "nestctl list: removed %s: nobody serves it any more\n", path);
+		return 0;
+	}
+	if (!err) {
+		err = ctl_ask(wire, "query-status", NULL, &status, &error);
+		ctl_disconnect(wire);
+	}
+	if (err)
+		status = json_pack("{s:s, s:s, s:s}", "name", name, "status", "unreachable",
+				   "error", error.text);
+	json_object_set_new(status, "socket", json_string(path));
+	json_array_append_new(listing->guests, status);
+	return 0;
+}
+
+enum cli_status ctl_run_list(struct ctl *ctl)
+{
+	struct listing listing = {ctl, json_array()};
+	struct error error;
+	char memory[32];
+	size_t i;
+
+	if (runtime_for_each(list_one, &listing, &error) != 0) {
+		cli_error(ctl->cli, "%s", error.text);
+		json_decref(listing.guests);
+		return CLI_HOST;
+	}
+	if (ctl->json)
+		ctl_print_json(ctl, listing.guests);
+	else if (json_array_size(listing.guests))
+		fprintf(ctl->out, "%-20s %-12s %8s %5s %10s  %s\n", "NAME", "STATUS", "PID", "CPUS",
+			"MEMORY", "SOCKET");
+	for (i = 0; !ctl->json && i < json_array_size(listing.guests); i++) {
+		const json_t *guest = json_array_get(listing.guests, i);
+
+		cli_size_format(ctl_number(guest, "memory"), memory, sizeof(memory));
+		fprintf(ctl->out, "%-20s %-12s %8" PRIu64 " %5" PRIu64 " %10s  %s\n",
+			ctl_text(guest, "name"), ctl_text(guest, "status"),
+			ctl_number(guest, "pid"), ctl_number(guest, "cpus"), memory,
+			ctl_text(guest, "socket"));
+	}
+	json_decref(listing.guests);
+	return CLI_DONE;
+}
+
+/* ---- log ---- */
+
+static int show_event(void *context, const json_t *event)
+{
+	ctl_print_event(context, event);
+	/* Whoever reads the events has gone. */
+	return ferror(((struct ctl *)context)->out);
+}
+
+enum cli_status ctl_run_log(struct ctl *ctl)
+{
+	json_t *value = NULL, *events;
+	int err = ctl_ask(ctl->wire, "query-events", NULL, &value, &ctl->error);
+	size_t i;
+
+	if (err)
+		return failed(ctl, err);
+	events = json_object_get(value, "events");
+	for (i = 0; i < json_array_size(events); i++)
+		ctl_print_event(ctl, json_array_get(events, i));
+	json_decref(value);
+	if (ctl->follow)
+		err = ctl_watch(ctl->wire, show_event, ctl, &ctl->error);
+	return err ? failed(ctl, err) : CLI_DONE;
+}
+
+/* ---- read: as many pieces as it takes ---- */
+
+enum cli_status ctl_run_read(struct ctl *ctl)
+{
+	uint64_t left = ctl_number(ctl->arguments, "size"), piece;
+	json_t *value = NULL;
+	int err;
+
+	for (; left > 0; left -= piece) {
+		piece = left < PROTOCOL_MEMORY_BYTES ? left : PROTOCOL_MEMORY_BYTES;
+		json_object_set_new(ctl->arguments, "size", json_integer((json_int_t)piece));
+		err = ctl_ask(ctl->wire, "read-memory", json_incref(ctl->arguments), &value,
+			      &ctl->error);
+		if (err)
+			return failed(ctl, err);
+		json_object_set_new(ctl->arguments, "address",
+				    qmp_hex(ctl_number(value, "address") + piece));
+		if (ctl->json)
+			ctl_print_json(ctl, value);
+		else
+			ctl_print_bytes(ctl, value);
+		json_decref(value);
+	}
+	return CLI_DONE;
+}
+
+/* ---- dump: the path is ours, the service has another directory ---- */
+
+enum cli_status ctl_run_dump(struct ctl *ctl)
+{
+	const char *file = ctl_text(ctl->arguments, "file");
+	char *here = *file == '/' ? strdup("") : getcwd(NULL, 0), *path = NULL;
+	enum cli_status status;
+	json_t *value = NULL;
+	int err = -ENOMEM;
+
+	error_set(&ctl->error, err, "out of memory");
+	if (here && asprintf(&path, "%s%s%s", here, *here ? "/" : "", file) >= 0) {
+		json_object_set_new(ctl->arguments, "file", json_string(path));
+		err = ctl_ask(ctl->wire, "dump-guest-core", json_incref(ctl->arguments), &value,
+			      &ctl->error);
+		free(path);
+	}
+	free(here);
+	if (err)
+		return failed(ctl, err);
+	status = ctl->json ? ctl_print_json(ctl, value) : ctl_print_plain(ctl, value);
+	json_decref(value);
+	return status;
+}
+
+/* ---- execute ---- */
+
+enum cli_status ctl_run_execute(struct ctl *ctl)
+{
+	json_t *answer = NULL;
+	bool good;
+	int err = ctl_ask_raw(ctl->wire, ctl_text(ctl->arguments, "operand"), &answer, &ctl->error);
+
+	if (err)
+		return failed(ctl, err);
+	ctl_print_json(ctl, answer);
+	good = json_object_get(answer, "return") != NULL;
+	json_decref(answer);
+	return good ? CLI_DONE : CLI_WRONG;
+}
+
+/* ---- help ---- */
+
+/* The first sentence. */
+static int summary_length(const char *help)
+{
+	const char *end = strstr(help, ". ");
+
+	return end ? (int)(end - help) : (int)strcspn(help, ".");
+}
+
+#define HELP_COLUMN  22
+#define HELP_COLUMNS 80
+
+/* Prints the @length bytes of @text in lines of HELP_COLUMNS, those behind the first indented. */
+static void print_wrapped(FILE *out, const char *text, int length)
+{
+	const int room = HELP_COLUMNS - HELP_COLUMN;
+	int line;
+
+	for (; length > room; text += line + 1, length -= line + 1) {
+		for (line = room; line > 0 && text[line] != ' '; line--)
+			;
+		if (line == 0)
+			break;
+		fprintf(out, "%.*s\n%*s", line, text, HELP_COLUMN, "");
+	}
+	fprintf(out, "%.*s\n", length, text);
+}
+
+struct help_page {
+	FILE *out;
+	const char *section; /* the last heading */
+};
+
+static void print_verb(void *context, const struct ctl_verb *verb)
+{
+	const char *help = ctl_verb_help(verb);
+	struct help_page *page = context;
+
+	if (verb->flags & CTL_ALIAS)
+		return;
+	if (verb->section && verb->section != page->section)
+		fprintf(page->out, "\n%s:\n", verb->section);
+	if (verb->section)
+		page->section = verb->section;
+	if (strlen(verb->name) < HELP_COLUMN - 2)
+		fprintf(page->out, "  %-*s", HELP_COLUMN - 2, verb->name);
+	else
+		fprintf(page->out, "  %s\n%*s", verb->name, HELP_COLUMN, "");
+	print_wrapped(page->out, help, summary_length(help));
+}
+
+static void list_verb(void *context, const struct ctl_verb *verb)
+{
+	json_array_append_new(
+		context, json_pack("{s:s, s:s}", "name", verb->name, "help", ctl_verb_help(verb)));
+}
+
+enum cli_status ctl_run_help(struct ctl *ctl)
+{
+	struct help_page page = {.out = ctl->out};
+	json_t *verbs = json_array();
+
+	if (ctl->json) {
+		ctl_verb_for_each(list_verb, verbs);
+		ctl_print_json(ctl, verbs);
+		json_decref(verbs);
+		return CLI_DONE;
+	}
+	json_decref(verbs);
+	fprintf(ctl->out,
+		"Usage: nestctl [--name NAME | --socket PATH] [--json] VERB ...\n\n"
+		"Talks to a running guest, which nestbox run starts. Addresses are 0x...,\n"
+		"or symbols of the guest's image: mm_init, machine+0x40. \"ept map\" is "
+		"ept-map.\n\n"
+		"Verbs (nestctl VERB --help says more); the commands of the protocol that have\n"
+		"a shorter name here (query-areas: areas) are verbs too:\n");
+	ctl_verb_for_each(print_verb, &page);
+	fprintf(ctl->out,
+		"\nExit status: 0 done and right; 1 done and something is wrong, or the guest\n"
+		"refused; 2 bad usage or input; 3 no guest there.\n");
+	return CLI_DONE;
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What commands return, for people. All of it is text from elsewhere: control bytes are not shown.
+ */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/input.h"
+#include "vmm/nestctl/nestctl.h"
+
+#define HEXDUMP_BYTES 16
+
+uint64_t ctl_number(const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	const char *text = json_string_value(value);
+	uint64_t number = 0;
+
+	if (json_is_integer(value))
+		return (uint64_t)json_integer_value(value);
+	if (text && number_parse(text, strlen(text), &number) == NUMBER_OK)
+		return number;
+	return 0;
+}
+
+const char *ctl_text(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key)) ?: "";
+}
+
+enum cli_status ctl_print_json(struct ctl *ctl, const json_t *value)
+{
+	json_dumpf(value, ctl->out, JSON_ENSURE_ASCII | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+	fputc('\n', ctl->out);
+	return CLI_DONE;
+}
+
+/* ---- plainly ---- */
+
+static void print_value(FILE *out, const json_t *value)
+{
+	if (json_is_string(value))
+		fputs(json_string_value(value), out);
+	else
+		json_dumpf(value, out,
+			   JSON_ENSURE_ASCII | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+}
+
+/* An object inside another: a line each, indented. */
+static void print_members(FILE *out, const json_t *object, int indent)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)object, key, value) {
+		if (strcmp(key, PROTOCOL_TICKS) == 0)
+			continue;
+		fprintf(out, "%*s%-14s ", indent, "", key);
+		if (json_is_object(value)) {
+			fputc('\n', out);
+			print_members(out, value, indent + 2);
+			continue;
+		}
+		print_value(out, value);
+		fputc('\n', out);
+	}
+}
+
+/*
+ * One member alone is printed without its name, so that a script can take it; how long a hypercall
+ * took is in the JSON alone.
+ */
+enum cli_status ctl_print_plain(struct ctl *ctl, const json_t *value)
+{
+	size_t count = json_object_size(value);
+	const char *key;
+	json_t *member;
+
+	if (!json_is_object(value))
+		return ctl_print_json(ctl, value);
+	if (json_object_get(value, PROTOCOL_TICKS))
+		count--;
+	if (count != 1) {
+		print_members(ctl->out, value, 0);
+		return CLI_DONE;
+	}
+	json_object_foreach ((json_t *)value, key, member) {
+		if (strcmp(key, PROTOCOL_TICKS) == 0)
+			continue;
+		if (json_is_object(member)) {
+			print_members(ctl->out, value, 0);
+		} else {
+			print_value(ctl->out, member);
+			fputc('\n', ctl->out);
+		}
+	}
+	return CLI_DONE;
+}
+
+/* ---- bytes ---- */
+
+static void hexdump(FILE *out, uint64_t address, const uint8_t *bytes, size_t count)
+{
+	size_t i;
+
+	fprintf(out, "%016" PRIx64 " ", address);
+	for (i = 0; i < HEXDUMP_BYTES; i++) {
+		if (i < count)
+			fprintf(out, "%s%02x", i == 8 ? "  " : " ", bytes[i]);
+		else
+			fprintf(out, "%s  ", i == 8 ? "  " : " ");
+	}
+	fputs("  |", out);
+	for (i = 0; i < count; i++)
+		fputc(bytes[i] >= ' ' && bytes[i] <= '~' ? bytes[i] : '.', out);
+	fputs("|\n", out);
+}
+
+/* "bytes" from "address" on, in hexadecimal, or as they are with --raw. */
+enum cli_status ctl_print_bytes(struct ctl *ctl, const json_t *value)
+{
+	const char *text = ctl_text(value, "bytes");
+	uint64_t address =
+		ctl_number(json_object_get(value, "address") ? value : ctl->arguments, "address");
+	size_t count = strlen(text) / 2, done, i;
+	uint8_t line[HEXDUMP_BYTES];
+
+	for (done = 0; done < count; done += i) {
+		for (i = 0; i < HEXDUMP_BYTES && done + i < count; i++)
+			line[i] = (uint8_t)(number_digit(text[2 * (done + i)]) << 4 |
+					    number_digit(text[2 * (done + i) + 1]));
+		if (ctl->raw)
+			fwrite(line, 1, i, ctl->out);
+		else
+			hexdump(ctl->out, address + done, line, i);
+	}
+	return CLI_DONE;
+}
+
+/* ---- audit and status ---- */
+
+enum cli_status ctl_print_audit(struct ctl *ctl, const json_t *value)
+{
+	const json_t *checks = json_object_get(value, "checks");
+	const json_t *found = json_object_get(value, "found");
+	size_t i;
+
+	for (i = 0; i < json_array_size(checks); i++) {
+		const json_t *check = json_array_get(checks, i);
+		uint64_t violations = ctl_number(check, "violations");
+
+		fprintf(ctl->out, "%-10s %10" PRIu64 " looked at  ", ctl_text(check, "name"),
+			ctl_number(check, "items"));
+		if (violations)
+			fprintf(ctl->out, "%" PRIu64 " VIOLATIONS\n", violations);
+		else
+			fprintf(ctl->out, "right\n");
+	}
+	for (i = 0; i < json_array_size(found); i++)
+		fprintf(ctl->out, "%s\n", ctl_text(json_array_get(found, i), "line"));
+	fprintf(ctl->out, "%s in %.1f ms\n",
+		ctl_number(value, "violations") ? "WRONG" : "all right",
+		json_number_value(json_object_get(value, "seconds")) * 1000);
+	return ctl_number(value, "violations") ? CLI_WRONG : CLI_DONE;
+}
+
+enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value)
+{
+	const json_t *failure = json_object_get(value, "failure");
+	char memory[32];
+
+	cli_size_format(ctl_number(value, "memory"), memory, sizeof(memory));
+	fprintf(ctl->out, "%s: %s, pid %" PRIu64 ", %" PRIu64 " vCPUs, %s, image %s\n",
+		ctl_text(value, "name"), ctl_text(value, "status"), ctl_number(value, "pid"),
+		ctl_number(value, "cpus"), memory, ctl_text(value, "image"));
+	fprintf(ctl->out,
+		"up %.0f s, %" PRIu64 " hypercalls, %" PRIu64 " log lines, %" PRIu64
+		" warnings, %" PRIu64 " violations, %" PRIu64 " clients\n",
+		json_number_value(json_object_get(value, "seconds")), ctl_number(value, "calls"),
+		ctl_number(value, "logs"), ctl_number(value, "warnings"),
+		ctl_number(value, "violations"), ctl_number(value, "clients"));
+	if (!failure)
+		return CLI_DONE;
+	fprintf(ctl->out, "died (%s) on vCPU %" PRIu64 ": %s\n", ctl_text(failure, "kind"),
+		ctl_number(failure, "vcpu"), ctl_text(failure, "text"));
+	if (*ctl_text(failure, "where"))
+		fprintf(ctl->out, "  at %s\n", ctl_text(failure, "where"));
+	return CLI_WRONG;
+}
+
+/* ---- events ---- */
+
+enum cli_status ctl_print_event(struct ctl *ctl, const json_t *event)
+{
+	const json_t *data = json_object_get(event, "data");
+	const json_t *at = json_object_get(event, "timestamp");
+	const char *name = ctl_text(event, "event");
+
+	if (ctl->json) {
+		ctl_print_json(ctl, event);
+		fflush(ctl->out);
+		return CLI_DONE;
+	}
+	fprintf(ctl->out, "[%" PRIu64 ".%06" PRIu64 "] %s", ctl_number(at, "seconds"),
+		ctl_number(at, "microseconds"), name);
+	if (json_object_get(data, "vcpu"))
+		fprintf(ctl->out, " vCPU %" PRIu64, ctl_number(data, "vcpu"));
+	if (json_object_get(data, "report"))
+		data = json_object_get(data, "report");
+	if (*ctl_text(data, "text"))
+		fprintf(ctl->out, ": %s", ctl_text(data, "text"));
+	else if (data)
+		json_dumpf(data, ctl->out, JSON_ENSURE_ASCII | JSON_COMPACT);
+	fputc('\n', ctl->out);
+	fflush(ctl->out);
+	return CLI_DONE;
+}

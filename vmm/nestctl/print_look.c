@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The tables of the verbs that look at a guest. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "vmm/nestctl/nestctl.h"
+
+static const char *size_text(uint64_t bytes, char text[32])
+{
+	cli_size_format(bytes, text, 32);
+	return text;
+}
+
+/* As size_text() where that is short, else to a tenth of the largest unit. */
+static const char *rounded_text(uint64_t bytes, char text[32])
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	double rounded = (double)bytes;
+	size_t unit = 0;
+
+	cli_size_format(bytes, text, 32);
+	if (strlen(text) < sizeof("1048575 KiB"))
+		return text;
+	for (; rounded >= 1024; rounded /= 1024)
+		unit++;
+	snprintf(text, 32, "%.1f %s", rounded, units[unit]);
+	return text;
+}
+
+/* A list that was not seen to its end. */
+static enum cli_status ends(struct ctl *ctl, const json_t *value)
+{
+	if (json_object_get(value, "next"))
+		fprintf(ctl->out, "... more from %s on\n", ctl_text(value, "next"));
+	if (!json_object_get(value, "broken"))
+		return CLI_DONE;
+	cli_error(ctl->cli, "the guest's list of areas is broken: %s", ctl_text(value, "broken"));
+	return CLI_WRONG;
+}
+
+enum cli_status ctl_print_areas(struct ctl *ctl, const json_t *value)
+{
+	const json_t *areas = json_object_get(value, "areas");
+	size_t i;
+
+	for (i = 0; i < json_array_size(areas); i++)
+		fprintf(ctl->out, "%s\n", ctl_text(json_array_get(areas, i), "line"));
+	return ends(ctl, value);
+}
+
+enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value)
+{
+	const json_t *tiles = json_object_get(value, "tiles");
+	const json_t *sum = json_object_get(value, "sum");
+	char text[32];
+	size_t i;
+
+	for (i = 0; i < json_array_size(tiles); i++) {
+		const json_t *tile = json_array_get(tiles, i);
+		uint64_t start = ctl_number(tile, "start"), end = ctl_number(tile, "end");
+
+		fprintf(ctl->out, "0x%016" PRIx64 "-0x%016" PRIx64 " %-4s %12s\n", start, end,
+			ctl_text(tile, "state"), rounded_text(end - start, text));
+	}
+	fprintf(ctl->out, "%" PRIu64 " busy, %" PRIu64 " lazy, %" PRIu64 " free; ",
+		ctl_number(sum, "busy"), ctl_number(sum, "lazy"), ctl_number(sum, "free"));
+	fprintf(ctl->out, "%s of areas; the largest hole is %s-%s\n",
+		size_text(ctl_number(sum, "payload-bytes"), text), ctl_text(sum, "largest-start"),
+		ctl_text(sum, "largest-end"));
+	return ends(ctl, value);
+}
+
+/* ---- page tables ---- */
+
+enum cli_status ctl_print_maps(struct ctl *ctl, const json_t *value)
+{
+	const json_t *maps = json_object_get(value, "maps");
+	char text[32];
+	size_t i;
+
+	if (json_array_size(maps))
+		fprintf(ctl->out, "%-37s %-6s %-6s %10s %8s %-14s %s\n", "# range", "rights",
+			"page", "leaves", "runs", "physical", "region");
+	for (i = 0; i < json_array_size(maps); i++) {
+		const json_t *map = json_array_get(maps, i);
+
+		fprintf(ctl->out, "0x%016" PRIx64 "-0x%016" PRIx64 " %s %c %-6s",
+			ctl_number(map, "start"), ctl_number(map, "end"), ctl_text(map, "rights"),
+			json_is_true(json_object_get(map, "global")) ? 'g' : '-',
+			size_text(ctl_number(map, "page-bytes"), text));
+		fprintf(ctl->out, " %10" PRIu64 " %8" PRIu64 " %-14s %s\n",
+			ctl_number(map, "leaves"), ctl_number(map, "runs"),
+			ctl_text(map, "physical"), ctl_text(map, "region"));
+	}
+	if (!ctl_number(value, "bad-entries"))
+		return ends(ctl, value);
+	fprintf(ctl->out, "%" PRIu64 " bad entries, the first governs %s\n",
+		ctl_number(value, "bad-entries"), ctl_text(value, "first-bad"));
+	return CLI_WRONG;
+}
+
+static void print_second(FILE *out, const json_t *second)
+{
+	char text[32];
+
+	if (!second)
+		return;
+	if (!json_is_true(json_object_get(second, "mapped"))) {
+		fprintf(out, " -> nothing");
+		return;
+	}
+	fprintf(out, " -> %s leaf at %s", size_text(ctl_number(second, "leaf-bytes"), text),
+		ctl_text(second, "physical"));
+}
+
+static void print_entry(FILE *out, const json_t *entry)
+{
+	static const char *const names[] = {"?", "PTE", "PDE", "PDPTE", "PML4E", "PML5E"};
+	const json_t *flags = json_object_get(entry, "flags");
+	uint64_t level = ctl_number(entry, "level");
+	size_t i;
+
+	fprintf(out, "  %-5s at %-12s %016" PRIx64 " %s", names[level <= 5 ? level : 0],
+		ctl_text(entry, "at"), ctl_number(entry, "value"), ctl_text(entry, "rights"));
+	for (i = 0; i < json_array_size(flags); i++)
+		fprintf(out, " %s", json_string_value(json_array_get(flags, i)) ?: "");
+	print_second(out, json_object_get(entry, "second"));
+	fputc('\n', out);
+}
+
+enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value)
+{
+	const json_t *entries = json_object_get(value, "entries");
+	char text[32];
+	size_t i;
+
+	fprintf(ctl->out, "%s: %s, %s", ctl_text(value, "address"), ctl_text(value, "region"),
+		ctl_text(value, "status"));
+	if (json_object_get(value, "place"))
+		fprintf(ctl->out, " (%s)", ctl_text(value, "place"));
+	fputc('\n', ctl->out);
+	for (i = 0; i < json_array_size(entries); i++)
+		print_entry(ctl->out, json_array_get(entries, i));
+	if (!json_object_get(value, "physical"))
+		return CLI_DONE;
+	fprintf(ctl->out, "  guest-physical %s, %s page, %s", ctl_text(value, "physical"),
+		size_text(ctl_number(value, "page-bytes"), text), ctl_text(value, "rights"));
+	print_second(ctl->out, json_object_get(value, "second"));
+	fprintf(ctl->out, "\n  both stages: %s, a TLB entry can cover %s\n",
+		ctl_text(value, "both"), size_text(ctl_number(value, "tlb-bytes"), text));
+	return CLI_DONE;
+}
+
+enum cli_status ctl_print_mappings(struct ctl *ctl, const json_t *value)
+{
+	const json_t *mappings = json_object_get(value, "mappings");
+	char text[32];
+	size_t i;
+
+	for (i = 0; i < json_array_size(mappings); i++) {
+		const json_t *mapping = json_array_get(mappings, i);
+
+		fprintf(ctl->out, "%-20s %s %-6s %s\n", ctl_text(mapping, "address"),
+			ctl_text(mapping, "rights"),
+			size_text(ctl_number(mapping, "page-bytes"), text),
+			ctl_text(mapping, "region"));
+	}
+	return CLI_DONE;
+}
+
+enum cli_status ctl_print_hits(struct ctl *ctl, const json_t *value)
+{
+	const json_t *hits = json_object_get(value, "hits");
+	size_t i;
+
+	for (i = 0; i < json_array_size(hits); i++)
+		fprintf(ctl->out, "%s\n", json_string_value(json_array_get(hits, i)) ?: "");
+	if (json_is_true(json_object_get(value, "cut")))
+		fprintf(ctl->out, "... there may be more: --limit, --start\n");
+	return json_array_size(hits) ? CLI_DONE : CLI_WRONG;
+}
+
+/* ---- frames ---- */
+
+/* States side by side, those that have none left out. */
+static void print_counts(FILE *out, const json_t *counts)
+{
+	const char *state;
+	json_t *count;
+
+	json_object_foreach ((json_t *)counts, state, count) {
+		if (json_integer_value(count))
+			fprintf(out, "  %s %" PRIu64, state, (uint64_t)json_integer_value(count));
+	}
+	fputc('\n', out);
+}
+
+enum cli_status ctl_print_frames(struct ctl *ctl, const json_t *value)
+{
+	const json_t *zones = json_object_get(value, "zones");
+	size_t i;
+
+	for (i = 0; i < json_array_size(zones); i++) {
+		const json_t *zone = json_array_get(zones, i);
+
+		fprintf(ctl->out, "Node %" PRIu64 ", zone %8s %10" PRIu64, ctl_number(zone, "node"),
+			ctl_text(zone, "zone"), ctl_number(zone, "total"));
+		print_counts(ctl->out, json_object_get(zone, "frames"));
+	}
+	fprintf(ctl->out, "%-21s %10" PRIu64, "all", ctl_number(value, "total"));
+	print_counts(ctl->out, json_object_get(value, "frames"));
+	return CLI_DONE;
+}
+
+/* The head as in /proc/buddyinfo; blocks that are fresh are blocks as well. */
+enum cli_status ctl_print_zones(struct ctl *ctl, const json_t *value)
+{
+	const json_t *zones = json_object_get(value, "zones");
+	size_t i, order;
+
+	for (i = 0; i < json_array_size(zones); i++) {
+		const json_t *zone = json_array_get(zones, i);
+		const json_t *blocks = json_object_get(zone, "blocks");
+		const json_t *fresh = json_object_get(zone, "fresh-blocks");
+
+		fprintf(ctl->out, "Node %" PRIu64 ", zone %8s ", ctl_number(zone, "node"),
+			ctl_text(zone, "zone"));
+		for (order = 0; order < json_array_size(blocks); order++)
+			fprintf(ctl->out, "%6" PRIu64 " ",
+				(uint64_t)(json_integer_value(json_array_get(blocks, order)) +
+					   json_integer_value(json_array_get(fresh, order))));
+		fputc('\n', ctl->out);
+	}
+	fprintf(ctl->out, "\n%-21s %10s %10s %8s %10s %10s %10s %10s  %s\n", "# pages", "free",
+		"fresh", "min", "spanned", "present", "managed", "start_pfn", "pcp");
+	for (i = 0; i < json_array_size(zones); i++) {
+		const json_t *zone = json_array_get(zones, i);
+		const json_t *pcp = json_object_get(zone, "pcp");
+
+		fprintf(ctl->out,
+			"Node %" PRIu64 ", zone %8s %10" PRIu64 " %10" PRIu64 " %8" PRIu64
+			" %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " %10" PRIu64 " ",
+			ctl_number(zone, "node"), ctl_text(zone, "zone"), ctl_number(zone, "free"),
+			ctl_number(zone, "fresh"), ctl_number(zone, "min"),
+			ctl_number(zone, "spanned"), ctl_number(zone, "present"),
+			ctl_number(zone, "managed"), ctl_number(zone, "start-frame"));
+		for (order = 0; order < json_array_size(pcp); order++)
+			fprintf(ctl->out, " %" PRIu64,
+				(uint64_t)json_integer_value(json_array_get(pcp, order)));
+		fputc('\n', ctl->out);
+	}
+	return CLI_DONE;
+}
+
+enum cli_status ctl_print_slabs(struct ctl *ctl, const json_t *value)
+{
+	const json_t *slabs = json_object_get(value, "slabs");
+	size_t i;
+
+	fprintf(ctl->out, "%-20s %8s %8s %8s %10s %8s %8s\n", "# name", "in use", "objects",
+		"objsize", "objperslab", "slabs", "partial");
+	for (i = 0; i < json_array_size(slabs); i++) {
+		const json_t *slab = json_array_get(slabs, i);
+
+		fprintf(ctl->out,
+			"%-20s %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %10" PRIu64 " %8" PRIu64
+			" %8" PRIu64 "\n",
+			ctl_text(slab, "name"), ctl_number(slab, "in-use"),
+			ctl_number(slab, "total"), ctl_number(slab, "object-bytes"),
+			ctl_number(slab, "objects-per-slab"), ctl_number(slab, "slabs"),
+			ctl_number(slab, "partial"));
+	}
+	return CLI_DONE;
+}
+
+/* ---- moments ---- */
+
+enum cli_status ctl_print_moments(struct ctl *ctl, const json_t *value)
+{
+	const json_t *moments = json_object_get(value, "moments");
+	size_t i;
+
+	for (i = 0; i < json_array_size(moments); i++)
+		fprintf(ctl->out, "%-32s after hypercall %" PRIu64 "\n",
+			ctl_text(json_array_get(moments, i), "name"),
+			ctl_number(json_array_get(moments, i), "operation"));
+	return CLI_DONE;
+}
+
+enum cli_status ctl_print_diff(struct ctl *ctl, const json_t *value)
+{
+	const json_t *changes = json_object_get(value, "changes");
+	uint64_t count = ctl_number(value, "count");
+	size_t i;
+
+	for (i = 0; i < json_array_size(changes); i++) {
+		const json_t *change = json_array_get(changes, i);
+
+		fprintf(ctl->out, "%-14s", ctl_text(change, "change"));
+		if (json_object_get(change, "name"))
+			fprintf(ctl->out, " %s: %" PRIu64 " -> %" PRIu64, ctl_text(change, "name"),
+				ctl_number(change, "before"), ctl_number(change, "after"));
+		else
+			fprintf(ctl->out, " 0x%016" PRIx64 "-0x%016" PRIx64 " %s%s%s",
+				ctl_number(change, "start"), ctl_number(change, "end"),
+				ctl_text(change, "before"),
+				*ctl_text(change, "before") && *ctl_text(change, "after") ? " -> "
+											  : "",
+				ctl_text(change, "after"));
+		fputc('\n', ctl->out);
+	}
+	if (count > json_array_size(changes))
+		fprintf(ctl->out, "... %" PRIu64 " more: --limit\n",
+			count - json_array_size(changes));
+	return CLI_DONE;
+}
+
+/* ---- the second stage ---- */
+
+enum cli_status ctl_print_regions(struct ctl *ctl, const json_t *value)
+{
+	const json_t *regions = json_object_get(value, "regions");
+	char text[32];
+	size_t i;
+
+	for (i = 0; i < json_array_size(regions); i++) {
+		const json_t *region = json_array_get(regions, i);
+
+		fprintf(ctl->out,
+			"0x%012" PRIx64 "-0x%012" PRIx64 " %-8s %-6s node %" PRIu64
+			"  leaves up to %-6s host %s\n",
+			ctl_number(region, "start"), ctl_number(region, "end"),
+			ctl_text(region, "name"), ctl_text(region, "kind"),
+			ctl_number(region, "node"),
+			size_text(ctl_number(region, "largest-leaf"), text),
+			ctl_text(region, "host"));
+	}
+	return CLI_DONE;
+}
+
+enum cli_status ctl_print_leaves(struct ctl *ctl, const json_t *value)
+{
+	const json_t *leaves = json_object_get(value, "leaves");
+	const json_t *counts = json_object_get(value, "counts");
+	char text[32];
+	size_t i;
+
+	for (i = 0; i < json_array_size(leaves); i++) {
+		const json_t *leaf = json_array_get(leaves, i);
+		uint64_t count = ctl_number(leaf, "leaves");
+
+		fprintf(ctl->out, "0x%012" PRIx64 "-0x%012" PRIx64 " %-6s %10" PRIu64 " %s",
+			ctl_number(leaf, "start"), ctl_number(leaf, "end"),
+			size_text(ctl_number(leaf, "leaf-bytes"), text), count,
+			count == 1 ? "leaf" : "leaves");
+		if (json_object_get(leaf, "rights"))
+			fprintf(ctl->out, "%*s%s at %s", count == 1 ? 3 : 1, "",
+				ctl_text(leaf, "rights"), ctl_text(leaf, "host-physical"));
+		fputc('\n', ctl->out);
+	}
+	if (counts)
+		fprintf(ctl->out,
+			"%" PRIu64 " + %" PRIu64 " + %" PRIu64
+			" leaves of 4 KiB, 2 MiB, 1 GiB in %" PRIu64 " tables\n",
+			ctl_number(counts, "leaves-4k"), ctl_number(counts, "leaves-2m"),
+			ctl_number(counts, "leaves-1g"), ctl_number(counts, "tables"));
+	return ends(ctl, value);
+}
+
+enum cli_status ctl_print_kvm_stats(struct ctl *ctl, const json_t *value)
+{
+	const json_t *stats = json_object_get(value, "stats");
+	size_t i;
+
+	for (i = 0; i < json_array_size(stats); i++) {
+		const json_t *entry = json_array_get(stats, i);
+
+		if (json_object_get(entry, "value"))
+			fprintf(ctl->out, "%-36s %12" PRIu64 " %s\n", ctl_text(entry, "name"),
+				ctl_number(entry, "value"), ctl_text(entry, "unit"));
+	}
+	return CLI_DONE;
+}

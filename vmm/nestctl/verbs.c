@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The verbs of nestctl. */
+#include <string.h>
+
+#include "vmm/nestctl/nestctl.h"
+
+const struct ctl_verb nestctl_verbs[] = {
+	{.name = "list",
+	 .section = "Guests",
+	 .help = "Lists running guests, and removes sockets nobody serves any more.",
+	 .run = ctl_run_list,
+	 .flags = CTL_NO_GUEST},
+	{.name = "status", .command = "query-status", .print = ctl_print_status},
+	{.name = "log",
+	 .help = "What the guest said, and with --follow what it says: events as they come.",
+	 .run = ctl_run_log,
+	 .flags = CTL_FOLLOW},
+	{.name = "pause", .command = "stop"},
+	{.name = "resume", .command = "cont"},
+	{.name = "stop", .command = "quit"},
+	{.name = "shell",
+	 .help = "Verbs from a prompt, with history and completion.",
+	 .run = ctl_run_shell},
+	{.name = "execute",
+	 .help = "Sends one command as it is, JSON, and prints the answer.",
+	 .run = ctl_run_execute,
+	 .operands = "JSON"},
+	{.name = "help", .help = "Lists the verbs.", .run = ctl_run_help, .flags = CTL_NO_GUEST},
+	{.name = "areas",
+	 .section = "What the guest has",
+	 .command = "query-areas",
+	 .help = "The areas as /proc/vmallocinfo prints them.",
+	 .print = ctl_print_areas,
+	 .flags = CTL_LIST,
+	 .list = "areas"},
+	{.name = "tree",
+	 .command = "query-tree",
+	 .print = ctl_print_tree,
+	 .flags = CTL_LIST,
+	 .list = "tiles"},
+	{.name = "maps",
+	 .command = "query-maps",
+	 .print = ctl_print_maps,
+	 .flags = CTL_LIST,
+	 .list = "maps"},
+	{.name = "walk", .command = "query-walk", .print = ctl_print_walk},
+	{.name = "mappings", .command = "query-mappings", .print = ctl_print_mappings},
+	{.name = "symbol", .command = "query-symbol"},
+	{.name = "frame", .command = "query-frame"},
+	{.name = "frames", .command = "query-frames", .print = ctl_print_frames},
+	{.name = "zones", .command = "query-zones", .print = ctl_print_zones},
+	{.name = "slabs", .command = "query-slabs", .print = ctl_print_slabs},
+	{.name = "stats", .command = "query-stats"},
+	{.name = "registers", .command = "query-registers"},
+	{.name = "audit",
+	 .section = "Checking and comparing",
+	 .command = "audit",
+	 .print = ctl_print_audit},
+	{.name = "moment", .command = "keep-moment"},
+	{.name = "moments", .command = "query-moments", .print = ctl_print_moments},
+	{.name = "diff", .command = "query-diff", .print = ctl_print_diff},
+	{.name = "dump", .command = "dump-guest-core", .run = ctl_run_dump},
+	{.name = "read",
+	 .section = "Memory",
+	 .command = "read-memory",
+	 .run = ctl_run_read,
+	 .flags = CTL_RAW},
+	{.name = "write", .command = "write-memory"},
+	{.name = "search", .command = "search-memory", .print = ctl_print_hits},
+	{.name = "vread", .command = "vread", .print = ctl_print_bytes, .flags = CTL_RAW},
+	{.name = "remap", .command = "remap-vmalloc-range"},
+	{.name = "ept-map",
+	 .section = "The second stage",
+	 .command = "query-regions",
+	 .print = ctl_print_regions},
+	{.name = "ept-dump",
+	 .command = "query-second-stage",
+	 .print = ctl_print_leaves,
+	 .flags = CTL_LIST,
+	 .list = "leaves"},
+	{.name = "ept-walk", .command = "query-walk", .print = ctl_print_walk},
+	{.name = "ept-trap", .command = "trap-set"},
+	{.name = "ept-traps", .command = "query-traps", .print = ctl_print_traps},
+	{.name = "ept-untrap", .command = "trap-clear"},
+	{.name = "ept-release", .command = "trap-release"},
+	{.name = "ept-dirty", .command = "dirty-collect", .print = ctl_print_dirty},
+	{.name = "ept-dirty-start", .command = "dirty-start"},
+	{.name = "ept-dirty-stop", .command = "dirty-stop"},
+	{.name = "ept-dirty-map",
+	 .command = "query-dirty",
+	 .print = ctl_print_dirty_map,
+	 .flags = CTL_LIST,
+	 .list = "ranges"},
+	{.name = "ept-stats", .command = "query-kvm-stats", .print = ctl_print_kvm_stats},
+	{.name = NULL},
+};
+
+const char *ctl_verb_help(const struct ctl_verb *verb)
+{
+	const struct qmp_command *command =
+		verb->command ? qmp_command_find(&protocol_table, verb->command) : NULL;
+
+	if (verb->help)
+		return verb->help;
+	return command ? command->help : "";
+}
+
+static bool same_name(const char *name, const char *given)
+{
+	while (*name && (*name == *given || (*name == '-' && *given == '_'))) {
+		name++;
+		given++;
+	}
+	return *name == *given;
+}
+
+/* Makes the verb of a command; false where it is none of its own. */
+static bool make_verb(const struct qmp_group *group, const struct qmp_command *command,
+		      struct ctl_verb *made)
+{
+	const struct ctl_verb *verb;
+
+	*made = (struct ctl_verb){
+		.name = command->name, .command = command->name, .section = group->title};
+	if (command->lane == PROTOCOL_WIRE)
+		return false;
+	for (verb = nestctl_verbs; verb->name; verb++) {
+		if (strcmp(verb->name, command->name) == 0)
+			return false;
+		if (verb->command && strcmp(verb->command, command->name) == 0)
+			made->flags |= CTL_ALIAS;
+	}
+	return true;
+}
+
+const struct ctl_verb *ctl_verb_find(const char *name, struct ctl_verb *made)
+{
+	const struct qmp_command *command;
+	const struct ctl_verb *verb;
+	size_t i;
+
+	for (verb = nestctl_verbs; verb->name; verb++) {
+		if (same_name(verb->name, name))
+			return verb;
+	}
+	for (i = 0; i < protocol_table.nr_groups; i++) {
+		for (command = protocol_table.groups[i].commands; command->name; command++) {
+			if (same_name(command->name, name) &&
+			    make_verb(&protocol_table.groups[i], command, made))
+				return made;
+		}
+	}
+	return NULL;
+}
+
+void ctl_verb_for_each(void (*visit)(void *context, const struct ctl_verb *verb), void *context)
+{
+	const struct qmp_command *command;
+	const struct ctl_verb *verb;
+	struct ctl_verb made;
+	size_t i;
+
+	for (verb = nestctl_verbs; verb->name; verb++)
+		visit(context, verb);
+	for (i = 0; i < protocol_table.nr_groups; i++) {
+		for (command = protocol_table.groups[i].commands; command->name; command++) {
+			if (make_verb(&protocol_table.groups[i], command, &made))
+				visit(context, &made);
+		}
+	}
+}

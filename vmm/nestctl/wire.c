@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* nestctl's end of the control socket. What comes is taken as a guest's word, bounded and checked.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "vmm/nestctl/nestctl.h"
+#include "vmm/wire/runtime.h"
+
+/* No service sends a longer line. */
+#define LINE_BYTES_MAX (64u << 20)
+
+struct ctl_wire {
+	int fd;
+	char *bytes; /* [start, end) is not yet read */
+	size_t start, end, room;
+};
+
+/* ---- lines ---- */
+
+static int receive(struct ctl_wire *wire)
+{
+	ssize_t got;
+
+	if (wire->start > 0) {
+		memmove(wire->bytes, wire->bytes + wire->start, wire->end - wire->start);
+		wire->end -= wire->start;
+		wire->start = 0;
+	}
+	if (wire->end == wire->room) {
+		size_t room = wire->room ? 2 * wire->room : 65536;
+		char *bytes = room <= LINE_BYTES_MAX ? realloc(wire->bytes, room) : NULL;
+
+		if (!bytes)
+			return -ENOMEM;
+		wire->bytes = bytes;
+		wire->room = room;
+	}
+	do
+		got = recv(wire->fd, wire->bytes + wire->end, wire->room - wire->end, 0);
+	while (got < 0 && errno == EINTR);
+	if (got <= 0)
+		return got < 0 ? -errno : -EPIPE;
+	wire->end += (size_t)got;
+	return 0;
+}
+
+/* The next message. Errors: -EPIPE, -EPROTO. */
+static int next_message(struct ctl_wire *wire, json_t **message_out, struct error *error)
+{
+	size_t seen = 0;
+	char *newline;
+	int err;
+
+	for (;;) {
+		size_t length = wire->end - wire->start;
+
+		newline = length > seen
+				  ? memchr(wire->bytes + wire->start + seen, '\n', length - seen)
+				  : NULL;
+		if (newline)
+			break;
+		seen = length;
+		err = receive(wire);
+		if (err)
+			return error_set(error, err == -EPIPE ? -EPIPE : -EPROTO,
+					 err == -EPIPE ? "the guest has gone"
+						       : "the guest's socket: %s",
+					 strerror(-err));
+	}
+	*message_out = json_loadb(wire->bytes + wire->start,
+				  (size_t)(newline - (wire->bytes + wire->start)), 0, NULL);
+	wire->start = (size_t)(newline + 1 - wire->bytes);
+	if (!json_is_object(*message_out)) {
+		json_decref(*message_out);
+		return error_set(error, -EPROTO, "what answers is no guest");
+	}
+	return 0;
+}
+
+static int send_all(struct ctl_wire *wire, const char *text, size_t bytes, struct error *error)
+{
+	while (bytes > 0) {
+		ssize_t sent = send(wire->fd, text, bytes, MSG_NOSIGNAL);
+
+		if (sent < 0 && errno == EINTR)
+			continue;
+		if (sent < 0)
+			return error_set(error, -EPIPE, "the guest has gone");
+		text += sent;
+		bytes -= (size_t)sent;
+	}
+	return 0;
+}
+
+/* ---- asking ---- */
+
+/* What is no event. */
+static int next_answer(struct ctl_wire *wire, json_t **answer_out, struct error *error)
+{
+	json_t *message;
+	int err;
+
+	while (!(err = next_message(wire, &message, error)) && json_object_get(message, "event"))
+		json_decref(message);
+	if (!err)
+		*answer_out = message;
+	return err;
+}
+
+int ctl_ask_raw(struct ctl_wire *wire, const char *text, json_t **answer_out, struct error *error)
+{
+	char *line;
+	int err;
+
+	/* In one piece: a guest that is told to end has gone before a second one comes. */
+	if (asprintf(&line, "%s\n", text) < 0)
+		return error_set(error, -ENOMEM, "out of memory");
+	err = send_all(wire, line, strlen(line), error);
+	free(line);
+	return err ? err : next_answer(wire, answer_out, error);
+}
+
+int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_t **return_out,
+	    struct error *error)
+{
+	json_t *message = json_pack("{s:s}", "execute", command), *answer = NULL, *value;
+	char *text;
+	int err;
+
+	if (arguments)
+		json_object_set_new(message, "arguments", arguments);
+	text = json_dumps(message, JSON_COMPACT);
+	json_decref(message);
+	if (!text)
+		return error_set(error, -ENOMEM, "out of memory");
+	err = ctl_ask_raw(wire, text, &answer, error);
+	free(text);
+	if (err)
+		return err;
+	value = json_object_get(answer, "return");
+	if (value)
+		*return_out = json_incref(value);
+	else
+		err = error_set(
+			error, -EREMOTEIO, "%s",
+			json_string_value(json_object_get(json_object_get(answer, "error"), "desc"))
+				?: "an answer of an unknown kind");
+	json_decref(answer);
+	return err;
+}
+
+int ctl_watch(struct ctl_wire *wire, ctl_event_fn event, void *context, struct error *error)
+{
+	json_t *message;
+	int err, over = 0;
+
+	while (!over) {
+		err = next_message(wire, &message, error);
+		if (err)
+			return err == -EPIPE ? 0 : err;
+		if (json_object_get(message, "event"))
+			over = event(context, message);
+		json_decref(message);
+	}
+	return 0;
+}
+
+/* ---- life ---- */
+
+int ctl_connect(const char *path, struct ctl_wire **wire_out, struct error *error)
+{
+	struct ctl_wire *wire = calloc(1, sizeof(*wire));
+	json_t *greeting = NULL, *value = NULL;
+	int err;
+
+	if (!wire)
+		return error_set(error, -ENOMEM, "out of memory");
+	err = runtime_connect(path, &wire->fd, error);
+	if (err) {
+		free(wire);
+		return err;
+	}
+	err = next_message(wire, &greeting, error);
+	if (!err && !json_object_get(greeting, "QMP"))
+		err = error_set(error, -EPROTO, "%s: %s", path,
+				json_string_value(
+					json_object_get(json_object_get(greeting, "error"), "desc"))
+					?: "what answers is no guest");
+	if (!err)
+		err = ctl_ask(wire, "qmp_capabilities", NULL, &value, error);
+	json_decref(greeting);
+	json_decref(value);
+	if (err)
+		ctl_disconnect(wire);
+	else
+		*wire_out = wire;
+	return err;
+}
+
+void ctl_disconnect(struct ctl_wire *wire)
+{
+	if (!wire)
+		return;
+	close(wire->fd);
+	free(wire->bytes);
+	free(wire);
+}

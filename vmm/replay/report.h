@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a replay comes to: the JSON that other programs rely on (its keys are in
+ * docs/architecture.md and stay), the same for a person, and the exit status that follows.
+ *
+ * JSON has keys beyond the promised ones: what was odd, each with its line in the trace.
+ * Addresses are strings there ("0xffffc90000000000"), because JSON's numbers end at 2^53.
+ */
+#ifndef VMM_REPLAY_REPORT_H
+#define VMM_REPLAY_REPORT_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "vmm/base/cli.h"
+#include "vmm/replay/end.h"
+
+/* Everything a report is made of; all of it the caller's, nothing NULL but where said. */
+struct replay_report {
+	const char *name;       /* of the trace: its folder's last part */
+	const char *trace_path; /* for "file:line" */
+	const struct replay_plan *plan;
+	const struct ftrace_info *trace;
+	struct replay_outcome *outcome;     /* its latencies get sorted */
+	const struct replay_end_state *end; /* NULL without vmallocinfo.end */
+	const char *end_path;               /* of vmallocinfo.end; NULL without it */
+
+	unsigned int cpus; /* the guest's */
+	uint64_t memory_bytes;
+	const char *image;
+
+	const char *kvm_module;   /* kvm_intel, ... */
+	const char *second_stage; /* ept, npt, shadow */
+
+	const char *latency_unit; /* tick_unit() */
+
+	double start_seconds; /* from the process's start to the first operation */
+	double run_seconds;   /* the operations, audits left out */
+};
+
+/* The report as a new JSON object, the caller's reference; NULL when there is no memory. */
+json_t *replay_report_json(const struct replay_report *report);
+
+/* Writes the report for a person. */
+void replay_report_print(const struct replay_report *report, FILE *out);
+
+/*
+ * Why addresses and the end state need not be Linux's here, as a few words; NULL when they must:
+ * from a snapshot on, with no event lost and none in conflict.
+ */
+const char *replay_report_doubt(const struct replay_report *report);
+
+/*
+ * CLI_WRONG if an operation failed that did not in Linux, or the other way round; if an audit
+ * found a violation; or if addresses or the end state differ although they can be promised: from
+ * a snapshot on, with no event lost and none in conflict. What came after the trace's end is no
+ * reason. Else CLI_DONE.
+ */
+enum cli_status replay_report_status(const struct replay_report *report);
+
+#endif

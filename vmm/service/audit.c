@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Audits: on request and every so many hypercalls, and what they find as events. */
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/attach/probe.h"
+#include "vmm/service/private.h"
+
+static json_t *violation_json(const struct audit_violation *violation)
+{
+	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:I}", "check",
+			 audit_checks()[violation->check].name, "address",
+			 qmp_hex(violation->address), "text", violation->text, "found",
+			 qmp_hex(violation->found), "expected", qmp_hex(violation->expected),
+			 "operation", (json_int_t)violation->operation);
+}
+
+/* With the look mutex held: an event for each violation nobody was told of. */
+static void tell_new(struct service *service)
+{
+	size_t count = audit_violation_count(service->audit);
+
+	for (; service->violations_told < count; service->violations_told++) {
+		const struct audit_violation *violation =
+			audit_violation_at(service->audit, service->violations_told);
+		char text[512];
+
+		service_tell(service, "AUDIT_VIOLATION", violation_json(violation));
+		audit_violation_format(violation, text, sizeof(text));
+		if (service->log)
+			fprintf(service->log, "%s: audit: %s\n", service->name, text);
+	}
+}
+
+/* What can execute loads words for the check "tlb". With all calls locked. */
+static void set_prober(struct service *service)
+{
+	struct audit_prober prober = {.load = NULL};
+
+	if (!service_paused(service) && !guest_failure(service->guest))
+		prober = probe_by_guest(service->guest);
+	audit_probe_with(service->audit, &prober);
+}
+
+int service_audit(struct service *service, uint32_t which, struct audit_result *result_out)
+{
+	int err;
+
+	service_lock_calls(service);
+	pthread_mutex_lock(&service->look_mutex);
+	set_prober(service);
+	err = audit_run(service->audit, service->inspector, which,
+			__atomic_load_n(&service->calls, __ATOMIC_RELAXED), result_out);
+	if (!err) {
+		__atomic_add_fetch(&service->violations, result_out->violations, __ATOMIC_RELAXED);
+		tell_new(service);
+	}
+	pthread_mutex_unlock(&service->look_mutex);
+	service_unlock_calls(service);
+	return err;
+}
+
+static json_t *checks_json(uint32_t which, const struct audit_result *result)
+{
+	json_t *list = json_array();
+	unsigned int i;
+
+	for (i = 0; i < AUDIT_NR_CHECKS; i++) {
+		if (which & AUDIT_BIT(i))
+			json_array_append_new(
+				list,
+				json_pack("{s:s, s:I, s:I, s:s}", "name", audit_checks()[i].name,
+					  "items", (json_int_t)result->check_items[i], "violations",
+					  (json_int_t)result->check_violations[i], "holds",
+					  audit_checks()[i].holds));
+	}
+	return list;
+}
+
+/* Those that the last audit saw. */
+static json_t *found_json(struct service *service)
+{
+	json_t *list = json_array(), *json;
+	char text[512];
+	size_t i;
+
+	pthread_mutex_lock(&service->look_mutex);
+	for (i = 0; i < audit_violation_count(service->audit); i++) {
+		const struct audit_violation *violation = audit_violation_at(service->audit, i);
+
+		if (violation->last_run != audit_runs(service->audit))
+			continue;
+		json = violation_json(violation);
+		audit_violation_format(violation, text, sizeof(text));
+		json_object_set_new(json, "line", json_string(text));
+		json_array_append_new(list, json);
+	}
+	pthread_mutex_unlock(&service->look_mutex);
+	return list;
+}
+
+static json_t *audit(struct service *service, const struct qmp_request *request)
+{
+	const char *names = qmp_get(request, "checks")->text;
+	struct audit_result result;
+	struct error error;
+	uint32_t which = AUDIT_ALL;
+
+	if (names && audit_parse_checks(names, &which, &error) != 0)
+		return qmp_error(request, "audit: 'checks': %s", error.text);
+	if (service_audit(service, which, &result) != 0)
+		return qmp_error(request, "out of memory");
+	return qmp_return(request,
+			  json_pack("{s:o, s:I, s:I, s:f, s:o}", "checks",
+				    checks_json(which, &result), "items", (json_int_t)result.items,
+				    "violations", (json_int_t)result.violations, "seconds",
+				    result.seconds, "found", found_json(service)));
+}
+
+const struct service_handler service_audit_handlers[] = {
+	{"audit", audit},
+	{NULL, NULL},
+};

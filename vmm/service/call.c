@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Hypercalls for clients: arguments to where the table says they go, results from where it says
+ * they come. What the guest answers is hostile: numbers are passed on, counts are bounded.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/service/private.h"
+
+/* What audit_expect() is told of: the arguments of NB_OP_VMALLOC and NB_OP_GET_VM_AREA. */
+static bool is_allocation(unsigned int opcode)
+{
+	return opcode == NB_OP_VMALLOC || opcode == NB_OP_GET_VM_AREA;
+}
+
+static bool is_release(unsigned int opcode)
+{
+	return opcode == NB_OP_VFREE || opcode == NB_OP_FREE_VM_AREA ||
+	       opcode == NB_OP_REMOVE_VM_AREA || opcode == NB_OP_VUNMAP;
+}
+
+/* ---- arguments ---- */
+
+/* Puts @value where the hypercall has it; lists and bytes into @data: returns how many bytes. */
+static size_t put_arg(const struct qmp_arg *arg, const struct qmp_value *value,
+		      struct nb_submission *sqe, void *data)
+{
+	size_t size = 0;
+
+	if (!arg->place)
+		return 0;
+	sqe->arg[arg->place - 1] = value->word;
+	if (arg->type == QMP_FRAMES) {
+		size = value->count * sizeof(*value->frames);
+		memcpy(data, value->frames, size);
+		sqe->arg[arg->place - 1] = value->count;
+	} else if (arg->type == QMP_BYTES) {
+		size = value->count;
+		memcpy(data, value->bytes, size);
+		sqe->arg[arg->place - 1] = value->count;
+	}
+	return size;
+}
+
+/* Returns how many bytes of @data were written. */
+static size_t put_args(const struct qmp_request *request, struct nb_submission *sqe, void *data)
+{
+	size_t size = 0, one;
+	unsigned int opcode = request->command->opcode;
+	const struct qmp_arg *arg;
+
+	sqe->opcode = (uint16_t)opcode;
+	if (opcode & PROTOCOL_FIRST(0, 0))
+		sqe->arg[0] = opcode >> 24;
+	if (qmp_get(request, PROTOCOL_IN_INTERRUPT)->flag)
+		sqe->flags = NB_SQE_IN_INTERRUPT;
+	for (arg = request->command->args; arg && arg->name; arg++) {
+		one = put_arg(arg, &request->values[arg - request->command->args], sqe, data);
+		size = one > size ? one : size;
+	}
+	return size;
+}
+
+/* ---- results ---- */
+
+/* At most as many bytes as were asked for, which is what arg[place of "size"] was. */
+static json_t *result_bytes(const struct qmp_request *request, uint64_t count, const void *data)
+{
+	uint64_t asked = qmp_get(request, "size")->word;
+
+	if (count > asked)
+		count = asked;
+	return qmp_bytes(data, count > NB_DATA_BYTES ? NB_DATA_BYTES : count);
+}
+
+static json_t *result_member(const struct qmp_request *request, const struct qmp_arg *member,
+			     const struct nb_completion *cqe, const void *data)
+{
+	uint64_t value = cqe->result[member->place - 1];
+
+	if (member->type == QMP_BYTES)
+		return result_bytes(request, value, data);
+	if (member->type == QMP_ADDRESS || value > INT64_MAX)
+		return qmp_hex(value);
+	return json_integer((json_int_t)value);
+}
+
+static json_t *results(const struct qmp_request *request, const struct nb_completion *cqe,
+		       const void *data)
+{
+	const struct qmp_arg *member;
+	json_t *json = json_object();
+
+	for (member = request->command->returns; member && member->name; member++) {
+		if (member->place)
+			json_object_set_new(json, member->name,
+					    result_member(request, member, cqe, data));
+	}
+	json_object_set_new(
+		json, PROTOCOL_TICKS,
+		json_integer((json_int_t)((cqe->tsc_end - cqe->tsc_start) & INT64_MAX)));
+	return json;
+}
+
+/* A program at CPL 3 that an exception ended. */
+static json_t *user_fault(const struct qmp_request *request, const struct nb_completion *cqe)
+{
+	return qmp_return(request,
+			  json_pack("{s:{s:o, s:o, s:o, s:o}, s:I}", "fault", "vector",
+				    qmp_hex(cqe->result[0]), "error-code", qmp_hex(cqe->result[1]),
+				    "cr2", qmp_hex(cqe->result[2]), "rip", qmp_hex(cqe->result[3]),
+				    PROTOCOL_TICKS,
+				    (json_int_t)((cqe->tsc_end - cqe->tsc_start) & INT64_MAX)));
+}
+
+static json_t *refused(const struct qmp_request *request, const struct nb_completion *cqe)
+{
+	int err = (int)-cqe->status;
+	const char *name = strerrorname_np(err);
+
+	if (request->command->opcode == NB_OP_USER_RUN && err == EFAULT)
+		return user_fault(request, cqe);
+	return qmp_error(request, "%s: the guest answers %s (%s)", request->command->name,
+			 name ? name : "an unknown error", strerror(err));
+}
+
+/* ---- what the auditor is told ---- */
+
+static void note(struct service *service, const struct nb_submission *sqe,
+		 const struct nb_completion *cqe)
+{
+	struct audit_expectation expectation = {
+		.address = cqe->result[0],
+		.size = sqe->arg[0],
+		.align = sqe->arg[1] ? sqe->arg[1] : 1,
+		.start = sqe->arg[2],
+		.end = sqe->arg[3],
+		.flags = sqe->arg[6],
+		.gfp = (uint32_t)sqe->arg[4],
+		.node = (int32_t)(int64_t)sqe->arg[7],
+	};
+
+	if (!is_allocation(sqe->opcode) && !is_release(sqe->opcode))
+		return;
+	pthread_mutex_lock(&service->look_mutex);
+	if (is_release(sqe->opcode)) {
+		audit_unexpect(service->audit, sqe->arg[0]);
+	} else if (audit_expect(service->audit, &expectation) == -EEXIST) {
+		__atomic_add_fetch(&service->violations, 1, __ATOMIC_RELAXED);
+		service_tell(service, "AUDIT_VIOLATION",
+			     json_pack("{s:s, s:o, s:s, s:o, s:o, s:I}", "check", "areas",
+				       "address", qmp_hex(expectation.address), "text",
+				       "the guest gave this address out twice", "found", qmp_hex(0),
+				       "expected", qmp_hex(0), "operation",
+				       (json_int_t)service->calls));
+	}
+	pthread_mutex_unlock(&service->look_mutex);
+}
+
+/* Counts the hypercall; an audit is put on its lane when it is time. */
+static void count(struct service *service)
+{
+	uint64_t calls = __atomic_add_fetch(&service->calls, 1, __ATOMIC_RELAXED);
+
+	if (service->audit_every && calls % service->audit_every == 0)
+		service_queue_chore(service, CHORE_AUDIT);
+}
+
+/* ---- the call ---- */
+
+/* With the vCPU's call mutex held. */
+static json_t *call(struct service *service, const struct qmp_request *request, unsigned int vcpu)
+{
+	struct nb_submission sqe = {0};
+	struct nb_completion cqe;
+	void *data = guest_data(service->guest, vcpu);
+	size_t size;
+	int err;
+
+	if (service_paused(service))
+		return qmp_error(request, "the guest is paused: cont lets it go on");
+	size = put_args(request, &sqe, data);
+	/* For dirty tracking. */
+	gpa_space_note_write(guest_space(service->guest),
+			     gpa_make(guest_boot(service->guest)->info.area_gpa[vcpu] +
+				      offsetof(struct nb_vcpu_area, data)),
+			     size);
+	err = guest_call(service->guest, vcpu, &sqe, &cqe);
+	if (err)
+		return qmp_error(request, "the guest is dead: %.600s",
+				 guest_failure(service->guest) ? guest_failure(service->guest)->text
+							       : strerror(-err));
+	if (cqe.status == 0)
+		note(service, &sqe, &cqe);
+	count(service);
+	return cqe.status ? refused(request, &cqe)
+			  : qmp_return(request, results(request, &cqe, data));
+}
+
+json_t *service_call(struct service *service, const struct qmp_request *request)
+{
+	uint64_t vcpu = qmp_get(request, PROTOCOL_VCPU)->word;
+	json_t *answer;
+
+	if (vcpu >= guest_nr_vcpus(service->guest))
+		return qmp_error(request, "%s: 'vcpu' is %d: this guest has %u, from 0",
+				 request->command->name, (int)vcpu, guest_nr_vcpus(service->guest));
+	pthread_mutex_lock(&service->call_mutex[vcpu]);
+	answer = call(service, request, (unsigned int)vcpu);
+	pthread_mutex_unlock(&service->call_mutex[vcpu]);
+	return answer;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The last events, kept for those who come later. */
+#include <string.h>
+
+#include "vmm/service/private.h"
+
+void service_tell(struct service *service, const char *name, json_t *data)
+{
+	struct server *server = __atomic_load_n(&service->server, __ATOMIC_ACQUIRE);
+	json_t *event = qmp_event(name, data), *old;
+	unsigned int at;
+
+	/* Kept before it is sent: whoever hears it finds it. A copy, so that no two threads share.
+	 */
+	pthread_mutex_lock(&service->events_mutex);
+	at = service->nr_events++ % EVENTS_KEPT;
+	old = service->events[at];
+	service->events[at] = json_deep_copy(event);
+	pthread_mutex_unlock(&service->events_mutex);
+	json_decref(old);
+	if (server && event)
+		server_event(server, event);
+	json_decref(event);
+}
+
+static json_t *query_events(struct service *service, const struct qmp_request *request)
+{
+	json_t *list = json_array();
+	uint64_t i;
+
+	pthread_mutex_lock(&service->events_mutex);
+	i = service->nr_events > EVENTS_KEPT ? service->nr_events - EVENTS_KEPT : 0;
+	for (; i < service->nr_events; i++)
+		json_array_append_new(list, json_deep_copy(service->events[i % EVENTS_KEPT]));
+	pthread_mutex_unlock(&service->events_mutex);
+	return qmp_return(request, json_pack("{s:o}", "events", list));
+}
+
+void service_forget_events(struct service *service)
+{
+	unsigned int i;
+
+	for (i = 0; i < EVENTS_KEPT; i++)
+		json_decref(service->events[i]);
+}
+
+const struct service_handler service_event_handlers[] = {
+	{"query-events", query_events},
+	{NULL, NULL},
+};

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Frames, zones and slabs from outside. */
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/look/frames.h"
+#include "vmm/look/zones.h"
+#include "vmm/service/private.h"
+
+static json_t *number(uint64_t value)
+{
+	return json_integer((json_int_t)(value & INT64_MAX));
+}
+
+/* ---- one frame ---- */
+
+static void add_owner(struct service *service, const struct look_frame *frame, json_t *json)
+{
+	char place[IMAGE_PLACE_BYTES];
+
+	if (frame->state == LOOK_FRAME_TABLE)
+		json_object_set_new(json, "table-level", number(frame->table_level));
+	if (frame->state == LOOK_FRAME_SLAB) {
+		json_object_set_new(json, "cache", json_string(frame->cache));
+		json_object_set_new(json, "objects", number(frame->slab_objects));
+		json_object_set_new(json, "in-use", number(frame->slab_in_use));
+	}
+	if (!frame->have_area)
+		return;
+	json_object_set_new(json, "area-start", qmp_hex(frame->area_start));
+	json_object_set_new(json, "area-size", number(frame->area_size));
+	if (*service_place(service, frame->area_caller, place))
+		json_object_set_new(json, "area-caller", json_string(place));
+	if (frame->have_index)
+		json_object_set_new(json, "area-page", number(frame->area_index));
+}
+
+static json_t *query_frame(struct service *service, const struct qmp_request *request)
+{
+	uint64_t pfn = qmp_get(request, "frame")->word;
+	struct look_frame frame;
+	json_t *json;
+	int err;
+
+	pthread_mutex_lock(&service->look_mutex);
+	err = look_frame(service->inspector, pfn, &frame);
+	pthread_mutex_unlock(&service->look_mutex);
+	if (err == -ENOENT)
+		return qmp_error(request,
+				 "frame 0x%llx is no RAM; query-memory-layout says where "
+				 "RAM is",
+				 (unsigned long long)pfn);
+	if (err)
+		return service_failed(request, err);
+	json = json_pack("{s:o, s:o, s:i, s:s, s:s, s:b, s:o, s:i, s:I, s:o, s:o}", "frame",
+			 qmp_hex(frame.pfn), "physical", qmp_hex(frame.gpa), "node",
+			 (int)frame.node, "zone", frame.zone_name, "state",
+			 look_frame_state_name(frame.state), "online", frame.online, "head",
+			 qmp_hex(frame.head_pfn), "order", (int)frame.order, "references",
+			 (json_int_t)frame.references, "owner", qmp_hex(frame.owner), "struct-page",
+			 qmp_hex(frame.page_address));
+	add_owner(service, &frame, json);
+	return qmp_return(request, json);
+}
+
+/* ---- all of them ---- */
+
+static json_t *counts_json(const uint64_t counts[LOOK_FRAME_STATES])
+{
+	json_t *json = json_object();
+	unsigned int i;
+
+	for (i = 0; i < LOOK_FRAME_STATES; i++)
+		json_object_set_new(json, look_frame_state_name((enum look_frame_state)i),
+				    number(counts[i]));
+	return json;
+}
+
+static json_t *query_frames(struct service *service, const struct qmp_request *request)
+{
+	json_t *zones = json_array();
+	struct look_frames frames;
+	json_t *json;
+	size_t i;
+	int err;
+
+	pthread_mutex_lock(&service->look_mutex);
+	err = look_frames(service->inspector, &frames);
+	pthread_mutex_unlock(&service->look_mutex);
+	if (err) {
+		json_decref(zones);
+		return service_failed(request, err);
+	}
+	for (i = 0; i < frames.nr_zones; i++)
+		json_array_append_new(zones, json_pack("{s:i, s:s, s:o, s:o}", "node",
+						       (int)frames.zone[i].node, "zone",
+						       frames.zone[i].zone_name, "frames",
+						       counts_json(frames.zone[i].frames), "total",
+						       number(frames.zone[i].total)));
+	json = json_pack("{s:o, s:o, s:o, s:o, s:o}", "zones", zones, "frames",
+			 counts_json(frames.frames), "total", number(frames.total), "sections",
+			 number(frames.sections), "online", number(frames.online));
+	look_frames_free(&frames);
+	return qmp_return(request, json);
+}
+
+/* ---- zones ---- */
+
+static json_t *zone_json(const struct look_zone *zone, unsigned int nr_orders)
+{
+	json_t *blocks = json_array(), *fresh = json_array(), *pcp = json_array();
+	unsigned int i;
+
+	for (i = 0; i < nr_orders; i++) {
+		json_array_append_new(blocks, number(zone->nr_free[i]));
+		json_array_append_new(fresh, number(zone->nr_fresh[i]));
+	}
+	for (i = 0; i < zone->nr_cpus; i++)
+		json_array_append_new(pcp, number(zone->pcp_count[i]));
+	return json_pack(
+		"{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "node",
+		(int)zone->node, "zone", zone->name, "start-frame", qmp_hex(zone->start_pfn),
+		"spanned", number(zone->spanned), "present", number(zone->present), "managed",
+		number(zone->managed), "free", number(zone->free), "fresh", number(zone->fresh),
+		"min", number(zone->watermark_min), "pcp-high", number(zone->pcp_high), "pcp-batch",
+		number(zone->pcp_batch), "blocks", blocks, "fresh-blocks", fresh, "pcp", pcp);
+}
+
+static json_t *query_zones(struct service *service, const struct qmp_request *request)
+{
+	json_t *list = json_array();
+	struct look_zones zones;
+	size_t i;
+	int err;
+
+	pthread_mutex_lock(&service->look_mutex);
+	err = look_zones(service->inspector, &zones);
+	pthread_mutex_unlock(&service->look_mutex);
+	if (err) {
+		json_decref(list);
+		return service_failed(request, err);
+	}
+	for (i = 0; i < zones.nr_zones; i++)
+		json_array_append_new(list, zone_json(&zones.zone[i], zones.nr_orders));
+	look_zones_free(&zones);
+	return qmp_return(request, json_pack("{s:o}", "zones", list));
+}
+
+/* ---- slabs ---- */
+
+static json_t *query_slabs(struct service *service, const struct qmp_request *request)
+{
+	json_t *list = json_array();
+	struct look_slabs slabs;
+	size_t i;
+	int err;
+
+	pthread_mutex_lock(&service->look_mutex);
+	err = look_slabs(service->inspector, &slabs);
+	pthread_mutex_unlock(&service->look_mutex);
+	if (err) {
+		json_decref(list);
+		return service_failed(request, err);
+	}
+	for (i = 0; i < slabs.nr_slabs; i++) {
+		const struct look_slab *slab = &slabs.slab[i];
+
+		json_array_append_new(
+			list, json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "name",
+					slab->name, "object-bytes", (json_int_t)slab->object_bytes,
+					"objects-per-slab", (json_int_t)slab->objects, "slabs",
+					number(slab->slabs), "partial", number(slab->partial),
+					"found", number(slab->found), "in-use",
+					number(slab->in_use), "total", number(slab->total)));
+	}
+	look_slabs_free(&slabs);
+	return qmp_return(request, json_pack("{s:o}", "slabs", list));
+}
+
+const struct service_handler service_frame_handlers[] = {
+	{"query-frame", query_frame},
+	{"query-frames", query_frames},
+	{"query-zones", query_zones},
+	{"query-slabs", query_slabs},
+	{NULL, NULL},
+};

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Commands that concern the guest itself: what it is, how it is, pause, end. */
+#include <config.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/service/private.h"
+
+static const char *status_name(const struct service *service)
+{
+	if (guest_failure(service->guest))
+		return "dead";
+	return service_paused(service) ? "paused" : "running";
+}
+
+static json_t *query_status(struct service *service, const struct qmp_request *request)
+{
+	struct guest *guest = service->guest;
+	const struct guest_report *failure = guest_failure(guest);
+	const char *status = status_name(service);
+	json_t *json;
+
+	json = json_pack(
+		"{s:s, s:s, s:b, s:i, s:i, s:I, s:s, s:s, s:f, s:i, s:I, s:I, s:I, s:I}", "name",
+		service->name, "status", status, "running", strcmp(status, "running") == 0, "pid",
+		(int)getpid(), "cpus", (int)guest_nr_vcpus(guest), "memory",
+		(json_int_t)guest_memory_bytes(guest), "image", guest_image(guest)->name,
+		"build-id", guest_image(guest)->build_id, "seconds",
+		service_now() - service->started, "clients", (int)server_clients(service->server),
+		"calls", (json_int_t)__atomic_load_n(&service->calls, __ATOMIC_RELAXED), "logs",
+		(json_int_t)guest_log_count(guest), "warnings",
+		(json_int_t)guest_warning_count(guest), "violations",
+		(json_int_t)service_violations(service));
+	if (json && failure)
+		json_object_set_new(json, "failure", report_json(failure));
+	return qmp_return(request, json);
+}
+
+static json_t *query_name(struct service *service, const struct qmp_request *request)
+{
+	return qmp_return(request, json_pack("{s:s}", "name", service->name));
+}
+
+static json_t *query_version(struct service *service, const struct qmp_request *request)
+{
+	json_t *greeting = qmp_greeting();
+	json_t *version = json_incref(json_object_get(json_object_get(greeting, "QMP"), "version"));
+
+	(void)service;
+	json_decref(greeting);
+	return qmp_return(request, version);
+}
+
+static json_t *query_kvm(struct service *service, const struct qmp_request *request)
+{
+	const struct kvm_host *host = guest_kvm_host(service->guest);
+
+	return qmp_return(request,
+			  json_pack("{s:b, s:b, s:s, s:s}", "enabled", 1, "present", 1, "module",
+				    host->module, "second-stage", host->second_stage));
+}
+
+static json_t *query_target(struct service *service, const struct qmp_request *request)
+{
+	(void)service;
+	return qmp_return(request, json_pack("{s:s}", "arch", "x86_64"));
+}
+
+static json_t *query_memory_size(struct service *service, const struct qmp_request *request)
+{
+	return qmp_return(request, json_pack("{s:I}", "base-memory",
+					     (json_int_t)guest_memory_bytes(service->guest)));
+}
+
+static const char *reserved_name(uint32_t kind)
+{
+	switch (kind) {
+	case NB_RESERVED_IMAGE:
+		return "image";
+	case NB_RESERVED_TABLES:
+		return "tables";
+	default:
+		return "boot";
+	}
+}
+
+static json_t *query_memory_layout(struct service *service, const struct qmp_request *request)
+{
+	const struct nb_boot_info *info = &guest_boot(service->guest)->info;
+	json_t *ram = json_array(), *reserved = json_array();
+	uint32_t i;
+
+	for (i = 0; i < info->nr_ram; i++)
+		json_array_append_new(ram, json_pack("{s:o, s:o, s:i}", "start",
+						     qmp_hex(info->ram[i].start), "end",
+						     qmp_hex(info->ram[i].end), "node",
+						     (int)info->ram[i].node));
+	for (i = 0; i < info->nr_reserved; i++)
+		json_array_append_new(reserved, json_pack("{s:o, s:o, s:s}", "start",
+							  qmp_hex(info->reserved[i].start), "end",
+							  qmp_hex(info->reserved[i].end), "kind",
+							  reserved_name(info->reserved[i].kind)));
+	return qmp_return(request, json_pack("{s:o, s:o, s:o}", "ram", ram, "reserved", reserved,
+					     "root", qmp_hex(info->root_gpa)));
+}
+
+/* ---- pause and end ---- */
+
+static void set_paused(struct service *service, bool paused)
+{
+	__atomic_store_n(&service->paused, paused, __ATOMIC_RELEASE);
+}
+
+static json_t *stop(struct service *service, const struct qmp_request *request)
+{
+	int err;
+
+	service_lock_calls(service);
+	err = service_paused(service) ? 0 : guest_pause(service->guest);
+	if (!err && !service_paused(service)) {
+		set_paused(service, true);
+		service_tell(service, "STOP", NULL);
+	}
+	service_unlock_calls(service);
+	if (err == -ENOTRECOVERABLE)
+		return qmp_error(request, "the guest is dead: there is nothing to pause");
+	if (err)
+		return qmp_error(request, "a vCPU does not let itself be stopped: %s",
+				 strerror(-err));
+	return qmp_return(request, json_object());
+}
+
+static json_t *cont(struct service *service, const struct qmp_request *request)
+{
+	bool dead = guest_failure(service->guest) != NULL;
+
+	service_lock_calls(service);
+	if (service_paused(service) && !dead) {
+		guest_resume(service->guest);
+		set_paused(service, false);
+		service_tell(service, "RESUME", NULL);
+	}
+	service_unlock_calls(service);
+	if (dead)
+		return qmp_error(request, "the guest is dead: it cannot go on");
+	return qmp_return(request, json_object());
+}
+
+static json_t *quit(struct service *service, const struct qmp_request *request)
+{
+	service_shut_down(service, "quit");
+	return qmp_return(request, json_object());
+}
+
+const struct service_handler service_guest_handlers[] = {
+	{"query-status", query_status},
+	{"query-name", query_name},
+	{"query-version", query_version},
+	{"query-kvm", query_kvm},
+	{"query-target", query_target},
+	{"query-memory-size-summary", query_memory_size},
+	{"query-memory-layout", query_memory_layout},
+	{"stop", stop},
+	{"cont", cont},
+	{"quit", quit},
+	{NULL, NULL},
+};

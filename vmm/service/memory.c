@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Memory from outside: read, write, translate. It works while the guest runs. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/look/look.h"
+#include "vmm/service/private.h"
+
+#define SPACE_PHYSICAL 1u
+
+/* The first address of [address, address + size) that cannot be accessed, for a message. */
+static uint64_t first_bad(struct service *service, const struct qmp_request *request, uint64_t size)
+{
+	uint64_t address = qmp_get(request, "address")->word, at;
+	bool physical = qmp_get(request, "space")->word == SPACE_PHYSICAL;
+	uint8_t byte;
+
+	for (at = 0; at < size + address % INSPECT_PAGE_BYTES;
+	     at = (at | (INSPECT_PAGE_BYTES - 1)) + 1) {
+		uint64_t here = at ? (address & ~(INSPECT_PAGE_BYTES - 1)) + at : address;
+
+		if (physical ? gpa_space_read(guest_space(service->guest), gpa_make(here), &byte, 1)
+			     : guest_read(service->guest, gva_make(here), &byte, 1))
+			return here;
+	}
+	return address;
+}
+
+static json_t *cannot(struct service *service, const struct qmp_request *request, uint64_t size,
+		      int err)
+{
+	bool physical = qmp_get(request, "space")->word == SPACE_PHYSICAL;
+	uint64_t bad = first_bad(service, request, size);
+
+	if (err == -EROFS)
+		return qmp_error(request, "%s: there is memory that only the host writes",
+				 request->command->name);
+	return qmp_error(request,
+			 physical ? "%s: there is no memory at guest-physical 0x%llx; "
+				    "query-memory-layout says where it is"
+				  : "%s: nothing is mapped at 0x%llx",
+			 request->command->name, (unsigned long long)bad);
+}
+
+static json_t *read_memory(struct service *service, const struct qmp_request *request)
+{
+	uint64_t address = qmp_get(request, "address")->word;
+	uint64_t size = qmp_get(request, "size")->word;
+	void *bytes = malloc(size);
+	json_t *answer;
+	int err;
+
+	if (!bytes)
+		return qmp_error(request, "out of memory");
+	if (qmp_get(request, "space")->word == SPACE_PHYSICAL)
+		err = gpa_space_read(guest_space(service->guest), gpa_make(address), bytes, size);
+	else
+		err = guest_read(service->guest, gva_make(address), bytes, size);
+	if (err)
+		answer = cannot(service, request, size, err);
+	else
+		answer = qmp_return(request, json_pack("{s:o, s:o}", "address", qmp_hex(address),
+						       "bytes", qmp_bytes(bytes, size)));
+	free(bytes);
+	return answer;
+}
+
+static json_t *write_memory(struct service *service, const struct qmp_request *request)
+{
+	uint64_t address = qmp_get(request, "address")->word;
+	const struct qmp_value *bytes = qmp_get(request, "bytes");
+	int err;
+
+	/* Dirty tracking is switched on and off with this held. */
+	pthread_mutex_lock(&service->look_mutex);
+	if (qmp_get(request, "space")->word == SPACE_PHYSICAL)
+		err = gpa_space_write(guest_space(service->guest), gpa_make(address), bytes->bytes,
+				      bytes->count);
+	else
+		err = guest_write(service->guest, gva_make(address), bytes->bytes, bytes->count);
+	pthread_mutex_unlock(&service->look_mutex);
+	if (err)
+		return cannot(service, request, bytes->count, err);
+	return qmp_return(request, json_pack("{s:o, s:I}", "address", qmp_hex(address), "size",
+					     (json_int_t)bytes->count));
+}
+
+/* ---- addresses ---- */
+
+static json_t *translate(struct service *service, const struct qmp_request *request)
+{
+	uint64_t address = qmp_get(request, "address")->word;
+	struct paging_reader reader = guest_paging_reader(service->guest);
+	char place[IMAGE_PLACE_BYTES], rights[LOOK_RIGHTS_BYTES];
+	struct paging_mode mode;
+	struct paging_walk walk;
+	json_t *json;
+	void *host;
+	int err;
+
+	pthread_mutex_lock(&service->look_mutex);
+	err = service_tables(service, request, &mode);
+	pthread_mutex_unlock(&service->look_mutex);
+	if (err)
+		return service_failed(request, err);
+	paging_walk(&mode, &reader, gva_make(address), &walk);
+	if (walk.status != PAGING_MAPPED)
+		return qmp_error(request, "0x%llx is not mapped: %s at level %u",
+				 (unsigned long long)address, paging_status_name(walk.status),
+				 walk.level);
+	json = json_pack("{s:o, s:o, s:I, s:s}", "address", qmp_hex(address), "physical",
+			 qmp_hex(walk.gpa.value), "page-bytes", (json_int_t)walk.page_bytes,
+			 "rights", look_rights(walk.rights, rights));
+	if (gpa_space_translate(guest_space(service->guest), walk.gpa, 1, &host) == 0)
+		json_object_set_new(json, "host", qmp_hex((uint64_t)(uintptr_t)host));
+	if (*service_place(service, address, place))
+		json_object_set_new(json, "place", json_string(place));
+	return qmp_return(request, json);
+}
+
+static json_t *query_symbol(struct service *service, const struct qmp_request *request)
+{
+	uint64_t address = qmp_get(request, "address")->word;
+	char place[IMAGE_PLACE_BYTES];
+
+	return qmp_return(request,
+			  json_pack("{s:o, s:s}", "address", qmp_hex(address), "place",
+				    image_place(guest_image(service->guest), address, place)));
+}
+
+const struct service_handler service_memory_handlers[] = {
+	{"read-memory", read_memory},
+	{"write-memory", write_memory},
+	{"translate", translate},
+	{"query-symbol", query_symbol},
+	{NULL, NULL},
+};

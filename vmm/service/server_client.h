@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One client of the control socket: its descriptor, its session, what it sent and is not yet read,
+ * what it is to be sent. For vmm/service/server.c; on its thread alone.
+ */
+#ifndef VMM_SERVICE_SERVER_CLIENT_H
+#define VMM_SERVICE_SERVER_CLIENT_H
+
+#include "vmm/wire/qmp.h"
+
+#define CLIENT_INPUT_BYTES 16384u
+
+struct client {
+	uint64_t id; /* never 0, never used twice */
+	int fd;
+	struct qmp_session *session;
+	char input[CLIENT_INPUT_BYTES]; /* [input_start, input_end) is to be fed */
+	size_t input_start, input_end;
+	char *output; /* [output_start, output_end) is to be sent */
+	size_t output_start, output_end, output_room;
+	uint64_t events_lost;
+	bool busy;     /* a request of its is under way */
+	bool no_more;  /* it will send nothing more */
+	bool end_told; /* and a cut-off command was answered */
+	bool hung_up;  /* it is gone, both ways */
+	bool broken;   /* to be dropped */
+};
+
+/* Takes @fd; NULL for want of memory, @fd is then the caller's still. */
+struct client *client_create(int fd, uint64_t id, const struct qmp_table *table,
+			     qmp_symbol_fn symbol, void *context);
+void client_destroy(struct client *client);
+
+/* What it has not taken yet. */
+size_t client_backlog(const struct client *client);
+
+/* Puts text behind what is to be sent; breaks the client for want of memory. */
+void client_put(struct client *client, const char *text);
+void client_put_json(struct client *client, json_t *message); /* takes the reference */
+
+/* Puts an event, unless the backlog is full: then it is counted. */
+void client_put_event(struct client *client, const char *text);
+
+/* Reads and writes as much as goes without waiting. */
+void client_receive(struct client *client);
+void client_send(struct client *client);
+
+/*
+ * The next request of the input, if there is one and the client may ask: NULL otherwise. Answers
+ * what is in no order by itself. The caller answers the request and clears busy.
+ */
+struct qmp_request *client_next(struct client *client);
+
+/* Nothing is left to do for it. */
+bool client_done(const struct client *client);
+
+#endif

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The service's life, its lanes, and what happens to the guest as events. */
+#include "vmm/service/private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "vmm/attach/inspector.h"
+
+/* A hypercall of so long is told about. */
+#define LONG_SECONDS 1.0
+
+double service_now(void)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
+}
+
+bool service_paused(const struct service *service)
+{
+	return __atomic_load_n(&service->paused, __ATOMIC_ACQUIRE);
+}
+
+uint64_t service_violations(const struct service *service)
+{
+	return __atomic_load_n(&service->violations, __ATOMIC_RELAXED);
+}
+
+const char *service_place(const struct service *service, uint64_t address,
+			  char text[IMAGE_PLACE_BYTES])
+{
+	const struct image *image = guest_image(service->guest);
+
+	text[0] = '\0';
+	return image_symbol_find(image, address) ? image_place(image, address, text) : text;
+}
+
+void service_lock_calls(struct service *service)
+{
+	unsigned int i;
+
+	for (i = 0; i < guest_nr_vcpus(service->guest); i++)
+		pthread_mutex_lock(&service->call_mutex[i]);
+}
+
+void service_unlock_calls(struct service *service)
+{
+	unsigned int i;
+
+	for (i = guest_nr_vcpus(service->guest); i > 0; i--)
+		pthread_mutex_unlock(&service->call_mutex[i - 1]);
+}
+
+/* ---- who carries a command out ---- */
+
+static const struct service_handler *const handler_groups[] = {
+	service_guest_handlers, service_look_handlers,  service_memory_handlers,
+	service_audit_handlers, service_event_handlers, service_table_handlers,
+	service_frame_handlers, service_diff_handlers,  service_second_handlers,
+	service_trap_handlers,  service_dirty_handlers,
+};
+#define NR_HANDLER_GROUPS (sizeof(handler_groups) / sizeof(handler_groups[0]))
+
+static service_fn find_handler(const struct qmp_command *command)
+{
+	const struct service_handler *handler;
+	size_t i;
+
+	for (i = 0; i < NR_HANDLER_GROUPS; i++) {
+		for (handler = handler_groups[i]; handler->name; handler++) {
+			if (strcmp(handler->name, command->name) == 0)
+				return handler->handle;
+		}
+	}
+	return command->lane == PROTOCOL_CALL ? service_call : NULL;
+}
+
+const char *service_check(void)
+{
+	const struct service_handler *handler;
+	const struct qmp_command *command;
+	size_t i;
+
+	for (i = 0; i < protocol_table.nr_groups; i++) {
+		for (command = protocol_table.groups[i].commands; command->name; command++) {
+			if (command->lane != PROTOCOL_WIRE && !find_handler(command))
+				return command->name;
+		}
+	}
+	for (i = 0; i < NR_HANDLER_GROUPS; i++) {
+		for (handler = handler_groups[i]; handler->name; handler++) {
+			if (!qmp_command_find(&protocol_table, handler->name))
+				return handler->name;
+		}
+	}
+	return NULL;
+}
+
+/* ---- lanes ---- */
+
+static struct job *take_job(struct lane *lane)
+{
+	struct job *job;
+
+	pthread_mutex_lock(&lane->mutex);
+	lane->doing = NULL;
+	while (!lane->jobs && !lane->ending)
+		pthread_cond_wait(&lane->changed, &lane->mutex);
+	job = lane->ending ? NULL : lane->jobs;
+	if (job) {
+		lane->jobs = job->next;
+		if (!lane->jobs)
+			lane->last_job = &lane->jobs;
+		lane->doing = job->request ? job->request->command->name : "a chore";
+		lane->since = service_now();
+	}
+	pthread_mutex_unlock(&lane->mutex);
+	return job;
+}
+
+static void do_job(struct service *service, struct job *job)
+{
+	struct audit_result result;
+
+	switch (job->chore) {
+	case CHORE_NONE:
+		server_answer(service->server, job->client,
+			      find_handler(job->request->command)(service, job->request));
+		break;
+	case CHORE_AUDIT:
+		if (service_audit(service, AUDIT_ALL, &result) != 0 && service->log)
+			fprintf(service->log, "audit: out of memory\n");
+		break;
+	case CHORE_CORE:
+		service_write_core(service);
+		break;
+	}
+	qmp_request_free(job->request);
+	free(job);
+}
+
+static void *run_lane(void *context)
+{
+	struct lane *lane = context;
+	struct job *job;
+
+	while ((job = take_job(lane)))
+		do_job(lane->service, job);
+	return NULL;
+}
+
+static void put_job(struct lane *lane, struct job *job)
+{
+	pthread_mutex_lock(&lane->mutex);
+	*lane->last_job = job;
+	lane->last_job = &job->next;
+	pthread_cond_signal(&lane->changed);
+	pthread_mutex_unlock(&lane->mutex);
+}
+
+void service_queue(struct service *service, unsigned int lane, uint64_t client,
+		   struct qmp_request *request)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (!job) {
+		qmp_request_free(request);
+		server_answer(service->server, client, NULL);
+		return;
+	}
+	job->client = client;
+	job->request = request;
+	put_job(&service->lanes[lane], job);
+}
+
+void service_queue_chore(struct service *service, enum chore chore)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return;
+	job->chore = chore;
+	put_job(&service->lanes[LANE_ALONE], job);
+}
+
+static int start_lane(struct service *service, unsigned int index)
+{
+	struct lane *lane = &service->lanes[index];
+	int err = pthread_create(&lane->thread, NULL, run_lane, lane);
+
+	lane->started = !err;
+	return -err;
+}
+
+static void end_lane(struct lane *lane)
+{
+	struct job *job;
+
+	pthread_mutex_lock(&lane->mutex);
+	lane->ending = true;
+	pthread_cond_signal(&lane->changed);
+	pthread_mutex_unlock(&lane->mutex);
+	if (lane->started)
+		pthread_join(lane->thread, NULL);
+	while ((job = lane->jobs)) {
+		lane->jobs = job->next;
+		qmp_request_free(job->request);
+		free(job);
+	}
+}
+
+/* ---- requests, on the server's thread ---- */
+
+/* Whether it asks for the second stage's real tables. */
+static bool is_live(const struct qmp_request *request)
+{
+	const struct qmp_arg *arg;
+
+	for (arg = request->command->args; arg && arg->name; arg++) {
+		if (strcmp(arg->name, PROTOCOL_LIVE) == 0)
+			return request->values[arg - request->command->args].flag;
+	}
+	return false;
+}
+
+static unsigned int choose_lane(const struct service *service, const struct qmp_request *request)
+{
+	const struct qmp_value *vcpu = qmp_get(request, PROTOCOL_VCPU);
+
+	if (request->command->lane == PROTOCOL_ALONE || is_live(request))
+		return LANE_ALONE;
+	if (request->command->lane == PROTOCOL_CALL && vcpu->word < guest_nr_vcpus(service->guest))
+		return (unsigned int)vcpu->word;
+	return LANE_LOOK;
+}
+
+static void on_request(void *context, uint64_t client, struct qmp_request *request)
+{
+	struct service *service = context;
+
+	if (request->command->lane != PROTOCOL_QUICK) {
+		service_queue(service, choose_lane(service, request), client, request);
+		return;
+	}
+	server_answer(service->server, client, find_handler(request->command)(service, request));
+	qmp_request_free(request);
+}
+
+static int on_symbol(void *context, const char *name, uint64_t *address_out)
+{
+	const struct service *service = context;
+	const struct image_symbol *symbol = image_symbol_named(guest_image(service->guest), name);
+
+	if (!symbol)
+		return -ENOENT;
+	*address_out = symbol->start;
+	return 0;
+}
+
+/* Tells how far long hypercalls are. */
+static void on_tick(void *context)
+{
+	struct service *service = context;
+	unsigned int i;
+
+	for (i = 0; i < guest_nr_vcpus(service->guest); i++) {
+		struct lane *lane = &service->lanes[i];
+		uint64_t progress = guest_progress(service->guest, i);
+		const char *doing;
+		double since;
+
+		pthread_mutex_lock(&lane->mutex);
+		doing = lane->doing;
+		since = lane->since;
+		pthread_mutex_unlock(&lane->mutex);
+		if (doing && service_now() - since >= LONG_SECONDS && progress != lane->progress)
+			service_tell(service, "PROGRESS",
+				     json_pack("{s:i, s:s, s:I}", "vcpu", (int)i, "command", doing,
+					       "done", (json_int_t)progress));
+		lane->progress = progress;
+	}
+}
+
+void service_prepare_server(struct service *service, struct server_config *config)
+{
+	config->table = &protocol_table;
+	config->symbol = on_symbol;
+	config->request = on_request;
+	config->tick = on_tick;
+	config->context = service;
+}
+
+/* ---- what happens to the guest, on threads of its own ---- */
+
+static void on_message(void *context, const struct guest_message *message)
+{
+	struct service *service = context;
+
+	if (service->log)
+		fprintf(service->log, "%s: vCPU %u: %s%s\n", service->name, message->vcpu,
+			message->warning ? "WARNING: " : "", message->text);
+	if (message->warning)
+		service_tell(
+			service, "WARN",
+			json_pack("{s:i, s:s}", "vcpu", (int)message->vcpu, "text", message->text));
+	else
+		service_tell(service, "LOG",
+			     json_pack("{s:i, s:i, s:s}", "vcpu", (int)message->vcpu, "level",
+				       message->level, "text", message->text));
+}
+
+static void on_died(void *context, const struct guest_report *report)
+{
+	struct service *service = context;
+
+	if (__atomic_load_n(&service->shutting_down, __ATOMIC_ACQUIRE))
+		return;
+	/* One that dies while it starts is reported by who starts it. */
+	if (service->log && service->server)
+		report_print(report, service->log);
+	if (report->kind == REPORT_TRAP)
+		service_tell(service, "OOPS", json_pack("{s:o}", "report", report_json(report)));
+	service_tell(service, "GUEST_PANIC", json_pack("{s:o}", "report", report_json(report)));
+	service_queue_chore(service, CHORE_CORE);
+}
+
+void service_prepare_guest(struct service *service, struct guest_config *config)
+{
+	config->message = on_message;
+	config->died = on_died;
+	config->message_context = service;
+	config->access = service_on_access;
+	config->access_context = service;
+}
+
+/* ---- life ---- */
+
+static void init_lane(struct service *service, unsigned int index)
+{
+	struct lane *lane = &service->lanes[index];
+
+	lane->service = service;
+	lane->last_job = &lane->jobs;
+	pthread_mutex_init(&lane->mutex, NULL);
+	pthread_cond_init(&lane->changed, NULL);
+}
+
+int service_create(const struct service_config *config, struct service **service_out,
+		   struct error *error)
+{
+	struct service *service = calloc(1, sizeof(*service));
+	unsigned int i;
+
+	if (service)
+		service->traps = service_traps_create();
+	if (!service || !service->traps) {
+		free(service);
+		return error_set(error, -ENOMEM, "no memory for the service");
+	}
+	snprintf(service->name, sizeof(service->name), "%s", config->name);
+	service->log = config->log;
+	service->audit_every = config->audit_every;
+	service->started = service_now();
+	for (i = 0; i < NR_LANES; i++)
+		init_lane(service, i);
+	for (i = 0; i < NB_MAX_VCPUS; i++)
+		pthread_mutex_init(&service->call_mutex[i], NULL);
+	pthread_mutex_init(&service->look_mutex, NULL);
+	pthread_mutex_init(&service->events_mutex, NULL);
+	*service_out = service;
+	return 0;
+}
+
+int service_start(struct service *service, struct guest *guest, struct server *server,
+		  struct error *error)
+{
+	unsigned int i;
+	int err;
+
+	service->guest = guest;
+	err = inspector_create_for_guest(guest, &service->inspector, error);
+	if (err)
+		return err;
+	service->audit = audit_create();
+	if (!service->audit)
+		return error_set(error, -ENOMEM, "no memory for the auditor");
+	__atomic_store_n(&service->server, server, __ATOMIC_RELEASE);
+	for (i = 0; i < NR_LANES && !err; i++) {
+		if (i < guest_nr_vcpus(guest) || i >= NB_MAX_VCPUS)
+			err = start_lane(service, i);
+	}
+	return err ? error_set(error, err, "cannot start a thread: %s", strerror(-err)) : 0;
+}
+
+void service_shut_down(struct service *service, const char *reason)
+{
+	__atomic_store_n(&service->shutting_down, true, __ATOMIC_RELEASE);
+	service_tell(service, "SHUTDOWN", json_pack("{s:s}", "reason", reason));
+	server_stop(service->server);
+}
+
+void service_stop(struct service *service)
+{
+	unsigned int i;
+
+	__atomic_store_n(&service->shutting_down, true, __ATOMIC_RELEASE);
+	for (i = 0; service->guest && i < guest_nr_vcpus(service->guest); i++) {
+		pthread_mutex_lock(&service->lanes[i].mutex);
+		if (service->lanes[i].doing)
+			guest_kill(service->guest, "the service ends");
+		pthread_mutex_unlock(&service->lanes[i].mutex);
+	}
+	for (i = 0; i < NR_LANES; i++)
+		end_lane(&service->lanes[i]);
+	inspector_destroy(service->inspector);
+	service->inspector = NULL;
+	service_end_dirty(service);
+	live_close(service->live);
+	service->live = NULL;
+}
+
+void service_destroy(struct service *service)
+{
+	unsigned int i;
+
+	if (!service)
+		return;
+	for (i = 0; i < NR_LANES; i++) {
+		pthread_cond_destroy(&service->lanes[i].changed);
+		pthread_mutex_destroy(&service->lanes[i].mutex);
+	}
+	for (i = 0; i < NB_MAX_VCPUS; i++)
+		pthread_mutex_destroy(&service->call_mutex[i]);
+	pthread_mutex_destroy(&service->look_mutex);
+	pthread_mutex_destroy(&service->events_mutex);
+	service_forget_events(service);
+	service_forget_moments(service);
+	audit_destroy(service->audit);
+	service_traps_destroy(service->traps);
+	free(service);
+}

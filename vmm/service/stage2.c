@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The second stage as the host knows it, and cores. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ept/predict.h"
+#include "ept/stats.h"
+#include "vmm/attach/core.h"
+#include "vmm/look/walk.h"
+#include "vmm/service/private.h"
+
+/* ---- map ---- */
+
+static json_t *query_regions(struct service *service, const struct qmp_request *request)
+{
+	const struct gpa_space *space = guest_space(service->guest);
+	json_t *list = json_array(), *json;
+	size_t i;
+
+	for (i = 0; i < gpa_space_count(space); i++) {
+		const struct gpa_region *region = gpa_space_at(space, i);
+
+		json = json_pack("{s:s, s:s, s:o, s:o, s:i, s:I}", "name", region->name, "kind",
+				 gpa_kind_name(region->kind), "start", qmp_hex(region->start.value),
+				 "end", qmp_hex(region->end.value), "node", region->node,
+				 "largest-leaf", (json_int_t)gpa_region_leaf_bytes(region));
+		if (region->host)
+			json_object_set_new(json, "host",
+					    qmp_hex((uint64_t)(uintptr_t)region->host));
+		json_array_append_new(list, json);
+	}
+	return qmp_return(request, json_pack("{s:o}", "regions", list));
+}
+
+/* Leaves that follow each other and are alike are one range. */
+struct leaves {
+	json_t *list, *json;
+	uint64_t limit, start, end, bytes;
+	bool live, split_frames;
+	unsigned int rights; /* live: STAGE2_R.. */
+	uint64_t frame;      /* live: of start, host-physical */
+};
+
+#define RIGHTS_BYTES 5
+
+static const char *rights_text(unsigned int rights, char text[RIGHTS_BYTES])
+{
+	text[0] = rights & STAGE2_R ? 'r' : '-';
+	text[1] = rights & STAGE2_W ? 'w' : '-';
+	text[2] = rights & STAGE2_X ? 'x' : '-';
+	text[3] = rights & STAGE2_XU ? 'u' : '-';
+	text[4] = '\0';
+	return text;
+}
+
+static int put_leaves(struct leaves *leaves)
+{
+	char text[RIGHTS_BYTES];
+	json_t *json;
+
+	if (leaves->end == leaves->start)
+		return 0;
+	if (json_array_size(leaves->list) == leaves->limit) {
+		json_object_set_new(leaves->json, "next", qmp_hex(leaves->start));
+		return 1;
+	}
+	json = json_pack("{s:o, s:o, s:I, s:I}", "start", qmp_hex(leaves->start), "end",
+			 qmp_hex(leaves->end), "leaf-bytes", (json_int_t)leaves->bytes, "leaves",
+			 (json_int_t)((leaves->end - leaves->start) / leaves->bytes));
+	if (leaves->live) {
+		json_object_set_new(json, "rights", json_string(rights_text(leaves->rights, text)));
+		json_object_set_new(json, "host-physical", qmp_hex(leaves->frame));
+	}
+	json_array_append_new(leaves->list, json);
+	return 0;
+}
+
+static int add_leaf(void *context, gpa_t gpa, uint64_t bytes, const struct kvm_slot *slot)
+{
+	struct leaves *leaves = context;
+	int over;
+
+	(void)slot;
+	if (leaves->end == gpa.value && leaves->bytes == bytes) {
+		leaves->end += bytes;
+		return 0;
+	}
+	over = put_leaves(leaves);
+	leaves->start = gpa.value;
+	leaves->end = gpa.value + bytes;
+	leaves->bytes = bytes;
+	return over;
+}
+
+static int add_live_leaf(void *context, const struct stage2_leaf *leaf)
+{
+	struct leaves *leaves = context;
+	uint64_t next = leaves->frame + (leaves->end - leaves->start);
+	int over;
+
+	if (leaves->end == leaf->gpa.value && leaves->bytes == leaf->page_bytes &&
+	    leaves->rights == leaf->rights && (!leaves->split_frames || next == leaf->hpa.value)) {
+		leaves->end += leaf->page_bytes;
+		return 0;
+	}
+	over = put_leaves(leaves);
+	leaves->start = leaf->gpa.value;
+	leaves->end = leaf->gpa.value + leaf->page_bytes;
+	leaves->bytes = leaf->page_bytes;
+	leaves->rights = leaf->rights;
+	leaves->frame = leaf->hpa.value;
+	return over;
+}
+
+/* The largest leaf this KVM makes. */
+static uint64_t largest_leaf(const struct service *service)
+{
+	const struct kvm_host *host = guest_kvm_host(service->guest);
+
+	return strcmp(host->second_stage, "shadow") == 0 ? EPT_PAGE_BYTES : EPT_PAGE_1G_BYTES;
+}
+
+static json_t *counts_json(const struct live_counts *counts)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "leaves-4k", (json_int_t)counts->leaves_4k,
+			 "leaves-2m", (json_int_t)counts->leaves_2m, "leaves-1g",
+			 (json_int_t)counts->leaves_1g, "tables", (json_int_t)counts->tables,
+			 "marked", (json_int_t)counts->marked);
+}
+
+/* A root KVM named while we looked; where it did not, a further vCPU makes it. */
+static int find_root(struct service *service, struct error *error)
+{
+	struct stage2_mode mode;
+	unsigned int id = guest_nr_vcpus(service->guest) + service->nudges;
+	int err;
+
+	/* It stays open: KVM names a root once, and from then on each new one. */
+	err = service->live ? 0 : live_open(0, &service->live, error);
+	if (!err)
+		err = live_root(service->live, &mode, error);
+	if (err != -ENOENT || !service->live)
+		return err;
+	err = live_nudge(guest_kvm_device(service->guest), guest_kvm_fd(service->guest, -1), id,
+			 error);
+	service->nudges++;
+	return err;
+}
+
+/* With all calls locked. */
+static int live_leaves(struct service *service, uint64_t start, uint64_t end, struct leaves *leaves,
+		       struct error *error)
+{
+	bool paused = guest_is_paused(service->guest);
+	struct live_counts counts;
+	int err = find_root(service, error);
+
+	if (err)
+		return err;
+	if (!paused && guest_freeze(service->guest) != 0)
+		return error_set(error, -ETIMEDOUT, "a vCPU does not let itself be stopped");
+	/* What ends the visit early is a full list. */
+	err = live_for_each(service->live, gpa_make(start), gpa_make(end), add_live_leaf, leaves,
+			    &counts, error);
+	if (!err)
+		err = put_leaves(leaves);
+	if (!err)
+		json_object_set_new(leaves->json, "counts", counts_json(&counts));
+	if (!paused)
+		guest_resume(service->guest);
+	return err;
+}
+
+static json_t *query_live(struct service *service, const struct qmp_request *request,
+			  uint64_t start, uint64_t end)
+{
+	struct leaves leaves = {.list = json_array(),
+				.limit = qmp_get(request, "limit")->word,
+				.bytes = 1,
+				.live = true,
+				.split_frames = qmp_get(request, "split-frames")->flag};
+	struct error error;
+	int err = 0;
+
+	leaves.json = json_pack("{s:o}", "leaves", leaves.list);
+	service_lock_calls(service);
+	if (start < end)
+		err = live_leaves(service, start, end, &leaves, &error);
+	service_unlock_calls(service);
+	if (err < 0) {
+		json_decref(leaves.json);
+		return qmp_error(request, "query-second-stage: %s", error.text);
+	}
+	return qmp_return(request, leaves.json);
+}
+
+static json_t *query_second(struct service *service, const struct qmp_request *request)
+{
+	struct leaves leaves = {
+		.list = json_array(), .limit = qmp_get(request, "limit")->word, .bytes = 1};
+	uint64_t start = qmp_get(request, "start")->word, end = qmp_get(request, "end")->word;
+	uint64_t top = 1ull << gpa_space_physical_bits(guest_space(service->guest));
+	struct predict_host *host;
+	struct error error;
+	int err;
+
+	if (end == 0 || end > top)
+		end = top;
+	if (qmp_get(request, PROTOCOL_LIVE)->flag) {
+		json_decref(leaves.list);
+		return query_live(service, request, start, end);
+	}
+	leaves.json = json_pack("{s:o}", "leaves", leaves.list);
+	err = predict_open(&host, &error);
+	if (!err && start < end) {
+		json_object_set_new(leaves.json, "sees-thp", json_boolean(predict_sees_thp(host)));
+		err = predict_for_each(host, guest_space(service->guest),
+				       guest_slots(service->guest), gpa_make(start), gpa_make(end),
+				       largest_leaf(service), add_leaf, &leaves, &error);
+		predict_close(host);
+	} else if (!err) {
+		predict_close(host);
+	}
+	if (!err)
+		put_leaves(&leaves);
+	if (err < 0) {
+		json_decref(leaves.json);
+		return qmp_error(request, "query-second-stage: %s", error.text);
+	}
+	return qmp_return(request, leaves.json);
+}
+
+/* ---- KVM's statistics ---- */
+
+static json_t *stats_entry_json(const struct stats_entry *entry)
+{
+	json_t *json =
+		json_pack("{s:s, s:s, s:s}", "name", entry->name, "kind",
+			  stats_kind_name(entry->kind), "unit", stats_unit_name(entry->unit));
+	json_t *list;
+	unsigned int i;
+
+	if (entry->count == 1) {
+		json_object_set_new(json, "value",
+				    json_integer((json_int_t)(entry->values[0] & INT64_MAX)));
+		return json;
+	}
+	list = json_array();
+	for (i = 0; i < entry->count; i++)
+		json_array_append_new(list,
+				      json_integer((json_int_t)(entry->values[i] & INT64_MAX)));
+	json_object_set_new(json, "values", list);
+	return json;
+}
+
+static json_t *query_kvm_stats(struct service *service, const struct qmp_request *request)
+{
+	const struct qmp_value *vcpu = qmp_get(request, "vcpu");
+	int fd = guest_kvm_fd(service->guest, vcpu->given ? (int)vcpu->number : -1);
+	struct stats *stats = NULL;
+	struct error error;
+	json_t *list, *json;
+	size_t i;
+
+	if (fd < 0)
+		return qmp_error(request, "query-kvm-stats: this guest has %u vCPUs, from 0",
+				 guest_nr_vcpus(service->guest));
+	if (stats_open(fd, &stats, &error) != 0)
+		return qmp_error(request, "query-kvm-stats: %s", error.text);
+	list = json_array();
+	for (i = 0; i < stats_count(stats); i++)
+		json_array_append_new(list, stats_entry_json(stats_at(stats, i)));
+	json = json_pack("{s:s, s:o}", "id", stats_id(stats), "stats", list);
+	stats_close(stats);
+	return qmp_return(request, json);
+}
+
+/* ---- cores ---- */
+
+static int core_progress(void *context, uint64_t done_bytes, uint64_t total_bytes)
+{
+	struct service *service = context;
+
+	if (__atomic_load_n(&service->shutting_down, __ATOMIC_ACQUIRE))
+		return 1;
+	if (service_now() - service->core_told >= 0.5) {
+		service->core_told = service_now();
+		service_tell(service, "DUMP_PROGRESS",
+			     json_pack("{s:I, s:I}", "completed", (json_int_t)done_bytes, "total",
+				       (json_int_t)total_bytes));
+	}
+	return 0;
+}
+
+static json_t *dump(struct service *service, const struct qmp_request *request)
+{
+	const char *path = qmp_get(request, "file")->text;
+	const struct core_options options = {
+		.zstd = qmp_get(request, "compress")->flag,
+		.progress = core_progress,
+		.progress_context = service,
+	};
+	struct core_sum sum = {0};
+	struct error error;
+	int err;
+
+	if (*path != '/')
+		return qmp_error(request, "dump-guest-core: 'file' is to be an absolute path");
+	/* It looks through an inspector of its own: others may look meanwhile. */
+	service_lock_calls(service);
+	err = core_write_guest(service->guest, path, &options, &sum, &error);
+	service_unlock_calls(service);
+	if (err)
+		return qmp_error(request, "dump-guest-core: %s", error.text);
+	return qmp_return(request,
+			  json_pack("{s:s, s:I, s:I, s:I}", "file", path, "size",
+				    (json_int_t)sum.file_bytes, "written",
+				    (json_int_t)sum.written_bytes, "loads", (json_int_t)sum.loads));
+}
+
+void service_write_core(struct service *service)
+{
+	service_lock_calls(service);
+	guest_last_look(service->guest);
+	service_unlock_calls(service);
+}
+
+const struct service_handler service_second_handlers[] = {
+	{"query-regions", query_regions},
+	{"query-second-stage", query_second},
+	{"query-kvm-stats", query_kvm_stats},
+	{"dump-guest-core", dump},
+	{NULL, NULL},
+};

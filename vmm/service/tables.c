@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Page tables and memory from outside: ranges, walks, searches, what maps a frame. */
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/look/maps.h"
+#include "vmm/look/search.h"
+#include "vmm/look/walk.h"
+#include "vmm/service/private.h"
+
+int service_tables(struct service *service, const struct qmp_request *request,
+		   struct paging_mode *mode_out)
+{
+	const struct qmp_value *root = qmp_get(request, "root");
+	const struct qmp_value *process = qmp_get(request, "process");
+
+	if (process->given)
+		return look_process(service->inspector, (uint32_t)process->word, mode_out);
+	*mode_out = guest_paging_mode(service->guest);
+	if (root->given)
+		mode_out->root = gpa_make(root->word & ~(INSPECT_PAGE_BYTES - 1));
+	return 0;
+}
+
+/* ---- maps ---- */
+
+/* Keeps one range more than is returned: where the next piece starts. */
+struct maps {
+	json_t *list, *json;
+	uint64_t limit;
+};
+
+static int add_map(void *context, const struct look_map *map)
+{
+	struct maps *maps = context;
+	char rights[LOOK_RIGHTS_BYTES];
+
+	if (json_array_size(maps->list) == maps->limit) {
+		json_object_set_new(maps->json, "next", qmp_hex(map->start));
+		return 1;
+	}
+	json_array_append_new(maps->list,
+			      json_pack("{s:o, s:o, s:s, s:I, s:I, s:I, s:o, s:b, s:s}", "start",
+					qmp_hex(map->start), "end", qmp_hex(map->end), "rights",
+					look_rights(map->rights, rights), "page-bytes",
+					(json_int_t)map->page_bytes, "leaves",
+					(json_int_t)map->leaves, "runs", (json_int_t)map->runs,
+					"physical", qmp_hex(map->gpa), "global", map->global,
+					"region", look_region_name(map->region)));
+	return 0;
+}
+
+static json_t *query_maps(struct service *service, const struct qmp_request *request)
+{
+	struct maps maps = {json_array(), NULL, qmp_get(request, "limit")->word};
+	struct look_maps_sum sum = {0};
+	struct paging_mode mode;
+	const struct look_maps_query query = {
+		.paging = &mode,
+		.start = qmp_get(request, "start")->word,
+		.end = qmp_get(request, "end")->word,
+		.split_frames = qmp_get(request, "split-frames")->flag,
+	};
+	int err;
+
+	maps.json = json_pack("{s:o}", "maps", maps.list);
+	pthread_mutex_lock(&service->look_mutex);
+	err = service_tables(service, request, &mode);
+	if (!err)
+		err = look_maps(service->inspector, &query, add_map, &maps, &sum);
+	pthread_mutex_unlock(&service->look_mutex);
+	if (err < 0) {
+		json_decref(maps.json);
+		return service_failed(request, err);
+	}
+	if (!err) {
+		json_object_set_new(maps.json, "tables", json_integer((json_int_t)sum.tables));
+		json_object_set_new(maps.json, "bad-entries",
+				    json_integer((json_int_t)sum.bad_entries));
+	}
+	if (sum.bad_entries)
+		json_object_set_new(maps.json, "first-bad", qmp_hex(sum.first_bad));
+	return qmp_return(request, maps.json);
+}
+
+/* ---- walk ---- */
+
+static json_t *flags_json(size_t count, const char *const *names)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		json_array_append_new(list, json_string(names[i]));
+	return list;
+}
+
+static json_t *leaf_json(const struct look_leaf *leaf)
+{
+	json_t *json;
+
+	if (!leaf->known)
+		return NULL;
+	if (!leaf->mapped)
+		return json_pack("{s:b}", "mapped", 0);
+	json = json_pack("{s:b, s:o, s:I}", "mapped", 1, "physical", qmp_hex(leaf->gpa),
+			 "leaf-bytes", (json_int_t)leaf->bytes);
+	if (leaf->hpa)
+		json_object_set_new(json, "host-physical", qmp_hex(leaf->hpa));
+	if (leaf->host)
+		json_object_set_new(json, "host", qmp_hex((uint64_t)(uintptr_t)leaf->host));
+	return json;
+}
+
+static void set_some(json_t *json, const char *name, json_t *value)
+{
+	if (value)
+		json_object_set_new(json, name, value);
+}
+
+static json_t *entry_json(const struct look_entry *entry)
+{
+	const char *names[LOOK_FLAGS_MAX];
+	size_t count =
+		look_entry_flags(entry->value, entry->level, entry->leaf, entry->reserved, names);
+	char rights[LOOK_RIGHTS_BYTES];
+	json_t *json;
+
+	json = json_pack("{s:i, s:o, s:o, s:o, s:s, s:b}", "level", (int)entry->level, "at",
+			 qmp_hex(entry->gpa), "value", qmp_hex(entry->value), "flags",
+			 flags_json(count, names), "rights", look_rights(entry->rights, rights),
+			 "leaf", entry->leaf);
+	set_some(json, "second", leaf_json(&entry->second));
+	return json;
+}
+
+static json_t *walk_json(struct service *service, const struct look_walk *walk)
+{
+	char place[IMAGE_PLACE_BYTES], rights[LOOK_RIGHTS_BYTES];
+	json_t *list = json_array(), *json;
+	unsigned int i;
+
+	for (i = 0; i < walk->entry_count; i++)
+		json_array_append_new(list, entry_json(&walk->entry[i]));
+	json = json_pack("{s:o, s:s, s:s, s:o}", "address", qmp_hex(walk->gva), "region",
+			 look_region_name(walk->place.region), "status",
+			 paging_status_name(walk->status), "entries", list);
+	if (*service_place(service, walk->gva, place))
+		json_object_set_new(json, "place", json_string(place));
+	if (walk->status != PAGING_MAPPED) {
+		json_object_set_new(json, "level", json_integer(walk->level));
+		return json;
+	}
+	json_object_set_new(json, "physical", qmp_hex(walk->gpa));
+	json_object_set_new(json, "page-bytes", json_integer((json_int_t)walk->page_bytes));
+	json_object_set_new(json, "rights", json_string(look_rights(walk->rights, rights)));
+	json_object_set_new(json, "tlb-bytes", json_integer((json_int_t)walk->tlb_bytes));
+	json_object_set_new(json, "both", json_string(look_rights(walk->both, rights)));
+	set_some(json, "second", leaf_json(&walk->second));
+	return json;
+}
+
+static json_t *query_walk(struct service *service, const struct qmp_request *request)
+{
+	const struct walk2d_source leaves = walk2d_source_space(guest_space(service->guest));
+	const struct look_second second = {.leaves = &leaves};
+	struct paging_mode mode;
+	struct look_walk walk;
+	int err;
+
+	pthread_mutex_lock(&service->look_mutex);
+	err = service_tables(service, request, &mode);
+	if (!err)
+		look_walk(service->inspector, &mode, qmp_get(request, "address")->word, &second,
+			  &walk);
+	pthread_mutex_unlock(&service->look_mutex);
+	if (err)
+		return service_failed(request, err);
+	return qmp_return(request, walk_json(service, &walk));
+}
+
+/* ---- what maps a physical address ---- */
+
+#define MAPPINGS_MAX 256
+
+static int add_mapping(void *context, const struct look_mapping *mapping)
+{
+	char rights[LOOK_RIGHTS_BYTES];
+
+	json_array_append_new(context,
+			      json_pack("{s:o, s:I, s:s, s:s}", "address", qmp_hex(mapping->gva),
+					"page-bytes", (json_int_t)mapping->page_bytes, "rights",
+					look_rights(mapping->rights, rights), "region",
+					look_region_name(mapping->region)));
+	return json_array_size(context) == MAPPINGS_MAX;
+}
+
+static json_t *query_mappings(struct service *service, const struct qmp_request *request)
+{
+	json_t *list = json_array();
+	struct paging_mode mode;
+	int err;
+
+	pthread_mutex_lock(&service->look_mutex);
+	err = service_tables(service, request, &mode);
+	if (!err)
+		err = look_mappings_of(service->inspector, &mode, qmp_get(request, "address")->word,
+				       add_mapping, list);
+	pthread_mutex_unlock(&service->look_mutex);
+	if (err < 0) {
+		json_decref(list);
+		return service_failed(request, err);
+	}
+	return qmp_return(request, json_pack("{s:o}", "mappings", list));
+}
+
+/* ---- search ---- */
+
+static int add_hit(void *context, uint64_t address)
+{
+	json_array_append_new(context, qmp_hex(address));
+	return 0;
+}
+
+static json_t *search_memory(struct service *service, const struct qmp_request *request)
+{
+	const struct qmp_value *bytes = qmp_get(request, "bytes");
+	struct look_search_sum sum = {0};
+	json_t *hits = json_array();
+	struct paging_mode mode;
+	const struct look_search_query query = {
+		.physical = qmp_get(request, "space")->word != 0,
+		.paging = &mode,
+		.start = qmp_get(request, "start")->word,
+		.end = qmp_get(request, "end")->word,
+		.pattern = bytes->bytes,
+		.pattern_bytes = bytes->count,
+		.align = qmp_get(request, "align")->word,
+		.max_hits = qmp_get(request, "limit")->word,
+		.skip_direct = !qmp_get(request, "direct-map")->flag,
+	};
+	int err;
+
+	pthread_mutex_lock(&service->look_mutex);
+	err = service_tables(service, request, &mode);
+	if (!err)
+		err = look_search(service->inspector, &query, add_hit, hits, &sum);
+	pthread_mutex_unlock(&service->look_mutex);
+	if (err == -EINVAL) {
+		json_decref(hits);
+		return qmp_error(request, "search-memory: the end is to lie behind the start, and "
+					  "'align' is to be a power of two up to 4096");
+	}
+	if (err < 0) {
+		json_decref(hits);
+		return service_failed(request, err);
+	}
+	return qmp_return(request, json_pack("{s:o, s:I, s:b}", "hits", hits, "searched-bytes",
+					     (json_int_t)sum.bytes, "cut", sum.cut));
+}
+
+const struct service_handler service_table_handlers[] = {
+	{"query-maps", query_maps},
+	{"query-walk", query_walk},
+	{"query-mappings", query_mappings},
+	{"search-memory", search_memory},
+	{NULL, NULL},
+};
