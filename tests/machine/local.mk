@@ -37,6 +37,7 @@ EXTRA_DIST += \
 	%D%/inspected.h \
 	%D%/process_machine.h \
 	%D%/service_client.h \
+	%D%/shell.sh \
 	%D%/tiny_guest.h
 # A client of the service, and a guest of a few instructions.
 check_LIBRARIES += %D%/libmachinetest.a
