@@ -104,7 +104,7 @@ static int warm_up(struct guest *guest)
 	return err;
 }
 
-static int run_once(struct guest *guest, const struct settings *settings,
+static int run_once(struct guest *guest, struct settings *settings,
 		    const struct bench_case *bench_case, unsigned int pages, uint64_t loops,
 		    bool stamped, uint64_t *ticks_out)
 {
@@ -124,7 +124,7 @@ static int run_once(struct guest *guest, const struct settings *settings,
 }
 
 /* The fewest ticks of as many runs as asked for: what an interrupt of the host adds goes. */
-static int run_best(struct guest *guest, const struct settings *settings,
+static int run_best(struct guest *guest, struct settings *settings,
 		    const struct bench_case *bench_case, unsigned int pages, uint64_t loops,
 		    uint64_t *ticks_out)
 {
@@ -141,8 +141,7 @@ static int run_best(struct guest *guest, const struct settings *settings,
 	return 0;
 }
 
-static int run_percentiles(struct guest *guest, const struct settings *settings,
-			   struct result *result)
+static int run_percentiles(struct guest *guest, struct settings *settings, struct result *result)
 {
 	uint64_t loops = result->loops, ticks = 0, i;
 	struct latency latency = {0};
@@ -174,7 +173,7 @@ static uint64_t loops_to_purge(const struct guest *guest, unsigned int lazy_page
 	return pages / lazy_pages + 1;
 }
 
-static int run_case(struct guest *guest, const struct settings *settings,
+static int run_case(struct guest *guest, struct settings *settings,
 		    const struct bench_case *bench_case, struct result *result)
 {
 	unsigned int pages = bench_case->pages, lazy_pages = bench_case->lazy_pages;
@@ -263,7 +262,7 @@ static void print_text(const struct guest *guest, const struct result *results, 
 
 /* ---- the command ---- */
 
-static bool wanted(const struct settings *settings, size_t i)
+static bool wanted(struct settings *settings, size_t i)
 {
 	if (settings->case_name && strcmp(settings->case_name, cases[i].name) != 0)
 		return false;
@@ -271,7 +270,7 @@ static bool wanted(const struct settings *settings, size_t i)
 	return !settings->pages || (cases[i].pages != 0 && (i == 0 || !cases[i - 1].pages));
 }
 
-static enum cli_status run_cases(const struct cli_command *command, const struct settings *settings,
+static enum cli_status run_cases(const struct cli_command *command, struct settings *settings,
 				 struct guest *guest)
 {
 	struct result results[NR_CASES];
@@ -314,7 +313,7 @@ static bool case_exists(const char *name)
 	return false;
 }
 
-static bool settings_make_sense(const struct cli_command *command, const struct settings *settings)
+static bool settings_make_sense(const struct cli_command *command, struct settings *settings)
 {
 	if (settings->case_name && !case_exists(settings->case_name)) {
 		cli_error(command, "there is no case '%s'; --help lists them", settings->case_name);

@@ -130,7 +130,7 @@ static void show_progress(void *context, uint64_t done, uint64_t total)
 	cli_progress_update(context, done, total);
 }
 
-static void print_report(const struct settings *settings, const struct replay_report *report)
+static void print_report(struct settings *settings, const struct replay_report *report)
 {
 	json_t *json;
 
@@ -146,7 +146,7 @@ static void print_report(const struct settings *settings, const struct replay_re
 }
 
 /* Replays @job in @guest, prints the report, and says how it went. */
-static enum cli_status replay_in(const struct cli_command *command, const struct settings *settings,
+static enum cli_status replay_in(const struct cli_command *command, struct settings *settings,
 				 struct job *job, struct guest *guest,
 				 struct guest_executor *executor)
 {
