@@ -8,28 +8,6 @@
 
 #define PAUSE_SECONDS 5.0
 
-struct gpa_space *guest_space(struct guest *guest)
-{
-	return guest->space;
-}
-
-struct kvm_slots *guest_slots(const struct guest *guest)
-{
-	return guest->vm->slots;
-}
-
-int guest_kvm_fd(const struct guest *guest, int vcpu)
-{
-	if (vcpu < 0)
-		return guest->vm->fd;
-	return (unsigned int)vcpu < guest->nr_vcpus ? guest->vm->vcpus[vcpu]->fd : -1;
-}
-
-int guest_kvm_device(const struct guest *guest)
-{
-	return guest->kvm_fd;
-}
-
 struct paging_mode guest_paging_mode(const struct guest *guest)
 {
 	return (struct paging_mode){

@@ -13,11 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Registers as struct nb_event has them: rax rbx rcx rdx rsi rdi rbp rsp r8 .. r15 rip rflags. */
-#define INSN_REGS 18
+#include "lib/regs.h"
 
 struct insn_state {
-	uint64_t regs[INSN_REGS];
+	uint64_t regs[NR_REGS];
 	uint64_t fs_base, gs_base;
 };
 

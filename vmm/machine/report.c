@@ -166,7 +166,7 @@ static bool read_stack(void *context, uint64_t address, uint64_t *word_out)
 	return read_virtual(context, address, word_out, sizeof(*word_out)) == sizeof(*word_out);
 }
 
-void report_take_trace(const struct report_view *view, const uint64_t regs[REPORT_REGS],
+void report_take_trace(const struct report_view *view, const uint64_t regs[NR_REGS],
 		       struct backtrace *trace_out)
 {
 	/* Read only, through a callback of any context. */
@@ -176,15 +176,15 @@ void report_take_trace(const struct report_view *view, const uint64_t regs[REPOR
 }
 
 void report_locate(struct guest_report *report, const struct report_view *view,
-		   const uint64_t now[REPORT_REGS])
+		   const uint64_t now[NR_REGS])
 {
-	uint64_t rip = report->regs[REPORT_RIP];
+	uint64_t rip = report->regs[REGS_RIP];
 	bool gave_up = report->kind == REPORT_PANIC;
 
 	/* A panic's RIP is a return address, which may be the next function's: name the call. */
 	image_place(view->image, gave_up ? rip - 1 : rip, report->where);
 	report->nr_code = read_virtual(view, rip, report->code, sizeof(report->code));
-	report->nr_callers = report_callers(view, report->regs[REPORT_RSP], report->callers);
+	report->nr_callers = report_callers(view, report->regs[REGS_RSP], report->callers);
 	/* The call itself is what is named: the address may be another function's. */
 	for (size_t i = 0; i < report->nr_callers; i++)
 		image_place(view->image, report->callers[i] - 1, report->caller_places[i]);

@@ -189,7 +189,7 @@ json_t *doctor_json(const struct doctor *doctor)
 	return json;
 }
 
-int command_doctor(int argc, char **argv)
+int command_doctor(const struct program *program, int argc, char **argv)
 {
 	static struct doctor doctor;
 	bool as_json = false;
@@ -205,6 +205,7 @@ int command_doctor(int argc, char **argv)
 	json_t *json;
 	int operand;
 
+	(void)program;
 	if (!cli_parse(&command, argc, argv, &operand, &status))
 		return status;
 	doctor_examine(&doctor);

@@ -32,5 +32,23 @@ enum cli_status guest_options_start(const struct cli_command *command,
 	cli_error(command, "%s", error.text);
 	if (err == -ENOTRECOVERABLE)
 		report_print(&report, stderr);
-	return (enum cli_status)guest_exit_status(err);
+	return guest_exit_status(err);
+}
+
+enum cli_status guest_exit_status(int code)
+{
+	switch (code) {
+	case 0:
+		return CLI_DONE;
+	case -ENOTRECOVERABLE:
+	case -EPROTO:
+		return CLI_WRONG;
+	case -EINVAL:
+	case -ENOEXEC:
+	case -ENOSPC:
+	case -ERANGE:
+		return CLI_BAD_INPUT;
+	default:
+		return CLI_HOST;
+	}
 }

@@ -78,4 +78,10 @@ struct guest_config guest_options_config(struct guest_options *options);
 enum cli_status guest_options_start(const struct cli_command *command,
 				    const struct guest_config *config, struct guest **guest_out);
 
+/*
+ * What a program ends with after guest_start(), or what comes of it, failed with @code: something
+ * is wrong (1), bad input (2), or the host cannot do it (3).
+ */
+enum cli_status guest_exit_status(int code);
+
 #endif

@@ -275,7 +275,7 @@ static enum cli_status start(const struct cli_command *command, struct settings 
 	return run_guest(command, settings);
 }
 
-int command_run(int argc, char **argv)
+int command_run(const struct program *program, int argc, char **argv)
 {
 	struct settings settings = {.guest = GUEST_OPTIONS_DEFAULT};
 	const struct cli_option options[] = {
@@ -351,6 +351,7 @@ int command_run(int argc, char **argv)
 	enum cli_status status;
 	int operand;
 
+	(void)program;
 	if (!cli_parse(&command, argc, argv, &operand, &status))
 		return (int)status;
 	if (settings.config) {

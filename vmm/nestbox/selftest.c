@@ -141,7 +141,7 @@ static enum cli_status run_in(const struct cli_command *command, struct settings
 	if (err) {
 		cli_error(command, "%s", error.text);
 		free(results.rows);
-		return (enum cli_status)guest_exit_status(err);
+		return guest_exit_status(err);
 	}
 	run_rows(settings, test, &results);
 	selftest_destroy(test);
@@ -170,7 +170,7 @@ static enum cli_status selftest(const struct cli_command *command, struct settin
 	return status;
 }
 
-int command_selftest(int argc, char **argv)
+int command_selftest(const struct program *program, int argc, char **argv)
 {
 	struct settings settings = {.guest = GUEST_OPTIONS_DEFAULT};
 	const struct cli_option options[] = {
@@ -198,6 +198,7 @@ int command_selftest(int argc, char **argv)
 	int operand;
 
 	settings.guest.memory_bytes = MEMORY;
+	(void)program;
 	if (!cli_parse(&command, argc, argv, &operand, &status))
 		return (int)status;
 	if (count_wanted(&settings) == 0) {

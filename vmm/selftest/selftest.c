@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vmm/attach/inspector.h"
+#include "vmm/attach/note_call.h"
 #include "vmm/selftest/private.h"
 
 static const struct selftest_row *const files[] = {
@@ -107,33 +108,6 @@ static void run_audit(struct selftest *t, const char *after)
 	selftest_fail(t, "after %s: %s", after, text);
 }
 
-/* What the audit holds an area against that the host asked for in its own words. */
-static void note_request(struct selftest *t, uint16_t opcode, const uint64_t arg[12])
-{
-	struct audit_expectation expectation = {
-		.address = t->answer.result[0],
-		.size = arg[0],
-		.align = arg[1],
-		.start = arg[2],
-		.end = arg[3],
-		.flags = arg[6],
-		.gfp = (uint32_t)arg[4],
-		.node = (int32_t)arg[7],
-	};
-
-	if (opcode != NB_OP_VMALLOC && opcode != NB_OP_GET_VM_AREA)
-		return;
-	if (audit_expect(t->audit, &expectation) == -EEXIST)
-		selftest_fail(t, "%#" PRIx64 " was given out twice", expectation.address);
-}
-
-static void note_release(struct selftest *t, uint16_t opcode, uint64_t address)
-{
-	if (opcode == NB_OP_VFREE || opcode == NB_OP_FREE_VM_AREA ||
-	    opcode == NB_OP_REMOVE_VM_AREA || opcode == NB_OP_VUNMAP)
-		audit_unexpect(t->audit, address);
-}
-
 bool selftest_call(struct selftest *t, int64_t status, uint16_t opcode, uint16_t flags,
 		   const uint64_t arg[12])
 {
@@ -153,10 +127,8 @@ bool selftest_call(struct selftest *t, int64_t status, uint16_t opcode, uint16_t
 		selftest_fail(t, "%s: the guest died: %s", name, guest_failure(t->guest)->text);
 		return false;
 	}
-	if (t->answer.status == 0) {
-		note_request(t, opcode, arg);
-		note_release(t, opcode, arg[0]);
-	}
+	if (note_call(t->audit, &call, &t->answer) == -EEXIST)
+		selftest_fail(t, "%#" PRIx64 " was given out twice", t->answer.result[0]);
 	run_audit(t, name);
 	if (status == SELFTEST_ANY)
 		return t->answer.status == 0;
