@@ -5,7 +5,7 @@ UNIT_TESTS += %D%/test_demand %D%/test_dirty %D%/test_ept_format %D%/test_gpa_sp
 MACHINE_TESTS += %D%/test_dirty_machine %D%/test_live_machine %D%/test_predict_machine \
 	%D%/test_slots_machine %D%/test_trap_machine
 # Not tests: figures, and what other tests run.
-TEST_TOOLS += %D%/bench_ept %D%/bench_reach %D%/test_host_memory
+TEST_TOOLS += %D%/bench_reach %D%/test_host_memory
 %C%_test_dirty_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ioctl -Wl,--wrap=access
 %C%_test_gpa_space_LDFLAGS = $(AM_LDFLAGS) $(FAIL_NTH_LINK_FLAGS)
 %C%_test_kvm_slots_LDFLAGS = $(AM_LDFLAGS) $(FAIL_NTH_LINK_FLAGS) -Wl,--wrap=ioctl

@@ -178,11 +178,6 @@ struct replay_executor guest_executor_interface(struct guest_executor *executor)
 	return (struct replay_executor){executor, NB_RING_ENTRIES, submit, final_areas, run_audit};
 }
 
-const struct audit *guest_executor_audit(const struct guest_executor *executor)
-{
-	return executor->audit;
-}
-
 /* ---- making one ---- */
 
 static int purge_by_hand(struct guest_executor *executor, struct error *error)

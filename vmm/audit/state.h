@@ -12,7 +12,7 @@ struct tlb_page {
 
 struct tlb_pages {
 	struct tlb_page *page; /* ascending by gva */
-	size_t count, room;
+	size_t count;
 };
 
 struct audit {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/grow.h"
 #include "lib/input.h"
 
 /* Where an option came from: "FILE:LINE", as the name of a command whose error it is. */
@@ -15,14 +16,11 @@
 /* Keeps @word. Returns it, or NULL for want of memory. */
 static char *keep(struct run_config *config, char *word)
 {
-	char **words = word ? realloc(config->words, (config->count + 1) * sizeof(*words)) : NULL;
-
-	if (!words) {
+	if (!word || GROW(config->words, config->count)) {
 		free(word);
 		return NULL;
 	}
-	config->words = words;
-	words[config->count++] = word;
+	config->words[config->count++] = word;
 	return word;
 }
 

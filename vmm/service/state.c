@@ -64,6 +64,9 @@ json_t *service_failed(const struct qmp_request *request, int err)
 	case -ELOOP:
 		return qmp_error(request, "%s: the guest's tables refer to themselves",
 				 request->command->name);
+	case -EOVERFLOW:
+		return qmp_error(request, "%s: the guest maps more ranges than can be kept",
+				 request->command->name);
 	default:
 		return qmp_error(request, "%s: %s", request->command->name, strerror(-err));
 	}
