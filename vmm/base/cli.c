@@ -15,6 +15,7 @@
 
 #include "lib/clock.h"
 #include "lib/input.h"
+#include "lib/printable.h"
 
 /* An option's value in getopt_long: its place in the table, above every letter. */
 #define FIRST_VALUE   0x100
@@ -38,7 +39,7 @@ void cli_error(const struct cli_command *command, const char *format, ...)
 	va_end(args);
 	/* It may quote a file, a guest or a service. */
 	for (char *at = text; at && *at; at++) {
-		if ((unsigned char)*at < ' ' || *at == 0x7f)
+		if (is_control(*at))
 			*at = '?';
 	}
 	fprintf(stderr, "%s: %s\n", command->name, text ? text : "out of memory");

@@ -32,7 +32,7 @@ static bool place_of(struct watch *watch, struct vcpu *vcpu, struct place *place
 	if (vcpu_report_registers(vcpu, place_out->state.regs, &sregs) != 0 ||
 	    vcpu_paging_mode(vcpu, &sregs, &place_out->mode) != 0)
 		return false;
-	place_out->reader = boot_paging_reader(vcpu->vm->space);
+	place_out->reader = gpa_space_paging_reader(vcpu->vm->space);
 	place_out->state.fs_base = sregs.fs.base;
 	place_out->state.gs_base = sregs.gs.base;
 	return true;
@@ -67,26 +67,6 @@ static bool leads_there(const struct place *place, uint64_t gva, struct watch_ac
 	return true;
 }
 
-/* The bytes at RIP, as far as they are mapped. */
-static size_t read_code(const struct place *place, const struct vm *vm, uint8_t code[15])
-{
-	uint64_t rip = place->state.regs[REGS_RIP];
-	size_t done = 0;
-
-	while (done < 15) {
-		struct paging_walk walk;
-		size_t in_page = EPT_PAGE_BYTES - ((rip + done) & OFFSET_MASK);
-		size_t size = 15 - done < in_page ? 15 - done : in_page;
-
-		paging_walk(&place->mode, &place->reader, gva_make(rip + done), &walk);
-		if (walk.status != PAGING_MAPPED ||
-		    gpa_space_read(vm->space, walk.gpa, code + done, size) != 0)
-			break;
-		done += size;
-	}
-	return done;
-}
-
 /*
  * An operand whose address leads elsewhere now, although the processor went to the page: the one
  * there is, if there is one.
@@ -116,7 +96,9 @@ bool watch_locate(struct watch *watch, struct vcpu *vcpu, const gpa_t *page,
 	if (!place_of(watch, vcpu, &place))
 		return *access_out = access, page != NULL;
 	place.wanted = page;
-	count = insn_accesses(code, read_code(&place, vcpu->vm, code), &place.state, accesses);
+	count = gpa_space_read_virtual(vcpu->vm->space, &place.mode,
+				       gva_make(place.state.regs[REGS_RIP]), code, sizeof(code));
+	count = insn_accesses(code, count, &place.state, accesses);
 	access.what.fetch = leads_there(&place, place.state.regs[REGS_RIP], &access);
 	for (size_t i = 0; i < count && !access.what.fetch; i++) {
 		access.what.write = accesses[i].write;

@@ -2,30 +2,12 @@
 /* nestbox doctor: KVM examined, and what was found told. */
 #include "vmm/nestbox/doctor.h"
 
-#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "vmm/base/cli.h"
 #include "vmm/nestbox/commands.h"
 #include "vmm/machine/guest.h"
-
-void doctor_add(struct doctor *doctor, const char *name, enum doctor_verdict verdict,
-		const char *remedy, const char *format, ...)
-{
-	struct doctor_finding *finding = &doctor->findings[doctor->nr_findings];
-	va_list args;
-
-	if (doctor->nr_findings == DOCTOR_FINDINGS_MAX)
-		return;
-	doctor->nr_findings++;
-	finding->name = name;
-	finding->verdict = verdict;
-	va_start(args, format);
-	vsnprintf(finding->value, sizeof(finding->value), format, args);
-	va_end(args);
-	snprintf(finding->remedy, sizeof(finding->remedy), "%s", remedy ? remedy : "");
-}
 
 enum doctor_verdict doctor_verdict(const struct doctor *doctor)
 {
