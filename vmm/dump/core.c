@@ -20,6 +20,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/grow.h"
 #include "vmm/dump/private.h"
 #include "vmm/look/maps.h"
 
@@ -35,7 +36,7 @@ struct core {
 	struct inspector *inspector;
 	const struct core_options *options;
 	struct load *load;
-	size_t nr_loads, load_room;
+	size_t nr_loads;
 	bool aliases_cut;
 	void *notes;
 	size_t notes_bytes;
@@ -51,15 +52,8 @@ struct core {
 
 static int add_load(struct core *core, uint64_t gva, uint64_t gpa, uint64_t bytes)
 {
-	if (core->nr_loads == core->load_room) {
-		size_t more = core->load_room ? 2 * core->load_room : 64;
-		struct load *grown = realloc(core->load, more * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		core->load = grown;
-		core->load_room = more;
-	}
+	if (GROW(core->load, core->nr_loads))
+		return -ENOMEM;
 	core->load[core->nr_loads++] = (struct load){gva, gpa, bytes};
 	return 0;
 }

@@ -23,7 +23,7 @@ static struct image image;
 static struct backtrace_source *source;
 static struct backtrace trace;
 static uint64_t stack[STACK_WORDS]; /* at STACK_BASE */
-static uint64_t regs[BACKTRACE_REGS];
+static uint64_t regs[NR_REGS];
 
 static bool read_stack(void *context, uint64_t address, uint64_t *word_out)
 {
@@ -293,7 +293,7 @@ START_TEST(any_stack_is_survived)
 	for (int round = 0; round < nr_rounds; round++) {
 		for (size_t i = 0; i < STACK_WORDS; i++)
 			stack[i] = random_word();
-		for (size_t i = 0; i < BACKTRACE_REGS; i++)
+		for (size_t i = 0; i < NR_REGS; i++)
 			regs[i] = random_word();
 		take();
 		ck_assert(trace.nr_frames >= 1 && trace.nr_frames <= BACKTRACE_FRAMES_MAX &&
