@@ -4,5 +4,6 @@ noinst_LIBRARIES += %D%/liblib.a
 %C%_liblib_a_SOURCES = \
 	%D%/error.c %D%/error.h \
 	%D%/input.c %D%/input.h \
+	%D%/out_file.c %D%/out_file.h \
 	%D%/printable.h \
 	%D%/u64_map.c %D%/u64_map.h
