@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/out_file.h"
 #include "vmm/base/cli.h"
 #include "vmm/nestbox/background.h"
 #include "vmm/nestbox/commands.h"
@@ -100,12 +101,19 @@ static int open_log(struct run *run, struct error *error)
 {
 	const char *path = run->settings->log;
 
-	if (path)
-		run->log = fopen(path, "ae");
-	else if (!run->settings->daemonize)
+	if (path) {
+		int fd = out_file_append(path, error);
+
+		if (fd < 0)
+			return -EINVAL;
+		run->log = fdopen(fd, "a");
+		if (!run->log) {
+			close(fd);
+			return error_set(error, -ENOMEM, "no memory for a log");
+		}
+	} else if (!run->settings->daemonize) {
 		run->log = stderr;
-	if (path && !run->log)
-		return error_set(error, -EINVAL, "%s: %s", path, strerror(errno));
+	}
 	if (run->log)
 		setvbuf(run->log, NULL, _IOLBF, 0);
 	return 0;
