@@ -2,6 +2,7 @@
 FUZZ_TESTS = \
 	%D%/fuzz_backtrace \
 	%D%/fuzz_config \
+	%D%/fuzz_domain \
 	%D%/fuzz_ftrace \
 	%D%/fuzz_image \
 	%D%/fuzz_insn \

@@ -7,6 +7,7 @@ UNIT_TESTS += \
 	%D%/audit/test_audit_tlb \
 	%D%/base/test_cli \
 	%D%/base/test_range_set \
+	%D%/domain/test_domain \
 	%D%/image/test_backtrace \
 	%D%/image/test_boot \
 	%D%/image/test_image \
