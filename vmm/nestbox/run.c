@@ -19,15 +19,17 @@
 #include "vmm/nestbox/commands.h"
 #include "vmm/nestbox/guest_options.h"
 #include "vmm/nestbox/run_config.h"
+#include "vmm/nestbox/run_domain.h"
 #include "vmm/wire/runtime.h"
 #include "vmm/service/service.h"
 
 struct settings {
 	bool json, daemonize, eager, traps;
-	const char *name, *socket, *config, *log;
+	const char *name, *socket, *config, *domain, *log;
 	uint64_t audit_every;
 	struct gpa_backing backing;
 	struct guest_options guest;
+	struct run_domain from_domain;
 };
 
 /* All there is while it runs. */
@@ -128,6 +130,9 @@ static enum cli_status start_guest(struct run *run)
 		config.boot_flags |= NB_BOOT_EAGER;
 	config.backing = run->settings->backing;
 	config.traps = run->settings->traps;
+	if (!run_domain_place(&run->settings->from_domain, run->command, &run->settings->guest,
+			      &config))
+		return CLI_BAD_INPUT;
 	service_prepare_guest(run->service, &config);
 	return guest_options_start(run->command, &config, &run->guest);
 }
@@ -283,6 +288,16 @@ static enum cli_status start(const struct cli_command *command, struct settings 
 	return run_guest(command, settings);
 }
 
+static bool read_domain(const struct cli_command *command, struct settings *settings)
+{
+	struct run_domain *from = &settings->from_domain;
+
+	if (!run_domain_read(from, command, settings->domain, &settings->guest, &settings->backing))
+		return false;
+	settings->name = from->domain.name;
+	return true;
+}
+
 int command_run(const struct program *program, int argc, char **argv)
 {
 	struct settings settings = {.guest = GUEST_OPTIONS_DEFAULT};
@@ -312,6 +327,12 @@ int command_run(const struct program *program, int argc, char **argv)
 		 .help = "options from a file, one key=value a line, or a JSON object;\n"
 			 "those of the command line win",
 		 .value = &settings.config},
+		{.name = "domain",
+		 .kind = CLI_TEXT,
+		 .argument = "FILE",
+		 .help = "name, memory, vCPUs, nodes and backing from a libvirt domain's XML;\n"
+			 "the command line wins",
+		 .value = &settings.domain},
 		{.name = "log",
 		 .kind = CLI_TEXT,
 		 .argument = "FILE",
@@ -336,10 +357,11 @@ int command_run(const struct program *program, int argc, char **argv)
 		 .kind = CLI_CUSTOM,
 		 .argument = "LIST",
 		 .help = "what guest memory is made of: memfd or anon, huge=2M, huge=1G, thp,\n"
-			 "reserve, prealloc, with commas between them (memfd)",
+			 "reserve, prealloc, lock, with commas between them (memfd)",
 		 .value = &settings.backing,
 		 .parse = run_parse_backing,
-		 .expects = "a list of memfd, anon, huge=2M, huge=1G, thp, reserve, prealloc"},
+		 .expects =
+			 "a list of memfd, anon, huge=2M, huge=1G, thp, reserve, prealloc, lock"},
 		{.name = "traps",
 		 .kind = CLI_FLAG,
 		 .help = "guest memory can be watched, for nestctl ept trap (needs userfaultfd)",
@@ -359,17 +381,17 @@ int command_run(const struct program *program, int argc, char **argv)
 	enum cli_status status;
 	int operand;
 
-	(void)program;
 	if (!cli_parse(&command, argc, argv, &operand, &status))
-		return (int)status;
-	if (settings.config) {
-		if (!run_config_apply(&config, &command, settings.config) ||
-		    !cli_parse(&command, argc, argv, &operand, &status)) {
-			run_config_free(&config);
-			return CLI_BAD_INPUT;
-		}
-	}
-	status = start(&command, &settings);
+		return status;
+	/* What comes later wins: the domain, the file of options, the command line. */
+	if ((settings.domain && !read_domain(&command, &settings)) ||
+	    (settings.config && !run_config_apply(&config, &command, settings.config)) ||
+	    ((settings.domain || settings.config) &&
+	     !cli_parse(&command, argc, argv, &operand, &status)))
+		status = CLI_BAD_INPUT;
+	else
+		status = start(&command, &settings);
 	run_config_free(&config);
-	return (int)status;
+	run_domain_free(&settings.from_domain);
+	return status;
 }
