@@ -22,7 +22,7 @@ const struct qmp_command protocol_wire_commands[] = {
 	 .returns = ARGS(IS("name", QMP_TEXT, "the command"), IS("help", QMP_TEXT, "what it does"),
 			 IS("arguments", QMP_OBJECTS,
 			    "each with name, type, help, and where they apply optional, default, "
-			    "min, max, choices"),
+			    "min, max, choices; of lists columns, their objects' members"),
 			 IS("returns", QMP_OBJECTS, "the same of the returned object's members"))},
 	{.name = NULL},
 };
@@ -78,8 +78,7 @@ const struct qmp_command protocol_guest_commands[] = {
 	{.name = "query-memory-layout",
 	 .lane = PROTOCOL_QUICK,
 	 .help = "Where the guest's RAM is, and what of it is not the core's to hand out.",
-	 .returns = ARGS(IS("ram", QMP_OBJECTS, "start, end and node of each range"),
-			 IS("reserved", QMP_OBJECTS, "start, end and kind of each range"),
+	 .returns = ARGS(LIST("ram", protocol_ram), LIST("reserved", protocol_reserved),
 			 IS("root", QMP_ADDRESS, "guest-physical, of the kernel's page tables"))},
 	{.name = "query-stats",
 	 .lane = PROTOCOL_CALL,

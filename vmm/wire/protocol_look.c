@@ -13,15 +13,11 @@ const char *const protocol_spaces[] = {"virtual", "physical", NULL};
 const struct qmp_command protocol_look_commands[] = {
 	{LOOK("query-areas", "The areas of the vmalloc address space, busy and lazily freed."),
 	 .args = ARGS(WINDOW),
-	 .returns = ARGS(IS("areas", QMP_OBJECTS,
-			    "start, end, state (busy, lazy), line (as /proc/vmallocinfo has it); "
-			    "of busy ones: size, flags, pages, caller, place (the caller as a "
-			    "symbol), phys"),
-			 NEXT,
+	 .returns = ARGS(LIST("areas", protocol_areas), NEXT,
 			 MAY_BE("broken", QMP_TEXT, "why the guest's list could not be followed"))},
 	{LOOK("query-tree", "The vmalloc address space, tile by tile: busy, lazy and free."),
 	 .args = ARGS(WINDOW),
-	 .returns = ARGS(IS("tiles", QMP_OBJECTS, "start, end, state"),
+	 .returns = ARGS(LIST("tiles", protocol_tiles),
 			 IS("sum", QMP_OBJECT,
 			    "how many are busy, lazy, free, unknown, and of how many bytes; the "
 			    "largest free piece: largest-start, largest-end"),
@@ -31,10 +27,8 @@ const struct qmp_command protocol_look_commands[] = {
 	 .args = ARGS(WINDOW, TABLES_OF,
 		      MAY_BE("split-frames", QMP_BOOL,
 			     "end a range where the frames do not follow each other")),
-	 .returns = ARGS(IS("maps", QMP_OBJECTS,
-			    "start, end, rights (rwxu), page-bytes, leaves, runs (pieces of "
-			    "following frames), physical (of start), global, region"),
-			 NEXT, MAY_BE("tables", QMP_INT, "page tables read, when all was seen"),
+	 .returns = ARGS(LIST("maps", protocol_maps), NEXT,
+			 MAY_BE("tables", QMP_INT, "page tables read, when all was seen"),
 			 MAY_BE("bad-entries", QMP_INT, "present, with reserved bits or no table"),
 			 MAY_BE("first-bad", QMP_ADDRESS, "what the first of them governs"))},
 	{LOOK("query-walk", "One address through both stages, each entry decoded."),
@@ -58,7 +52,7 @@ const struct qmp_command protocol_look_commands[] = {
 			     "leaf-bytes, host, host-physical"))},
 	{LOOK("query-mappings", "Every leaf that maps a guest-physical address, up to 256."),
 	 .args = ARGS(IS("address", QMP_ADDRESS, "guest-physical"), TABLES_OF),
-	 .returns = ARGS(IS("mappings", QMP_OBJECTS, "address, page-bytes, rights, region"))},
+	 .returns = ARGS(LIST("mappings", protocol_mappings))},
 	{LOOK("search-memory", "Finds bytes in memory."),
 	 .args = ARGS({.name = "bytes", .type = QMP_BYTES, .max = 4096, .help = "what to look for"},
 		      WINDOW, SPACE, TABLES_OF,
@@ -91,19 +85,14 @@ const struct qmp_command protocol_look_commands[] = {
 		 MAY_BE("area-caller", QMP_TEXT, "who asked for the area"),
 		 MAY_BE("area-page", QMP_INT, "which page of it"))},
 	{LOOK("query-frames", "How many frames there are of each state, by node and zone."),
-	 .returns = ARGS(IS("zones", QMP_OBJECTS, "node, zone, frames by state, total"),
-			 IS("frames", QMP_OBJECT, "by state"), IS("total", QMP_INT, "all RAM"),
+	 .returns = ARGS(LIST("zones", protocol_zone_frames), IS("frames", QMP_OBJECT, "by state"),
+			 IS("total", QMP_INT, "all RAM"),
 			 IS("sections", QMP_INT, "of 128 MiB with RAM"),
 			 IS("online", QMP_INT, "of them in use"))},
 	{LOOK("query-zones", "Zones, as /proc/buddyinfo and /proc/zoneinfo show them."),
-	 .returns = ARGS(IS("zones", QMP_OBJECTS,
-			    "node, zone, start-frame, spanned, present, managed, free, fresh, min, "
-			    "pcp-high, pcp-batch, blocks (by order), fresh-blocks (by order), pcp "
-			    "(by CPU)"))},
+	 .returns = ARGS(LIST("zones", protocol_zones))},
 	{LOOK("query-slabs", "Slab caches, as /proc/slabinfo shows them."),
-	 .returns = ARGS(IS("slabs", QMP_OBJECTS,
-			    "name, object-bytes, objects-per-slab, slabs, partial, found, in-use, "
-			    "total"))},
+	 .returns = ARGS(LIST("slabs", protocol_slabs))},
 	{LOOK("keep-moment", "Keeps the state of the guest's memory management under a name."),
 	 .args = ARGS({.name = "name", .type = QMP_TEXT, .max = 63, .help = "of the moment"}),
 	 .returns = ARGS(IS("name", QMP_TEXT, "of the moment"),
@@ -111,7 +100,7 @@ const struct qmp_command protocol_look_commands[] = {
 	{LOOK("forget-moment", "Forgets a moment."),
 	 .args = ARGS({.name = "name", .type = QMP_TEXT, .max = 63, .help = "of the moment"})},
 	{LOOK("query-moments", "The moments that are kept."),
-	 .returns = ARGS(IS("moments", QMP_OBJECTS, "name, operation"))},
+	 .returns = ARGS(LIST("moments", protocol_moments))},
 	{LOOK("query-diff", "What changed between two moments, or between one and now."),
 	 .args = ARGS({.name = "from", .type = QMP_TEXT, .max = 63, .help = "the earlier moment"},
 		      {.name = "to",
@@ -132,9 +121,7 @@ const struct qmp_command protocol_look_commands[] = {
 			 "pages-after"),
 		      IS("count", QMP_INT, "of all changes"))},
 	{LOOK("query-regions", "What backs guest-physical addresses in the host."),
-	 .returns = ARGS(IS("regions", QMP_OBJECTS,
-			    "name, kind, start, end, node, largest-leaf (the addresses allow), "
-			    "host"))},
+	 .returns = ARGS(LIST("regions", protocol_regions))},
 	{LOOK("query-second-stage",
 	      "The leaves of the second stage, in ranges: those of touched memory, as the host's "
 	      "own tables and KVM's rules predict them, or, live, those that KVM's tables really "
@@ -143,9 +130,7 @@ const struct qmp_command protocol_look_commands[] = {
 		      MAY_BE(PROTOCOL_LIVE, QMP_BOOL, "read the real tables, the guest paused"),
 		      MAY_BE("split-frames", QMP_BOOL,
 			     "live: end a range where the host's frames do not follow each other")),
-	 .returns = ARGS(IS("leaves", QMP_OBJECTS,
-			    "start, end, leaf-bytes, leaves; live: rights (rwxu), host-physical "
-			    "(of start)"),
+	 .returns = ARGS(LIST("leaves", protocol_leaves),
 			 MAY_BE("sees-thp", QMP_BOOL, "huge pages could be told from small ones"),
 			 MAY_BE("counts", QMP_OBJECT,
 				"live, when all was seen: leaves-4k, leaves-2m, leaves-1g, tables, "
@@ -158,8 +143,8 @@ const struct qmp_command protocol_look_commands[] = {
 		       .max = NB_MAX_VCPUS - 1,
 		       .no_default = true,
 		       .help = "which; without it the VM"}),
-	 .returns = ARGS(IS("id", QMP_TEXT, "KVM's name of it"),
-			 IS("stats", QMP_OBJECTS, "name, kind, unit, value or values"))},
+	 .returns =
+		 ARGS(IS("id", QMP_TEXT, "KVM's name of it"), LIST("stats", protocol_kvm_stats))},
 	{LOOK("translate", "What an address translates to."),
 	 .args = ARGS(IS("address", QMP_ADDRESS, "guest-virtual"), TABLES_OF),
 	 .returns = ARGS(IS("address", QMP_ADDRESS, "as it was read"),
@@ -203,9 +188,8 @@ const struct qmp_command protocol_look_commands[] = {
 		       .optional = true,
 		       .max = 256,
 		       .help = "names with commas between them; all"}),
-	 .returns = ARGS(IS("checks", QMP_OBJECTS, "name, items looked at, violations"),
-			 IS("items", QMP_INT, "looked at"), IS("violations", QMP_INT, "found now"),
-			 IS("seconds", QMP_REAL, "it took"),
+	 .returns = ARGS(LIST("checks", protocol_checks), IS("items", QMP_INT, "looked at"),
+			 IS("violations", QMP_INT, "found now"), IS("seconds", QMP_REAL, "it took"),
 			 IS("found", QMP_OBJECTS,
 			    "check, address, text, found, expected, operation (the one after which "
 			    "it was first seen), line"))},

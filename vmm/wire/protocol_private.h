@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Short forms for the rows of vmm/protocol_*.c. */
+/* Short forms for the rows of vmm/wire/protocol_*.c. */
 #ifndef VMM_WIRE_PROTOCOL_PRIVATE_H
 #define VMM_WIRE_PROTOCOL_PRIVATE_H
 
@@ -76,6 +76,10 @@
 #define IS(its_name, its_type, its_help)                                   \
 	{                                                                  \
 		.name = (its_name), .type = (its_type), .help = (its_help) \
+	}
+#define LIST(its_name, its_list)                                           \
+	{                                                                  \
+		.name = (its_name), .type = QMP_OBJECTS, .of = &(its_list) \
 	}
 #define MAY_BE(its_name, its_type, its_help)                                                 \
 	{                                                                                    \

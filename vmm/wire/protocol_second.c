@@ -42,9 +42,11 @@ const struct qmp_command protocol_second_commands[] = {
 		       .max = INT32_MAX,
 		       .help = "its number; without it all"})},
 	{LOOK("query-traps", "What is watched, and who is held."),
-	 .returns = ARGS(IS("traps", QMP_OBJECTS,
-			    "trap (its number), address, size, space, pages, access, policy, hits"),
-			 IS("held", QMP_OBJECTS, "vCPUs that wait: as the event TRAP told it"))},
+	 .returns = ARGS(LIST("traps", protocol_traps),
+			 {.name = "held",
+			  .type = QMP_OBJECTS,
+			  .of = &protocol_held,
+			  .help = "vCPUs that wait: as the event TRAP told it"})},
 	{LOOK("trap-release",
 	      "Answers for a vCPU that a trap holds. Whatever needs the guest between two "
 	      "hypercalls (stop, audit, dump-guest-core) waits until then."),
@@ -73,7 +75,7 @@ const struct qmp_command protocol_second_commands[] = {
 		 ARGS(IS("epoch", QMP_INT, "the one closed"), IS("seconds", QMP_REAL, "it lasted"),
 		      IS("pages", QMP_INT, "written in it"),
 		      IS("working-set", QMP_INT, "pages written in the last epochs"),
-		      IS("regions", QMP_OBJECTS, "name, pages, working-set"),
+		      LIST("regions", protocol_dirty_regions),
 		      IS("rate", QMP_OBJECT,
 			 "pages a second first written in an epoch: last, mean, deviation; and "
 			 "epochs, over how many"))},
@@ -85,7 +87,7 @@ const struct qmp_command protocol_second_commands[] = {
 			       .min = 1,
 			       .max = UINT32_MAX,
 			       .help = "in this epoch or later; the first is 1"}),
-	 .returns = ARGS(IS("ranges", QMP_OBJECTS, "start, end, pages"),
+	 .returns = ARGS(LIST("ranges", protocol_dirty_ranges),
 			 IS("epoch", QMP_INT, "that writes count to now"), NEXT)},
 	{.name = NULL},
 };

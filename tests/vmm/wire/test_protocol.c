@@ -14,7 +14,7 @@
 #include "vmm/nestctl/nestctl.h"
 #include "vmm/service/service.h"
 
-#define DOC_MARKER "<!-- made by tests/vmm/test_protocol --markdown -->\n"
+#define DOC_MARKER "<!-- made by tests/vmm/wire/test_protocol --markdown -->\n"
 
 /* ---- the page ---- */
 
