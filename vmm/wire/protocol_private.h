@@ -71,6 +71,14 @@
 		.help = "frame numbers, as alloc-pages and vmalloc-to-page return them"            \
 	}
 
+/* An argument with whatever else it has. */
+#define ARG(its_name, its_type, its_help, ...)                                          \
+	{                                                                               \
+		.name = (its_name), .type = (its_type), .help = (its_help), __VA_ARGS__ \
+	}
+
+#define QUICK(its_name, its_help) .name = (its_name), .lane = PROTOCOL_QUICK, .help = (its_help)
+#define WIRE(its_name, its_help)  .name = (its_name), .lane = PROTOCOL_WIRE, .help = (its_help)
 #define LOOK(its_name, its_help)  .name = (its_name), .lane = PROTOCOL_LOOK, .help = (its_help)
 #define ALONE(its_name, its_help) .name = (its_name), .lane = PROTOCOL_ALONE, .help = (its_help)
 #define IS(its_name, its_type, its_help)                                   \
