@@ -22,7 +22,8 @@ MACHINE_TESTS += \
 	%D%/test_vm
 MACHINE_SHELL_TESTS += \
 	%D%/test_nestbox.sh \
-	%D%/test_nestctl.sh
+	%D%/test_nestctl.sh \
+	%D%/test_replay_inputs.sh
 # Not tests: figures, and what other tests run.
 TEST_TOOLS += \
 	%D%/bench_look \
