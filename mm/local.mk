@@ -16,10 +16,9 @@ MM_SOURCES = \
 	%D%/page_init.c \
 	%D%/page_ref.c \
 	%D%/pcp.c \
-	%D%/pgtable.c %D%/pgtable.h \
+	%D%/pgtable.c %D%/pgtable.h %D%/pgtable_private.h %D%/pgtable_range.c \
 	%D%/process.c %D%/process.h \
-	%D%/rbtree.c %D%/rbtree.h \
-	%D%/rbtree_impl.h \
+	%D%/rbtree.c %D%/rbtree.h %D%/rbtree_impl.h \
 	%D%/section.c \
 	%D%/slab.c %D%/slab.h \
 	%D%/slab_check.c \

@@ -14,54 +14,12 @@
 #include "mm/pgtable.h"
 
 #include "mm/errno.h"
-#include "mm/mm.h"
-#include "mm/string.h"
+#include "mm/pgtable_private.h"
 
 /* What an entry that names a table looks like: all rights, which the leaves then restrict. */
 #define TABLE_FLAGS (X86_PTE_P | X86_PTE_RW | X86_PTE_A)
 
 #define PT_BYTES (1ull << X86_LEVEL_SHIFT(2)) /* what one page table's leaves map */
-
-static inline u64 level_bytes(int level)
-{
-	return 1ull << X86_LEVEL_SHIFT(level);
-}
-
-static inline u64 entry_index(u64 va, int level)
-{
-	return (va >> X86_LEVEL_SHIFT(level)) & (X86_TABLE_ENTRIES - 1);
-}
-
-static inline u64 entry_read(const u64 *entry)
-{
-	return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
-}
-
-static inline bool is_table(u64 entry)
-{
-	return (entry & (X86_PTE_P | X86_PTE_PS)) == X86_PTE_P;
-}
-
-static inline u64 *table_at(const struct mm *mm, u64 entry)
-{
-	return phys_to_virt(mm, entry & X86_PTE_ADDR_MASK);
-}
-
-/* Both addresses in one canonical half (vol. 1, 3.3.7.1): bits 63:47 all alike, and the same. */
-static inline bool is_canonical_range(u64 start, u64 last)
-{
-	s64 sign = (s64)start >> 47;
-
-	return start <= last && sign == (s64)last >> 47 && (sign == 0 || sign == -1);
-}
-
-/* The end of the part of [va, end) below the next multiple of @step. */
-static inline u64 part_end(u64 va, u64 end, u64 step)
-{
-	u64 last = va | (step - 1);
-
-	return last < end - 1 ? last + 1 : end;
-}
 
 /* ---- walking ---- */
 
@@ -111,12 +69,7 @@ static u64 *find_table(const struct mm *mm, struct page_table *pt, u64 va)
 	return table_at(mm, entry);
 }
 
-/*
- * Walks down to @level or to where no table leads on: returns that entry, its level in
- * *@level_out.
- */
-static u64 *walk(const struct mm *mm, const struct page_table *pt, u64 va, int level,
-		 int *level_out)
+u64 *pt_walk(const struct mm *mm, const struct page_table *pt, u64 va, int level, int *level_out)
 {
 	u64 *entry = table_at(mm, pt->root_phys) + entry_index(va, 4);
 	int at = 4;
@@ -129,14 +82,18 @@ static u64 *walk(const struct mm *mm, const struct page_table *pt, u64 va, int l
 	return entry;
 }
 
-/* Makes the clear @entry of @level name a new table of the level below. */
-static int make_table(struct mm *mm, struct page_table *pt, u64 *entry, int level)
+/*
+ * Makes the clear @entry of @level name a new table of the level below. What @gfp says of zones is
+ * not for tables.
+ */
+static int make_table(struct mm *mm, struct page_table *pt, u64 *entry, int level, gfp_t gfp)
 {
 	struct page *page = NULL;
 	u64 expected = 0;
 
-	if (!fault_hit(mm, FAULT_TABLE))
-		page = alloc_pages(mm, GFP_KERNEL | __GFP_ZERO, 0, NUMA_NO_NODE, PAGE_TABLE, pt);
+	if (gfp & __GFP_NOFAIL || !fault_hit(mm, FAULT_TABLE))
+		page = alloc_pages(mm, (gfp & GFP_RECLAIM_MASK) | __GFP_ZERO, 0, NUMA_NO_NODE,
+				   PAGE_TABLE, pt);
 	if (!page)
 		return -ENOMEM;
 	page->index = (u64)level - 1;
@@ -149,14 +106,13 @@ static int make_table(struct mm *mm, struct page_table *pt, u64 *entry, int leve
 	return 0;
 }
 
-/* Makes what tables are missing until @va has an entry of @level. */
-static int make_tables(struct mm *mm, struct page_table *pt, u64 va, int level)
+int pt_make_tables(struct mm *mm, struct page_table *pt, u64 va, int level, gfp_t gfp)
 {
 	u64 *entry, value;
 	int at, err;
 
 	for (;;) {
-		entry = walk(mm, pt, va, level, &at);
+		entry = pt_walk(mm, pt, va, level, &at);
 		if (at == level)
 			return 0;
 		value = entry_read(entry);
@@ -164,13 +120,13 @@ static int make_tables(struct mm *mm, struct page_table *pt, u64 va, int level)
 			continue; /* another CPU's, since the walk */
 		if (value)
 			return -EBUSY;
-		err = make_table(mm, pt, entry, at);
+		err = make_table(mm, pt, entry, at, gfp);
 		if (err)
 			return err;
 	}
 }
 
-int pt_prepare(struct mm *mm, struct page_table *pt, u64 start, u64 end, int level)
+int pt_prepare_gfp(struct mm *mm, struct page_table *pt, u64 start, u64 end, int level, gfp_t gfp)
 {
 	u64 step = level_bytes(level + 1);
 	int err;
@@ -179,11 +135,16 @@ int pt_prepare(struct mm *mm, struct page_table *pt, u64 start, u64 end, int lev
 	    !IS_ALIGNED(start | end, level_bytes(level)))
 		return -EINVAL;
 	for (u64 va = start; va != end; va = part_end(va, end, step)) {
-		err = make_tables(mm, pt, va, level);
+		err = pt_make_tables(mm, pt, va, level, gfp);
 		if (err)
 			return err;
 	}
 	return 0;
+}
+
+int pt_prepare(struct mm *mm, struct page_table *pt, u64 start, u64 end, int level)
+{
+	return pt_prepare_gfp(mm, pt, start, end, level, GFP_KERNEL);
 }
 
 int pt_lookup(struct mm *mm, const struct page_table *pt, u64 va, u64 *entry_out)
@@ -193,8 +154,8 @@ int pt_lookup(struct mm *mm, const struct page_table *pt, u64 va, u64 *entry_out
 
 	if (!is_canonical_range(va, va))
 		return 0;
-	entry = entry_read(walk(mm, pt, va, 1, &level));
-	if (!(entry & X86_PTE_P))
+	entry = entry_read(pt_walk(mm, pt, va, 1, &level));
+	if (!is_leaf(entry, level))
 		return 0;
 	*entry_out = entry;
 	return level;
@@ -212,33 +173,124 @@ bool pt_translate(struct mm *mm, const struct page_table *pt, u64 va, u64 *phys_
 	return true;
 }
 
+/* ---- what is no leaf and not clear ---- */
+
+/* The seed's pgd_none_or_clear_bad(), pud_ and pmd_, report so. */
+static __attribute__((noinline, cold)) void report_bad(struct mm *mm, const u64 *entry, u64 value,
+						       int level)
+{
+	static const char *const names[] = {"pte", "pmd", "pud", "pgd"};
+
+	mm_log(mm, LOG_WARNING, "%s:%d: bad %s %016llx(%016llx).", __FILE__, __LINE__,
+	       names[level - 1], (unsigned long long)(uintptr_t)entry, (unsigned long long)value);
+}
+
+/* Reports what of @nr entries is neither clear nor present, before it is cleared. */
+static __attribute__((noinline, cold)) void report_absent(struct mm *mm, const u64 *entry, u64 nr)
+{
+	for (; nr; nr--, entry++) {
+		if (*entry && !(*entry & X86_PTE_P))
+			mm_warn(mm, "a page table entry is not present and not clear");
+	}
+}
+
+/*
+ * The first entry for [va, end) that is neither clear nor a table's, of any level: the address from
+ * which on it is for the range, or @end.
+ */
+static u64 next_used(struct mm *mm, const struct page_table *pt, u64 va, u64 end, u64 **entry_out,
+		     int *level_out)
+{
+	while (va != end) {
+		u64 *entry = pt_walk(mm, pt, va, 1, level_out);
+		u64 next = part_end(va, end, *level_out > 1 ? level_bytes(*level_out) : PT_BYTES);
+		u64 step = *level_out > 1 ? next - va : PAGE_SIZE;
+
+		/* One upper entry, or the rest of a page table. */
+		for (; va != next; va += step, entry++) {
+			u64 value = entry_read(entry);
+
+			if (value && !(*level_out > 1 && is_table(value))) {
+				*entry_out = entry;
+				return va;
+			}
+		}
+	}
+	return end;
+}
+
+u64 pt_next_entry(struct mm *mm, struct page_table *pt, u64 va, u64 end, u64 **entry_out)
+{
+	int level;
+
+	while ((va = next_used(mm, pt, va, end, entry_out, &level)) != end && level > 1)
+		va = part_end(va, end, level_bytes(level));
+	return va;
+}
+
+bool pt_expect_clear(struct mm *mm, const struct page_table *pt, u64 start, u64 end)
+{
+	u64 *entry, value;
+	int level;
+
+	if (start >= end || !is_canonical_range(start, end - 1) ||
+	    next_used(mm, pt, start, end, &entry, &level) == end)
+		return true;
+	value = entry_read(entry);
+	if (level == 1 || is_leaf(value, level))
+		mm_warn(mm, "something is mapped where a mapping was to go");
+	else
+		report_bad(mm, entry, value, level);
+	return false;
+}
+
 /* ---- clearing ---- */
 
-/* Clears @nr entries; with a string instruction that is one instruction for each. */
-static inline void clear_entries(u64 *entry, u64 nr)
+/* Whether all of @nr > 0 entries are present. */
+static inline bool all_present(const u64 *entry, u64 nr)
+{
+	const u64 *end = entry + nr;
+	u64 all = X86_PTE_P;
+
+	for (; end - entry >= 8; entry += 8)
+		all &= entry[0] & entry[1] & entry[2] & entry[3] & entry[4] & entry[5] & entry[6] &
+		       entry[7];
+	while (entry != end)
+		all &= *entry++;
+	return all;
+}
+
+/* Clears @nr > 0 entries; with a string instruction that is one instruction for each. */
+static inline void clear_entries(struct mm *mm, u64 *entry, u64 nr)
 {
 	u64 zero = 0;
 
+	if (unlikely(!all_present(entry, nr)))
+		report_absent(mm, entry, nr);
 	__asm__ volatile("rep stosq" : "+D"(entry), "+c"(nr) : "a"(zero) : "memory");
 }
 
 /*
- * What lies at @va is no page table: clears a large leaf, skips a hole. Returns where to go on,
- * not beyond @end.
+ * What lies at @va is no page table: clears a large leaf, reports and clears what is bad, skips a
+ * hole. Returns where to go on, not beyond @end.
  */
 static __attribute__((noinline)) u64 unmap_large(struct mm *mm, struct page_table *pt, u64 va,
 						 u64 end)
 {
 	int level;
-	u64 *entry = walk(mm, pt, va, 1, &level);
+	u64 *entry = pt_walk(mm, pt, va, 1, &level), value = entry_read(entry);
 	u64 next = part_end(va, end, level_bytes(level));
 
-	if (!(entry_read(entry) & X86_PTE_P))
+	/* A table that came since the walk is another area's; nothing of this one is in it. */
+	if (!value || is_table(value))
 		return next;
-	if (next - va == level_bytes(level))
-		__atomic_store_n(entry, 0, __ATOMIC_RELAXED);
-	else
+	if (is_leaf(value, level) && next - va != level_bytes(level)) {
 		mm_warn(mm, "a part of a large page was to be unmapped");
+		return next;
+	}
+	if (!is_leaf(value, level))
+		report_bad(mm, entry, value, level);
+	__atomic_store_n(entry, 0, __ATOMIC_RELAXED);
 	return next;
 }
 
@@ -259,7 +311,8 @@ static __attribute__((noinline)) void unmap_slow(struct mm *mm, struct page_tabl
 
 		if (table) {
 			next = part_end(start, end, PT_BYTES);
-			clear_entries(table + entry_index(start, 1), (next - start) >> PAGE_SHIFT);
+			clear_entries(mm, table + entry_index(start, 1),
+				      (next - start) >> PAGE_SHIFT);
 		} else {
 			next = unmap_large(mm, pt, start, end);
 		}
@@ -281,61 +334,11 @@ void pt_unmap(struct mm *mm, struct page_table *pt, u64 start, u64 end)
 		u64 *table = recent_table(mm, pt, start);
 
 		if (likely(table)) {
-			clear_entries(table + index, nr);
+			clear_entries(mm, table + index, nr);
 			return;
 		}
 	}
 	unmap_slow(mm, pt, start, end);
-}
-
-u64 pt_next_entry(struct mm *mm, struct page_table *pt, u64 va, u64 end, u64 **entry_out)
-{
-	u64 *entry, next;
-	int level;
-
-	while (va != end) {
-		entry = walk(mm, pt, va, 1, &level);
-		next = part_end(va, end, level > 1 ? level_bytes(level) : PT_BYTES);
-		if (level > 1) {
-			va = next;
-			continue;
-		}
-		/* The rest of one page table. */
-		for (; va != next; va += PAGE_SIZE, entry++) {
-			if (entry_read(entry)) {
-				*entry_out = entry;
-				return va;
-			}
-		}
-	}
-	return end;
-}
-
-/* Frees the table @entry names, of @level, and those it leads to. */
-static void free_table(struct mm *mm, struct page_table *pt, u64 entry, int level)
-{
-	const u64 *table = table_at(mm, entry);
-
-	for (u32 i = 0; level > 1 && i < X86_TABLE_ENTRIES; i++) {
-		if (is_table(table[i]))
-			free_table(mm, pt, table[i], level - 1);
-	}
-	free_pages(mm, pfn_to_page(mm, (entry & X86_PTE_ADDR_MASK) >> PAGE_SHIFT), 0);
-	pt->nr_tables--;
-}
-
-void pt_free_lower_half(struct mm *mm, struct page_table *pt)
-{
-	u64 *root = table_at(mm, pt->root_phys);
-
-	for (u32 i = 0; i < X86_TABLE_ENTRIES / 2; i++) {
-		u64 entry = root[i];
-
-		root[i] = 0;
-		if (is_table(entry))
-			free_table(mm, pt, entry, 3);
-	}
-	memset(pt->walk, 0, sizeof(pt->walk));
 }
 
 /* ---- mapping frames ---- */
@@ -412,68 +415,4 @@ int pt_map_pages(struct mm *mm, struct page_table *pt, u64 start, struct page *c
 		return map_slow(mm, pt, start, pages, nr, prot);
 	stop = write_entries(table + index, pages, nr, leaf_bias(mm, prot));
 	return unlikely(stop) ? undo_map(mm, pt, start, pages, stop) : 0;
-}
-
-/* ---- mapping physical ranges ---- */
-
-/* A leaf of @level: in large ones PS is set and the PAT bit has another place. */
-static u64 make_leaf(u64 phys, pgprot_t prot, int level)
-{
-	if (level == 1)
-		return phys | prot;
-	if (prot & X86_PTE_PAT)
-		prot |= X86_PTE_PAT_BIG;
-	return phys | prot | X86_PTE_PS;
-}
-
-/* The largest level a leaf at @va may have; a table in its place, even an empty one, stays. */
-static int leaf_level(const struct mm *mm, const struct page_table *pt, u64 va, u64 end, u64 phys,
-		      int max_level)
-{
-	int level = max_level, at;
-
-	while (level > 1 &&
-	       (!IS_ALIGNED(va | phys, level_bytes(level)) || end - va < level_bytes(level) ||
-		(is_table(entry_read(walk(mm, pt, va, level, &at))) && at == level)))
-		level--;
-	return level;
-}
-
-/* Makes the tables for every leaf of the range and sees that the leaves' places are clear. */
-static int prepare_range(struct mm *mm, struct page_table *pt, u64 start, u64 end, u64 phys,
-			 int max_level)
-{
-	int level, at, err;
-
-	for (u64 va = start; va != end; va += level_bytes(level)) {
-		level = leaf_level(mm, pt, va, end, phys + (va - start), max_level);
-		err = make_tables(mm, pt, va, level);
-		if (err)
-			return err;
-		if (entry_read(walk(mm, pt, va, level, &at)))
-			return -EBUSY;
-	}
-	return 0;
-}
-
-int pt_map_range(struct mm *mm, struct page_table *pt, u64 start, u64 end, u64 phys, pgprot_t prot,
-		 int max_level)
-{
-	int level, at, err;
-
-	if (start >= end || !is_canonical_range(start, end - 1) ||
-	    !IS_ALIGNED(start | end | phys, PAGE_SIZE) || max_level < 1 || max_level > 3 ||
-	    phys >> X86_PHYSICAL_BITS_MAX || (phys + (end - start) - 1) >> X86_PHYSICAL_BITS_MAX)
-		return -EINVAL;
-	err = prepare_range(mm, pt, start, end, phys, max_level);
-	if (err)
-		return err;
-	for (u64 va = start; va != end; va += level_bytes(level)) {
-		u64 to = phys + (va - start);
-
-		level = leaf_level(mm, pt, va, end, to, max_level);
-		__atomic_store_n(walk(mm, pt, va, level, &at), make_leaf(to, prot, level),
-				 __ATOMIC_RELAXED);
-	}
-	return 0;
 }

@@ -111,11 +111,16 @@ static struct page *first_partial(struct kmem_cache *cache, u32 node)
 	return list_empty(partial) ? NULL : list_entry(partial->next, struct page, list);
 }
 
-/* A slab with free objects of @node, or, with NUMA_NO_NODE, of the first node that has one. */
+/* A slab with free objects of @node, or, with NUMA_NO_NODE, of this CPU's own or any other. */
 static struct page *find_partial(struct mm *mm, struct kmem_cache *cache, int node)
 {
+	struct page *own;
+
 	if (node != NUMA_NO_NODE)
 		return first_partial(cache, (u32)node);
+	own = first_partial(cache, mm->local_node[cpu_id(mm)]->id);
+	if (own)
+		return own;
 	for (u32 id = 0; id < mm->nr_nodes; id++) {
 		struct page *slab = first_partial(cache, id);
 
@@ -228,8 +233,12 @@ static NOINLINE void *alloc_slow(struct mm *mm, struct kmem_cache *cache, gfp_t 
 
 	if (slab_must_fail(mm, gfp))
 		return NULL;
-	if ((u32)node >= mm->nr_nodes)
-		node = gfp & __GFP_THISNODE ? 0 : NUMA_NO_NODE;
+	if (node >= (int)mm->nr_nodes) {
+		mm_warn(mm, "an object was asked for of a node that is not there");
+		return NULL;
+	}
+	if (node < 0)
+		node = gfp & __GFP_THISNODE ? mm->local_node[cpu_id(mm)]->id : NUMA_NO_NODE;
 	if (!refill(mm, cache, cpu, gfp, node))
 		return NULL;
 	object = pop_object(cpu);
