@@ -30,7 +30,7 @@ struct zone *page_zone(struct mm *mm, const struct page *page)
 static struct node *preferred_node(struct mm *mm, int node)
 {
 	if (node < 0)
-		return mm->local_node[cpu_id(mm)];
+		return mm->local_node[mm->nr_cpus == 1 ? 0 : cpu_id(mm)];
 	if ((u32)node < mm->nr_nodes)
 		return &mm->node[node];
 	mm_warn(mm, "frames were asked for of a node that is not there");
@@ -79,7 +79,7 @@ static void zero_block(struct mm *mm, struct page *page, u32 order)
 	if (mm->ops->zero_frames && page->state != PAGE_TABLE)
 		mm->ops->zero_frames(mm->arch, page_to_pfn(mm, page), 1ull << order);
 	else
-		memset(page_address(mm, page), 0, PAGE_SIZE << order);
+		clear_words(page_address(mm, page), PAGE_SIZE / sizeof(u64) << order);
 }
 
 static struct page *alloc_from_zone(struct mm *mm, struct zone *zone, gfp_t gfp, u32 order,

@@ -15,6 +15,7 @@
 
 #include "mm/errno.h"
 #include "mm/pgtable_private.h"
+#include "mm/string.h"
 
 /* What an entry that names a table looks like: all rights, which the leaves then restrict. */
 #define TABLE_FLAGS (X86_PTE_P | X86_PTE_RW | X86_PTE_A)
@@ -37,15 +38,14 @@ static inline bool is_canonical(u64 va)
 	return (u64)((s64)(va << WALK_VA_SHIFT) >> WALK_VA_SHIFT) == va;
 }
 
-/* The page table for the canonical @va if a walk led there lately, or NULL. */
-static inline u64 *recent_table(const struct mm *mm, struct page_table *pt, u64 va)
+/* Where the page table for the canonical @va is if a walk led there lately, or 0. */
+static inline u64 recent_table(struct page_table *pt, u64 va)
 {
 	u64 word = __atomic_load_n(walk_slot(pt, va), __ATOMIC_ACQUIRE);
-	u64 phys = word << WALK_PFN_SHIFT >> (WALK_PFN_SHIFT - PAGE_SHIFT);
 
-	if (((word ^ va << WALK_VA_SHIFT) >> (64 - WALK_PFN_SHIFT)) || !phys)
-		return NULL;
-	return phys_to_virt(mm, phys);
+	if ((word ^ va << WALK_VA_SHIFT) >> (64 - WALK_PFN_SHIFT))
+		return 0;
+	return word << WALK_PFN_SHIFT >> (WALK_PFN_SHIFT - PAGE_SHIFT);
 }
 
 /* The page table (level 1) that @va's leaf would be in, or NULL where there is none. */
@@ -249,13 +249,11 @@ bool pt_expect_clear(struct mm *mm, const struct page_table *pt, u64 start, u64 
 /* Whether all of @nr > 0 entries are present. */
 static inline bool all_present(const u64 *entry, u64 nr)
 {
-	const u64 *end = entry + nr;
 	u64 all = X86_PTE_P;
 
-	for (; end - entry >= 8; entry += 8)
-		all &= entry[0] & entry[1] & entry[2] & entry[3] & entry[4] & entry[5] & entry[6] &
-		       entry[7];
-	while (entry != end)
+	for (; nr >= 4; nr -= 4, entry += 4)
+		all &= entry[0] & entry[1] & entry[2] & entry[3];
+	while (nr--)
 		all &= *entry++;
 	return all;
 }
@@ -263,11 +261,13 @@ static inline bool all_present(const u64 *entry, u64 nr)
 /* Clears @nr > 0 entries; with a string instruction that is one instruction for each. */
 static inline void clear_entries(struct mm *mm, u64 *entry, u64 nr)
 {
-	u64 zero = 0;
-
+	if (nr == 1 && likely(*entry & X86_PTE_P)) {
+		WRITE_ONCE(*entry, 0);
+		return;
+	}
 	if (unlikely(!all_present(entry, nr)))
 		report_absent(mm, entry, nr);
-	__asm__ volatile("rep stosq" : "+D"(entry), "+c"(nr) : "a"(zero) : "memory");
+	clear_words(entry, nr);
 }
 
 /*
@@ -331,10 +331,10 @@ void pt_unmap(struct mm *mm, struct page_table *pt, u64 start, u64 end)
 
 	if (likely(in_one_table(index, nr) && IS_ALIGNED(start | end, PAGE_SIZE) &&
 		   is_canonical(start))) {
-		u64 *table = recent_table(mm, pt, start);
+		u64 phys = recent_table(pt, start);
 
-		if (likely(table)) {
-			clear_entries(mm, table + index, nr);
+		if (likely(phys)) {
+			clear_entries(mm, (u64 *)phys_to_virt(mm, phys) + index, nr);
 			return;
 		}
 	}
@@ -350,6 +350,14 @@ static inline u64 leaf_bias(const struct mm *mm, pgprot_t prot)
 }
 _Static_assert(sizeof(struct page) == 1 << 6, "leaf_bias() and write_entries() shift by it");
 
+static inline bool write_entry(u64 *entry, const struct page *page, u64 bias)
+{
+	if (unlikely(!page) || unlikely(*entry))
+		return false;
+	WRITE_ONCE(*entry, ((u64)(uintptr_t)page << (PAGE_SHIFT - 6)) + bias);
+	return true;
+}
+
 /*
  * Writes leaves for @pages[0..nr), nr > 0. Returns NULL, or where it stopped: at a frame that is
  * none or at an entry that is not clear.
@@ -359,12 +367,20 @@ static inline struct page *const *write_entries(u64 *entry, struct page *const *
 {
 	struct page *const *end = pages + nr;
 
-	do {
-		if (unlikely(!*pages) || unlikely(READ_ONCE(*entry)))
+	for (; end - pages >= 4; pages += 4, entry += 4) {
+		if (!write_entry(&entry[0], pages[0], bias))
+			return &pages[0];
+		if (!write_entry(&entry[1], pages[1], bias))
+			return &pages[1];
+		if (!write_entry(&entry[2], pages[2], bias))
+			return &pages[2];
+		if (!write_entry(&entry[3], pages[3], bias))
+			return &pages[3];
+	}
+	for (; pages != end; pages++, entry++) {
+		if (!write_entry(entry, *pages, bias))
 			return pages;
-		WRITE_ONCE(*entry, ((u64)(uintptr_t)*pages << (PAGE_SHIFT - 6)) + bias);
-		entry++;
-	} while (++pages != end);
+	}
 	return NULL;
 }
 
@@ -404,15 +420,15 @@ static __attribute__((noinline)) int map_slow(struct mm *mm, struct page_table *
 int pt_map_pages(struct mm *mm, struct page_table *pt, u64 start, struct page *const *pages, u64 nr,
 		 pgprot_t prot)
 {
-	u64 index = entry_index(start, 1), *table;
+	u64 index = entry_index(start, 1), phys;
 	struct page *const *stop;
 
 	if (unlikely(!in_one_table(index, nr) || !IS_ALIGNED(start, PAGE_SIZE) ||
 		     !is_canonical(start)))
 		return map_slow(mm, pt, start, pages, nr, prot);
-	table = recent_table(mm, pt, start);
-	if (unlikely(!table))
+	phys = recent_table(pt, start);
+	if (unlikely(!phys))
 		return map_slow(mm, pt, start, pages, nr, prot);
-	stop = write_entries(table + index, pages, nr, leaf_bias(mm, prot));
+	stop = write_entries((u64 *)phys_to_virt(mm, phys) + index, pages, nr, leaf_bias(mm, prot));
 	return unlikely(stop) ? undo_map(mm, pt, start, pages, stop) : 0;
 }

@@ -30,7 +30,7 @@ struct vm_struct *vm_area_reserve(struct mm *mm, const struct vmalloc_request *r
 	u64 nr_pages = request_pages(request), align = request->align;
 
 	/* The guard must not wrap either. */
-	if (nr_pages == 0 || request->size > VM_SIZE_MAX || request->node >= (int)mm->nr_nodes) {
+	if (nr_pages == 0 || request->size > VM_SIZE_MAX) {
 		*err_out = -EINVAL;
 		return NULL;
 	}

@@ -40,7 +40,11 @@ static COLD void report_range(struct mm *mm, const struct vmalloc_request *reque
 static COLD int undo_bookkeeping(struct mm *mm, const struct vmalloc_request *request,
 				 struct vm_struct *vm, u64 size, int err)
 {
-	if (!vm)
+	/* Nothing is there for a node that is not, which the bookkeeping, asked for first, finds.
+	 */
+	if (request->node >= (int)mm->nr_nodes)
+		err = -EINVAL;
+	else if (!vm)
 		report_alloc(mm, request, "vm_struct allocation failed");
 	else if (err != -EINVAL)
 		report_range(mm, request, size);
@@ -244,10 +248,10 @@ __attribute__((noinline)) int vm_fill_outside(struct mm *mm, const struct vmallo
 	return 0;
 }
 
-/* A size of 0, one that wraps, one of more pages than there are, or a node that is not there. */
-static COLD int refuse(struct mm *mm, const struct vmalloc_request *request)
+/* A size of 0, one that wraps, or one of more pages than there are. */
+static COLD int refuse_size(struct mm *mm, const struct vmalloc_request *request)
 {
-	if (request_pages(request) == 0 || request->node >= (int)mm->nr_nodes)
+	if (request_pages(request) == 0)
 		return -EINVAL;
 	report_alloc(mm, request, "exceeds total pages");
 	return -ENOMEM;
@@ -261,8 +265,8 @@ static ALWAYS_INLINE int allocate(struct mm *mm, const struct vmalloc_request *r
 	struct vm_struct *vm;
 	int err;
 
-	if (unlikely(nr - 1 >= mm->total_pages) || unlikely(request->node >= (int)mm->nr_nodes))
-		return refuse(mm, request);
+	if (unlikely(nr - 1 >= mm->total_pages))
+		return refuse_size(mm, request);
 	vm = make_area(mm, request, request->align, nr, nr, &err);
 	if (unlikely(!vm))
 		return err;
