@@ -367,6 +367,8 @@ static inline struct page *const *write_entries(u64 *entry, struct page *const *
 {
 	struct page *const *end = pages + nr;
 
+	if (nr == 1)
+		return write_entry(entry, *pages, bias) ? NULL : pages;
 	for (; end - pages >= 4; pages += 4, entry += 4) {
 		if (!write_entry(&entry[0], pages[0], bias))
 			return &pages[0];
