@@ -288,15 +288,17 @@ static __attribute__((noinline)) u64 unmap_large(struct mm *mm, struct page_tabl
 		mm_warn(mm, "a part of a large page was to be unmapped");
 		return next;
 	}
-	if (!is_leaf(value, level))
+	if (!is_leaf(value, level)) {
 		report_bad(mm, entry, value, level);
+		/* Walks that led on from here lead nowhere. */
+		for (u32 i = 0; i < PT_WALKS; i++)
+			__atomic_store_n(&pt->walk[i], 0, __ATOMIC_RELEASE);
+	}
 	__atomic_store_n(entry, 0, __ATOMIC_RELAXED);
 	return next;
 }
 
-/* A range of any kind: over several page tables, where there is none, or senseless. */
-static __attribute__((noinline)) void unmap_slow(struct mm *mm, struct page_table *pt, u64 start,
-						 u64 end)
+void pt_unmap(struct mm *mm, struct page_table *pt, u64 start, u64 end)
 {
 	u64 next;
 
@@ -325,7 +327,7 @@ static inline bool in_one_table(u64 index, u64 nr)
 	return nr - 1 < X86_TABLE_ENTRIES - index;
 }
 
-void pt_unmap(struct mm *mm, struct page_table *pt, u64 start, u64 end)
+void pt_unmap_quick(struct mm *mm, struct page_table *pt, u64 start, u64 end)
 {
 	u64 index = entry_index(start, 1), nr = (end - start) >> PAGE_SHIFT;
 
@@ -338,7 +340,7 @@ void pt_unmap(struct mm *mm, struct page_table *pt, u64 start, u64 end)
 			return;
 		}
 	}
-	unmap_slow(mm, pt, start, end);
+	pt_unmap(mm, pt, start, end);
 }
 
 /* ---- mapping frames ---- */
@@ -395,7 +397,7 @@ static __attribute__((noinline)) int undo_map(struct mm *mm, struct page_table *
 	return *at ? -EBUSY : -EINVAL;
 }
 
-/* A range of any kind, as unmap_slow(). */
+/* A range of any kind: over several page tables, where there is none, or senseless. */
 static __attribute__((noinline)) int map_slow(struct mm *mm, struct page_table *pt, u64 start,
 					      struct page *const *pages, u64 nr, pgprot_t prot)
 {

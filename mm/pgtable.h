@@ -81,6 +81,9 @@ int pt_map_range(struct mm *mm, struct page_table *pt, u64 start, u64 end, u64 p
  */
 void pt_unmap(struct mm *mm, struct page_table *pt, u64 start, u64 end);
 
+/* The same, but entries above the leaves are not looked at where a walk was lately. */
+void pt_unmap_quick(struct mm *mm, struct page_table *pt, u64 start, u64 end);
+
 /*
  * The leaf entry that maps @va: its value in *@entry_out and its level as the result (1, 2, 3),
  * or 0 when @va is not mapped (*@entry_out untouched).

@@ -306,7 +306,11 @@ static bool can_be_shown(const struct vm_struct *vm, u64 pgoff, u64 nr)
 	return vm->flags & VM_USERMAP && pgoff < pages && nr <= pages - pgoff;
 }
 
-/* As long as the lock is held the area stays complete: who frees it begins by claiming it. */
+/*
+ * Maps @nr pages of the area at @addr, from its page @pgoff on, over @vma; or only looks whether
+ * that can be, for @vma NULL. As long as the lock is held the area stays complete: who frees it
+ * begins by claiming it.
+ */
 static int remap_locked(struct mm *mm, struct vm_area_struct *vma, u64 addr, u64 pgoff, u64 nr)
 {
 	struct vmap_area *area;
@@ -317,7 +321,7 @@ static int remap_locked(struct mm *mm, struct vm_area_struct *vma, u64 addr, u64
 	area = vmap_busy_from(&mm->vmap, addr);
 	vm = area ? __atomic_load_n(&area->vm, __ATOMIC_ACQUIRE) : NULL;
 	if (vm && area->va_start == addr && can_be_shown(vm, pgoff, nr))
-		err = map_frames(mm, vma, addr + (pgoff << PAGE_SHIFT), nr);
+		err = vma ? map_frames(mm, vma, addr + (pgoff << PAGE_SHIFT), nr) : 0;
 	spin_unlock(&mm->vmap.lock);
 	return err;
 }
@@ -330,11 +334,12 @@ int remap_vmalloc_range(struct mm *mm, struct vm_area_struct *vma, u64 addr, u64
 
 	if (mm_refuse_interrupt(mm, "remap_vmalloc_range"))
 		return -EPERM;
-	if (!IS_ALIGNED(addr, PAGE_SIZE))
+	if (!IS_ALIGNED(addr, PAGE_SIZE) || nr > mm->total_pages)
 		return -EINVAL;
-	if (nr > mm->total_pages)
-		return -EINVAL;
-	err = pt_prepare(mm, pt, vma->vm_start, vma->vm_end, 1);
+	/* What is refused costs no tables. */
+	err = remap_locked(mm, NULL, addr, pgoff, nr);
+	if (!err)
+		err = pt_prepare(mm, pt, vma->vm_start, vma->vm_end, 1);
 	if (err)
 		return err;
 	if (pt_next_entry(mm, pt, vma->vm_start, vma->vm_end, &entry) != vma->vm_end)

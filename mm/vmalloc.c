@@ -130,7 +130,7 @@ static ALWAYS_INLINE void destroy_area(struct mm *mm, struct vmap_area *area, st
 	u64 addr = vm->addr, end = addr + bytes;
 
 	mm->ops->flush_cache_vunmap(mm->arch, addr, end);
-	pt_unmap(mm, &mm->pt, addr, end);
+	(nr ? pt_unmap_quick : pt_unmap)(mm, &mm->pt, addr, end);
 	vmap_free(mm, area);
 	free_frames(mm, vm, nr);
 	kfree(mm, vm);
