@@ -42,5 +42,6 @@ MM_SOURCES = \
 %C%_libmm_guest_a_CPPFLAGS = $(GUEST_CPPFLAGS)
 %C%_libmm_guest_a_CFLAGS = $(GUEST_CFLAGS)
 %C%_libmm_host_a_SOURCES = $(MM_SOURCES)
+%C%_libmm_host_a_CPPFLAGS = $(AM_CPPFLAGS) -DMM_LOCKDEP
 $(%C%_libmm_guest_a_OBJECTS): CFLAGS = $(GUEST_OPTIMIZE)
 $(%C%_libmm_guest_a_OBJECTS): CPPFLAGS =

@@ -11,6 +11,7 @@ static bool take_token(struct log_limit *limit, u64 now, u32 *missed_out)
 {
 	u64 passed = now - limit->last_ns;
 
+	lockdep_assert_held(&limit->lock);
 	/* Clocks of two CPUs may be a little apart. */
 	if ((s64)passed > 0) {
 		limit->last_ns = now;

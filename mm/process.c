@@ -40,6 +40,7 @@ static void copy_kernel_half(struct mm *mm, struct process *process)
 	const u64 *from = root_of(mm, &mm->pt);
 	u64 *to = root_of(mm, &process->pt);
 
+	lockdep_assert_held(&mm->processes.lock);
 	for (u32 i = FIRST_KERNEL_ENTRY; i < X86_TABLE_ENTRIES; i++) {
 		u64 entry = __atomic_load_n(&from[i], __ATOMIC_ACQUIRE);
 
@@ -86,6 +87,7 @@ static struct process *find_process(struct mm *mm, u64 id)
 {
 	struct process *process;
 
+	lockdep_assert_held(&mm->processes.lock);
 	list_for_each_entry (process, &mm->processes.head, link) {
 		if (process->id == id)
 			return process;
@@ -288,6 +290,7 @@ static int map_frames(struct mm *mm, struct vm_area_struct *vma, u64 addr, u64 n
 	pgprot_t prot = user_prot(vma->vm_flags);
 	int err = get_frames(mm, addr, nr);
 
+	lockdep_assert_held(&mm->vmap.lock);
 	for (u64 at = 0; !err && at != nr << PAGE_SHIFT; at += PAGE_SIZE) {
 		struct page *page = vmalloc_to_page(mm, addr + at);
 

@@ -52,6 +52,7 @@ static void add_partial(struct kmem_cache *cache, struct page *slab)
 {
 	struct kmem_cache_node *node = &cache->node[slab->node];
 
+	lockdep_assert_held(&cache->lock);
 	list_add(&slab->list, &node->partial);
 	node->nr_partial++;
 	node->nr_empty += slab->in_use == 0;
@@ -61,14 +62,17 @@ static void remove_partial(struct kmem_cache *cache, struct page *slab)
 {
 	struct kmem_cache_node *node = &cache->node[slab->node];
 
+	lockdep_assert_held(&cache->lock);
 	list_del(&slab->list);
 	node->nr_partial--;
 	node->nr_empty -= slab->in_use == 0;
 }
 
 /* Makes @slab, which is on no list, this CPU's, with all its free objects. */
-static void activate(struct kmem_cache_cpu *cpu, struct page *slab, u32 id)
+static void activate(struct kmem_cache *cache, struct kmem_cache_cpu *cpu, struct page *slab,
+		     u32 id)
 {
+	lockdep_assert_held(&cache->lock);
 	slab->active = (u16)(id + 1);
 	slab->in_use = slab->objects;
 	cpu->freelist = slab->freelist;
@@ -85,6 +89,7 @@ static struct page *deactivate(struct kmem_cache *cache, struct kmem_cache_cpu *
 	struct page *slab = cpu->slab;
 	struct kmem_cache_node *node = &cache->node[slab->node];
 
+	lockdep_assert_held(&cache->lock);
 	while (cpu->freelist) {
 		void *object = cpu->freelist;
 
@@ -157,7 +162,7 @@ static bool take_new(struct mm *mm, struct kmem_cache *cache, struct kmem_cache_
 	carve(mm, cache, slab);
 	spin_lock(&cache->lock);
 	cache->node[slab->node].nr_slabs++;
-	activate(cpu, slab, cpu_id(mm));
+	activate(cache, cpu, slab, cpu_id(mm));
 	spin_unlock(&cache->lock);
 	return true;
 }
@@ -178,7 +183,7 @@ static bool take_partial(struct mm *mm, struct kmem_cache *cache, struct kmem_ca
 			remove_partial(cache, slab);
 	}
 	if (slab && slab->freelist)
-		activate(cpu, slab, cpu_id(mm));
+		activate(cache, cpu, slab, cpu_id(mm));
 	spin_unlock(&cache->lock);
 	return cpu->freelist != NULL;
 }
@@ -300,6 +305,7 @@ static struct page *free_to_slab(struct kmem_cache *cache, struct page *slab, vo
 	struct kmem_cache_node *node = &cache->node[slab->node];
 	bool listed = slab->freelist && !slab->active;
 
+	lockdep_assert_held(&cache->lock);
 	*link_of(object) = slab->freelist;
 	slab->freelist = object;
 	slab->in_use--;
