@@ -4,7 +4,7 @@ UNIT_TESTS += \
 	%D%/test_frames_smp \
 	%D%/test_gfp \
 	%D%/test_interrupt \
-	%D%/test_map_failure %D%/test_order %D%/test_seed_rubbish %D%/test_page_alloc \
+	%D%/test_map_failure %D%/test_order %D%/test_seed_rubbish %D%/test_seed_details %D%/test_page_alloc \
 	%D%/test_page_check \
 	%D%/test_page_init \
 	%D%/test_page_random \
