@@ -8,6 +8,7 @@ dist_noinst_SCRIPTS += \
 	%D%/check-lab \
 	%D%/demo \
 	%D%/lab \
+	%D%/mutate \
 	%D%/setup \
 	%D%/tally
 EXTRA_DIST += \

@@ -33,7 +33,7 @@ TEST_TOOLS += \
 %C%_bench_core_SOURCES = %D%/bench_core.c mm/string.c
 %C%_bench_core_CFLAGS = $(AM_CFLAGS) -fno-builtin
 EXTRA_DIST += \
-	%D%/core_check.h \
+	%D%/core_check.h %D%/equivalent-mutants \
 	%D%/pgtable_fixture.h \
 	%D%/seed_fixture.h \
 	%D%/seed_model.h \
