@@ -49,6 +49,24 @@ static void copy_kernel_half(struct mm *mm, struct process *process)
 	}
 }
 
+/* Makes @process, which is ready, one of those that can be found, and the caller's. */
+static void link_process(struct mm *mm, struct process *process)
+{
+	lockdep_assert_held(&mm->processes.lock);
+	copy_kernel_half(mm, process);
+	process->id = ++mm->processes.last_id;
+	process->claimed = 1;
+	mm->processes.nr++;
+	list_add_tail(&process->link, &mm->processes.head);
+}
+
+static void unlink_process(struct mm *mm, struct process *process)
+{
+	lockdep_assert_held(&mm->processes.lock);
+	list_del(&process->link);
+	mm->processes.nr--;
+}
+
 int process_create(struct mm *mm, struct process **process_out)
 {
 	struct process *process;
@@ -72,11 +90,7 @@ int process_create(struct mm *mm, struct process **process_out)
 	process->pt.user_flag = X86_PTE_US;
 	list_init(&process->vmas);
 	spin_lock(&mm->processes.lock);
-	copy_kernel_half(mm, process);
-	process->id = ++mm->processes.last_id;
-	process->claimed = 1;
-	mm->processes.nr++;
-	list_add_tail(&process->link, &mm->processes.head);
+	link_process(mm, process);
 	spin_unlock(&mm->processes.lock);
 	*process_out = process;
 	return 0;
@@ -130,8 +144,7 @@ void process_destroy(struct mm *mm, struct process *process)
 	list_for_each_entry_safe (vma, following, &process->vmas, link)
 		vma_destroy(mm, vma);
 	spin_lock(&mm->processes.lock);
-	list_del(&process->link);
-	mm->processes.nr--;
+	unlink_process(mm, process);
 	spin_unlock(&mm->processes.lock);
 	pt_free_lower_half(mm, &process->pt);
 	free_pages(mm, pfn_to_page(mm, process->pt.root_phys >> PAGE_SHIFT), 0);

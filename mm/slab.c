@@ -46,6 +46,14 @@ void kmem_cache_init(struct kmem_cache *cache, const char *name, u32 object_byte
 		list_init(&cache->node[node].partial);
 }
 
+/* In the core's tests what is in a free object is nothing anybody can go on with. */
+static inline void poison(const struct kmem_cache *cache, void *object)
+{
+#ifdef MM_DEBUG
+	memset((char *)object + sizeof(void *), 0x6b, cache->object_bytes - sizeof(void *));
+#endif
+}
+
 /* ---- the lists; cache->lock is held ---- */
 
 static void add_partial(struct kmem_cache *cache, struct page *slab)
@@ -308,6 +316,7 @@ static struct page *free_to_slab(struct kmem_cache *cache, struct page *slab, vo
 	lockdep_assert_held(&cache->lock);
 	*link_of(object) = slab->freelist;
 	slab->freelist = object;
+	poison(cache, object);
 	slab->in_use--;
 	if (slab->active)
 		return NULL;
@@ -362,6 +371,7 @@ static inline void free_on(struct mm *mm, struct kmem_cache *cache, void *object
 	}
 	*link_of(object) = cpu->freelist;
 	cpu->freelist = object;
+	poison(cache, object);
 }
 
 static NOINLINE void free_smp(struct mm *mm, struct kmem_cache *cache, void *object)

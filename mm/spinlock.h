@@ -28,7 +28,7 @@ typedef struct {
  * In the core's tests: the lock is held, by whoever it is; else the program ends here. Stands where
  * a function relies on its caller, and in spin_unlock().
  */
-#ifdef MM_LOCKDEP
+#ifdef MM_DEBUG
 #define lockdep_assert_held(lock)                                      \
 	do {                                                           \
 		if (!__atomic_load_n(&(lock)->word, __ATOMIC_RELAXED)) \

@@ -54,6 +54,8 @@ static void look(enum sim_event event, u64 start, u64 end)
 		ck_assert_uint_eq(end, subject.addr + subject.pages * PAGE_SIZE);
 		return;
 	}
+	/* The ledger's flushes are those that are over: this one is not. */
+	ck_assert_uint_eq(mm->flushes.nr, sim->nr_flushes - 1);
 	ck_assert_uint_eq(nr_present(), 0);
 	ck_assert_uint_ge(end, subject.addr + subject.pages * PAGE_SIZE);
 	ck_assert_uint_eq(tile_at(subject.addr)->state, subject.state);

@@ -215,6 +215,97 @@ START_TEST(each_failure_is_one_line_of_its_level)
 }
 END_TEST
 
+static const struct arch_ops *recorded;
+static u64 logs_at_warning;
+
+/* Who prints may take as long as he likes. */
+static void expect_no_lock(void)
+{
+	ck_assert_uint_eq(mm->vmap.lock.word | mm->processes.lock.word | mm->section_lock.word |
+				  mm->vmap.cache.lock.word,
+			  0);
+	for (u32 i = 0; i < NR_KMALLOC_CACHES; i++)
+		ck_assert_uint_eq(mm->kmalloc[i].lock.word, 0);
+	for (u32 i = 0; i < NR_ZONES; i++)
+		ck_assert_uint_eq(mm->node[0].zone[i].lock.word, 0);
+}
+
+static void log_and_look(void *arch, enum log_level level, const char *format, va_list args)
+{
+	expect_no_lock();
+	recorded->log(arch, level, format, args);
+}
+
+static void warn_and_look(void *arch, const char *file, int line, const char *text)
+{
+	expect_no_lock();
+	logs_at_warning = sim->nr_logs;
+	recorded->warn(arch, file, line, text);
+}
+
+/* As in the seed, first the line that says what, then the WARN that says where. */
+START_TEST(a_report_is_a_line_and_then_a_warning)
+{
+	void *object[600];
+	struct arch_ops ops = *mm->ops;
+
+	recorded = mm->ops;
+	ops.log = log_and_look;
+	ops.warn = warn_and_look;
+	mm->ops = &ops;
+	take_pages(1);
+	for (u32 i = 0; i < ARRAY_SIZE(object); i++)
+		object[i] = kmalloc_node(mm, 64, GFP_KERNEL, NUMA_NO_NODE);
+	kfree(mm, object[0]);
+	for (u32 i = 0; i < 6; i++) {
+		u64 logs = sim->nr_logs, warnings = sim->nr_warnings;
+
+		switch (i) {
+		case 0:
+			vfree(mm, 8);
+			break;
+		case 1:
+			vunmap(mm, PAGE_SIZE);
+			break;
+		case 2:
+			free_vm_area(mm, 24);
+			break;
+		case 3:
+			free_pages(mm, pages[0], 1);
+			break;
+		case 4:
+			kfree(mm, object[0]);
+			break;
+		case 5:
+			kfree(mm, (char *)object[1] + 8);
+		}
+		ck_assert_uint_eq(sim->nr_logs, logs + 1);
+		ck_assert_uint_eq(sim->nr_warnings, warnings + 1);
+		ck_assert_uint_eq(logs_at_warning, logs + 1);
+	}
+}
+END_TEST
+
+/* A copy is of the area around an address, while it is complete. */
+START_TEST(a_copy_is_of_an_area_that_is_there)
+{
+	u64 addr = must_get(3 * PAGE_SIZE, VM_IOREMAP);
+	struct vm_struct copy = {.addr = 4};
+	struct vmap_area *area;
+	struct vm_struct *vm;
+
+	ck_assert_int_eq(vm_area_copy(mm, addr - 1, &copy), -ENOENT);
+	ck_assert_int_eq(vm_area_copy(mm, addr + 4 * PAGE_SIZE, &copy), -ENOENT);
+	ck_assert_uint_eq(copy.addr, 4);
+	ck_assert_int_eq(vm_area_copy(mm, addr + 4 * PAGE_SIZE - 1, &copy), 0);
+	ck_assert_int_eq(memcmp(&copy, find_vm_area(mm, addr), sizeof(copy)), 0);
+	ck_assert_int_eq(vmap_claim(mm, addr, VMAP_RESERVED, &area, &vm), 0);
+	ck_assert_int_eq(vm_area_copy(mm, addr, &copy), -ENOENT);
+	vmap_publish(mm, area, vm, VMAP_RESERVED);
+	ck_assert_int_eq(vm_area_copy(mm, addr, &copy), 0);
+}
+END_TEST
+
 /* The place a warning names is the call's own. */
 START_TEST(a_warning_names_the_call_it_is_of)
 {
@@ -371,6 +462,8 @@ static Suite *details_suite(void)
 	tcase_add_test(tcase, an_area_of_a_node_that_is_not_there_is_refused);
 	tcase_add_test(tcase, page_arrays_of_any_size_come_from_no_zone_in_particular);
 	tcase_add_test(tcase, each_failure_is_one_line_of_its_level);
+	tcase_add_test(tcase, a_report_is_a_line_and_then_a_warning);
+	tcase_add_test(tcase, a_copy_is_of_an_area_that_is_there);
 	tcase_add_test(tcase, a_warning_names_the_call_it_is_of);
 	tcase_add_test(tcase, nowarn_silences_every_failure);
 	tcase_add_test(tcase, an_area_that_is_not_complete_is_passed_over);
