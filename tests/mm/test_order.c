@@ -210,6 +210,27 @@ START_TEST(what_is_unmapped_is_flushed_while_nobody_finds_the_area)
 }
 END_TEST
 
+/* A tile's object is nobody's only when the list has lost it: without spare ones each is freed. */
+START_TEST(tiles_leave_the_list_before_their_objects_are_free)
+{
+	static const u8 orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {0, 2, 1, 3}, {1, 3, 0, 2}};
+	u64 addr[4];
+
+	for (u32 i = 0; i < 2 * ARRAY_SIZE(orders); i++) {
+		vmap_set_mode(mm, i % 2 ? VMAP_EAGER : VMAP_MANUAL);
+		mm->vmap.lazy_max_pages = 0;
+		for (u32 j = 0; j < 4; j++)
+			addr[j] = must_vmalloc(PAGE_SIZE);
+		for (u32 j = 0; j < 4; j++)
+			ck_assert_int_eq(vfree(mm, addr[orders[i / 2][j]]), 0);
+		vmap_purge(mm);
+		ck_assert_ptr_null(core_check(sim));
+		ck_assert_uint_eq(mm->vmap.nr_spare, 0);
+		ck_assert_uint_eq(mm->vmap.nr_free, 1);
+	}
+}
+END_TEST
+
 /* ---- mapping ---- */
 
 static u64 expected_pages;
@@ -339,6 +360,7 @@ static Suite *order_suite(void)
 	tcase_add_test(tcase, what_is_unmapped_is_flushed_while_nobody_finds_the_area);
 	tcase_add_loop_test(tcase, caches_are_flushed_of_a_mapping_nobody_can_find_yet, 0,
 			    ARRAY_SIZE(sizes));
+	tcase_add_test(tcase, tiles_leave_the_list_before_their_objects_are_free);
 	tcase_add_test(tcase, caches_are_flushed_of_a_mapping_that_fails);
 	tcase_add_test(tcase, a_user_ranges_frames_are_kept_until_it_is_flushed);
 	suite_add_tcase(suite, tcase);
