@@ -110,6 +110,12 @@ START_TEST(eagerly_freed_areas_are_flushed_before_anything_else_is_free)
 	watch(addr, VMAP_AREA_BUSY);
 	ck_assert_int_eq(vfree(mm, addr), 0);
 	expect_seen(0, 1, 1);
+	/* The ledger has it now that it is over, as it was asked for. */
+	ck_assert_uint_eq(mm->flushes.nr, sim->nr_flushes);
+	ck_assert_uint_eq(mm->flushes.record[mm->flushes.nr - 1].start,
+			  sim->flush[sim->nr_flushes - 1].start);
+	ck_assert_uint_eq(mm->flushes.record[mm->flushes.nr - 1].end,
+			  sim->flush[sim->nr_flushes - 1].end);
 	ck_assert_uint_eq(sim->flush[(sim->nr_flushes - 1) % SIM_FLUSHES].end -
 				  sim->flush[(sim->nr_flushes - 1) % SIM_FLUSHES].start,
 			  sizes[_i] > 512 ? ((sizes[_i] * 8 + 4095) / 4096 + 1) * PAGE_SIZE
