@@ -157,6 +157,10 @@ START_TEST(pages_put_into_an_area_are_freed_with_it)
 	for (u32 i = 0; i < 2; i++)
 		ck_assert_int_eq(vmap(mm, &pages[i], 1, VM_MAP_PUT_PAGES, PAGE_KERNEL, &before),
 				 -EINVAL);
+	/* Whichever of them it is. */
+	pages[1] = pages[0];
+	pages[0] = alloc_pages(mm, GFP_KERNEL, 0, 0, PAGE_OTHER, sim);
+	ck_assert_int_eq(vmap(mm, pages, 2, VM_MAP_PUT_PAGES, PAGE_KERNEL, &before), -EINVAL);
 }
 END_TEST
 
