@@ -116,8 +116,32 @@ test_shellcheck() {
   refuses shellcheck.sh 'SC2086'
 }
 
+# The map and what it names, each time with one thing missing.
+test_seed_map() {
+  local top=$here/../..
+  seed_tree() {
+    mkdir -p "$work/docs" "$work/tests" "$work/vmm"
+    cp "$top/docs/seed-map.md" "$work/docs/"
+    cp -r "$top/mm" "$work/"
+    cp -r "$top/tests/mm" "$top/tests/machine" "$top/tests/style" "$work/tests/"
+    cp -r "$top/vmm/selftest" "$work/vmm/"
+  }
+  seed_tree
+  accepts seed_map.sh
+  # shellcheck disable=SC2016 # backquotes of Markdown
+  sed -i '/^| `vunmap` /d' "$work/docs/seed-map.md"
+  refuses seed_map.sh 'docs/seed-map.md: no row for vunmap'
+  seed_tree
+  sed -i '/^| D7 /d' "$work/docs/seed-map.md"
+  refuses seed_map.sh '35 rows for 36 defects'
+  seed_tree
+  sed -i 's/{"vread", /{"vreed", /' "$work"/vmm/selftest/*.c
+  refuses seed_map.sh 'nestbox selftest has no row for vread'
+}
+
 clean_tree
 test_includes
+test_seed_map
 test_spdx
 test_format
 test_shellcheck
