@@ -12,7 +12,7 @@
  * without the kernel.
  *
  *     linux.h    finding it; symbols
- *     space.h    the lists and trees of vmap areas, /proc/vmallocinfo's lines, modules, the log
+ *     space.h    the lists and trees of vmap areas, vmallocinfo, modules, the log
  *     check.h    the audit
  *
  * Nothing that is read is trusted: counts are bounded, lists are followed only while next and prev

@@ -6,7 +6,7 @@
 #include "lib/u64_map.h"
 #include "vmm/linux/space.h"
 
-#define PAGE       INSPECT_PAGE_BYTES
+#define PAGE       ((uint64_t)INSPECT_PAGE_BYTES)
 #define KERNEL_MAP 0xffffffff80000000ull /* where the image would be without KASLR */
 #define TEXT_MAX   65536u                /* VMCOREINFO is some thousand bytes */
 #define NO_FIELD   UINT32_MAX
@@ -67,11 +67,11 @@
 	F(mod_kallsyms, num_symtab, 4)       \
 	F(mod_kallsyms, strtab, 8)
 
-#define LINUX_STRUCTS(S)                                                                    \
-	S(vmap_area)                                                                        \
-	S(vm_struct) S(vmap_node) S(vmap_pool) S(rb_list) S(vmap_block) S(vmap_block_queue) \
-		S(xarray) S(xa_node) S(page) S(module) S(module_memory) S(module_layout)    \
-			S(mod_kallsyms)
+#define LINUX_STRUCTS(S)                                                                 \
+	S(vmap_area)                                                                     \
+	S(vm_struct)                                                                     \
+	S(vmap_node) S(vmap_pool) S(rb_list) S(vmap_block) S(vmap_block_queue) S(xarray) \
+		S(xa_node) S(page) S(module) S(module_memory) S(module_layout) S(mod_kallsyms)
 
 struct linux_types {
 #define DECLARE_FIELD(structure, member, width) uint32_t structure##_##member;
