@@ -6,7 +6,7 @@ MACHINE_TESTS += %D%/test_audit %D%/test_calls %D%/test_calls_fail %D%/test_call
 	%D%/test_traps %D%/test_user %D%/test_vm
 MACHINE_SHELL_TESTS += %D%/test_nestbox.sh %D%/test_nestctl.sh
 # Not tests: figures, and what other tests run.
-TEST_TOOLS += %D%/bench_look %D%/bench_service %D%/make_core
+TEST_TOOLS += %D%/bench_look %D%/bench_service %D%/linux_core %D%/make_core
 NODES_TESTS += %D%/test_backing.sh
 HOST_TESTS += %D%/test_core_tools.sh
 COUNTING_TESTS += %D%/test_counting.sh

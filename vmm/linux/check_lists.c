@@ -23,7 +23,8 @@ struct tree {
 	size_t count, room;
 	size_t next;    /* of node: the walk below */
 	size_t inorder; /* how many were met in order */
-	bool differs;   /* from the list */
+	bool differs;   /* from the list, first where: */
+	uint64_t differs_start, differs_end;
 };
 
 struct subtree {
@@ -55,13 +56,15 @@ static void tree_find(struct tree *tree, const struct linux_node *node, const ch
 static void compare_with_list(struct tree *tree, const struct linux_node *node)
 {
 	const struct linux_space *space = &tree->pass->space;
+	uint32_t offset = tree->pass->guest->types.vmap_area_rb_node;
 	size_t place = tree->inorder++;
 
-	if (place >= tree->list->count ||
-	    space->area[tree->list->first + place].at +
-			    tree->pass->guest->types.vmap_area_rb_node !=
-		    node->at)
-		tree->differs = true;
+	if (tree->differs || (place < tree->list->count &&
+			      space->area[tree->list->first + place].at + offset == node->at))
+		return;
+	tree->differs = true;
+	tree->differs_start = node->start;
+	tree->differs_end = node->end;
 }
 
 /* The subtree whose root is tree->node[tree->next]; no deeper than LINUX_DEPTH_MAX. */
@@ -118,10 +121,17 @@ static void check_tree(struct linux_pass *pass, const struct linux_list *list,
 					  : "it has more nodes than its list, or loops");
 	else if (tree.count > 0)
 		check_subtree(&tree, 0, false);
-	if (!err && (tree.differs || tree.inorder != list->count))
+	if (!err && !tree.differs && tree.inorder < list->count) {
+		tree.differs = true;
+		tree.differs_start = pass->space.area[list->first + tree.inorder].start;
+		tree.differs_end = pass->space.area[list->first + tree.inorder].end;
+	}
+	if (!err && tree.differs)
 		linux_find(pass, check, verdict, "tree and list differ", list->head, 0,
-			   "%s tree and list of node %u differ: %zu in the tree, %zu in the list",
-			   linux_list_name(list->kind), list->node, tree.inorder, list->count);
+			   "%s tree and list of node %u differ, first at 0x%" PRIx64 "-0x%" PRIx64
+			   ": %zu in the tree, %zu in the list",
+			   linux_list_name(list->kind), list->node, tree.differs_start,
+			   tree.differs_end, tree.inorder, list->count);
 	linux_count(pass, check, tree.count);
 	free(tree.node);
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/grow.h"
 #include "vmm/linux/check_private.h"
 
 #define LEAVES_MAX    (1u << 24)
@@ -32,16 +33,8 @@ static bool kept(const struct linux_facts *facts, uint64_t address)
 
 static int keep_leaf(struct linux_pass *pass, const struct paging_leaf *leaf)
 {
-	if (pass->nr_leaves == pass->room_leaves) {
-		size_t room = pass->room_leaves ? 2 * pass->room_leaves : 16384;
-		struct linux_leaf *grown =
-			room > LEAVES_MAX ? NULL : reallocarray(pass->leaf, room, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		pass->leaf = grown;
-		pass->room_leaves = room;
-	}
+	if (pass->nr_leaves >= LEAVES_MAX || GROW(pass->leaf, pass->nr_leaves))
+		return -ENOMEM;
 	pass->leaf[pass->nr_leaves++] = (struct linux_leaf){leaf->gva.value, leaf->page_bytes,
 							    leaf->gpa.value, leaf->rights};
 	return 0;

@@ -21,7 +21,7 @@ struct linux_pass {
 	struct linux_area **busy; /* ascending by start */
 	size_t nr_busy;
 	struct linux_leaf *leaf; /* ascending */
-	size_t nr_leaves, room_leaves;
+	size_t nr_leaves;
 	int err; /* -ENOMEM on the way */
 };
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/grow.h"
 #include "lib/printable.h"
 #include "vmm/linux/private.h"
 
@@ -94,12 +95,8 @@ static bool module_types(const struct linux_types *t)
 
 static int add_module(struct linux_guest *guest, const struct linux_module *module)
 {
-	struct linux_module *grown =
-		reallocarray(guest->modules, guest->nr_modules + 1, sizeof(*grown));
-
-	if (!grown)
+	if (GROW(guest->modules, guest->nr_modules))
 		return -ENOMEM;
-	guest->modules = grown;
 	guest->modules[guest->nr_modules++] = *module;
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/grow.h"
 #include "vmm/linux/private.h"
 
 /* No list of a sane kernel has more areas. */
@@ -74,16 +75,7 @@ static bool mutex_locked(struct reading *reading, const char *name)
 
 static struct linux_area *new_area(struct linux_space *space)
 {
-	if (space->count == space->room) {
-		size_t room = space->room ? 2 * space->room : 1024;
-		struct linux_area *grown = reallocarray(space->area, room, sizeof(*grown));
-
-		if (!grown)
-			return NULL;
-		space->area = grown;
-		space->room = room;
-	}
-	return &space->area[space->count];
+	return GROW(space->area, space->count) ? NULL : &space->area[space->count];
 }
 
 static void read_vm(struct linux_guest *guest, struct linux_area *area)
@@ -174,17 +166,9 @@ static int follow(struct reading *reading, struct linux_list *list, uint32_t ind
 static int read_list(struct reading *reading, struct linux_list list)
 {
 	struct linux_space *space = reading->space;
-	struct linux_list *grown;
 
-	if (space->nr_lists == space->room_lists) {
-		size_t room = space->room_lists ? 2 * space->room_lists : 64;
-
-		grown = reallocarray(space->list, room, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		space->list = grown;
-		space->room_lists = room;
-	}
+	if (GROW(space->list, space->nr_lists))
+		return -ENOMEM;
 	list.first = space->count;
 	space->list[space->nr_lists++] = list;
 	return follow(reading, &space->list[space->nr_lists - 1], (uint32_t)space->nr_lists - 1);

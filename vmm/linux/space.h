@@ -70,9 +70,9 @@ struct linux_list {
 
 struct linux_space {
 	struct linux_area *area;
-	size_t count, room;
+	size_t count;
 	struct linux_list *list;
-	size_t nr_lists, room_lists;
+	size_t nr_lists;
 	uint64_t lazy_pages; /* vmap_lazy_nr */
 	bool purge_locked;   /* vmap_purge_lock: areas may be on a stack */
 	char locks[160];     /* those that were held: "free_vmap_area_lock, busy.lock"; "" */

@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "lib/input.h"
+#include "lib/out_file.h"
 #include "vmm/linux/space.h"
 #include "vmm/look/tree.h"
 #include "vmm/nestctl/foreign.h"
@@ -212,32 +213,62 @@ static enum cli_status run_tree(struct foreign *foreign)
 
 /* ---- state ---- */
 
-static enum cli_status write_state(struct foreign *foreign, struct linux_guest *guest, FILE *out)
-{
-	struct error error = {""};
-	struct linux_space space;
-	int err = linux_space_read(guest, &space, &error);
-
-	if (!err) {
-		err = linux_state_write(guest, &space, out, &error);
-		linux_space_free(&space);
-	}
-	if (!err && fflush(out))
-		err = error_set(&error, -errno, "cannot write the state: %s", strerror(errno));
-	return err ? foreign_failed(foreign, err, &error) : CLI_DONE;
-}
-
 /* While the guest runs it may be in the middle of something: then it is tried again. */
 #define STATE_TRIES 64
+
+static int write_state(struct foreign *foreign, struct linux_guest *guest, FILE *out,
+		       struct error *error)
+{
+	struct linux_space space;
+	int err = linux_space_read(guest, &space, error);
+
+	for (int i = 0; !err && i < STATE_TRIES && source_is_live(foreign->source) &&
+			(space.locks[0] || first_broken(&space));
+	     i++) {
+		linux_space_free(&space);
+		err = source_refresh(foreign->source, error);
+		linux_refresh(guest);
+		if (!err)
+			err = linux_space_read(guest, &space, error);
+	}
+	if (err)
+		return err;
+	err = linux_state_write(guest, &space, out, error);
+	linux_space_free(&space);
+	if (!err && fflush(out))
+		err = error_set(error, -errno, "cannot write the state: %s", strerror(errno));
+	return err;
+}
+
+static int write_state_file(struct foreign *foreign, struct linux_guest *guest, const char *path,
+			    struct error *error)
+{
+	struct out_file file;
+	FILE *out;
+	int err = out_file_begin(&file, path, error), fd;
+
+	if (err)
+		return err;
+	fd = dup(file.fd);
+	out = fd < 0 ? NULL : fdopen(fd, "w");
+	err = out ? write_state(foreign, guest, out, error)
+		  : error_set(error, -ENOMEM, "no memory for a file");
+	if (out)
+		fclose(out);
+	else if (fd >= 0)
+		close(fd);
+	if (!err)
+		return out_file_commit(&file, error);
+	out_file_discard(&file);
+	return err;
+}
 
 static enum cli_status run_state(struct foreign *foreign)
 {
 	struct linux_guest *guest = foreign_linux(foreign);
 	const char *path = foreign->options.output;
 	struct error error = {""};
-	enum cli_status status;
-	FILE *out = stdout;
-	int err = 0;
+	int err = 0, resumed;
 
 	if (!guest)
 		return CLI_HOST;
@@ -245,31 +276,11 @@ static enum cli_status run_state(struct foreign *foreign)
 		err = source_pause(foreign->source, &error);
 	if (err && err != -EALREADY)
 		return foreign_failed(foreign, err, &error);
-	for (int i = 0; i < STATE_TRIES && source_is_live(foreign->source); i++) {
-		struct linux_space space;
-		bool quiet;
-
-		if (linux_space_read(guest, &space, NULL))
-			break;
-		quiet = !space.locks[0] && !first_broken(&space);
-		linux_space_free(&space);
-		if (quiet)
-			break;
-		source_refresh(foreign->source, NULL);
-		linux_refresh(guest);
-	}
-	if (path)
-		out = fopen(path, "we");
-	if (out) {
-		status = write_state(foreign, guest, out);
-	} else {
-		cli_error(&foreign->cli, "cannot write %s: %s", path, strerror(errno));
-		status = CLI_HOST;
-	}
-	if (path && out)
-		fclose(out);
-	err = source_resume(foreign->source, &error);
-	return err ? foreign_failed(foreign, err, &error) : status;
+	err = path ? write_state_file(foreign, guest, path, &error)
+		   : write_state(foreign, guest, stdout, &error);
+	resumed = source_resume(foreign->source, err ? NULL : &error);
+	err = err ? err : resumed;
+	return err ? foreign_failed(foreign, err, &error) : CLI_DONE;
 }
 
 /* ---- symbols ---- */

@@ -13,6 +13,7 @@
 #include <sys/user.h>
 #include <unistd.h>
 
+#include "lib/regs.h"
 #include "vmm/source/private.h"
 
 /* QEMU writes tens of thousands with paging; no more than this is a header to believe. */
@@ -162,13 +163,11 @@ struct qemu_segment {
 struct qemu_state {
 	uint32_t version, size;
 	/* rax rbx rcx rdx rsi rdi rsp rbp r8..r15 rip rflags */
-	uint64_t reg[INSPECT_REGS];
+	uint64_t reg[NR_REGS];
 	struct qemu_segment segment[INSPECT_SEGMENTS];
 	uint64_t cr[5];
 };
 _Static_assert(sizeof(struct qemu_state) == 432, "as QEMU writes it");
-
-enum { AT_RBP = 6, AT_RSP = 7 };
 
 static int add_qemu(struct source *source, const uint8_t *note, size_t bytes)
 {
@@ -179,8 +178,9 @@ static int add_qemu(struct source *source, const uint8_t *note, size_t bytes)
 		return 0;
 	memcpy(&state, note, sizeof(state));
 	memcpy(registers.reg, state.reg, sizeof(registers.reg));
-	registers.reg[AT_RBP] = state.reg[AT_RSP];
-	registers.reg[AT_RSP] = state.reg[AT_RBP];
+	/* QEMU has these two the other way round. */
+	registers.reg[REGS_RBP] = state.reg[REGS_RSP];
+	registers.reg[REGS_RSP] = state.reg[REGS_RBP];
 	for (unsigned int i = 0; i < INSPECT_SEGMENTS; i++)
 		registers.segment[i] = (struct inspect_segment){
 			.base = state.segment[i].base,

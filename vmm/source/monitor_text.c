@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/regs.h"
 #include "vmm/source/monitor.h"
 
 /* ---- info mtree -f ---- */
@@ -103,14 +104,14 @@ static void segment_of(const char *text, const char *name, struct inspect_segmen
 
 int monitor_registers(const char *text, struct inspect_registers *registers_out)
 {
-	static const char *const names[INSPECT_REGS] = {"RAX", "RBX", "RCX", "RDX", "RSI", "RDI",
-							"RBP", "RSP", "R8",  "R9",  "R10", "R11",
-							"R12", "R13", "R14", "R15", "RIP", "RFL"};
+	static const char *const names[NR_REGS] = {"RAX", "RBX", "RCX", "RDX", "RSI", "RDI",
+						   "RBP", "RSP", "R8",  "R9",  "R10", "R11",
+						   "R12", "R13", "R14", "R15", "RIP", "RFL"};
 	static const char *const segments[INSPECT_SEGMENTS] = {"CS", "DS",  "ES", "FS",  "GS",
 							       "SS", "LDT", "TR", "GDT", "IDT"};
 	struct inspect_registers registers = {.efer = 0};
 
-	for (size_t i = 0; i < INSPECT_REGS; i++) {
+	for (size_t i = 0; i < NR_REGS; i++) {
 		if (!value_of(text, names[i], &registers.reg[i]))
 			return -EPROTO;
 	}

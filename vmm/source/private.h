@@ -23,7 +23,7 @@ struct source_mapping {
 
 struct source {
 	struct source_piece *piece; /* ascending and disjoint once source_finish() was called */
-	size_t nr_pieces, room_pieces;
+	size_t nr_pieces;
 	struct source_mapping *mapping;
 	size_t nr_mappings;
 	/* Reads [offset, offset + bytes) of a piece without host; false where that cannot be. */
@@ -31,10 +31,10 @@ struct source {
 	/* Pages that were copied: page number to index of copy[]. */
 	struct u64_map copied;
 	uint8_t **copy;
-	size_t nr_copies, room_copies;
+	size_t nr_copies;
 	/* Registers of @nr_cpus, or what asks for them. */
 	struct inspect_registers *cpu;
-	unsigned int nr_cpus, room_cpus;
+	unsigned int nr_cpus;
 	int (*registers)(struct source *source, unsigned int cpu,
 			 struct inspect_registers *registers_out);
 	char *vmcoreinfo;

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/grow.h"
 #include "vmm/source/monitor.h"
 #include "vmm/source/private.h"
 
@@ -45,28 +46,10 @@ void source_close(struct source *source)
 
 /* ---- making one ---- */
 
-/* Room for one more element. */
-static int grow(void **array, size_t count, size_t *room, size_t element_bytes)
-{
-	size_t more = *room ? 2 * *room : 16;
-	void *grown;
-
-	if (count < *room)
-		return 0;
-	grown = reallocarray(*array, more, element_bytes);
-	if (!grown)
-		return -ENOMEM;
-	*array = grown;
-	*room = more;
-	return 0;
-}
-
 int source_add_piece(struct source *source, const struct source_piece *piece)
 {
-	void *array = source->piece;
-	int err = grow(&array, source->nr_pieces, &source->room_pieces, sizeof(*source->piece));
+	int err = GROW(source->piece, source->nr_pieces);
 
-	source->piece = array;
 	if (!err)
 		source->piece[source->nr_pieces++] = *piece;
 	return err;
@@ -74,24 +57,17 @@ int source_add_piece(struct source *source, const struct source_piece *piece)
 
 int source_add_mapping(struct source *source, void *address, size_t bytes)
 {
-	void *array =
-		reallocarray(source->mapping, source->nr_mappings + 1, sizeof(*source->mapping));
+	int err = GROW(source->mapping, source->nr_mappings);
 
-	if (!array)
-		return -ENOMEM;
-	source->mapping = array;
-	source->mapping[source->nr_mappings++] = (struct source_mapping){address, bytes};
-	return 0;
+	if (!err)
+		source->mapping[source->nr_mappings++] = (struct source_mapping){address, bytes};
+	return err;
 }
 
 int source_add_cpu(struct source *source, const struct inspect_registers *registers)
 {
-	void *array = source->cpu;
-	size_t room = source->room_cpus;
-	int err = grow(&array, source->nr_cpus, &room, sizeof(*source->cpu));
+	int err = GROW(source->cpu, source->nr_cpus);
 
-	source->cpu = array;
-	source->room_cpus = (unsigned int)room;
 	if (!err)
 		source->cpu[source->nr_cpus++] = *registers;
 	return err;
@@ -182,15 +158,12 @@ static bool fill_page(struct source *source, uint64_t page, size_t at, uint8_t *
 static const uint8_t *copied_page(struct source *source, uint64_t page, size_t at)
 {
 	uint32_t index = u64_map_get(&source->copied, page);
-	void *array = source->copy;
 	uint8_t *copy;
 
 	if (index != U64_MAP_NONE)
 		return source->copy[index];
-	if (source->nr_copies >= COPIES_MAX ||
-	    grow(&array, source->nr_copies, &source->room_copies, sizeof(*source->copy)))
+	if (source->nr_copies >= COPIES_MAX || GROW(source->copy, source->nr_copies))
 		return NULL;
-	source->copy = array;
 	copy = malloc(SOURCE_PAGE);
 	if (!copy)
 		return NULL;
