@@ -7,7 +7,7 @@ UNIT_TESTS += %D%/audit/test_audit %D%/audit/test_audit_hostile %D%/audit/test_a
 	%D%/look/test_look_core %D%/look/test_look_memory %D%/look/test_look_search \
 	%D%/machine/test_insn %D%/machine/test_kvm %D%/replay/test_ftrace %D%/replay/test_history \
 	%D%/replay/test_replay %D%/replay/test_replay_plan %D%/replay/test_replay_report \
-	%D%/replay/test_vmallocinfo %D%/service/test_server %D%/wire/test_protocol \
+	%D%/replay/test_vmallocinfo %D%/service/test_server %D%/source/test_source %D%/wire/test_protocol \
 	%D%/wire/test_qmp
 TEST_TOOLS += %D%/audit/bench_audit %D%/look/bench_look
 %C%_audit_test_audit_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=realloc
