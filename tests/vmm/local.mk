@@ -4,7 +4,7 @@ UNIT_TESTS += %D%/audit/test_audit %D%/audit/test_audit_hostile %D%/audit/test_a
 	%D%/audit/test_audit_tlb %D%/base/test_cli %D%/base/test_range_set \
 	%D%/image/test_backtrace %D%/image/test_boot %D%/image/test_image \
 	%D%/inspect/test_inspect %D%/inspect/test_layout %D%/look/test_look \
-	%D%/look/test_look_core %D%/look/test_look_memory %D%/look/test_look_search \
+	%D%/linux/test_linux %D%/look/test_look_core %D%/look/test_look_memory %D%/look/test_look_search \
 	%D%/machine/test_insn %D%/machine/test_kvm %D%/replay/test_ftrace %D%/replay/test_history \
 	%D%/replay/test_replay %D%/replay/test_replay_plan %D%/replay/test_replay_report \
 	%D%/replay/test_vmallocinfo %D%/service/test_server %D%/source/test_source %D%/wire/test_protocol \
@@ -18,6 +18,7 @@ check_LIBRARIES += %D%/libvmmtest.a
 	%D%/audit/faults_objects.c %D%/audit/faults_tables.c %D%/audit/faults_tiles.c \
 	%D%/audit/faults_users.c %D%/image/tiny_image.c %D%/image/tiny_image.h \
 	%D%/inspect/core_mix.c %D%/inspect/core_mix.h %D%/inspect/core_source.c \
-	%D%/inspect/core_source.h %D%/look/look_all.h %D%/replay/history.c %D%/replay/history.h \
+	%D%/inspect/core_source.h %D%/linux/small_kernel.c %D%/linux/small_kernel.h \
+	%D%/look/look_all.h %D%/replay/history.c %D%/replay/history.h \
 	%D%/replay/model_executor.c %D%/replay/model_executor.h %D%/replay/replay_model.c \
 	%D%/replay/replay_model.h
