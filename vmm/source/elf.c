@@ -130,7 +130,6 @@ static int add_load(struct source *source, const struct source_bytes *file, cons
 	struct source_piece piece = {
 		.start = load->p_paddr,
 		.end = load->p_paddr + load->p_filesz,
-		.host = file->host ? file->host + load->p_offset : NULL,
 		.offset = load->p_offset,
 	};
 
@@ -149,6 +148,8 @@ static int add_load(struct source *source, const struct source_bytes *file, cons
 				 " bytes: above 0x%llx none is looked at",
 				 what, (uint64_t)load->p_paddr, (uint64_t)load->p_filesz,
 				 (unsigned long long)NB_RAM_LIMIT);
+	if (file->host)
+		piece.host = file->host + load->p_offset;
 	return source_add_piece(source, &piece);
 }
 
