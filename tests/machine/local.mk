@@ -8,7 +8,7 @@ MACHINE_SHELL_TESTS += %D%/test_nestbox.sh %D%/test_nestctl.sh
 # Not tests: figures, and what other tests run.
 TEST_TOOLS += %D%/bench_look %D%/bench_service %D%/linux_core %D%/make_core
 NODES_TESTS += %D%/test_backing.sh
-HOST_TESTS += %D%/test_core_tools.sh
+HOST_TESTS += %D%/test_core_tools.sh %D%/test_linux.sh
 COUNTING_TESTS += %D%/test_counting.sh
 %C%_test_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=malloc -Wl,--wrap=realloc,--wrap=mmap,--wrap=memfd_create,--wrap=ftruncate,--wrap=read -Wl,--wrap=open,--wrap=ioctl,--wrap=pthread_create
 EXTRA_DIST += %D%/calls_machine.h %D%/inspected.h %D%/process_machine.h %D%/service_client.h \
