@@ -260,14 +260,11 @@ int command_replay(const struct program *program, int argc, char **argv)
 	const struct cli_option options[] = {
 		CLI_OPTION_JSON(&settings.json),
 		GUEST_OPTIONS(&settings.guest),
-		{.name = "audit",
-		 .kind = CLI_CUSTOM,
-		 .argument = "WHEN",
-		 .help = "end: after the last operation (the default)\n"
-			 "every=N: after every N operations too\nnone: never",
-		 .value = &settings.options,
-		 .parse = parse_audit,
-		 .expects = "end, every=N or none"},
+		CLI_OPTION("audit", CLI_CUSTOM, "WHEN",
+			   "end: after the last operation (the default)\n"
+			   "every=N: after every N operations too\nnone: never",
+			   &settings.options, .parse = parse_audit,
+			   .expects = "end, every=N or none"),
 		{0},
 	};
 	const struct cli_command command = {

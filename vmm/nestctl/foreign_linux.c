@@ -33,8 +33,12 @@ static const struct linux_list *first_broken(const struct linux_space *space)
 
 static enum cli_status print_areas(struct ctl *ctl, const json_t *value)
 {
-	enum cli_status status = ctl_print_areas(ctl, value);
+	const json_t *areas = json_object_get(value, "areas");
+	enum cli_status status;
 
+	for (size_t i = 0; i < json_array_size(areas); i++)
+		fprintf(ctl->out, "%s\n", ctl_text(json_array_get(areas, i), "line"));
+	status = ctl_print_end(ctl, value);
 	if (*ctl_text(value, "locks"))
 		cli_error(ctl->cli, "locks were held: %s", ctl_text(value, "locks"));
 	return status;
@@ -82,7 +86,7 @@ static enum cli_status own_areas(struct foreign *foreign)
 	if (tree.areas.broken)
 		json_object_set_new(json, "broken", json_string(tree.areas.broken));
 	look_tree_free(&tree);
-	return foreign_print(foreign, json, ctl_print_areas);
+	return foreign_print(foreign, json, print_areas);
 }
 
 static enum cli_status run_areas(struct foreign *foreign)
