@@ -67,12 +67,15 @@
 	F(mod_kallsyms, num_symtab, 4)       \
 	F(mod_kallsyms, strtab, 8)
 
-#define LINUX_STRUCTS(S)                                                                       \
-	S(vmap_area)                                                                           \
-	S(vm_struct)                                                                           \
-	S(vmap_node)                                                                           \
-	S(vmap_pool) S(rb_list) S(vmap_block) S(vmap_block_queue) S(xarray) S(xa_node) S(page) \
-		S(module) S(module_memory) S(module_layout) S(mod_kallsyms)
+#define LINUX_STRUCTS(S)    \
+	S(vmap_area)        \
+	S(vm_struct)        \
+	S(vmap_node)        \
+	S(vmap_pool)        \
+	S(rb_list)          \
+	S(vmap_block)       \
+	S(vmap_block_queue) \
+	S(xarray) S(xa_node) S(page) S(module) S(module_memory) S(module_layout) S(mod_kallsyms)
 
 struct linux_types {
 #define DECLARE_FIELD(structure, member, width) uint32_t structure##_##member;

@@ -387,6 +387,7 @@ enum cli_status foreign_main(int argc, char **argv)
 	struct foreign foreign = {.source = NULL};
 	struct cli_option options[OPTIONS_MAX];
 	const struct foreign_verb *verb;
+	struct ctl_verb made;
 	char notes[2048] = "Verbs:\n";
 	enum cli_status status;
 	int operand;
@@ -412,7 +413,9 @@ enum cli_status foreign_main(int argc, char **argv)
 			  argv[operand]);
 		return CLI_BAD_INPUT;
 	}
-	foreign.ctl = (struct ctl){.cli = &foreign.cli,
+	/* The verb of that name of our own guests says how lists are printed. */
+	foreign.ctl = (struct ctl){.verb = ctl_verb_find(verb->name, &made),
+				   .cli = &foreign.cli,
 				   .out = stdout,
 				   .json = foreign.options.json,
 				   .raw = foreign.options.raw};

@@ -33,12 +33,8 @@ static const struct linux_list *first_broken(const struct linux_space *space)
 
 static enum cli_status print_areas(struct ctl *ctl, const json_t *value)
 {
-	const json_t *areas = json_object_get(value, "areas");
-	enum cli_status status;
+	enum cli_status status = ctl_print_lists(ctl, value);
 
-	for (size_t i = 0; i < json_array_size(areas); i++)
-		fprintf(ctl->out, "%s\n", ctl_text(json_array_get(areas, i), "line"));
-	status = ctl_print_end(ctl, value);
 	if (*ctl_text(value, "locks"))
 		cli_error(ctl->cli, "locks were held: %s", ctl_text(value, "locks"));
 	return status;

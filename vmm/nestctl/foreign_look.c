@@ -317,22 +317,6 @@ static int add_mapping(void *context, const struct look_mapping *mapping)
 	return json_array_size(context) == MAPPINGS_MAX;
 }
 
-static enum cli_status print_mappings(struct ctl *ctl, const json_t *value)
-{
-	const json_t *mappings = json_object_get(value, "mappings");
-	char size[32];
-
-	for (size_t i = 0; i < json_array_size(mappings); i++) {
-		const json_t *mapping = json_array_get(mappings, i);
-
-		fprintf(ctl->out, "%-20s %s %-6s %s\n", ctl_text(mapping, "address"),
-			ctl_text(mapping, "rights"),
-			ctl_size_text(ctl_number(mapping, "page-bytes"), size),
-			ctl_text(mapping, "region"));
-	}
-	return CLI_DONE;
-}
-
 static enum cli_status run_mappings(struct foreign *foreign)
 {
 	const struct paging_mode *paging;
@@ -350,7 +334,7 @@ static enum cli_status run_mappings(struct foreign *foreign)
 		json_decref(list);
 		return foreign_failed(foreign, err, NULL);
 	}
-	return foreign_print(foreign, json_pack("{s:o}", "mappings", list), print_mappings);
+	return foreign_print(foreign, json_pack("{s:o}", "mappings", list), ctl_print_lists);
 }
 
 /* ---- registers ---- */
