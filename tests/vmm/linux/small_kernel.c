@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "tests/vmm/linux/small_kernel.h"
+#include "tests/vmm/linux/small_kernel_private.h"
 
-#include <bpf/btf.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,44 +14,6 @@
 #define PAGE        4096ull
 #define RW          (X86_PTE_P | X86_PTE_RW | X86_PTE_NX)
 #define RX          X86_PTE_P
-#define PAGE_STRUCT 64u
-
-/* Offsets of this kernel's own. */
-enum {
-	VA_START = 8,
-	VA_END = 16,
-	VA_RB = 24,
-	VA_LIST = 56,
-	VA_VM = 48,
-	VA_FLAGS = 72,
-	VA_BYTES = 80,
-	VM_ADDR = 0,
-	VM_SIZE = 16,
-	VM_FLAGS = 24,
-	VM_PAGES = 32,
-	VM_NR = 40,
-	VM_PHYS = 48,
-	VM_CALLER = 8,
-	VM_BYTES = 64,
-	NODE_POOL = 0,
-	NODE_POOL_LOCK = 48,
-	NODE_BUSY = 64,
-	NODE_LAZY = 128,
-	NODE_PURGE = 192,
-	NODE_BYTES = 256,
-	RBL_ROOT = 0,
-	RBL_HEAD = 8,
-	RBL_LOCK = 24,
-	MOD_STATE = 0,
-	MOD_LIST = 8,
-	MOD_NAME = 24,
-	MOD_MEM = 96,
-	MOD_KALLSYMS = 160,
-	MOD_BYTES = 192,
-};
-
-#define NR_NODES   2u
-#define ZONE_BYTES 65536u
 
 /* ---- memory ---- */
 
@@ -145,7 +106,7 @@ static uint64_t heap(struct small_kernel *kernel, size_t bytes)
 }
 
 /* Bytes of the image, with a symbol. */
-static uint64_t variable(struct small_kernel *kernel, const char *name, size_t bytes)
+uint64_t small_kernel_variable(struct small_kernel *kernel, const char *name, size_t bytes)
 {
 	uint64_t at = kernel->image;
 
@@ -157,7 +118,8 @@ static uint64_t variable(struct small_kernel *kernel, const char *name, size_t b
 	return at;
 }
 
-static void copy_in(struct small_kernel *kernel, uint64_t address, const void *bytes, size_t size)
+void small_kernel_copy(struct small_kernel *kernel, uint64_t address, const void *bytes,
+		       size_t size)
 {
 	for (size_t i = 0; i < size; i++)
 		*(uint8_t *)small_kernel_at(kernel, address + i) = ((const uint8_t *)bytes)[i];
@@ -179,105 +141,6 @@ static void make_tables(struct small_kernel *kernel)
 	kernel->heap = SMALL_DIRECT + kernel->next_frame;
 	kernel->heap_end = kernel->heap + 8 * PAGE;
 	kernel->next_frame += 8 * PAGE;
-}
-
-/* ---- BTF ---- */
-
-struct member {
-	const char *name;
-	unsigned int offset;
-	int type;
-};
-
-static void add_struct(struct btf *btf, const char *name, unsigned int bytes,
-		       const struct member *member)
-{
-	btf__add_struct(btf, name, bytes);
-	for (; member->name; member++)
-		btf__add_field(btf, member->name, member->type, member->offset * 8, 0);
-}
-
-static void make_btf(struct small_kernel *kernel)
-{
-	struct btf *btf = btf__new_empty();
-	int u64 = btf__add_int(btf, "unsigned long", 8, 0), u32 = btf__add_int(btf, "int", 4, 0);
-	int list, anonymous, pools, memory;
-	const void *raw;
-	uint32_t size;
-
-	btf__add_struct(btf, "list_head", 16);
-	btf__add_field(btf, "next", u64, 0, 0);
-	list = btf__add_field(btf, "prev", u64, 64, 0) ? -1 : (int)btf__type_cnt(btf) - 1;
-	/* vm is in an anonymous union, as in the kernel. */
-	anonymous = btf__add_union(btf, NULL, 8);
-	btf__add_field(btf, "subtree_max_size", u64, 0, 0);
-	btf__add_field(btf, "vm", u64, 0, 0);
-	add_struct(btf, "rb_node", 24, (const struct member[]){{"p", 0, u64}, {NULL, 0, 0}});
-	add_struct(btf, "vmap_area", VA_BYTES,
-		   (const struct member[]){{"va_start", VA_START, u64},
-					   {"va_end", VA_END, u64},
-					   {"rb_node", VA_RB, (int)btf__type_cnt(btf) - 1},
-					   {"", VA_VM, anonymous},
-					   {"list", VA_LIST, list},
-					   {kernel->nodes ? "flags" : "other", VA_FLAGS, u64},
-					   {NULL, 0, 0}});
-	add_struct(btf, "vm_struct", VM_BYTES,
-		   (const struct member[]){{"addr", VM_ADDR, u64},
-					   {"caller", VM_CALLER, u64},
-					   {"size", VM_SIZE, u64},
-					   {"flags", VM_FLAGS, u64},
-					   {"pages", VM_PAGES, u64},
-					   {"nr_pages", VM_NR, u32},
-					   {"phys_addr", VM_PHYS, u64},
-					   {NULL, 0, 0}});
-	add_struct(btf, "page", PAGE_STRUCT,
-		   (const struct member[]){{"flags", 0, u64}, {NULL, 0, 0}});
-	add_struct(btf, "mod_kallsyms", 24,
-		   (const struct member[]){{"symtab", 0, u64},
-					   {"num_symtab", 8, u32},
-					   {"strtab", 16, u64},
-					   {NULL, 0, 0}});
-	add_struct(btf, "module_memory", 16,
-		   (const struct member[]){{"base", 0, u64}, {"size", 8, u32}, {NULL, 0, 0}});
-	memory = btf__add_array(btf, u32, (int)btf__type_cnt(btf) - 1, 2);
-	add_struct(btf, "module", MOD_BYTES,
-		   (const struct member[]){{"state", MOD_STATE, u32},
-					   {"list", MOD_LIST, list},
-					   {"name", MOD_NAME, u64},
-					   {"mem", MOD_MEM, memory},
-					   {"kallsyms", MOD_KALLSYMS, u64},
-					   {NULL, 0, 0}});
-	if (kernel->nodes) {
-		add_struct(
-			btf, "vmap_pool", 24,
-			(const struct member[]){{"head", 0, list}, {"len", 16, u64}, {NULL, 0, 0}});
-		pools = btf__add_array(btf, u32, (int)btf__type_cnt(btf) - 1, 2);
-		add_struct(btf, "rb_list", 32,
-			   (const struct member[]){{"root", RBL_ROOT, u64},
-						   {"head", RBL_HEAD, list},
-						   {"lock", RBL_LOCK, u32},
-						   {NULL, 0, 0}});
-		int rb_list = (int)btf__type_cnt(btf) - 1;
-
-		add_struct(btf, "vmap_node", NODE_BYTES,
-			   (const struct member[]){{"pool", NODE_POOL, pools},
-						   {"pool_lock", NODE_POOL_LOCK, u32},
-						   {"busy", NODE_BUSY, rb_list},
-						   {"lazy", NODE_LAZY, rb_list},
-						   {"purge_list", NODE_PURGE, list},
-						   {NULL, 0, 0}});
-	}
-	btf__add_enum(btf, "system_states", 4);
-	btf__add_enum_value(btf, "SYSTEM_BOOTING", 0);
-	btf__add_enum_value(btf, "SYSTEM_RUNNING", 7);
-	raw = btf__raw_data(btf, &size);
-	kernel->btf = variable(kernel, "__start_BTF", size);
-	kernel->btf_bytes = size;
-	copy_in(kernel, kernel->btf, raw, size);
-	kernel->image = kernel->btf + size;
-	variable(kernel, "__stop_BTF", 0);
-	kernel->image = (kernel->image + 15) & ~15ull;
-	btf__free(btf);
 }
 
 /* ---- areas ---- */
@@ -383,33 +246,36 @@ static void make_space(struct small_kernel *kernel)
 	unsigned int nr_nodes = kernel->nodes ? NR_NODES : 1;
 
 	if (kernel->nodes) {
-		uint64_t pointer = variable(kernel, "vmap_nodes", 8);
+		uint64_t pointer = small_kernel_variable(kernel, "vmap_nodes", 8);
 
 		nodes = heap(kernel, NODE_BYTES * NR_NODES);
 		small_kernel_set(kernel, pointer, nodes);
-		small_kernel_set(kernel, variable(kernel, "nr_vmap_nodes", 4), NR_NODES);
-		small_kernel_set(kernel, variable(kernel, "vmap_zone_size", 4), ZONE_BYTES);
+		small_kernel_set(kernel, small_kernel_variable(kernel, "nr_vmap_nodes", 4),
+				 NR_NODES);
+		small_kernel_set(kernel, small_kernel_variable(kernel, "vmap_zone_size", 4),
+				 ZONE_BYTES);
 	}
 	for (unsigned int i = 0; i < nr_nodes; i++) {
 		uint64_t node = nodes + i * NODE_BYTES;
 
-		roots[i] =
-			nodes ? node + NODE_BUSY + RBL_ROOT : variable(kernel, "vmap_area_root", 8);
+		roots[i] = nodes ? node + NODE_BUSY + RBL_ROOT
+				 : small_kernel_variable(kernel, "vmap_area_root", 8);
 		heads[i] = nodes ? node + NODE_BUSY + RBL_HEAD
-				 : variable(kernel, "vmap_area_list", 16);
-		lazy[i] = nodes ? node + NODE_LAZY : variable(kernel, "purge_vmap_area_root", 8);
+				 : small_kernel_variable(kernel, "vmap_area_list", 16);
+		lazy[i] = nodes ? node + NODE_LAZY
+				: small_kernel_variable(kernel, "purge_vmap_area_root", 8);
 		if (!nodes)
-			variable(kernel, "purge_vmap_area_list", 16);
+			small_kernel_variable(kernel, "purge_vmap_area_list", 16);
 		init_list(kernel, heads[i]);
 		init_list(kernel, nodes ? lazy[i] + RBL_HEAD : lazy[i] + 16);
 		for (unsigned int p = 0; nodes && p < 2; p++)
 			init_list(kernel, node + NODE_POOL + 24 * p);
 	}
 	kernel->busy_head = heads[0];
-	kernel->lazy_nr = variable(kernel, "vmap_lazy_nr", 8);
-	kernel->free_head = variable(kernel, "free_vmap_area_list", 16);
-	free_root = variable(kernel, "free_vmap_area_root", 8);
-	kernel->free_lock = variable(kernel, "free_vmap_area_lock", 4);
+	kernel->lazy_nr = small_kernel_variable(kernel, "vmap_lazy_nr", 8);
+	kernel->free_head = small_kernel_variable(kernel, "free_vmap_area_list", 16);
+	free_root = small_kernel_variable(kernel, "free_vmap_area_root", 8);
+	kernel->free_lock = small_kernel_variable(kernel, "free_vmap_area_lock", 4);
 	init_list(kernel, kernel->free_head);
 	for (unsigned int i = 0; i < NR_BUSY; i++)
 		make_busy(kernel, &busy[i], text, heads[i % nr_nodes], i);
@@ -459,13 +325,13 @@ static void make_symbols(struct small_kernel *kernel)
 	unsigned int count;
 	uint64_t tables[6], at;
 
-	tables[2] = variable(kernel, "kallsyms_token_table", sizeof(table));
-	tables[3] = variable(kernel, "kallsyms_token_index", sizeof(index));
-	tables[1] = variable(kernel, "kallsyms_num_syms", 8);
-	tables[5] = variable(kernel, "kallsyms_relative_base", 8);
-	tables[4] = variable(kernel, "kallsyms_offsets", 4 * 96);
-	tables[0] = kernel->names = variable(kernel, "kallsyms_names", 4096);
-	variable(kernel, "_end", 0);
+	tables[2] = small_kernel_variable(kernel, "kallsyms_token_table", sizeof(table));
+	tables[3] = small_kernel_variable(kernel, "kallsyms_token_index", sizeof(index));
+	tables[1] = small_kernel_variable(kernel, "kallsyms_num_syms", 8);
+	tables[5] = small_kernel_variable(kernel, "kallsyms_relative_base", 8);
+	tables[4] = small_kernel_variable(kernel, "kallsyms_offsets", 4 * 96);
+	tables[0] = kernel->names = small_kernel_variable(kernel, "kallsyms_names", 4096);
+	small_kernel_variable(kernel, "_end", 0);
 	count = kernel->nr_symbols;
 	for (unsigned int c = 0; c < 256; c++) {
 		index[c] = (uint16_t)used;
@@ -473,8 +339,8 @@ static void make_symbols(struct small_kernel *kernel)
 			table[used++] = (char)c;
 		table[used++] = '\0';
 	}
-	copy_in(kernel, tables[2], table, used);
-	copy_in(kernel, tables[3], index, sizeof(index));
+	small_kernel_copy(kernel, tables[2], table, used);
+	small_kernel_copy(kernel, tables[3], index, sizeof(index));
 	small_kernel_set(kernel, tables[1], count);
 	small_kernel_set(kernel, tables[5], SMALL_STEXT);
 	at = tables[0];
@@ -484,8 +350,8 @@ static void make_symbols(struct small_kernel *kernel)
 		uint8_t name[40] = {(uint8_t)(strlen(kernel->symbol_name[i]) + 1), 'D'};
 
 		memcpy(name + 2, kernel->symbol_name[i], name[0] - 1u);
-		copy_in(kernel, tables[4] + 4 * i, &offset, sizeof(offset));
-		copy_in(kernel, at, name, name[0] + 1u);
+		small_kernel_copy(kernel, tables[4] + 4 * i, &offset, sizeof(offset));
+		small_kernel_copy(kernel, at, name, name[0] + 1u);
 		at += name[0] + 1u;
 	}
 	snprintf(kernel->vmcoreinfo, sizeof(kernel->vmcoreinfo),
@@ -518,19 +384,20 @@ void small_kernel_make(struct small_kernel *kernel, bool nodes)
 	memset(kernel, 0, sizeof(*kernel));
 	kernel->nodes = nodes;
 	make_tables(kernel);
-	uts = variable(kernel, "init_uts_ns", 400);
-	copy_in(kernel, uts + 130, "9.9-small", 10);
+	uts = small_kernel_variable(kernel, "init_uts_ns", 400);
+	small_kernel_copy(kernel, uts + 130, "9.9-small", 10);
 	add_symbol(kernel, "_stext", SMALL_STEXT);
 	add_symbol(kernel, "work", SMALL_STEXT + 0x100);
 	add_symbol(kernel, "work_more", SMALL_STEXT + 0x200);
-	small_kernel_set(kernel, variable(kernel, "page_offset_base", 8), SMALL_DIRECT);
-	small_kernel_set(kernel, variable(kernel, "vmalloc_base", 8), SMALL_VMALLOC);
-	small_kernel_set(kernel, variable(kernel, "vmemmap_base", 8), SMALL_MEMMAP);
-	kernel->state = variable(kernel, "system_state", 4);
+	small_kernel_set(kernel, small_kernel_variable(kernel, "page_offset_base", 8),
+			 SMALL_DIRECT);
+	small_kernel_set(kernel, small_kernel_variable(kernel, "vmalloc_base", 8), SMALL_VMALLOC);
+	small_kernel_set(kernel, small_kernel_variable(kernel, "vmemmap_base", 8), SMALL_MEMMAP);
+	kernel->state = small_kernel_variable(kernel, "system_state", 4);
 	small_kernel_set(kernel, kernel->state, 7);
-	kernel->modules = variable(kernel, "modules", 16);
+	kernel->modules = small_kernel_variable(kernel, "modules", 16);
 	init_list(kernel, kernel->modules);
-	make_btf(kernel);
+	small_kernel_btf(kernel);
 	make_space(kernel);
 	make_symbols(kernel);
 	kernel->source = (struct inspect_source){.context = kernel,
