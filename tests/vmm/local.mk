@@ -5,7 +5,8 @@ UNIT_TESTS += %D%/audit/test_audit %D%/audit/test_audit_hostile %D%/audit/test_a
 	%D%/image/test_backtrace %D%/image/test_boot %D%/image/test_image \
 	%D%/inspect/test_inspect %D%/inspect/test_layout %D%/look/test_look \
 	%D%/linux/test_linux %D%/look/test_look_core %D%/look/test_look_memory %D%/look/test_look_search \
-	%D%/machine/test_insn %D%/machine/test_kvm %D%/replay/test_ftrace %D%/replay/test_history \
+	%D%/machine/test_insn %D%/machine/test_kvm %D%/replay/test_fit %D%/replay/test_formats \
+	%D%/replay/test_ftrace %D%/replay/test_history \
 	%D%/replay/test_replay %D%/replay/test_replay_plan %D%/replay/test_replay_purges \
 	%D%/replay/test_replay_report %D%/replay/test_vmallocinfo %D%/service/test_server \
 	%D%/source/test_source %D%/wire/test_protocol %D%/wire/test_qmp

@@ -112,6 +112,8 @@ static int take_event(struct builder *builder, const struct ftrace_event *event,
 	case FTRACE_VFREE:
 		builder->plan.vfrees++;
 		return 0;
+	case FTRACE_DECAY:
+		return 0;
 	}
 	return 0;
 }
