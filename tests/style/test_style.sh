@@ -36,7 +36,7 @@ clean_tree() {
 | `vmm/base/` | lines | `lib/` |
 | `vmm/run/` | runs | `vmm/base/`, `lib/`, `ept/`, `guest/abi.h` |
 TEXT
-  mkdir -p "$work/scripts"
+  mkdir -p "$work/scripts" "$work/docs"
   # shellcheck disable=SC2016 # the script's text
   printf '#!/bin/sh\n# %s\necho "$1"\n' "$spdx" >"$work/scripts/tool"
 }
@@ -101,6 +101,21 @@ test_spdx() {
   refuses spdx.sh 'NOTES:1:see /work'
 }
 
+test_docs() {
+  accepts docs.sh
+  c_file vmm/run/spy.c '/* As mm/gone.c does. */'
+  refuses docs.sh 'vmm/run/spy.c:2: names mm/gone.c'
+  # shellcheck disable=SC2016 # backquotes of Markdown
+  echo 'See `vmm/run/`, and for more `docs/gone.md`.' >"$work/docs/page.md"
+  refuses docs.sh 'docs/page.md:1: names docs/gone.md'
+  # shellcheck disable=SC2016 # the script's text
+  printf '#!/bin/sh\n# %s\necho "$1" # from tests/gone.sh, says scripts/gone.\n' "$spdx" >"$work/scripts/tool"
+  accepts docs.sh
+  # shellcheck disable=SC2016
+  printf '#!/bin/sh\n# %s\n# from scripts/gone.\necho "$1"\n' "$spdx" >"$work/scripts/tool"
+  refuses docs.sh 'scripts/tool:3: names scripts/gone'
+}
+
 test_format() {
   command -v clang-format >/dev/null || return 0
   accepts format.sh
@@ -143,6 +158,7 @@ clean_tree
 test_includes
 test_seed_map
 test_spdx
+test_docs
 test_format
 test_shellcheck
 exit $((failures > 0))
