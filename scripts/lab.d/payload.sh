@@ -68,8 +68,11 @@ payload_add() {
   fi
 }
 
-# Whether directory $1 is one that the lab has itself, and a command means the lab's.
+# Whether directory $1 is one that the lab has itself, and a command means the lab's; or one that the
+# work goes on in, which is more than a command means to bring.
 is_labs_own() {
+  case $PWD/ in "$1"/*) return 0 ;; esac
+  case $here/ in "$1"/*) return 0 ;; esac
   case $1 in
     / | /bin | /boot | /dev | /etc | /home | /lab | /lib | /lib64 | /mnt | /opt | /proc | /root | /run | \
       /sbin | /srv | /sys | /tmp | /usr | /usr/* | /var | /var/tmp | /dev/* | /proc/* | /sys/*) return 0 ;;
@@ -189,7 +192,8 @@ payload_modules() {
   [ ${#modules[@]} -gt 0 ] || return 0
   release=$(basename "$kernel"/lib/modules/*)
   for module in "${modules[@]}"; do
-    kernel_modules "$module" || bad_usage "--module $module: kernel $series has none of that name"
+    kernel_modules "$module" ||
+      grep -q "/${module//[-_]/[-_]}\.ko$" "$kernel"/lib/modules/*/modules.builtin || bad_usage "--module $module: kernel $series has none of that name"
   done | LC_ALL=C sort -u >"$work/modules"
   while read -r path; do
     mkdir -p "$1/lib/modules/$release/$(dirname "$path")"

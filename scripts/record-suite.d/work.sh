@@ -15,7 +15,7 @@ draw() {
 }
 
 # Runs the rest $1 times.
-times() {
+repeat() {
   turns=$1
   shift
   while [ "$turns" -gt 0 ]; do
@@ -37,7 +37,7 @@ one_burst() {
   [ "$drawn" != 0 ] || wait
 }
 forks() {
-  times $((12 * scale)) one_burst
+  repeat $((12 * scale)) one_burst
   wait
 }
 
@@ -56,7 +56,7 @@ one_module() {
   [ "$drawn" = 0 ] || one_burst
 } 2>/dev/null
 modules() {
-  times $((14 * scale)) one_module
+  repeat $((14 * scale)) one_module
   wait
 }
 
@@ -79,7 +79,7 @@ one_filesystem() {
 }
 filesystems() {
   modprobe -a loop xfs
-  times $((3 * scale)) one_filesystem
+  repeat $((3 * scale)) one_filesystem
 }
 
 # A table with a chain of rules and a set of addresses; every third is taken away again.
@@ -97,7 +97,7 @@ one_table() {
 }
 netfilter() {
   modprobe -a nf_tables
-  times $((8 * scale)) one_table
+  repeat $((8 * scale)) one_table
 }
 
 bpf() {
@@ -125,7 +125,7 @@ one_container() {
 }
 containers() {
   modprobe -a overlay veth dummy nf_tables
-  times $((6 * scale)) one_container
+  repeat $((6 * scale)) one_container
   wait
 }
 
