@@ -62,8 +62,7 @@ modules() {
 
 one_filesystem() {
   truncate -s 320M "$scratch/disk"
-  draw 2
-  if [ "$drawn" = 0 ]; then mkfs.xfs -q -f "$scratch/disk"; else mke2fs -q -F "$scratch/disk"; fi
+  if [ $((turns % 3)) != 0 ]; then mkfs.xfs -q -f "$scratch/disk"; else mke2fs -F "$scratch/disk"; fi >/dev/null
   mkdir -p "$scratch/mounted"
   mount -o loop "$scratch/disk" "$scratch/mounted"
   draw 40
@@ -82,7 +81,8 @@ filesystems() {
   repeat $((3 * scale)) one_filesystem
 }
 
-# A table with a chain of rules and a set of addresses; every third is taken away again.
+# A table with a chain of rules and a set of addresses, in a process that others may overlap; all go
+# every now and then.
 one_table() {
   draw 900
   awk -v n="$drawn" -v id="$turns" 'BEGIN {
@@ -90,14 +90,18 @@ one_table() {
     for (i = 2; i < n + 40; i++) printf ", 10.%d.%d.%d\n", id % 250, i / 250, i % 250
     print "} }\n chain c { type filter hook input priority 0;"
     for (i = 0; i < n % 90; i++) print "  tcp dport " i + 1 " ip saddr @s counter"
-    print " }\n}" }' >"$scratch/rules"
-  nft -f "$scratch/rules"
-  draw 3
-  [ "$drawn" != 0 ] || nft flush ruleset
+    print " }\n}" }' >"$scratch/rules$turns"
+  nft -f "$scratch/rules$turns" &
+  draw 5
+  [ "$drawn" != 0 ] || {
+    wait
+    nft flush ruleset
+  }
 }
 netfilter() {
   modprobe -a nf_tables
   repeat $((8 * scale)) one_table
+  wait
 }
 
 bpf() {
