@@ -432,7 +432,7 @@ enum nb_fault { NB_FAULT_FRAME = 0, NB_FAULT_SLAB = 1, NB_FAULT_TABLE = 2, NB_FA
 enum nb_mode { NB_MODE_LAZY = 0, NB_MODE_EAGER = 1, NB_MODE_MANUAL = 2 };
 
 /*
- * The single-CPU cases of Linux's test_vmalloc (Linux's lib/test_vmalloc.c, 6.1), by what one loop does.
+ * The single-CPU cases of test_vmalloc (Linux's lib/test_vmalloc.c, 6.1), by what one loop does.
  * "Touch" is a store to the first byte. Their own set-up is repeated for each NB_OP_BENCH.
  */
 enum nb_bench_case {
