@@ -34,6 +34,8 @@ MM_SOURCES = \
 	%D%/vmalloc_private.h \
 	%D%/vmap.c %D%/vmap.h \
 	%D%/vmap_check.c \
+	%D%/vmap_drain.c \
+	%D%/vmap_linux.c %D%/vmap_linux.h \
 	%D%/vmap_private.h \
 	%D%/vmap_purge.c \
 	%D%/vmap_tree.c \

@@ -328,7 +328,7 @@ static bool settings_make_sense(const struct cli_command *command, const struct 
 	return true;
 }
 
-static enum cli_status bench(const struct cli_command *command, const struct settings *settings)
+static enum cli_status bench(const struct cli_command *command, struct settings *settings)
 {
 	struct guest_config config = guest_options_config(&settings->guest);
 	enum cli_status status;

@@ -202,8 +202,8 @@ static enum cli_status replay_in(const struct cli_command *command, const struct
 	return status;
 }
 
-static enum cli_status replay_job(const struct cli_command *command,
-				  const struct settings *settings, struct job *job)
+static enum cli_status replay_job(const struct cli_command *command, struct settings *settings,
+				  struct job *job)
 {
 	struct guest_config config = guest_options_config(&settings->guest);
 	struct guest_executor *executor;
@@ -228,8 +228,8 @@ static enum cli_status replay_job(const struct cli_command *command,
 	return status;
 }
 
-static enum cli_status replay_folders(const struct cli_command *command,
-				      const struct settings *settings, char **folders, size_t count)
+static enum cli_status replay_folders(const struct cli_command *command, struct settings *settings,
+				      char **folders, size_t count)
 {
 	struct job *jobs = calloc(count, sizeof(*jobs));
 	enum cli_status status = CLI_DONE, one;

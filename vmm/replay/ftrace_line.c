@@ -179,7 +179,8 @@ static const struct field alloc_enter_fields[] = {
 	REQUIRED("size", size), REQUIRED("align", align), REQUIRED("vstart", start),
 	REQUIRED("vend", end),  SIGNED("node", node),     END_OF_FIELDS};
 static const struct field alloc_exit_fields[] = {REQUIRED("va", detail),
-						 REQUIRED("va_start", address), END_OF_FIELDS};
+						 REQUIRED("va_start", address),
+						 OPTIONAL("flags", flags), END_OF_FIELDS};
 static const struct field alloc_fields[] = {REQUIRED("va_start:", address),
 					    REQUIRED("size", size),
 					    REQUIRED("align", align),
@@ -189,9 +190,11 @@ static const struct field alloc_fields[] = {REQUIRED("va_start:", address),
 					    END_OF_FIELDS};
 /* nr_lazy is all that tells the tracepoint from the probe. */
 static const struct field free_fields[] = {REQUIRED("va_start", address), OPTIONAL("va_end", end),
-					   OPTIONAL("nr_lazy", detail), END_OF_FIELDS};
+					   OPTIONAL("nr_lazy", detail), OPTIONAL("flags", flags),
+					   END_OF_FIELDS};
 static const struct field purge_enter_fields[] = {OPTIONAL("start", address), OPTIONAL("end", end),
-						  END_OF_FIELDS};
+						  OPTIONAL("full", detail), END_OF_FIELDS};
+static const struct field decay_fields[] = {OPTIONAL("full", detail), END_OF_FIELDS};
 static const struct field purge_exit_fields[] = {OPTIONAL("purged", purged), END_OF_FIELDS};
 static const struct field purge_fields[] = {REQUIRED("start", address), REQUIRED("end", end),
 					    REQUIRED("num_purged", purged), END_OF_FIELDS};
@@ -210,6 +213,7 @@ static const struct known_event {
 	{"purge_enter", FTRACE_PURGE_ENTER, purge_enter_fields},
 	{"purge_exit", FTRACE_PURGE_EXIT, purge_exit_fields},
 	{"purge_vmap_area_lazy", FTRACE_PURGE, purge_fields},
+	{"decay", FTRACE_DECAY, decay_fields},
 	{"vfree", FTRACE_VFREE, address_fields},
 	{"tracing_mark_write", FTRACE_MARKER, no_fields},
 	{"print", FTRACE_MARKER, no_fields}, /* trace-cmd's name for it */
@@ -313,6 +317,7 @@ static int finish_alloc_exit(const struct parse *parse)
 	uint64_t va = parse->event->detail;
 
 	parse->event->failed = !va || IS_ERROR_VALUE(va);
+	parse->event->has_flags = parse->seen[2];
 	if (parse->event->failed)
 		parse->event->address = 0;
 	else if (parse->faulted)
@@ -335,6 +340,11 @@ static int finish_event(const struct parse *parse)
 		break;
 	case FTRACE_FREE:
 		event->native = !parse->seen[1] && parse->seen[2];
+		event->has_flags = parse->seen[3];
+		break;
+	case FTRACE_PURGE_ENTER:
+	case FTRACE_DECAY:
+		event->full = event->detail != 0;
 		break;
 	case FTRACE_PURGE_EXIT:
 		event->has_purged = parse->seen[0];

@@ -13,5 +13,8 @@ noinst_LIBRARIES += %D%/libreplay.a
 	%D%/release.c \
 	%D%/replay.c %D%/replay.h \
 	%D%/report.c %D%/report.h \
+	%D%/settle.c %D%/settle.h %D%/settle_explain.c %D%/settle_order.c %D%/settle_private.h \
+	%D%/settle_run.c %D%/settle_start.c %D%/space.c %D%/space.h \
+	%D%/tree.c %D%/tree.h %D%/tree_balance.c %D%/tree_balance.h %D%/tree_shape.c \
 	%D%/text.c \
 	%D%/vmallocinfo.c %D%/vmallocinfo.h
