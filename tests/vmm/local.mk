@@ -18,7 +18,7 @@ UNIT_TESTS += \
 	%D%/look/test_look_search \
 	%D%/machine/test_insn \
 	%D%/machine/test_kvm \
-	%D%/replay/test_ftrace \
+	%D%/replay/test_fit %D%/replay/test_formats %D%/replay/test_ftrace \
 	%D%/replay/test_history \
 	%D%/replay/test_replay \
 	%D%/replay/test_replay_plan \

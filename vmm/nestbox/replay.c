@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@
 #include "vmm/nestbox/guest_options.h"
 #include "vmm/replay/replay.h"
 #include "vmm/replay/end.h"
+#include "vmm/replay/layout.h"
+#include "vmm/replay/needs.h"
 #include "vmm/replay/report.h"
 
 struct settings {
@@ -32,6 +35,18 @@ struct job {
 	struct vmallocinfo begin, end;
 	struct replay_plan plan;
 	struct ftrace_info info;
+	struct replay_layout layout;
+	uint64_t memory_bytes; /* the guest's */
+};
+
+/* What the guest's own ranges leave free: guest/border.h refuses areas in those. */
+static const struct replay_room guest_room = {
+	.low = NB_DIRECT_BASE + NB_RAM_LIMIT,
+	.high = NB_MEMMAP_BASE,
+	.vmalloc_start = NB_VMALLOC_START,
+	.vmalloc_end = NB_VMALLOC_END,
+	.modules_start = NB_MODULES_BASE,
+	.modules_end = UINT64_MAX,
 };
 
 static int parse_audit(const char *text, void *value)
@@ -69,7 +84,7 @@ static int read_snapshot(const char *folder, const char *file, char **path_out,
 
 	if (!path)
 		return -ENOMEM;
-	if (access(path, F_OK) != 0 && errno == ENOENT) {
+	if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
 		free(path);
 		return 0;
 	}
@@ -81,9 +96,30 @@ static int read_snapshot(const char *folder, const char *file, char **path_out,
 	return err;
 }
 
+/* The file of the recording: the first of these the folder has, or @folder itself if it is a file.
+ */
+static char *find_trace(const char *folder)
+{
+	static const char *const names[] = {"trace", "trace.dat", "trace.txt"};
+	struct stat status;
+	char *path;
+	size_t i;
+
+	if (!stat(folder, &status) && !S_ISDIR(status.st_mode))
+		return strdup(folder);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		path = in_folder(folder, names[i]);
+		if (!path || !access(path, F_OK))
+			return path;
+		free(path);
+	}
+	return in_folder(folder, names[0]);
+}
+
 static void job_close(struct job *job)
 {
 	replay_plan_free(&job->plan);
+	replay_layout_free(&job->layout);
 	free(job->info.skipped_names);
 	vmallocinfo_free(&job->begin);
 	vmallocinfo_free(&job->end);
@@ -93,12 +129,52 @@ static void job_close(struct job *job)
 	free(job->end_path);
 }
 
+/* Adds what the folder's `meta` says, if it has one. */
+static int read_meta(const char *folder, struct ftrace_info *info, struct input_error *error)
+{
+	char *path = in_folder(folder, "meta");
+	int err = path ? 0 : -ENOMEM;
+
+	if (path && !access(path, F_OK))
+		err = ftrace_read_meta(path, info, error);
+	free(path);
+	return err;
+}
+
+/* Moves the recording to where the guest can have it, and finds how much memory that takes. */
+static int fit_guest(const char *folder, const struct guest_options *guest, struct job *job,
+		     struct input_error *error)
+{
+	int err = replay_layout_find(&job->plan, job->begin_path ? &job->begin : NULL,
+				     job->end_path ? &job->end : NULL, &guest_room, folder,
+				     &job->layout, error);
+	uint64_t needed = replay_plan_memory(&job->plan);
+	char most[32];
+
+	if (err)
+		return err;
+	replay_layout_move_plan(&job->layout, &job->plan);
+	replay_layout_move_snapshot(&job->layout, &job->begin);
+	replay_layout_move_snapshot(&job->layout, &job->end);
+	job->memory_bytes = needed > MEMORY_BYTES_DEFAULT ? needed : MEMORY_BYTES_DEFAULT;
+	if (guest->memory_bytes)
+		job->memory_bytes = guest->memory_bytes;
+	if (job->memory_bytes <= MEMORY_BYTES_MAX)
+		return 0;
+	cli_size_format(MEMORY_BYTES_MAX, most, sizeof(most));
+	return input_fail(error, job->trace_path, 0,
+			  "more is mapped at one time than a guest can have memory (%s); replay it "
+			  "with --memory SIZE, and what does not fit will fail",
+			  most);
+}
+
 /* On failure the job is closed. */
-static int job_open(const char *folder, struct job *job, struct input_error *error)
+static int job_open(const char *folder, const struct guest_options *guest, struct job *job,
+		    struct input_error *error)
 {
 	int err = -ENOMEM;
 
-	*job = (struct job){.name = folder_name(folder), .trace_path = in_folder(folder, "trace")};
+	*job = (struct job){.name = folder_name(folder), .trace_path = find_trace(folder)};
 	input_fail(error, folder, 0, "out of memory");
 	if (!job->name || !job->trace_path)
 		goto err_close;
@@ -108,6 +184,10 @@ static int job_open(const char *folder, struct job *job, struct input_error *err
 	if (!err)
 		err = replay_plan_read(job->trace_path, job->begin_path ? &job->begin : NULL,
 				       &job->plan, &job->info, error);
+	if (!err)
+		err = read_meta(folder, &job->info, error);
+	if (!err)
+		err = fit_guest(folder, guest, job, error);
 	if (!err)
 		return 0;
 err_close:
@@ -186,6 +266,7 @@ static enum cli_status replay_in(const struct cli_command *command, const struct
 			.end_path = job->end_path,
 			.cpus = guest_nr_vcpus(guest),
 			.memory_bytes = guest_memory_bytes(guest),
+			.layout = &job->layout,
 			.image = guest_image(guest)->name,
 			.kvm_module = host->module,
 			.second_stage = host->second_stage,
@@ -202,6 +283,27 @@ static enum cli_status replay_in(const struct cli_command *command, const struct
 	return status;
 }
 
+/* Says why there is nothing to replay; that is never right. */
+static enum cli_status replay_nothing(const struct cli_command *command,
+				      const struct settings *settings, const struct job *job,
+				      const char *reason)
+{
+	json_t *json;
+
+	if (!settings->json) {
+		printf("%s: WRONG; 0 of 0 addresses: %s\n", job->name, reason);
+		return CLI_WRONG;
+	}
+	json = json_pack("{s:s, s:I, s:I, s:s, s:{s:i, s:i}}", "trace", job->name, "events",
+			 (json_int_t)job->info.events, "allocs", (json_int_t)job->plan.allocs,
+			 "nothing_replayed", reason, "address", "exact", 0, "other", 0);
+	if (json)
+		json_dumpf(json, stdout, JSON_INDENT(1));
+	putchar('\n');
+	json_decref(json);
+	return CLI_WRONG;
+}
+
 static enum cli_status replay_job(const struct cli_command *command, struct settings *settings,
 				  struct job *job)
 {
@@ -209,10 +311,14 @@ static enum cli_status replay_job(const struct cli_command *command, struct sett
 	struct guest_executor *executor;
 	struct error error;
 	enum cli_status status;
+	char reason[256];
 	struct guest *guest;
 	int err;
 
+	if (replay_plan_is_empty(&job->plan, &job->info, reason, sizeof(reason)))
+		return replay_nothing(command, settings, job, reason);
 	config.message = guest_message_print;
+	config.memory_bytes = job->memory_bytes;
 	status = guest_options_start(command, &config, &guest);
 	if (status != CLI_DONE)
 		return status;
@@ -239,7 +345,7 @@ static enum cli_status replay_folders(const struct cli_command *command, struct 
 	if (!jobs)
 		return cli_error(command, "out of memory"), CLI_HOST;
 	for (opened = 0; opened < count; opened++) {
-		if (job_open(folders[opened], &jobs[opened], &error)) {
+		if (job_open(folders[opened], &settings->guest, &jobs[opened], &error)) {
 			cli_error(command, "%s", error.text);
 			status = CLI_BAD_INPUT;
 			break;
@@ -263,7 +369,7 @@ int command_replay(int argc, char **argv)
 	};
 	const struct cli_option options[] = {
 		CLI_OPTION_JSON(&settings.json),
-		GUEST_OPTIONS(&settings.guest),
+		GUEST_OPTIONS_OF(&settings.guest, "what the recording needs, at least 512M"),
 		{.name = "audit",
 		 .kind = CLI_CUSTOM,
 		 .argument = "WHEN",
@@ -282,14 +388,18 @@ int command_replay(int argc, char **argv)
 			"in a guest, and compares every address, the end state and the page\n"
 			"tables with what they have to be.",
 		.options = options,
-		.notes = "DIR holds `trace` (ftrace's text), and may hold `vmallocinfo.begin` and\n"
-			 "`vmallocinfo.end`, the areas before and after.",
+		.notes =
+			"DIR holds `trace` (the text of ftrace, trace-cmd report or perf script) "
+			"or\n"
+			"`trace.dat`, and may hold `vmallocinfo.begin` and `vmallocinfo.end`, the\n"
+			"areas before and after, and `meta`. A trace may stand alone, too.",
 		.min_operands = 1,
 		.max_operands = -1,
 	};
 	enum cli_status status;
 	int first;
 
+	settings.guest.memory_bytes = 0; /* sized by each recording */
 	if (!cli_parse(&command, argc, argv, &first, &status))
 		return (int)status;
 	return (int)replay_folders(&command, &settings, argv + first, (size_t)(argc - first));

@@ -5,8 +5,9 @@ noinst_LIBRARIES += %D%/libreplay.a
 	%D%/alloc.c \
 	%D%/build.c %D%/build.h \
 	%D%/end.c %D%/end.h \
-	%D%/ftrace.c %D%/ftrace.h \
-	%D%/ftrace_line.c %D%/ftrace_line.h \
+	%D%/ftrace.c %D%/ftrace.h %D%/ftrace_dat.c %D%/ftrace_event.c \
+	%D%/ftrace_line.c %D%/ftrace_line.h %D%/ftrace_shape.c %D%/meta.c \
+	%D%/layout.c %D%/layout.h %D%/needs.c %D%/needs.h \
 	%D%/order.c \
 	%D%/place.c \
 	%D%/plan.c %D%/plan.h \

@@ -233,6 +233,21 @@ static void add_machine(json_t *root, const struct replay_report *report)
 	json_object_set_new(root, "latency_unit", text(report->latency_unit));
 }
 
+static json_t *layout_json(const struct replay_layout *layout)
+{
+	json_t *array = json_array(), *piece;
+	size_t i;
+
+	for (i = 0; layout && i < layout->count; i++) {
+		piece = json_object();
+		json_object_set_new(piece, "recorded_start", address(layout->pieces[i].start));
+		json_object_set_new(piece, "recorded_end", address(layout->pieces[i].end));
+		json_object_set_new(piece, "start", address(layout->pieces[i].to));
+		json_array_append_new(array, piece);
+	}
+	return array;
+}
+
 static void add_oddities(json_t *root, const struct replay_report *report)
 {
 	const struct replay_plan *plan = report->plan;
@@ -242,6 +257,7 @@ static void add_oddities(json_t *root, const struct replay_report *report)
 	add(root, "vmallocs", plan->maps);
 	add(root, "initial_areas", plan->initial_areas);
 	json_object_set_new(root, "initial_state_from_snapshot", json_boolean(plan->has_snapshot));
+	json_object_set_new(root, "layout", layout_json(report->layout));
 	json_object_set_new(root, "skipped_events", skipped_json(report->trace));
 	json_object_set_new(root, "lost_events", lost_json(report->trace));
 	json_object_set_new(root, "failures", differences_json(report, &outcome->failures));

@@ -14,6 +14,7 @@
 
 #include "vmm/base/cli.h"
 #include "vmm/replay/end.h"
+#include "vmm/replay/layout.h"
 
 /* Everything a report is made of; all of it the caller's, nothing NULL but where said. */
 struct replay_report {
@@ -24,6 +25,7 @@ struct replay_report {
 	struct replay_outcome *outcome;     /* its latencies get sorted */
 	const struct replay_end_state *end; /* NULL without vmallocinfo.end */
 	const char *end_path;               /* of vmallocinfo.end; NULL without it */
+	const struct replay_layout *layout; /* where addresses went; NULL where they stayed */
 
 	unsigned int cpus; /* the guest's */
 	uint64_t memory_bytes;

@@ -147,6 +147,20 @@ static void print_trace(FILE *out, const struct replay_report *report)
 	fputc('\n', out);
 }
 
+static void print_layout(FILE *out, const struct replay_report *report)
+{
+	const struct replay_layout *layout = report->layout;
+
+	if (!layout || !layout->moved)
+		return;
+	label(out, "layout");
+	fprintf(out, "0x%016" PRIx64 "-0x%016" PRIx64 " of the recording is at\n",
+		layout->recorded_start, layout->recorded_end);
+	label(out, "");
+	fprintf(out, "0x%016" PRIx64 "-0x%016" PRIx64 " here; addresses below are those here\n",
+		layout->moved_start, layout->moved_end);
+}
+
 static void print_addresses(FILE *out, const struct replay_report *report)
 {
 	const struct replay_outcome *outcome = report->outcome;
@@ -358,6 +372,7 @@ void replay_report_print(const struct replay_report *report, FILE *out)
 {
 	print_verdict(out, report);
 	print_trace(out, report);
+	print_layout(out, report);
 	print_addresses(out, report);
 	print_failures(out, report);
 	print_end_state(out, report);
