@@ -8,8 +8,10 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* automake's exit status for a test that did not run. */
@@ -28,23 +30,24 @@ static inline int harness_run(Suite *suite)
 }
 
 /*
- * Returns 0 when /dev/kvm can be opened. Otherwise says so and returns the exit status the test
- * program must end with: 77 (skipped), or 1 when NESTBOX_REQUIRE_KVM is set and not empty.
+ * Returns 0 when /dev/kvm can be opened and is KVM. Otherwise says so and returns the exit status
+ * the test program must end with: 77 (skipped), or 1 when NESTBOX_REQUIRE_KVM is set and not empty.
  */
 static inline int harness_need_kvm(void)
 {
 	const char *required = getenv("NESTBOX_REQUIRE_KVM");
 	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int version = fd < 0 ? -1 : ioctl(fd, KVM_GET_API_VERSION, 0);
 
-	if (fd >= 0) {
+	if (fd >= 0)
 		close(fd);
+	if (version == KVM_API_VERSION)
 		return 0;
-	}
 	if (required && *required) {
-		fprintf(stderr, "/dev/kvm cannot be opened, and NESTBOX_REQUIRE_KVM is set\n");
+		fprintf(stderr, "no KVM at /dev/kvm, and NESTBOX_REQUIRE_KVM is set\n");
 		return EXIT_FAILURE;
 	}
-	fprintf(stderr, "skipped: /dev/kvm cannot be opened\n");
+	fprintf(stderr, "skipped: no KVM at /dev/kvm\n");
 	return EXIT_SKIPPED;
 }
 

@@ -9,11 +9,6 @@ make_core=$builddir/tests/machine/make_core
 image=$builddir/guest/nestbox-guest
 failed=0
 
-if [ ! -w /dev/kvm ]; then
-  [ -z "${NESTBOX_REQUIRE_KVM:-}" ] || { echo "/dev/kvm cannot be opened" >&2; exit 1; }
-  echo "skipped: /dev/kvm cannot be opened" >&2
-  exit 77
-fi
 for tool in readelf nm gdb crash zstd; do
   command -v "$tool" >/dev/null || { echo "$tool is missing: run scripts/setup test" >&2; exit 1; }
 done
@@ -23,6 +18,11 @@ $python -c 'import drgn' || { echo "drgn is missing: run scripts/setup test" >&2
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
+# shellcheck disable=SC2034 # used by shell.sh
+nestbox=$builddir/nestbox scratch=$dir
+# shellcheck source=tests/machine/shell.sh
+. "${top_srcdir:-.}/tests/machine/shell.sh"
+need_kvm
 
 report() { # CLAIM STATUS [TEXT]
   if [ "$2" -eq 0 ]; then

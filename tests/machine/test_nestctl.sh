@@ -10,54 +10,14 @@ XDG_RUNTIME_DIR=$scratch/run
 export XDG_RUNTIME_DIR
 mkdir -m 700 "$XDG_RUNTIME_DIR"
 sockets=$XDG_RUNTIME_DIR/nestbox
-checks=0
-failures=0
 trap '"$nestctl" -n main stop >/dev/null 2>&1; "$nestctl" -n trapped stop >/dev/null 2>&1; rm -rf "$scratch"' EXIT
 
-if [ ! -c /dev/kvm ] || ! : 2>/dev/null </dev/kvm; then
-  [ -z "${NESTBOX_REQUIRE_KVM:-}" ] || { echo "/dev/kvm cannot be opened, and NESTBOX_REQUIRE_KVM is set" >&2; exit 1; }
-  echo "skipped: /dev/kvm cannot be opened" >&2
-  exit 77
-fi
-
-# claim TEXT COMMAND...: counts, and says what did not hold with what the last run printed.
-claim() {
-  text=$1
-  shift
-  checks=$((checks + 1))
-  "$@" && return
-  failures=$((failures + 1))
-  echo "FAILED: $text"
-  sed 's/^/  out: /' "$scratch/out" | head -n 20
-  sed 's/^/  err: /' "$scratch/err" | head -n 10
-}
-
-# Holds the exit status of the rest of its words against the first.
-status() {
-  want=$1
-  shift
-  "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
-  got=$?
-  [ "$got" = "$want" ] || echo "$*: status $got instead of $want"
-  [ "$got" = "$want" ]
-}
+# shellcheck source=tests/machine/shell.sh disable=SC2154 # automake's environment, with a fallback
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/machine/shell.sh"
+need_kvm
 
 ctl() {
   status 0 "$nestctl" "$@"
-}
-
-# says PATTERN...: the last run's output matches each of them.
-says() {
-  for pattern in "$@"; do
-    grep -q -e "$pattern" "$scratch/out" || { echo "no '$pattern' in the output"; return 1; }
-  done
-}
-
-# refuses STATUS PATTERN COMMAND...: that status, nothing on standard output, PATTERN said.
-refuses() {
-  want_status=$1 pattern=$2
-  shift 2
-  status "$want_status" "$@" && [ ! -s "$scratch/out" ] && grep -q -e "$pattern" "$scratch/err"
 }
 
 # shows PATTERN VERB...: the verb succeeds and prints it.
@@ -69,9 +29,9 @@ shows() {
 
 # gone NAME: the guest's socket goes.
 gone() {
-  for _ in 1 2 3 4 5 6 7 8 9 10; do
+  for _ in $(seq 100); do
     [ ! -e "$sockets/$1.sock" ] && return
-    sleep 1
+    sleep 0.1
   done
   return 1
 }
@@ -328,7 +288,4 @@ started_again() {
 }
 claim "its name can be had again" started_again
 
-percent=100
-[ "$failures" = 0 ] || percent=$((100 * (checks - failures) / checks))
-echo "$percent%: Checks: $checks, Failures: $failures, Errors: 0"
-[ "$failures" = 0 ]
+conclude

@@ -90,10 +90,4 @@ struct boot {
 int boot_build(const struct boot_config *config, struct gpa_space *space, struct boot *boot_out,
 	       struct error *error);
 
-/*
- * A reader for ept/paging over @space, which must outlive it: tables are memory where the whole
- * page is RAM.
- */
-struct paging_reader boot_paging_reader(const struct gpa_space *space);
-
 #endif

@@ -13,7 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/out_file.h"
 #include "vmm/base/cli.h"
+#include "vmm/nestbox/background.h"
 #include "vmm/nestbox/commands.h"
 #include "vmm/nestbox/guest_options.h"
 #include "vmm/nestbox/run_config.h"
@@ -31,7 +33,7 @@ struct settings {
 /* All there is while it runs. */
 struct run {
 	const struct cli_command *command;
-	const struct settings *settings;
+	struct settings *settings;
 	char name[RUNTIME_NAME_BYTES];
 	struct runtime_socket socket;
 	int signal_fd;
@@ -79,7 +81,7 @@ static void on_signal(void *context)
 
 static int open_socket(struct run *run, struct error *error)
 {
-	const struct settings *settings = run->settings;
+	struct settings *settings = run->settings;
 	char path[RUNTIME_PATH_BYTES];
 	int err;
 
@@ -99,12 +101,19 @@ static int open_log(struct run *run, struct error *error)
 {
 	const char *path = run->settings->log;
 
-	if (path)
-		run->log = fopen(path, "ae");
-	else if (!run->settings->daemonize)
+	if (path) {
+		int fd = out_file_append(path, error);
+
+		if (fd < 0)
+			return -EINVAL;
+		run->log = fdopen(fd, "a");
+		if (!run->log) {
+			close(fd);
+			return error_set(error, -ENOMEM, "no memory for a log");
+		}
+	} else if (!run->settings->daemonize) {
 		run->log = stderr;
-	if (path && !run->log)
-		return error_set(error, -EINVAL, "%s: %s", path, strerror(errno));
+	}
 	if (run->log)
 		setvbuf(run->log, NULL, _IOLBF, 0);
 	return 0;
@@ -176,7 +185,7 @@ static enum cli_status serve(struct run *run)
 	}
 	announce(run);
 	if (run->settings->daemonize)
-		run_daemon_ready();
+		background_ready();
 	running = run;
 	err = server_run(run->server);
 	close(run->signal_fd);
@@ -209,7 +218,7 @@ static enum cli_status run_with_socket(struct run *run)
 	return status;
 }
 
-static enum cli_status run_guest(const struct cli_command *command, const struct settings *settings)
+static enum cli_status run_guest(const struct cli_command *command, struct settings *settings)
 {
 	struct run run = {.command = command, .settings = settings};
 	enum cli_status status = CLI_HOST;
@@ -265,16 +274,16 @@ static int parse_audit(const char *text, void *value)
 	return 0;
 }
 
-static enum cli_status start(const struct cli_command *command, const struct settings *settings)
+static enum cli_status start(const struct cli_command *command, struct settings *settings)
 {
 	enum cli_status status;
 
-	if (settings->daemonize && !run_daemonize(command, &status))
+	if (settings->daemonize && !background_go(command, &status))
 		return status;
 	return run_guest(command, settings);
 }
 
-int command_run(int argc, char **argv)
+int command_run(const struct program *program, int argc, char **argv)
 {
 	struct settings settings = {.guest = GUEST_OPTIONS_DEFAULT};
 	const struct cli_option options[] = {
@@ -350,6 +359,7 @@ int command_run(int argc, char **argv)
 	enum cli_status status;
 	int operand;
 
+	(void)program;
 	if (!cli_parse(&command, argc, argv, &operand, &status))
 		return (int)status;
 	if (settings.config) {

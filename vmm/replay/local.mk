@@ -1,21 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Recordings, plans, reports.
 noinst_LIBRARIES += %D%/libreplay.a
-%C%_libreplay_a_SOURCES = \
-	%D%/alloc.c \
-	%D%/build.c %D%/build.h \
-	%D%/end.c %D%/end.h \
-	%D%/ftrace.c %D%/ftrace.h %D%/ftrace_dat.c %D%/ftrace_event.c \
-	%D%/ftrace_line.c %D%/ftrace_line.h %D%/ftrace_shape.c %D%/meta.c \
-	%D%/layout.c %D%/layout.h %D%/needs.c %D%/needs.h \
-	%D%/order.c \
-	%D%/place.c \
-	%D%/plan.c %D%/plan.h \
-	%D%/release.c \
-	%D%/replay.c %D%/replay.h \
-	%D%/report.c %D%/report.h \
+%C%_libreplay_a_SOURCES = %D%/alloc.c %D%/build.c %D%/build.h %D%/end.c %D%/end.h %D%/ftrace.c \
+	%D%/ftrace.h %D%/ftrace_dat.c %D%/ftrace_event.c \
+	%D%/ftrace_line.c %D%/ftrace_line.h %D%/ftrace_shape.c %D%/layout.c \
+	%D%/layout.h %D%/meta.c %D%/needs.c %D%/needs.h %D%/order.c %D%/place.c %D%/plan.c \
+	%D%/plan.h %D%/release.c %D%/replay.c %D%/replay.h %D%/report.c %D%/report.h %D%/text.c \
 	%D%/settle.c %D%/settle.h %D%/settle_explain.c %D%/settle_order.c %D%/settle_private.h \
-	%D%/settle_run.c %D%/settle_start.c %D%/space.c %D%/space.h \
-	%D%/tree.c %D%/tree.h %D%/tree_balance.c %D%/tree_balance.h %D%/tree_shape.c \
-	%D%/text.c \
+	%D%/settle_run.c %D%/settle_start.c %D%/space.c %D%/space.h %D%/tree.c %D%/tree.h \
+	%D%/tree_balance.c %D%/tree_balance.h %D%/tree_shape.c \
 	%D%/vmallocinfo.c %D%/vmallocinfo.h

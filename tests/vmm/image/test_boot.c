@@ -170,7 +170,7 @@ START_TEST(every_leaf_is_as_the_contract_says)
 	uint64_t image_bytes = 0;
 
 	build_guest(_i);
-	reader = boot_paging_reader(space);
+	reader = gpa_space_paging_reader(space);
 	paging = mode(!guests[_i].pages_1g);
 	ck_assert_int_eq(paging_for_each(&paging, &reader, gva_make(0), gva_make(0), 0, &visitor),
 			 0);
@@ -190,7 +190,7 @@ START_TEST(the_direct_map_uses_the_largest_leaves_there_are)
 	struct paging_walk walk;
 
 	build_guest(_i);
-	reader = boot_paging_reader(space);
+	reader = gpa_space_paging_reader(space);
 	paging = mode(!guests[_i].pages_1g);
 	for (uint32_t i = 0; i < memory.nr_ram; i++) {
 		const struct nb_range *ram = &memory.ram[i];
@@ -218,7 +218,7 @@ START_TEST(page_array_tables_reach_the_directory_and_are_empty)
 	struct paging_mode paging;
 
 	build_guest(_i);
-	reader = boot_paging_reader(space);
+	reader = gpa_space_paging_reader(space);
 	paging = mode(!guests[_i].pages_1g);
 	for (uint32_t i = 0; i < memory.nr_ram; i++) {
 		for (uint64_t gpa = memory.ram[i].start; gpa < memory.ram[i].end; gpa += 4 * MIB) {
