@@ -175,7 +175,8 @@ static u32 list_of(const struct vmap_space *space, const struct vmap_area *area)
 	return 1 + (u32)(area->va_start / ZONE_SIZE % space->rules.nodes);
 }
 
-/* purge_vmap_node(): by address to the front of pools; what is of no pool, from the end backwards. */
+/* purge_vmap_node(): by address to the front of pools; what is of no pool, from the end backwards.
+ */
 static void give_node(struct mm *mm, u32 node, bool full)
 {
 	struct vmap_space *space = &mm->vmap;

@@ -108,8 +108,8 @@ static struct vmap_area **find_pooled(struct vmap_space *space, u64 bytes)
 {
 	struct vmap_area **link = &space->lazy;
 
-	while (*link && ((*link)->kind != (VMAP_POOLED | space->node) ||
-			 area_bytes(*link) != bytes))
+	while (*link &&
+	       ((*link)->kind != (VMAP_POOLED | space->node) || area_bytes(*link) != bytes))
 		link = &(*link)->next_lazy;
 	return link;
 }
@@ -146,8 +146,7 @@ static struct vmap_area *take_pooled(struct vmap_space *space, const struct vmap
 	return area;
 }
 
-int vmap_alloc_linux(struct mm *mm, const struct vmap_request *request,
-		     struct vmap_area **area_out)
+int vmap_alloc_linux(struct mm *mm, const struct vmap_request *request, struct vmap_area **area_out)
 {
 	struct vmap_space *space = &mm->vmap;
 	struct vmap_area *hole, *area;
@@ -237,7 +236,7 @@ static void plant(struct vmap_space *space, struct vmap_area *area, const u64 *s
 		while (*link) {
 			parent = *link;
 			link = area->va_start < area_of(parent)->va_start ? &parent->left
-									    : &parent->right;
+									  : &parent->right;
 		}
 		area->node.parent_color =
 			(uintptr_t)parent | (*shape & VMAP_SHAPE_RED ? RB_RED : RB_BLACK);

@@ -7,8 +7,8 @@
  * every mode (mm/vmap_tree.c, mm/vmap_purge.c). So a tree that starts in the recorded shape and
  * sees the recorded events has Linux's shape ever after, and the search finds what Linux found.
  *
- * A pooled range is a lazy tile: its leaves are clear and it is nobody's. It stays on the lazy list,
- * marked in its kind field, a pool's first before its second:
+ * A pooled range is a lazy tile: its leaves are clear and it is nobody's. It stays on the lazy
+ *list, marked in its kind field, a pool's first before its second:
  *
  *	space->lazy -> lazy (node 1) -> pooled (node 2, 5 pages) -> pooled (node 2, 5 pages) -> ...
  *

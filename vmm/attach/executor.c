@@ -154,7 +154,7 @@ static int set_rules(void *context, const struct space_rules *rules, struct inpu
 	const struct nb_submission sqe = {
 		.opcode = NB_OP_SET_RULES,
 		.arg = {rules->order == SPACE_BY_ADDRESS ? NB_ORDER_BY_ADDRESS
-							  : NB_ORDER_NEWEST_FIRST,
+							 : NB_ORDER_NEWEST_FIRST,
 			(uint64_t)rules->search, rules->nodes, rules->small_empty},
 	};
 

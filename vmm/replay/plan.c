@@ -196,8 +196,7 @@ static int note_moment(struct builder *builder, const struct ftrace_event *event
 		last = plan->moments[plan->moment_count - 1];
 	while (plan->moment_count < event->line)
 		plan->moments[plan->moment_count++] = last;
-	plan->moments[plan->moment_count++] =
-		(struct replay_moment){event->time_ns, event->cpu};
+	plan->moments[plan->moment_count++] = (struct replay_moment){event->time_ns, event->cpu};
 	return 0;
 }
 

@@ -184,17 +184,15 @@ int build_purge_tracepoint(struct builder *builder, const struct ftrace_event *e
 }
 
 /*
- * A purge decays pools itself, and says so in its own event. Outside of one it is the shrinker, which
- * empties the nodes' pools one after the other.
+ * A purge decays pools itself, and says so in its own event. Outside of one it is the shrinker,
+ * which empties the nodes' pools one after the other.
  */
 int build_decay(struct builder *builder, const struct ftrace_event *event)
 {
 	const struct replay_plan *plan = &builder->plan;
 	const struct replay_op *last = plan->op_count ? &plan->ops[plan->op_count - 1] : NULL;
-	struct replay_op op = {.type = REPLAY_DECAY,
-			       .begin_line = event->line,
-			       .line = event->line,
-			       .full = true};
+	struct replay_op op = {
+		.type = REPLAY_DECAY, .begin_line = event->line, .line = event->line, .full = true};
 
 	if (builder->open_op != NO_OP || !event->full || (last && last->type == REPLAY_DECAY))
 		return 0;

@@ -79,8 +79,8 @@ struct replay_executor {
 		      struct replay_result *results, struct input_error *error);
 
 	/*
-	 * Before the first operation: the rules to place by. After the initial state, if the plan has
-	 * one: the free tree's shape. NULL where an executor has no use for them.
+	 * Before the first operation: the rules to place by. After the initial state, if the plan
+	 * has one: the free tree's shape. NULL where an executor has no use for them.
 	 */
 	int (*set_rules)(void *context, const struct space_rules *rules, struct input_error *error);
 	int (*set_shape)(void *context, const struct tree_shape *shape, size_t count,
@@ -137,7 +137,7 @@ struct replay_outcome {
 	uint64_t skipped;    /* frees of areas whose allocation failed here */
 	uint64_t exact;      /* allocations of the trace at Linux's address, by the recording, */
 	uint64_t by_order, by_start; /* or given an order or a start that was inferred */
-	uint64_t failed;     /* operations that failed here and not in Linux */
+	uint64_t failed;             /* operations that failed here and not in Linux */
 	uint64_t failed_as_expected;
 
 	struct replay_differences explained;  /* of the trace, elsewhere: as a rule allows, */

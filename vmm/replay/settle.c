@@ -16,7 +16,8 @@ static int no_memory(struct input_error *error)
 
 /* ---- the start ---- */
 
-/* By the trace, else by the CPU, which a task may have left meanwhile; 0 where pools do not serve. */
+/* By the trace, else by the CPU, which a task may have left meanwhile; 0 where pools do not serve.
+ */
 static uint16_t node_of(const struct settle *settle, const struct replay_area *area)
 {
 	const struct space_rules *rules = &settle->options->rules;
@@ -89,7 +90,7 @@ static int prepare(struct settle *settle, struct input_error *error)
 	return make_start(settle, error);
 }
 
-static void settle_free(struct settle *settle)
+void settle_close(struct settle *settle)
 {
 	size_t i;
 
@@ -101,6 +102,24 @@ static void settle_free(struct settle *settle)
 	free(settle->missed);
 	free(settle->steps);
 	free(settle);
+}
+
+int settle_open(struct replay_plan *plan, const struct settle_options *options,
+		struct settle **settle_out, struct input_error *error)
+{
+	struct settle *settle = calloc(1, sizeof(*settle));
+	int err;
+
+	if (!settle)
+		return no_memory(error);
+	settle->plan = plan;
+	settle->options = options;
+	err = prepare(settle, error);
+	if (err)
+		settle_close(settle);
+	else
+		*settle_out = settle;
+	return err;
 }
 
 /* ---- verdicts ---- */
@@ -193,9 +212,9 @@ static int put_releases(struct settle *settle, struct output *output, const stru
 	struct space_range range;
 	int err = 0;
 
-	while (!err && (source = space_find(&settle->run, area->address,
-					    area->address + area->va_bytes, &range)) !=
-			       SPACE_NOWHERE) {
+	while (!err &&
+	       (source = space_find(&settle->run, area->address, area->address + area->va_bytes,
+				    &range)) != SPACE_NOWHERE) {
 		release.area = u64_map_get(&output->freed, range.start);
 		err = space_release(&settle->run, source, &range);
 		if (!err && release.area != U64_MAP_NONE)
@@ -293,26 +312,37 @@ static int finish(struct settle *settle, struct settle_report *report)
 int settle_plan(struct replay_plan *plan, const struct settle_options *options,
 		struct settle_report *report_out, struct input_error *error)
 {
-	struct settle *settle = calloc(1, sizeof(*settle));
 	struct settle_report report = {.start_known = options->start.shape != NULL};
-	int err;
+	struct settle *settle;
+	int err = settle_open(plan, options, &settle, error);
 
-	if (!settle)
-		return no_memory(error);
-	settle->plan = plan;
-	settle->options = options;
-	err = prepare(settle, error);
-	if (!err) {
-		err = infer(settle, &report);
-		if (!err)
-			err = finish(settle, &report);
-		if (err)
-			no_memory(error);
-	}
+	if (err)
+		return err;
+	err = infer(settle, &report);
+	if (!err)
+		err = finish(settle, &report);
+	if (err)
+		no_memory(error);
 	report.work = settle->work;
 	report.moved = settle->moved;
-	settle_free(settle);
+	settle_close(settle);
 	if (!err)
 		*report_out = report;
+	return err;
+}
+
+int settle_measure(struct replay_plan *plan, const struct settle_options *options,
+		   uint64_t *misses_out, struct input_error *error)
+{
+	struct settle *settle;
+	int err = settle_open(plan, options, &settle, error);
+
+	if (err)
+		return err;
+	settle_restart(settle);
+	*misses_out = settle_count(settle, &settle->run, 0, settle->count, UINT64_MAX);
+	if (settle->failed)
+		err = no_memory(error);
+	settle_close(settle);
 	return err;
 }

@@ -41,13 +41,13 @@ struct settle_options {
 /* What was found. */
 struct settle_report {
 	uint64_t verdicts[REPLAY_MISSED + 1]; /* allocations that succeeded in Linux */
-	uint64_t from_pools; /* of the matched ones */
-	uint64_t moved;      /* operations that were given another place */
-	uint64_t holes;      /* in the tree at the start */
-	uint64_t work;       /* model steps spent */
-	uint64_t tried;      /* starts tried */
-	bool start_known;    /* a state file told the shape */
-	bool start_found;    /* inferred; else holes were inserted by address */
+	uint64_t from_pools;                  /* of the matched ones */
+	uint64_t moved;                       /* operations that were given another place */
+	uint64_t holes;                       /* in the tree at the start */
+	uint64_t work;                        /* model steps spent */
+	uint64_t tried;                       /* starts tried */
+	bool start_known;                     /* a state file told the shape */
+	bool start_found;                     /* inferred; else holes were inserted by address */
 	uint64_t lazy_unknown; /* unpurged ranges at the start whose node nobody tells */
 	uint64_t lazy_moved;   /* of them, those that inference put on another node's list */
 };
@@ -60,5 +60,9 @@ struct settle_report {
  */
 int settle_plan(struct replay_plan *plan, const struct settle_options *options,
 		struct settle_report *report_out, struct input_error *error);
+
+/* How many allocations do not match as the plan stands, without inference; it is not changed. */
+int settle_measure(struct replay_plan *plan, const struct settle_options *options,
+		   uint64_t *misses_out, struct input_error *error);
 
 #endif

@@ -31,11 +31,11 @@ struct edit {
 
 struct repair {
 	struct settle *settle;
-	size_t at;              /* of the miss */
-	size_t end;             /* steps before this judge */
-	uint64_t after;         /* misses in [at, end) without an edit */
-	uint64_t best_left;     /* of the best edit: misses in its window; */
-	int64_t best_gain;      /* how many fewer that is */
+	size_t at;          /* of the miss */
+	size_t end;         /* steps before this judge */
+	uint64_t after;     /* misses in [at, end) without an edit */
+	uint64_t best_left; /* of the best edit: misses in its window; */
+	int64_t best_gain;  /* how many fewer that is */
 	struct edit best;
 };
 
@@ -116,7 +116,8 @@ static void try_edit(struct repair *repair, size_t from, size_t to)
 	}
 }
 
-/* Of the step at @at: to before each one that it may have been before; and what may go before it. */
+/* Of the step at @at: to before each one that it may have been before; and what may go before it.
+ */
 static void try_around(struct repair *repair, size_t at, bool later_too)
 {
 	const struct settle *settle = repair->settle;

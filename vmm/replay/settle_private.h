@@ -27,7 +27,7 @@ struct settle {
 	unsigned char *missed; /* of each area: in the last full run */
 	uint64_t work;
 	uint64_t moved; /* edits that stayed */
-	bool failed; /* out of memory */
+	bool failed;    /* out of memory */
 };
 
 /* How one step went. */
@@ -36,6 +36,14 @@ struct step_result {
 	bool matched;
 	struct space_choice choice;
 };
+
+/*
+ * A settle of @plan at its start, to be closed. Returns 0, or a negative errno with @error filled
+ * in: -ENOMEM, or -EINVAL for a known start that does not fit the snapshot.
+ */
+int settle_open(struct replay_plan *plan, const struct settle_options *options,
+		struct settle **settle_out, struct input_error *error);
+void settle_close(struct settle *settle);
 
 static inline bool step_is_alloc(const struct replay_op *op)
 {

@@ -63,6 +63,15 @@ static int step_alloc(struct settle *settle, struct space *space, const struct r
 	return space_take(space, area->address, end);
 }
 
+static int release(struct space *space, const struct replay_area *area)
+{
+	struct space_range range;
+	enum space_source source =
+		space_find(space, area->address, area->address + area->va_bytes, &range);
+
+	return source == SPACE_NOWHERE ? 0 : space_release(space, source, &range);
+}
+
 struct step_result settle_step(struct settle *settle, struct space *space,
 			       const struct replay_op *op)
 {
@@ -90,7 +99,8 @@ struct step_result settle_step(struct settle *settle, struct space *space,
 		err = space_decay(space, op->full);
 		break;
 	case REPLAY_RELEASE:
-		break; /* put into settled plans alone */
+		err = release(space, &settle->plan->areas[op->area]);
+		break;
 	}
 	settle->failed |= err == -ENOMEM;
 	return result;

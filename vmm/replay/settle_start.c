@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The start that nobody has told: which shape the free tree had. Most shapes lead to the same
- * addresses, and what a shape gets wrong lies near the holes that it is wrong about. So a climb: the
- * best start so far is changed at one place, most often near a miss, and kept if it leaves no more
- * misses than before. Now and then the climb begins again, from holes planted in a random order.
+ * addresses, and what a shape gets wrong lies near the holes that it is wrong about. So a climb:
+ * the best start so far is changed at one place, most often near a miss, and kept if it leaves no
+ * more misses than before. Now and then the climb begins again, from holes planted in a random
+ * order.
  */
 #include "vmm/replay/settle_private.h"
 

@@ -117,7 +117,7 @@ uint64_t tree_length(const struct tree_request *request)
 	if (!adjust)
 		return request->size;
 	return __builtin_add_overflow(request->size, request->align - 1, &length) ? UINT64_MAX
-										   : length;
+										  : length;
 }
 
 static inline void tell(tree_watch watch, void *context, const struct tree_hole *hole,

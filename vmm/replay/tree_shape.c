@@ -40,7 +40,7 @@ struct reading {
 
 /* The subtree whose holes all start in [low, high); black nodes on a path down. */
 static void read_subtree(struct reading *reading, uint64_t low, uint64_t high, int depth,
-			     int *black_out)
+			 int *black_out)
 {
 	const struct tree_shape *shape = &reading->shape[reading->at];
 	const struct tree_hole *holes = reading->tree->holes;
