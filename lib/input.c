@@ -29,9 +29,10 @@ int input_fail(struct input_error *error, const char *path, unsigned long line, 
 
 	if (!error)
 		return -EINVAL;
-	if (line)
+	error->text[0] = '\0';
+	if (path && line)
 		snprintf(error->text, sizeof(error->text), "%.400s:%lu: ", path, line);
-	else
+	else if (path)
 		snprintf(error->text, sizeof(error->text), "%.400s: ", path);
 	used = strlen(error->text);
 	va_start(args, format);

@@ -7,7 +7,7 @@ UNIT_TESTS += %D%/audit/test_audit %D%/audit/test_audit_hostile %D%/audit/test_a
 	%D%/look/test_look_core %D%/look/test_look_memory %D%/look/test_look_search \
 	%D%/machine/test_insn %D%/machine/test_kvm %D%/replay/test_fit %D%/replay/test_formats %D%/replay/test_ftrace \
 	%D%/replay/test_history \
-	%D%/replay/test_replay %D%/replay/test_replay_plan %D%/replay/test_replay_report \
+	%D%/replay/test_replay %D%/replay/test_replay_plan %D%/replay/test_replay_report %D%/replay/test_tree \
 	%D%/replay/test_vmallocinfo %D%/service/test_server %D%/wire/test_protocol \
 	%D%/wire/test_qmp
 TEST_TOOLS += %D%/audit/bench_audit %D%/look/bench_look
@@ -21,4 +21,4 @@ check_LIBRARIES += %D%/libvmmtest.a
 	%D%/inspect/core_mix.c %D%/inspect/core_mix.h %D%/inspect/core_source.c \
 	%D%/inspect/core_source.h %D%/look/look_all.h %D%/replay/history.c %D%/replay/history.h \
 	%D%/replay/model_executor.c %D%/replay/model_executor.h %D%/replay/replay_model.c \
-	%D%/replay/replay_model.h
+	%D%/replay/replay_model.h %D%/replay/linux_oracle.c %D%/replay/linux_oracle.h

@@ -235,22 +235,22 @@ static int settle(const struct settings *settings, const char *folder, struct jo
 	if (err)
 		return err;
 	replay_state_apply(&job->state, &job->plan);
-	err = rules_find(&job->plan, &job->info, guest_room.vmalloc_start, guest_room.vmalloc_end,
-			 &job->rules, error);
+	job->settle.start = (struct settle_start){
+		.shape = job->state.shape,
+		.shape_count = job->state.shape_count,
+		.pooled = job->state.pooled,
+		.pooled_count = job->state.pooled_count,
+		.pools_known = job->state.pools_known,
+	};
+	err = rules_find(&job->plan, &job->info, &job->settle.start, guest_room.vmalloc_start,
+			 guest_room.vmalloc_end, &job->rules, error);
 	if (err)
 		return err;
 	cli_progress_start(&progress, job->name);
-	job->settle = (struct settle_options){
-		.rules = job->rules.rules,
-		.start = {.shape = job->state.shape,
-			  .shape_count = job->state.shape_count,
-			  .pooled = job->state.pooled,
-			  .pooled_count = job->state.pooled_count,
-			  .pools_known = job->state.pools_known},
-		.work = settings->no_inference ? 0 : INFERENCE_WORK,
-		.progress = show_inference,
-		.progress_context = &progress,
-	};
+	job->settle.rules = job->rules.rules;
+	job->settle.work = settings->no_inference ? 0 : INFERENCE_WORK;
+	job->settle.progress = show_inference;
+	job->settle.progress_context = &progress;
 	err = settle_plan(&job->plan, &job->settle, &job->settled, error);
 	if (err == -EINVAL && job->state.shape) {
 		fprintf(stderr, "%s: %s; going on without it\n", folder, error->text);

@@ -26,6 +26,9 @@ static const struct {
 
 #define RELEASES (sizeof(releases) / sizeof(releases[0]))
 
+/* Model steps of inference for each of the rules that may be. */
+#define TRIAL_WORK UINT64_C(2000000)
+
 /* Possible CPUs, at most as many as Linux has nodes for; the online ones where nobody says. */
 static uint32_t nodes_of(const struct replay_plan *plan, const struct ftrace_info *info)
 {
@@ -80,18 +83,18 @@ static bool parse_release(const char *text, unsigned int *release_out)
  * Tries all rules that are possible. Where several leave the fewest misses, the first of these is
  * taken: without a word on nodes the commonest kernels are those before them.
  */
-static int find_best(struct replay_plan *plan, uint32_t nodes, struct rules_found *found,
-		     struct input_error *error)
+static int find_best(struct replay_plan *plan, uint32_t nodes, const struct settle_start *start,
+		     struct rules_found *found, struct input_error *error)
 {
 	bool pools = tells_nodes(plan);
 	uint64_t best = UINT64_MAX, misses;
 	struct rules_found tried = *found;
-	struct settle_options options = {0};
+	struct settle_options options = {.start = *start, .work = TRIAL_WORK};
 	static const size_t order[RELEASES] = {2, 1, 0, 4, 5, 3};
 	size_t i, j;
 	int err = 0;
 
-	for (j = 0; j < RELEASES && !err; j++) {
+	for (j = 0; j < RELEASES && best && !err; j++) {
 		i = order[j];
 		if ((pools && !releases[i].pools) || (releases[i].pools && nodes < 2 && !pools))
 			continue;
@@ -106,8 +109,9 @@ static int find_best(struct replay_plan *plan, uint32_t nodes, struct rules_foun
 	return err;
 }
 
-int rules_find(struct replay_plan *plan, const struct ftrace_info *info, uint64_t pool_start,
-	       uint64_t pool_end, struct rules_found *found_out, struct input_error *error)
+int rules_find(struct replay_plan *plan, const struct ftrace_info *info,
+	       const struct settle_start *start, uint64_t pool_start, uint64_t pool_end,
+	       struct rules_found *found_out, struct input_error *error)
 {
 	struct rules_found found = {.rules = {.pool_start = pool_start, .pool_end = pool_end}};
 	uint32_t nodes = nodes_of(plan, info);
@@ -121,7 +125,7 @@ int rules_find(struct replay_plan *plan, const struct ftrace_info *info, uint64_
 			i++;
 		fill(&found, i, nodes);
 	} else {
-		err = find_best(plan, nodes, &found, error);
+		err = find_best(plan, nodes, start, &found, error);
 	}
 	if (!err)
 		*found_out = found;

@@ -15,10 +15,12 @@ struct rules_found {
 };
 
 /*
- * Finds the rules of @plan, whose pools serve [@pool_start, @pool_end). Returns 0, or a negative
+ * Finds the rules of @plan, which starts from what @start knows, and whose pools serve
+ * [@pool_start, @pool_end). Returns 0, or a negative
  * errno with @error filled in.
  */
-int rules_find(struct replay_plan *plan, const struct ftrace_info *info, uint64_t pool_start,
-	       uint64_t pool_end, struct rules_found *found_out, struct input_error *error);
+int rules_find(struct replay_plan *plan, const struct ftrace_info *info,
+	       const struct settle_start *start, uint64_t pool_start, uint64_t pool_end,
+	       struct rules_found *found_out, struct input_error *error);
 
 #endif

@@ -334,15 +334,22 @@ int settle_plan(struct replay_plan *plan, const struct settle_options *options,
 int settle_measure(struct replay_plan *plan, const struct settle_options *options,
 		   uint64_t *misses_out, struct input_error *error)
 {
+	struct settle_report report = {0};
 	struct settle *settle;
+	uint64_t misses = 0;
+	size_t i;
 	int err = settle_open(plan, options, &settle, error);
 
 	if (err)
 		return err;
-	settle_restart(settle);
-	*misses_out = settle_count(settle, &settle->run, 0, settle->count, UINT64_MAX);
-	if (settle->failed)
-		err = no_memory(error);
+	err = infer(settle, &report);
+	if (err)
+		no_memory(error);
+	for (i = 0; i < settle->count; i++) {
+		if (step_is_alloc(&settle->steps[i]))
+			misses += settle->missed[settle->steps[i].area];
+	}
+	*misses_out = misses;
 	settle_close(settle);
 	return err;
 }

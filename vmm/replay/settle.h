@@ -61,7 +61,10 @@ struct settle_report {
 int settle_plan(struct replay_plan *plan, const struct settle_options *options,
 		struct settle_report *report_out, struct input_error *error);
 
-/* How many allocations do not match as the plan stands, without inference; it is not changed. */
+/*
+ * How many allocations would not match, with as much inference as the options allow. Of the plan
+ * only the verdicts change.
+ */
 int settle_measure(struct replay_plan *plan, const struct settle_options *options,
 		   uint64_t *misses_out, struct input_error *error);
 

@@ -281,7 +281,8 @@ static int give_node(struct space *space, uint32_t list, bool full, struct space
 		qsort(out->ranges, out->count, sizeof(*out->ranges), by_start);
 	for (i = 0; i < out->count && !err; i++) {
 		range = &out->ranges[i];
-		if (range->node && !full && pages_of(range) <= SPACE_POOL_PAGES)
+		if (range->node && space->rules.nodes > 1 && !full &&
+		    pages_of(range) <= SPACE_POOL_PAGES)
 			err = list_add(&space->pooled, 0, range);
 		else
 			out->ranges[kept++] = *range;
