@@ -13,7 +13,8 @@
 /* ---- allocation's side of the trees ---- */
 
 /* The area is on the tile list. A busy tile beside it saves the search. */
-static void insert_busy(struct vmap_space *space, struct vmap_area *area)
+static inline __attribute__((always_inline)) void insert_busy(struct vmap_space *space,
+							      struct vmap_area *area)
 {
 	area->state = VMAP_AREA_BUSY;
 	area->kind = VMAP_RESERVED;
@@ -152,8 +153,8 @@ static inline bool find_place(struct vmap_space *space, const struct vmap_reques
 
 /* ---- allocation ---- */
 
-static inline struct vmap_area *new_area(struct mm *mm, const struct vmap_request *request,
-					 u64 start, u64 end)
+static inline __attribute__((always_inline)) struct vmap_area *new_area(
+	struct mm *mm, const struct vmap_request *request, u64 start, u64 end)
 {
 	struct vmap_space *space = &mm->vmap;
 	struct vmap_area *area = space->spare;
@@ -202,8 +203,8 @@ static __attribute__((noinline)) struct vmap_area *cut_middle(struct mm *mm,
  * Takes [addr, addr + size) out of its hole. At an end of the hole the hole shrinks; a hole used
  * whole becomes the area itself. NULL without memory, nothing changed.
  */
-static inline struct vmap_area *cut(struct mm *mm, const struct vmap_request *request,
-				    const struct place *place)
+static inline __attribute__((always_inline)) struct vmap_area *cut(
+	struct mm *mm, const struct vmap_request *request, const struct place *place)
 {
 	struct vmap_space *space = &mm->vmap;
 	struct vmap_area *hole = place->hole, *area;

@@ -46,7 +46,8 @@ static inline void insert_free(struct vmap_space *space, struct vmap_area *area)
  * Makes @area, busy or lazy and out of its tree or list, free: one with the free tile before it,
  * the one after it, both (then the one before it is what stays, as in Linux), or neither.
  */
-static inline void release_area(struct mm *mm, struct vmap_area *area)
+static inline __attribute__((always_inline)) void release_area(struct mm *mm,
+							       struct vmap_area *area)
 {
 	struct vmap_space *space = &mm->vmap;
 	struct vmap_area *prev = prev_tile(area), *next = next_tile(area), *gone = NULL;
@@ -182,7 +183,8 @@ static __attribute__((noinline)) void purge_unless_busy(struct mm *mm)
 }
 
 /* Puts the area on the lazy list. */
-static inline void make_lazy(struct vmap_space *space, struct vmap_area *area)
+static inline __attribute__((always_inline)) void make_lazy(struct vmap_space *space,
+							    struct vmap_area *area)
 {
 	busy_erase(space, area);
 	area->state = VMAP_AREA_LAZY;
