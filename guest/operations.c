@@ -32,7 +32,7 @@ _Static_assert((int)NB_ORDER_BY_ADDRESS == (int)VMAP_BY_ADDRESS &&
 		       (int)NB_SEARCH_5_16 == (int)VMAP_SEARCH_5_16 &&
 		       (int)NB_SEARCH_5_18 == (int)VMAP_SEARCH_5_18 &&
 		       NB_SHAPE_RED == VMAP_SHAPE_RED && NB_PURGE_FULL == VMAP_PURGE_FULL &&
-		       NB_PURGE_DECAY == VMAP_PURGE_DECAY,
+		       NB_PURGE_DECAY == VMAP_PURGE_DECAY && NB_PURGE_DECAYED == VMAP_PURGE_DECAYED,
 	       "one set of rules");
 
 /* The pools' node of an operation, which only spaces under rules know. */
@@ -117,7 +117,7 @@ static s64 op_purge(struct cpu *cpu, const u64 *arg, u64 *result)
 {
 	bool rules = machine.mm.vmap.rules.order;
 
-	if (arg[0] & ~(u64)(rules ? NB_PURGE_FULL | NB_PURGE_DECAY : 0))
+	if (arg[0] & ~(u64)(rules ? NB_PURGE_FULL | NB_PURGE_DECAY | NB_PURGE_DECAYED : 0))
 		return -EINVAL;
 	result[0] = rules ? vmap_purge_linux(&machine.mm, (u32)arg[0]) : vmap_purge(&machine.mm);
 	return 0;

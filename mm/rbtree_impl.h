@@ -286,8 +286,8 @@ static inline void rb_take_place(struct rb_root *root, struct rb_node *node, str
 
 /*
  * @node has two children: the one after it moves up into its place, as in Linux, whose free tree's
- * shape can be told by the addresses it leads to. Trees without a summary have a cheaper choice: the
- * one before it if it is a child, which takes no search.
+ * shape can be told by the addresses it leads to. Trees without a summary have a cheaper choice:
+ * the one before it if it is a child, which takes no search.
  */
 static __attribute__((noinline, unused)) void rb_erase_inner(struct rb_root *root,
 							     struct rb_node *node,

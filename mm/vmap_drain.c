@@ -231,7 +231,8 @@ u64 vmap_purge_linux(struct mm *mm, u32 flags)
 		return 0;
 	spin_lock(&space->purge_lock);
 	spin_lock(&space->lock);
-	decay(mm, full);
+	if (!(flags & VMAP_PURGE_DECAYED))
+		decay(mm, full);
 	if (!(flags & VMAP_PURGE_DECAY))
 		detach(space);
 	spin_unlock(&space->lock);

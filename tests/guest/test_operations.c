@@ -69,6 +69,34 @@ u64 vmap_purge(struct mm *mm)
 	return 17;
 }
 
+u64 vmap_purge_linux(struct mm *mm, u32 flags)
+{
+	calls++;
+	return 18;
+}
+
+int vmap_set_rules(struct mm *mm, const struct vmap_rules *rules)
+{
+	calls++;
+	return 0;
+}
+
+void vmap_set_node(struct mm *mm, u32 node)
+{
+	mm->vmap.node = node;
+}
+
+int vmap_set_shape(struct mm *mm, const u64 *shape, u64 count)
+{
+	calls++;
+	return 0;
+}
+
+int vmap_release(struct mm *mm, u64 addr)
+{
+	return record_address(addr, -ENOENT);
+}
+
 void vmap_set_mode(struct mm *mm, enum vmap_mode mode)
 {
 	calls++;

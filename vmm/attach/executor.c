@@ -80,7 +80,8 @@ static void fill(const struct guest_executor *executor, const struct replay_requ
 		break;
 	case REPLAY_PURGE:
 		sqe->opcode = NB_OP_PURGE;
-		sqe->arg[0] = request->full ? NB_PURGE_FULL : 0;
+		sqe->arg[0] = (request->full ? NB_PURGE_FULL : 0) |
+			      (request->decayed ? NB_PURGE_DECAYED : 0);
 		break;
 	case REPLAY_DECAY:
 		sqe->opcode = NB_OP_PURGE;

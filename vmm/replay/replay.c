@@ -222,6 +222,7 @@ static void fill_request(struct run *run, const struct replay_op *op,
 	memset(request, 0, sizeof(*request));
 	request->type = op->type;
 	request->full = op->full;
+	request->decayed = op->decayed;
 	if (!replay_op_has_area(op))
 		return;
 	area = &run->plan->areas[op->area];

@@ -35,6 +35,7 @@ struct replay_request {
 	int64_t node;     /* -1 for any */
 	uint16_t va_node; /* MAP, RESERVE, FREE: 1 + the pools' node, or 0 */
 	bool full;        /* PURGE, DECAY: all of the pools */
+	bool decayed;     /* PURGE: without the pools' part */
 	uint64_t address; /* FREE, RELEASE: what the executor returned for the area, */
 	bool mapped;      /* and whether MAP made it */
 };

@@ -71,20 +71,35 @@ static int make_start(struct settle *settle, struct input_error *error)
 	return 0;
 }
 
+/*
+ * Where there are pools, a purge is two steps: its decay, which comes first, and, after the flush,
+ * what is lazy. What goes on meanwhile on another CPU may stand between them.
+ */
+static void add_step(struct settle *settle, const struct replay_op *op)
+{
+	struct replay_op step = *op;
+
+	if (op->type == REPLAY_PURGE && settle->options->rules.nodes > 1 && !op->decayed) {
+		step.type = REPLAY_DECAY;
+		settle->steps[settle->count++] = step;
+		step.type = REPLAY_PURGE;
+		step.decayed = true;
+	}
+	settle->steps[settle->count++] = step;
+}
+
 static int prepare(struct settle *settle, struct input_error *error)
 {
 	struct replay_plan *plan = settle->plan;
 	size_t i;
 
-	settle->count = plan->op_count - plan->initial_ops;
 	settle->nodes = calloc(plan->area_count + 1, sizeof(*settle->nodes));
 	settle->missed = calloc(plan->area_count + 1, sizeof(*settle->missed));
-	settle->steps = calloc(settle->count + 1, sizeof(*settle->steps));
+	settle->steps = calloc(2 * plan->op_count + 1, sizeof(*settle->steps));
 	if (!settle->nodes || !settle->missed || !settle->steps)
 		return no_memory(error);
-	if (settle->count)
-		memcpy(settle->steps, plan->ops + plan->initial_ops,
-		       settle->count * sizeof(*settle->steps));
+	for (i = plan->initial_ops; i < plan->op_count; i++)
+		add_step(settle, &plan->ops[i]);
 	for (i = 0; i < plan->area_count; i++)
 		settle->nodes[i] = node_of(settle, &plan->areas[i]);
 	return make_start(settle, error);

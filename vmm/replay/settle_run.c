@@ -91,7 +91,7 @@ struct step_result settle_step(struct settle *settle, struct space *space,
 				 settle->nodes[op->area]);
 		break;
 	case REPLAY_PURGE:
-		err = space_decay(space, op->full);
+		err = op->decayed ? 0 : space_decay(space, op->full);
 		if (!err)
 			err = space_give_lazy(space, op->full);
 		break;
@@ -201,6 +201,8 @@ bool settle_precedes(const struct settle *settle, const struct replay_op *a,
 		end = areas[a->area].freed_by;
 	if (replay_op_has_area(a) && replay_op_has_area(b) && a->area == b->area)
 		return a->line < b->line;
+	if (a->type == REPLAY_DECAY && b->decayed && a->begin_line == b->begin_line)
+		return true;
 	if (end >= b->begin_line)
 		return false;
 	over = moment(settle, end);
