@@ -179,7 +179,7 @@ static int fit_guest(const char *folder, const struct guest_options *guest, stru
 }
 
 /* Model steps that inference may spend: some seconds. */
-#define INFERENCE_WORK UINT64_C(40000000)
+#define INFERENCE_WORK UINT64_C(12000000)
 
 static void move_ranges(const struct replay_layout *layout, struct space_range *ranges,
 			size_t count)

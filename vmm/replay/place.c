@@ -377,6 +377,9 @@ int place_alloc(struct builder *builder, const struct replay_op *op)
 	ret = clear_range(builder, op);
 	if (ret)
 		return ret;
+	/* A kernel with pools does not take the lowest hole: settle_plan() finds the order. */
+	if (area->has_va_node)
+		return build_append(builder, op);
 	from = window_start(builder, op);
 	place = best_place(builder, from, op, &wrong);
 	if (wrong) {
