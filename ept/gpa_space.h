@@ -53,6 +53,7 @@ struct gpa_backing {
 	bool file_private; /* FILE: map copy-on-write, the file stays as it is */
 	bool reserve;      /* count the whole size against the host's overcommit limit now */
 	bool prealloc;     /* touch every page now */
+	bool lock;         /* keep every page in memory (mlock): touches it as well */
 	/* Map the memory a second time, for KVM alone, so that traps can be set (ept/trap.h).
 	 * Anonymous memory is then shared (a memfd). Not with hugetlb or file_private. */
 	bool trappable;

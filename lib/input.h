@@ -33,9 +33,9 @@ struct line_reader {
 };
 
 /*
- * Writes "path:line: message" to @error ("path: message" when @line is 0). Bytes of the message
- * that are not printable ASCII become '?', because it may quote the input. Returns -EINVAL, so
- * that a reader can return it. A NULL @error is allowed.
+ * Writes "path:line: message" to @error ("path: message" when @line is 0, "message" without @path).
+ * Bytes of the message that are not printable ASCII become '?', because it may quote the input.
+ * Returns -EINVAL, so that a reader can return it. A NULL @error is allowed.
  */
 int input_fail(struct input_error *error, const char *path, unsigned long line, const char *format,
 	       ...) __attribute__((format(printf, 4, 5)));

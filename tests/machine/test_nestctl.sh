@@ -65,6 +65,29 @@ claim "in JSON as well" refuses 2 'bad: .*64Q' "$nestbox" run --config "$scratch
 printf '{"memory": \n' >"$scratch/bad"
 claim "or what is no JSON" refuses 2 'bad:[0-9]*: ' "$nestbox" run --config "$scratch/bad"
 claim "no configuration file" refuses 2 'nowhere' "$nestbox" run --config "$scratch/nowhere"
+cat >"$scratch/shop.xml" <<'XML'
+<domain type='kvm'>
+  <name>shop</name>
+  <memory unit='MiB'>96</memory>
+  <vcpu>2</vcpu>
+  <cpu><numa>
+    <cell id='0' cpus='0' memory='64' unit='MiB'/>
+    <cell id='1' cpus='1' memory='32' unit='MiB'/>
+  </numa></cpu>
+  <devices/>
+</domain>
+XML
+claim "a domain's XML starts one" status 0 "$nestbox" run --domain "$scratch/shop.xml" --daemonize
+claim "what is not honoured is named" grep -q 'shop.xml:9: <devices> is not honoured' "$scratch/err"
+claim "its name and memory are the domain's" shows '^shop: running, .*2 vCPUs, 96 MiB' -n shop status
+claim "its nodes too" shows '^Node 1, zone .* 8192 .*8192 *8192' -n shop zones
+claim "it ends" ctl -n shop stop
+claim "and is gone" gone shop
+claim "its nodes cannot be changed" refuses 2 'cannot change a domain' "$nestbox" run --domain \
+  "$scratch/shop.xml" --memory 64M
+sed -i 's/cpus=.1./cpus="7"/' "$scratch/shop.xml"
+claim "a contradiction is told with its line" refuses 2 'shop.xml:4: cell 1 has CPU 7' "$nestbox" run \
+  --domain "$scratch/shop.xml"
 claim "a bad backing" refuses 2 'huge=2M' "$nestbox" run --backing memfd,huge
 claim "a bad audit" refuses 2 'every=N' "$nestbox" run --audit every=0
 

@@ -19,15 +19,17 @@
 #include "vmm/nestbox/commands.h"
 #include "vmm/nestbox/guest_options.h"
 #include "vmm/nestbox/run_config.h"
+#include "vmm/nestbox/run_domain.h"
 #include "vmm/wire/runtime.h"
 #include "vmm/service/service.h"
 
 struct settings {
 	bool json, daemonize, eager, traps;
-	const char *name, *socket, *config, *log;
+	const char *name, *socket, *config, *domain, *log;
 	uint64_t audit_every;
 	struct gpa_backing backing;
 	struct guest_options guest;
+	struct run_domain from_domain;
 };
 
 /* All there is while it runs. */
@@ -128,6 +130,9 @@ static enum cli_status start_guest(struct run *run)
 		config.boot_flags |= NB_BOOT_EAGER;
 	config.backing = run->settings->backing;
 	config.traps = run->settings->traps;
+	if (!run_domain_place(&run->settings->from_domain, run->command, &run->settings->guest,
+			      &config))
+		return CLI_BAD_INPUT;
 	service_prepare_guest(run->service, &config);
 	return guest_options_start(run->command, &config, &run->guest);
 }
@@ -283,67 +288,59 @@ static enum cli_status start(const struct cli_command *command, struct settings 
 	return run_guest(command, settings);
 }
 
+static bool read_domain(const struct cli_command *command, struct settings *settings)
+{
+	struct run_domain *from = &settings->from_domain;
+
+	if (!run_domain_read(from, command, settings->domain, &settings->guest, &settings->backing))
+		return false;
+	settings->name = from->domain.name;
+	return true;
+}
+
 int command_run(const struct program *program, int argc, char **argv)
 {
 	struct settings settings = {.guest = GUEST_OPTIONS_DEFAULT};
 	const struct cli_option options[] = {
 		CLI_OPTION_JSON(&settings.json),
-		{.name = "name",
-		 .letter = 'n',
-		 .kind = CLI_TEXT,
-		 .argument = "NAME",
-		 .help = "the guest's name, for nestctl --name (guest-PID)",
-		 .value = &settings.name},
-		{.name = "socket",
-		 .letter = 's',
-		 .kind = CLI_TEXT,
-		 .argument = "PATH",
-		 .help = "the control socket (NAME.sock in $XDG_RUNTIME_DIR/nestbox,\n"
-			 "for root without it in /run/nestbox)",
-		 .value = &settings.socket},
-		{.name = "daemonize",
-		 .letter = 'd',
-		 .kind = CLI_FLAG,
-		 .help = "go to the background once the socket is served",
-		 .value = &settings.daemonize},
-		{.name = "config",
-		 .kind = CLI_TEXT,
-		 .argument = "FILE",
-		 .help = "options from a file, one key=value a line, or a JSON object;\n"
-			 "those of the command line win",
-		 .value = &settings.config},
-		{.name = "log",
-		 .kind = CLI_TEXT,
-		 .argument = "FILE",
-		 .help = "what the guest says goes there (standard error; with\n"
-			 "--daemonize nowhere)",
-		 .value = &settings.log},
-		{.name = "audit",
-		 .kind = CLI_CUSTOM,
-		 .argument = "WHEN",
-		 .help = "none, or every=N: after every N hypercalls (none)",
-		 .value = &settings.audit_every,
-		 .parse = parse_audit,
-		 .expects = "none or every=N"},
-		{.name = "flush",
-		 .kind = CLI_CUSTOM,
-		 .argument = "MODE",
-		 .help = "lazy as Linux, or eager: TLBs at every free (lazy)",
-		 .value = &settings.eager,
-		 .parse = parse_flush,
-		 .expects = "lazy or eager"},
-		{.name = "backing",
-		 .kind = CLI_CUSTOM,
-		 .argument = "LIST",
-		 .help = "what guest memory is made of: memfd or anon, huge=2M, huge=1G, thp,\n"
-			 "reserve, prealloc, with commas between them (memfd)",
-		 .value = &settings.backing,
-		 .parse = run_parse_backing,
-		 .expects = "a list of memfd, anon, huge=2M, huge=1G, thp, reserve, prealloc"},
-		{.name = "traps",
-		 .kind = CLI_FLAG,
-		 .help = "guest memory can be watched, for nestctl ept trap (needs userfaultfd)",
-		 .value = &settings.traps},
+		CLI_OPTION("name", CLI_TEXT, "NAME",
+			   "the guest's name, for nestctl --name (guest-PID)", &settings.name,
+			   .letter = 'n'),
+		CLI_OPTION("socket", CLI_TEXT, "PATH",
+			   "the control socket (NAME.sock in $XDG_RUNTIME_DIR/nestbox,\n"
+			   "for root without it in /run/nestbox)",
+			   &settings.socket, .letter = 's'),
+		CLI_OPTION("daemonize", CLI_FLAG, NULL,
+			   "go to the background once the socket is served", &settings.daemonize,
+			   .letter = 'd'),
+		CLI_OPTION("config", CLI_TEXT, "FILE",
+			   "options from a file, one key=value a line, or a JSON object;\n"
+			   "those of the command line win",
+			   &settings.config),
+		CLI_OPTION("domain", CLI_TEXT, "FILE",
+			   "name, memory, vCPUs, nodes and backing from a libvirt domain's XML;\n"
+			   "the command line wins",
+			   &settings.domain),
+		CLI_OPTION("log", CLI_TEXT, "FILE",
+			   "what the guest says goes there (standard error; with\n"
+			   "--daemonize nowhere)",
+			   &settings.log),
+		CLI_OPTION("audit", CLI_CUSTOM, "WHEN",
+			   "none, or every=N: after every N hypercalls (none)",
+			   &settings.audit_every, .parse = parse_audit,
+			   .expects = "none or every=N"),
+		CLI_OPTION("flush", CLI_CUSTOM, "MODE",
+			   "lazy as Linux, or eager: TLBs at every free (lazy)", &settings.eager,
+			   .parse = parse_flush, .expects = "lazy or eager"),
+		CLI_OPTION("backing", CLI_CUSTOM, "LIST",
+			   "what guest memory is made of: memfd or anon, huge=2M, huge=1G, thp,\n"
+			   "reserve, prealloc, lock, with commas between them (memfd)",
+			   &settings.backing, .parse = run_parse_backing,
+			   .expects = "a list of memfd, anon, huge=2M, huge=1G, thp, reserve, "
+				      "prealloc, lock"),
+		CLI_OPTION("traps", CLI_FLAG, NULL,
+			   "guest memory can be watched, for nestctl ept trap (needs userfaultfd)",
+			   &settings.traps),
 		GUEST_OPTIONS(&settings.guest),
 		{0},
 	};
@@ -359,17 +356,17 @@ int command_run(const struct program *program, int argc, char **argv)
 	enum cli_status status;
 	int operand;
 
-	(void)program;
 	if (!cli_parse(&command, argc, argv, &operand, &status))
-		return (int)status;
-	if (settings.config) {
-		if (!run_config_apply(&config, &command, settings.config) ||
-		    !cli_parse(&command, argc, argv, &operand, &status)) {
-			run_config_free(&config);
-			return CLI_BAD_INPUT;
-		}
-	}
-	status = start(&command, &settings);
+		return status;
+	/* What comes later wins: the domain, the file of options, the command line. */
+	if ((settings.domain && !read_domain(&command, &settings)) ||
+	    (settings.config && !run_config_apply(&config, &command, settings.config)) ||
+	    ((settings.domain || settings.config) &&
+	     !cli_parse(&command, argc, argv, &operand, &status)))
+		status = CLI_BAD_INPUT;
+	else
+		status = start(&command, &settings);
 	run_config_free(&config);
-	return (int)status;
+	run_domain_free(&settings.from_domain);
+	return status;
 }

@@ -223,6 +223,8 @@ static int parse_backing_word(const char *text, size_t length, struct gpa_backin
 		backing->reserve = true;
 	else if (is_word(text, length, "prealloc"))
 		backing->prealloc = true;
+	else if (is_word(text, length, "lock"))
+		backing->lock = true;
 	else
 		return -EINVAL;
 	return 0;

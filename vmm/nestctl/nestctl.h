@@ -120,25 +120,27 @@ enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_event(struct ctl *ctl, const json_t *event);
 
 /* The tables of what looks at a guest: vmm/nestctl/print_look.c. */
-enum cli_status ctl_print_areas(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_maps(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value);
-enum cli_status ctl_print_mappings(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_hits(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_frames(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_zones(struct ctl *ctl, const json_t *value);
-enum cli_status ctl_print_slabs(struct ctl *ctl, const json_t *value);
-enum cli_status ctl_print_moments(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_diff(struct ctl *ctl, const json_t *value);
-enum cli_status ctl_print_regions(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_leaves(struct ctl *ctl, const json_t *value);
-enum cli_status ctl_print_kvm_stats(struct ctl *ctl, const json_t *value);
-
-/* Traps and dirty pages: vmm/nestctl/print_stage2.c. */
-enum cli_status ctl_print_traps(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_dirty(struct ctl *ctl, const json_t *value);
-enum cli_status ctl_print_dirty_map(struct ctl *ctl, const json_t *value);
+
+/*
+ * Every list of the verb's command that has a row (struct qmp_list), and how the list ends:
+ * vmm/nestctl/print_list.c.
+ */
+enum cli_status ctl_print_lists(struct ctl *ctl, const json_t *value);
+
+/* Says that there is more, or that a list was broken, which is CLI_WRONG. */
+enum cli_status ctl_print_end(struct ctl *ctl, const json_t *value);
+
+/* "2 MiB". Returns @text. */
+const char *ctl_size_text(uint64_t bytes, char text[32]);
 
 /* Members of an object: its number, also of "0x..."; its text, "" where there is none. */
 uint64_t ctl_number(const json_t *object, const char *key);

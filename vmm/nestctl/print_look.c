@@ -5,13 +5,7 @@
 
 #include "vmm/nestctl/nestctl.h"
 
-static const char *size_text(uint64_t bytes, char text[32])
-{
-	cli_size_format(bytes, text, 32);
-	return text;
-}
-
-/* As size_text() where that is short, else to a tenth of the largest unit. */
+/* As ctl_size_text() where that is short, else to a tenth of the largest unit. */
 static const char *rounded_text(uint64_t bytes, char text[32])
 {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
@@ -25,27 +19,6 @@ static const char *rounded_text(uint64_t bytes, char text[32])
 		unit++;
 	snprintf(text, 32, "%.1f %s", rounded, units[unit]);
 	return text;
-}
-
-/* A list that was not seen to its end. */
-static enum cli_status ends(struct ctl *ctl, const json_t *value)
-{
-	if (json_object_get(value, "next"))
-		fprintf(ctl->out, "... more from %s on\n", ctl_text(value, "next"));
-	if (!json_object_get(value, "broken"))
-		return CLI_DONE;
-	cli_error(ctl->cli, "the guest's list of areas is broken: %s", ctl_text(value, "broken"));
-	return CLI_WRONG;
-}
-
-enum cli_status ctl_print_areas(struct ctl *ctl, const json_t *value)
-{
-	const json_t *areas = json_object_get(value, "areas");
-	size_t i;
-
-	for (i = 0; i < json_array_size(areas); i++)
-		fprintf(ctl->out, "%s\n", ctl_text(json_array_get(areas, i), "line"));
-	return ends(ctl, value);
 }
 
 enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value)
@@ -65,35 +38,19 @@ enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value)
 	fprintf(ctl->out, "%" PRIu64 " busy, %" PRIu64 " lazy, %" PRIu64 " free; ",
 		ctl_number(sum, "busy"), ctl_number(sum, "lazy"), ctl_number(sum, "free"));
 	fprintf(ctl->out, "%s of areas; the largest hole is %s-%s\n",
-		size_text(ctl_number(sum, "payload-bytes"), text), ctl_text(sum, "largest-start"),
-		ctl_text(sum, "largest-end"));
-	return ends(ctl, value);
+		ctl_size_text(ctl_number(sum, "payload-bytes"), text),
+		ctl_text(sum, "largest-start"), ctl_text(sum, "largest-end"));
+	return ctl_print_end(ctl, value);
 }
 
 /* ---- page tables ---- */
 
 enum cli_status ctl_print_maps(struct ctl *ctl, const json_t *value)
 {
-	const json_t *maps = json_object_get(value, "maps");
-	char text[32];
-	size_t i;
+	enum cli_status status = ctl_print_lists(ctl, value);
 
-	if (json_array_size(maps))
-		fprintf(ctl->out, "%-37s %-6s %-6s %10s %8s %-14s %s\n", "# range", "rights",
-			"page", "leaves", "runs", "physical", "region");
-	for (i = 0; i < json_array_size(maps); i++) {
-		const json_t *map = json_array_get(maps, i);
-
-		fprintf(ctl->out, "0x%016" PRIx64 "-0x%016" PRIx64 " %s %c %-6s",
-			ctl_number(map, "start"), ctl_number(map, "end"), ctl_text(map, "rights"),
-			json_is_true(json_object_get(map, "global")) ? 'g' : '-',
-			size_text(ctl_number(map, "page-bytes"), text));
-		fprintf(ctl->out, " %10" PRIu64 " %8" PRIu64 " %-14s %s\n",
-			ctl_number(map, "leaves"), ctl_number(map, "runs"),
-			ctl_text(map, "physical"), ctl_text(map, "region"));
-	}
 	if (!ctl_number(value, "bad-entries"))
-		return ends(ctl, value);
+		return status;
 	fprintf(ctl->out, "%" PRIu64 " bad entries, the first governs %s\n",
 		ctl_number(value, "bad-entries"), ctl_text(value, "first-bad"));
 	return CLI_WRONG;
@@ -109,7 +66,7 @@ static void print_second(FILE *out, const json_t *second)
 		fprintf(out, " -> nothing");
 		return;
 	}
-	fprintf(out, " -> %s leaf at %s", size_text(ctl_number(second, "leaf-bytes"), text),
+	fprintf(out, " -> %s leaf at %s", ctl_size_text(ctl_number(second, "leaf-bytes"), text),
 		ctl_text(second, "physical"));
 }
 
@@ -144,27 +101,10 @@ enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value)
 	if (!json_object_get(value, "physical"))
 		return CLI_DONE;
 	fprintf(ctl->out, "  guest-physical %s, %s page, %s", ctl_text(value, "physical"),
-		size_text(ctl_number(value, "page-bytes"), text), ctl_text(value, "rights"));
+		ctl_size_text(ctl_number(value, "page-bytes"), text), ctl_text(value, "rights"));
 	print_second(ctl->out, json_object_get(value, "second"));
 	fprintf(ctl->out, "\n  both stages: %s, a TLB entry can cover %s\n",
-		ctl_text(value, "both"), size_text(ctl_number(value, "tlb-bytes"), text));
-	return CLI_DONE;
-}
-
-enum cli_status ctl_print_mappings(struct ctl *ctl, const json_t *value)
-{
-	const json_t *mappings = json_object_get(value, "mappings");
-	char text[32];
-	size_t i;
-
-	for (i = 0; i < json_array_size(mappings); i++) {
-		const json_t *mapping = json_array_get(mappings, i);
-
-		fprintf(ctl->out, "%-20s %s %-6s %s\n", ctl_text(mapping, "address"),
-			ctl_text(mapping, "rights"),
-			size_text(ctl_number(mapping, "page-bytes"), text),
-			ctl_text(mapping, "region"));
-	}
+		ctl_text(value, "both"), ctl_size_text(ctl_number(value, "tlb-bytes"), text));
 	return CLI_DONE;
 }
 
@@ -252,40 +192,7 @@ enum cli_status ctl_print_zones(struct ctl *ctl, const json_t *value)
 	return CLI_DONE;
 }
 
-enum cli_status ctl_print_slabs(struct ctl *ctl, const json_t *value)
-{
-	const json_t *slabs = json_object_get(value, "slabs");
-	size_t i;
-
-	fprintf(ctl->out, "%-20s %8s %8s %8s %10s %8s %8s\n", "# name", "in use", "objects",
-		"objsize", "objperslab", "slabs", "partial");
-	for (i = 0; i < json_array_size(slabs); i++) {
-		const json_t *slab = json_array_get(slabs, i);
-
-		fprintf(ctl->out,
-			"%-20s %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %10" PRIu64 " %8" PRIu64
-			" %8" PRIu64 "\n",
-			ctl_text(slab, "name"), ctl_number(slab, "in-use"),
-			ctl_number(slab, "total"), ctl_number(slab, "object-bytes"),
-			ctl_number(slab, "objects-per-slab"), ctl_number(slab, "slabs"),
-			ctl_number(slab, "partial"));
-	}
-	return CLI_DONE;
-}
-
 /* ---- moments ---- */
-
-enum cli_status ctl_print_moments(struct ctl *ctl, const json_t *value)
-{
-	const json_t *moments = json_object_get(value, "moments");
-	size_t i;
-
-	for (i = 0; i < json_array_size(moments); i++)
-		fprintf(ctl->out, "%-32s after hypercall %" PRIu64 "\n",
-			ctl_text(json_array_get(moments, i), "name"),
-			ctl_number(json_array_get(moments, i), "operation"));
-	return CLI_DONE;
-}
 
 enum cli_status ctl_print_diff(struct ctl *ctl, const json_t *value)
 {
@@ -317,27 +224,6 @@ enum cli_status ctl_print_diff(struct ctl *ctl, const json_t *value)
 
 /* ---- the second stage ---- */
 
-enum cli_status ctl_print_regions(struct ctl *ctl, const json_t *value)
-{
-	const json_t *regions = json_object_get(value, "regions");
-	char text[32];
-	size_t i;
-
-	for (i = 0; i < json_array_size(regions); i++) {
-		const json_t *region = json_array_get(regions, i);
-
-		fprintf(ctl->out,
-			"0x%012" PRIx64 "-0x%012" PRIx64 " %-8s %-6s node %" PRIu64
-			"  leaves up to %-6s host %s\n",
-			ctl_number(region, "start"), ctl_number(region, "end"),
-			ctl_text(region, "name"), ctl_text(region, "kind"),
-			ctl_number(region, "node"),
-			size_text(ctl_number(region, "largest-leaf"), text),
-			ctl_text(region, "host"));
-	}
-	return CLI_DONE;
-}
-
 enum cli_status ctl_print_leaves(struct ctl *ctl, const json_t *value)
 {
 	const json_t *leaves = json_object_get(value, "leaves");
@@ -351,7 +237,7 @@ enum cli_status ctl_print_leaves(struct ctl *ctl, const json_t *value)
 
 		fprintf(ctl->out, "0x%012" PRIx64 "-0x%012" PRIx64 " %-6s %10" PRIu64 " %s",
 			ctl_number(leaf, "start"), ctl_number(leaf, "end"),
-			size_text(ctl_number(leaf, "leaf-bytes"), text), count,
+			ctl_size_text(ctl_number(leaf, "leaf-bytes"), text), count,
 			count == 1 ? "leaf" : "leaves");
 		if (json_object_get(leaf, "rights"))
 			fprintf(ctl->out, "%*s%s at %s", count == 1 ? 3 : 1, "",
@@ -364,20 +250,28 @@ enum cli_status ctl_print_leaves(struct ctl *ctl, const json_t *value)
 			" leaves of 4 KiB, 2 MiB, 1 GiB in %" PRIu64 " tables\n",
 			ctl_number(counts, "leaves-4k"), ctl_number(counts, "leaves-2m"),
 			ctl_number(counts, "leaves-1g"), ctl_number(counts, "tables"));
-	return ends(ctl, value);
+	return ctl_print_end(ctl, value);
 }
 
-enum cli_status ctl_print_kvm_stats(struct ctl *ctl, const json_t *value)
+/* ---- dirty pages ---- */
+
+static double real(const json_t *object, const char *key)
 {
-	const json_t *stats = json_object_get(value, "stats");
-	size_t i;
+	return json_number_value(json_object_get(object, key));
+}
 
-	for (i = 0; i < json_array_size(stats); i++) {
-		const json_t *entry = json_array_get(stats, i);
+enum cli_status ctl_print_dirty(struct ctl *ctl, const json_t *value)
+{
+	const json_t *rate = json_object_get(value, "rate");
 
-		if (json_object_get(entry, "value"))
-			fprintf(ctl->out, "%-36s %12" PRIu64 " %s\n", ctl_text(entry, "name"),
-				ctl_number(entry, "value"), ctl_text(entry, "unit"));
-	}
+	ctl_print_lists(ctl, value);
+	fprintf(ctl->out,
+		"epoch %" PRIu64 ", %.3f s: %" PRIu64 " pages; working set %" PRIu64 " pages\n",
+		ctl_number(value, "epoch"), real(value, "seconds"), ctl_number(value, "pages"),
+		ctl_number(value, "working-set"));
+	fprintf(ctl->out,
+		"%.0f pages a second; mean %.0f, deviation %.0f over %" PRIu64 " epochs\n",
+		real(rate, "last"), real(rate, "mean"), real(rate, "deviation"),
+		ctl_number(rate, "epochs"));
 	return CLI_DONE;
 }

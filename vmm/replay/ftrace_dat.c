@@ -4,7 +4,7 @@
  * `trace-cmd report -t` makes of it; the events nobody here knows by name alone.
  *
  * The libraries were not made for files nobody vouches for, so they run in a process of their own,
- * with bounds on its memory and time: whatever the bytes do to it, this one reads lines from a
+ * with a bound on its time: whatever the bytes do to it, this one reads lines from a
  * pipe, and hears in the end whether all went well.
  */
 #include "vmm/replay/ftrace_line.h"
@@ -17,14 +17,16 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #ifdef HAVE_LIBTRACECMD
 #include <trace-cmd.h>
 
-/* A million events take about 5 s. */
-#define CPU_SECONDS 300
+/* CPU time for a file: far more than decoding takes, far less than a person waits. */
+#define SECONDS_AT_LEAST 10
+#define SECONDS_PER_MIB  1
 
 /* How the process ends. */
 enum { DAT_DONE = 0, DAT_CANNOT_OPEN = 40, DAT_CANNOT_READ, DAT_CANNOT_WRITE };
@@ -119,10 +121,15 @@ static int decode(int fd, FILE *out)
 	return fflush(out) ? DAT_CANNOT_WRITE : DAT_DONE;
 }
 
-static void limit(void)
+static void limit(int fd)
 {
-	const struct rlimit seconds = {CPU_SECONDS, CPU_SECONDS}, none = {0, 0};
+	const struct rlimit none = {0, 0};
+	struct rlimit seconds = {SECONDS_AT_LEAST, SECONDS_AT_LEAST};
+	struct stat status;
 
+	if (!fstat(fd, &status))
+		seconds.rlim_cur += (rlim_t)(status.st_size >> 20) * SECONDS_PER_MIB;
+	seconds.rlim_max = seconds.rlim_cur;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setrlimit(RLIMIT_CPU, &seconds);
 	setrlimit(RLIMIT_CORE, &none);
@@ -134,7 +141,7 @@ static void run(int fd, int pipe_fd)
 	int null = open("/dev/null", O_RDWR);
 	FILE *out = fdopen(pipe_fd, "w");
 
-	limit();
+	limit(fd);
 	if (!out || null < 0)
 		_exit(DAT_CANNOT_WRITE);
 	dup2(null, STDOUT_FILENO);

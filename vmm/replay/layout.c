@@ -189,25 +189,35 @@ static uint64_t next_like(uint64_t from, uint64_t like)
 	return from + ((like - from) & (GIB - 1));
 }
 
-/* Puts the pieces above piece @first, whose place is known; the one with the window's end last. */
+/* Where the piece with the window's end goes if the window is longer than the guest's. */
+static uint64_t place_at_end(const struct finder *finder, const struct replay_piece *piece)
+{
+	uint64_t end = finder->room->vmalloc_end;
+
+	end -= (end - finder->stop) & (GIB - 1);
+	return end - (finder->stop - piece->start);
+}
+
+/* Puts the pieces above piece @first, whose place is known; @last has the window's end. */
 static void place_above(struct finder *finder, size_t first, size_t last)
 {
 	const struct replay_room *room = finder->room;
 	struct replay_piece *pieces = finder->layout.pieces;
-	uint64_t end, gap;
+	uint64_t shift = pieces[first].to - pieces[first].start, end, gap;
+	bool whole = finder->stop - finder->start <= room->vmalloc_end - (finder->start + shift);
 	size_t i;
 
 	for (i = first + 1; i < finder->layout.count; i++) {
 		end = pieces[i - 1].to + (pieces[i - 1].end - pieces[i - 1].start);
 		gap = pieces[i].start - pieces[i - 1].end;
-		pieces[i].to = next_like(end + less(gap, spare(finder)), pieces[i].start);
-		if (i == last)
-			pieces[i].to = room->vmalloc_end -
-				       ((room->vmalloc_end - finder->stop) & (GIB - 1)) -
-				       (finder->stop - pieces[i].start);
-		else if (mappable(room, pieces[i].start, pieces[i].end) && pieces[i].start > end &&
-			 pieces[i].start >= room->modules_start)
+		if (i <= last && whole)
+			pieces[i].to = pieces[i].start + shift;
+		else if (i == last)
+			pieces[i].to = place_at_end(finder, &pieces[i]);
+		else if (pieces[i].start >= room->modules_start && pieces[i].start > end)
 			pieces[i].to = pieces[i].start;
+		else
+			pieces[i].to = next_like(end + less(gap, spare(finder)), pieces[i].start);
 	}
 }
 

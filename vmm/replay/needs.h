@@ -15,7 +15,7 @@ uint64_t replay_plan_memory(const struct replay_plan *plan);
 
 /*
  * Why nothing would be compared: a line for a person, in @text, which has @size bytes. Returns
- * whether that is so: no allocation in the plan that Linux gave an address.
+ * whether that is so: no allocation in the plan.
  */
 bool replay_plan_is_empty(const struct replay_plan *plan, const struct ftrace_info *trace,
 			  char *text, size_t size);

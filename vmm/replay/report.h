@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a replay comes to: the JSON that other programs rely on (its keys are in
- * docs/architecture.md and stay), the same for a person, and the exit status that follows.
+ * What a replay comes to: the JSON that other programs rely on (keys may come, none goes:
+ * test_replay_report has them), the same for a person, and the exit status that follows.
  *
- * JSON has keys beyond the promised ones: what was odd, each with its line in the trace.
  * Addresses are strings there ("0xffffc90000000000"), because JSON's numbers end at 2^53.
  */
 #ifndef VMM_REPLAY_REPORT_H
@@ -41,7 +40,7 @@ struct replay_report {
 	const char *latency_unit; /* "ticks" or "instructions" */
 
 	double start_seconds; /* from the process's start to the first operation */
-	double run_seconds;   /* the operations, audits left out */
+	double run_seconds;   /* of the whole replay, its audits included */
 };
 
 /* The report as a new JSON object, the caller's reference; NULL when there is no memory. */

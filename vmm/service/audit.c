@@ -89,12 +89,11 @@ static json_t *checks_json(uint32_t which, const struct audit_result *result)
 
 	for (i = 0; i < AUDIT_NR_CHECKS; i++) {
 		if (which & AUDIT_BIT(i))
-			json_array_append_new(
-				list,
-				json_pack("{s:s, s:I, s:I, s:s}", "name", audit_checks()[i].name,
-					  "items", (json_int_t)result->check_items[i], "violations",
-					  (json_int_t)result->check_violations[i], "holds",
-					  audit_checks()[i].holds));
+			json_array_append_new(list, QMP_ROW(protocol_checks,
+							    QMP_STRING(audit_checks()[i].name),
+							    QMP_NUMBER(result->check_items[i]),
+							    QMP_NUMBER(result->check_violations[i]),
+							    QMP_STRING(audit_checks()[i].holds)));
 	}
 	return list;
 }

@@ -161,8 +161,8 @@ static json_t *sums_json(struct service *service, uint32_t epoch, uint32_t oldes
 		pages += here;
 		working_set += set;
 		json_array_append_new(list,
-				      json_pack("{s:s, s:I, s:I}", "name", region->name, "pages",
-						(json_int_t)here, "working-set", (json_int_t)set));
+				      QMP_ROW(protocol_dirty_regions, QMP_STRING(region->name),
+					      QMP_NUMBER(here), QMP_NUMBER(set)));
 	}
 	return json_pack("{s:I, s:I, s:I, s:o, s:o}", "epoch", (json_int_t)epoch, "pages",
 			 (json_int_t)pages, "working-set", (json_int_t)working_set, "regions", list,
@@ -217,8 +217,8 @@ static int add_range(void *context, gpa_t start, gpa_t end)
 		return 1;
 	}
 	json_array_append_new(ranges->list,
-			      json_pack("{s:o, s:o, s:I}", "start", qmp_hex(from), "end",
-					qmp_hex(to), "pages", (json_int_t)((to - from) / PAGE)));
+			      QMP_ROW(protocol_dirty_ranges, QMP_NUMBER(from), QMP_NUMBER(to),
+				      QMP_NUMBER((to - from) / PAGE)));
 	return 0;
 }
 

@@ -94,15 +94,14 @@ static json_t *query_memory_layout(struct service *service, const struct qmp_req
 	uint32_t i;
 
 	for (i = 0; i < info->nr_ram; i++)
-		json_array_append_new(ram, json_pack("{s:o, s:o, s:i}", "start",
-						     qmp_hex(info->ram[i].start), "end",
-						     qmp_hex(info->ram[i].end), "node",
-						     (int)info->ram[i].node));
+		json_array_append_new(ram, QMP_ROW(protocol_ram, QMP_NUMBER(info->ram[i].start),
+						   QMP_NUMBER(info->ram[i].end),
+						   QMP_NUMBER(info->ram[i].node)));
 	for (i = 0; i < info->nr_reserved; i++)
-		json_array_append_new(reserved, json_pack("{s:o, s:o, s:s}", "start",
-							  qmp_hex(info->reserved[i].start), "end",
-							  qmp_hex(info->reserved[i].end), "kind",
-							  reserved_name(info->reserved[i].kind)));
+		json_array_append_new(
+			reserved, QMP_ROW(protocol_reserved, QMP_NUMBER(info->reserved[i].start),
+					  QMP_NUMBER(info->reserved[i].end),
+					  QMP_STRING(reserved_name(info->reserved[i].kind))));
 	return qmp_return(request, json_pack("{s:o, s:o, s:o}", "ram", ram, "reserved", reserved,
 					     "root", qmp_hex(info->root_gpa)));
 }

@@ -14,23 +14,16 @@ static json_t *area_json(struct service *service, const struct inspect_area *are
 {
 	char place[IMAGE_PLACE_BYTES], line[LOOK_LINE_BYTES];
 	const char *caller = NULL;
-	json_t *json;
 
 	if (area->has_vm && *service_place(service, area->caller, place))
 		caller = place;
-	json = json_pack("{s:o, s:o, s:s, s:s}", "start", qmp_hex(area->start), "end",
-			 qmp_hex(area->end), "state", look_tile_state_name(area->state), "line",
-			 look_area_line(service->inspector, area, caller, line));
-	if (!area->has_vm || !json)
-		return json;
-	json_object_set_new(json, "size", json_integer((json_int_t)(area->vm_size & INT64_MAX)));
-	json_object_set_new(json, "flags", qmp_hex(area->flags));
-	json_object_set_new(json, "pages", json_integer((json_int_t)(area->nr_pages & INT64_MAX)));
-	json_object_set_new(json, "caller", qmp_hex(area->caller));
-	json_object_set_new(json, "phys", qmp_hex(area->phys_addr));
-	if (caller)
-		json_object_set_new(json, "place", json_string(caller));
-	return json;
+	return QMP_ROW(protocol_areas, QMP_NUMBER(area->start), QMP_NUMBER(area->end),
+		       QMP_STRING(look_tile_state_name(area->state)),
+		       QMP_STRING(look_area_line(service->inspector, area, caller, line)),
+		       QMP_MAYBE(area->has_vm, area->vm_size), QMP_MAYBE(area->has_vm, area->flags),
+		       QMP_MAYBE(area->has_vm, area->nr_pages),
+		       QMP_MAYBE(area->has_vm, area->caller), QMP_STRING(caller),
+		       QMP_MAYBE(area->has_vm, area->phys_addr));
 }
 
 /* With the look mutex held. */
@@ -108,10 +101,9 @@ static json_t *tree_json(struct service *service, const struct look_tree *tree, 
 			json_object_set_new(json, "next", qmp_hex(area->start));
 			break;
 		}
-		json_array_append_new(list,
-				      json_pack("{s:o, s:o, s:s}", "start", qmp_hex(area->start),
-						"end", qmp_hex(area->end), "state",
-						look_tile_state_name(area->state)));
+		json_array_append_new(list, QMP_ROW(protocol_tiles, QMP_NUMBER(area->start),
+						    QMP_NUMBER(area->end),
+						    QMP_STRING(look_tile_state_name(area->state))));
 	}
 	if (tree->areas.broken)
 		json_object_set_new(json, "broken", json_string(tree->areas.broken));

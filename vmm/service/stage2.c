@@ -16,20 +16,20 @@
 static json_t *query_regions(struct service *service, const struct qmp_request *request)
 {
 	const struct gpa_space *space = guest_space(service->guest);
-	json_t *list = json_array(), *json;
+	json_t *list = json_array();
 	size_t i;
 
 	for (i = 0; i < gpa_space_count(space); i++) {
 		const struct gpa_region *region = gpa_space_at(space, i);
 
-		json = json_pack("{s:s, s:s, s:o, s:o, s:i, s:I}", "name", region->name, "kind",
-				 gpa_kind_name(region->kind), "start", qmp_hex(region->start.value),
-				 "end", qmp_hex(region->end.value), "node", region->node,
-				 "largest-leaf", (json_int_t)gpa_region_leaf_bytes(region));
-		if (region->host)
-			json_object_set_new(json, "host",
-					    qmp_hex((uint64_t)(uintptr_t)region->host));
-		json_array_append_new(list, json);
+		json_array_append_new(list,
+				      QMP_ROW(protocol_regions, QMP_STRING(region->name),
+					      QMP_STRING(gpa_kind_name(region->kind)),
+					      QMP_NUMBER(region->start.value),
+					      QMP_NUMBER(region->end.value),
+					      QMP_NUMBER((uint64_t)region->node),
+					      QMP_NUMBER(gpa_region_leaf_bytes(region)),
+					      QMP_MAYBE(region->host, (uintptr_t)region->host)));
 	}
 	return qmp_return(request, json_pack("{s:o}", "regions", list));
 }
@@ -58,7 +58,6 @@ static const char *rights_text(unsigned int rights, char text[RIGHTS_BYTES])
 static int put_leaves(struct leaves *leaves)
 {
 	char text[RIGHTS_BYTES];
-	json_t *json;
 
 	if (leaves->end == leaves->start)
 		return 0;
@@ -66,14 +65,13 @@ static int put_leaves(struct leaves *leaves)
 		json_object_set_new(leaves->json, "next", qmp_hex(leaves->start));
 		return 1;
 	}
-	json = json_pack("{s:o, s:o, s:I, s:I}", "start", qmp_hex(leaves->start), "end",
-			 qmp_hex(leaves->end), "leaf-bytes", (json_int_t)leaves->bytes, "leaves",
-			 (json_int_t)((leaves->end - leaves->start) / leaves->bytes));
-	if (leaves->live) {
-		json_object_set_new(json, "rights", json_string(rights_text(leaves->rights, text)));
-		json_object_set_new(json, "host-physical", qmp_hex(leaves->frame));
-	}
-	json_array_append_new(leaves->list, json);
+	json_array_append_new(
+		leaves->list,
+		QMP_ROW(protocol_leaves, QMP_NUMBER(leaves->start), QMP_NUMBER(leaves->end),
+			QMP_NUMBER(leaves->bytes),
+			QMP_NUMBER((leaves->end - leaves->start) / leaves->bytes),
+			QMP_STRING(leaves->live ? rights_text(leaves->rights, text) : NULL),
+			QMP_MAYBE(leaves->live, leaves->frame)));
 	return 0;
 }
 
@@ -236,23 +234,15 @@ static json_t *query_second(struct service *service, const struct qmp_request *r
 
 static json_t *stats_entry_json(const struct stats_entry *entry)
 {
-	json_t *json =
-		json_pack("{s:s, s:s, s:s}", "name", entry->name, "kind",
-			  stats_kind_name(entry->kind), "unit", stats_unit_name(entry->unit));
-	json_t *list;
-	unsigned int i;
+	json_t *list = entry->count == 1 ? NULL : json_array();
 
-	if (entry->count == 1) {
-		json_object_set_new(json, "value",
-				    json_integer((json_int_t)(entry->values[0] & INT64_MAX)));
-		return json;
-	}
-	list = json_array();
-	for (i = 0; i < entry->count; i++)
+	for (unsigned int i = 0; list && i < entry->count; i++)
 		json_array_append_new(list,
 				      json_integer((json_int_t)(entry->values[i] & INT64_MAX)));
-	json_object_set_new(json, "values", list);
-	return json;
+	return QMP_ROW(protocol_kvm_stats, QMP_STRING(entry->name),
+		       QMP_STRING(stats_kind_name(entry->kind)),
+		       QMP_STRING(stats_unit_name(entry->unit)), QMP_MAYBE(!list, entry->values[0]),
+		       QMP_JSON(list));
 }
 
 static json_t *query_kvm_stats(struct service *service, const struct qmp_request *request)

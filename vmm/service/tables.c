@@ -25,14 +25,12 @@ static int add_map(void *context, const struct look_map *map)
 		json_object_set_new(maps->json, "next", qmp_hex(map->start));
 		return 1;
 	}
-	json_array_append_new(maps->list,
-			      json_pack("{s:o, s:o, s:s, s:I, s:I, s:I, s:o, s:b, s:s}", "start",
-					qmp_hex(map->start), "end", qmp_hex(map->end), "rights",
-					look_rights(map->rights, rights), "page-bytes",
-					(json_int_t)map->page_bytes, "leaves",
-					(json_int_t)map->leaves, "runs", (json_int_t)map->runs,
-					"physical", qmp_hex(map->gpa), "global", map->global,
-					"region", look_region_name(map->region)));
+	json_array_append_new(
+		maps->list,
+		QMP_ROW(protocol_maps, QMP_NUMBER(map->start), QMP_NUMBER(map->end),
+			QMP_STRING(look_rights(map->rights, rights)), QMP_NUMBER(map->page_bytes),
+			QMP_NUMBER(map->leaves), QMP_NUMBER(map->runs), QMP_NUMBER(map->gpa),
+			QMP_NUMBER(map->global), QMP_STRING(look_region_name(map->region))));
 	return 0;
 }
 
@@ -173,11 +171,10 @@ static int add_mapping(void *context, const struct look_mapping *mapping)
 {
 	char rights[LOOK_RIGHTS_BYTES];
 
-	json_array_append_new(context,
-			      json_pack("{s:o, s:I, s:s, s:s}", "address", qmp_hex(mapping->gva),
-					"page-bytes", (json_int_t)mapping->page_bytes, "rights",
-					look_rights(mapping->rights, rights), "region",
-					look_region_name(mapping->region)));
+	json_array_append_new(context, QMP_ROW(protocol_mappings, QMP_NUMBER(mapping->gva),
+					       QMP_NUMBER(mapping->page_bytes),
+					       QMP_STRING(look_rights(mapping->rights, rights)),
+					       QMP_STRING(look_region_name(mapping->region))));
 	return json_array_size(context) == MAPPINGS_MAX;
 }
 

@@ -408,13 +408,17 @@ static Suite *formats_suite(void)
 {
 	Suite *suite = suite_create("formats");
 	TCase *files = tcase_create("files"), *lines = tcase_create("lines");
+	TCase *spoilt = tcase_create("spoilt");
 
 	tcase_add_loop_test(files, what_real_tools_wrote_is_read_to_the_last_event, 0,
 			    COUNT(samples));
 	tcase_add_test(files, perf_tells_what_machine_it_was);
 	tcase_add_loop_test(files, what_cannot_be_replayed_is_called_by_its_name, 0,
 			    COUNT(refused));
-	tcase_add_test(files, a_spoilt_trace_dat_is_no_more_than_an_error);
+	/* Eighty processes, which are slow to start with sanitizers. */
+	tcase_set_timeout(spoilt, 120);
+	tcase_add_test(spoilt, a_spoilt_trace_dat_is_no_more_than_an_error);
+	suite_add_tcase(suite, spoilt);
 	tcase_add_test(files, meta_is_read);
 	tcase_add_loop_test(files, bad_meta_is_refused_and_changes_nothing, 0, COUNT(bad_meta));
 	suite_add_tcase(suite, files);

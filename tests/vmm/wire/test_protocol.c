@@ -14,7 +14,7 @@
 #include "vmm/nestctl/nestctl.h"
 #include "vmm/service/service.h"
 
-#define DOC_MARKER "<!-- made by tests/vmm/test_protocol --markdown -->\n"
+#define DOC_MARKER "<!-- made by tests/vmm/wire/test_protocol --markdown -->\n"
 
 /* ---- the page ---- */
 
@@ -109,11 +109,34 @@ static void for_each_command(void (*visit)(const struct qmp_command *command))
 	}
 }
 
+/* Its columns are named, and a row names no others. */
+static void check_list(const struct qmp_command *command, const struct qmp_list *list)
+{
+	const struct qmp_column *column;
+	const char *at;
+
+	for (column = list->columns; column && column->name; column++)
+		ck_assert_msg(*column->name && (!column->help || *column->help), "%s: a column",
+			      command->name);
+	for (at = list->row; list->columns && at && (at = strchr(at, '{')); at++) {
+		size_t length = strcspn(at + 1, ":}");
+
+		for (column = list->columns; column->name; column++)
+			if (strlen(column->name) == length &&
+			    memcmp(column->name, at + 1, length) == 0)
+				break;
+		ck_assert_msg(column->name != NULL, "%s: the row's '%s'", command->name, at);
+		ck_assert_ptr_nonnull(strchr(at, '}'));
+	}
+}
+
 static void check_member(const struct qmp_command *command, const struct qmp_arg *member,
 			 bool argument)
 {
-	ck_assert_msg(member->help && *member->help, "%s: %s has no help", command->name,
-		      member->name);
+	ck_assert_msg((member->help && *member->help) || (member->of && member->of->columns),
+		      "%s: %s has no help", command->name, member->name);
+	if (member->of)
+		check_list(command, member->of);
 	ck_assert_msg(strspn(member->name, "abcdefghijklmnopqrstuvwxyz0123456789-") ==
 			      strlen(member->name),
 		      "%s: %s", command->name, member->name);
