@@ -10,6 +10,7 @@
 #include "guest/workload.h"
 #include "mm/errno.h"
 #include "mm/vmalloc.h"
+#include "mm/vmap_linux.h"
 #include "tests/harness.h"
 
 struct machine machine;

@@ -191,7 +191,7 @@ START_TEST(core_model_and_oracle_keep_the_same_tree)
 	u64 seed = 0x5eed0000 + (u64)_i;
 
 	printf("seed 0x%llx\n", (unsigned long long)seed);
-	run_history(seed, &all_rules[(size_t)_i % NR_RULES], 1500);
+	run_history(seed, &all_rules[(size_t)_i % NR_RULES], 600);
 }
 END_TEST
 
@@ -321,7 +321,7 @@ int main(void)
 
 	tcase_set_timeout(tree, 120);
 	tcase_add_checked_fixture(tree, setup, teardown);
-	tcase_add_loop_test(tree, core_model_and_oracle_keep_the_same_tree, 0, 21);
+	tcase_add_loop_test(tree, core_model_and_oracle_keep_the_same_tree, 0, 14);
 	tcase_add_loop_test(tree, a_shape_that_is_told_is_taken, 0, 4);
 	tcase_add_test(tree, a_shape_that_is_none_is_refused);
 	tcase_add_test(tree, rules_there_are_none_of_are_refused);
