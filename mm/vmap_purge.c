@@ -53,6 +53,7 @@ static inline __attribute__((always_inline)) void release_area(struct mm *mm,
 	struct vmap_area *prev = prev_tile(area), *next = next_tile(area), *gone = NULL;
 	bool prev_free = prev->state == VMAP_AREA_FREE;
 
+	lockdep_assert_held(&space->lock);
 	if (prev_free) {
 		prev->va_end = area->va_end;
 		if (next->state == VMAP_AREA_FREE) {
@@ -117,6 +118,7 @@ static inline void free_first_purged(struct mm *mm)
 	struct vmap_space *space = &mm->vmap;
 	struct vmap_area *area = space->purging, *next = area->next_lazy;
 
+	lockdep_assert_held(&space->lock);
 	space->purging = next;
 	space->nr_lazy--;
 	if (next && next->va_end == area->va_start) {
@@ -138,6 +140,7 @@ static u64 purge(struct mm *mm)
 	struct vmap_space *space = &mm->vmap;
 	u64 count = 0;
 
+	lockdep_assert_held(&space->purge_lock);
 	spin_lock(&space->lock);
 	space->purging = space->lazy;
 	space->lazy = NULL;

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "vmm/nestctl/foreign.h"
 #include "vmm/nestctl/nestctl.h"
 
 #define JOINED_BYTES 64
@@ -73,6 +74,8 @@ int main(int argc, char **argv)
 	int verb = find_verb(argc, argv);
 	char joined[JOINED_BYTES];
 
+	if (foreign_wanted(argc, argv))
+		return finish((int)foreign_main(argc, argv));
 	if (!verb) {
 		if (argc > 1 && strcmp(argv[1], "--version") == 0) {
 			printf("%s\n", PACKAGE_STRING);
