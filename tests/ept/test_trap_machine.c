@@ -2,8 +2,8 @@
 /* Traps under a real guest: what KVM_RUN comes back with, and that the guest can go on. */
 #include <errno.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
+#include "ept/kvm_fd.h"
 #include "ept/trap.h"
 #include "tests/ept/tiny_vm.h"
 #include "tests/harness.h"
@@ -117,7 +117,7 @@ START_TEST(a_failed_access_leaves_the_guest_and_can_be_repeated)
 		ck_assert_int_eq(result, -EFAULT);
 	}
 	/* It stands at the load, which has not happened. */
-	ck_assert_int_eq(ioctl(vm.vcpu_fd, KVM_GET_REGS, &regs), 0);
+	ck_assert_int_eq(kvm_ioctl(vm.vcpu_fd, KVM_GET_REGS, &regs), 0);
 	ck_assert_uint_eq(regs.rip, 0x3010);
 	ck_assert_uint_eq(regs.rdi, HIGH + 3 * PAGE);
 	ck_assert_int_eq(tiny_vm_continue(&vm), KVM_EXIT_HLT);

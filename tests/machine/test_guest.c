@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "tests/harness.h"
+#include "ept/kvm_fd.h"
 #include "vmm/machine/guest.h"
 
 #define MIB (1ull << 20)
@@ -174,7 +175,7 @@ static uint64_t largest_guest(void)
 
 	ck_assert_int_eq(kvm_open(&fd, &error), 0);
 	ck_assert_int_eq(kvm_host_probe(fd, "/sys", &host, &error), 0);
-	close(fd);
+	kvm_close(fd);
 	return host.physical_bits > 40 ? 1 << 20 : (1ull << host.physical_bits >> 20) / 2;
 }
 

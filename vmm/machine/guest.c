@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ept/kvm_fd.h"
 #include "vmm/machine/exit.h"
 #include "vmm/machine/guest_private.h"
 #include "lib/printable.h"
@@ -404,7 +405,7 @@ void guest_destroy(struct guest *guest)
 	gpa_space_destroy(guest->space);
 	image_unload(&guest->image);
 	if (guest->kvm_fd >= 0)
-		close(guest->kvm_fd);
+		kvm_close(guest->kvm_fd);
 	destroy_locks(guest);
 	free(guest);
 }

@@ -11,10 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+#include "ept/kvm_fd.h"
 
 /* Numbers that Debian 12's header, Linux 6.1's, does not have yet. */
 #ifndef KVM_CAP_MEMORY_FAULT_INFO
@@ -104,7 +105,7 @@ static const char *open_remedy(int code)
 
 static int check_required(int kvm_fd, struct error *error)
 {
-	int version = ioctl(kvm_fd, KVM_GET_API_VERSION, 0);
+	int version = kvm_ioctl(kvm_fd, KVM_GET_API_VERSION, 0);
 
 	if (version != KVM_API_VERSION)
 		return error_set(error, -ENOTSUP,
@@ -113,7 +114,7 @@ static int check_required(int kvm_fd, struct error *error)
 	for (size_t i = 0; i < NR_CAPABILITIES; i++) {
 		const struct kvm_capability *cap = &capabilities[i];
 
-		if (cap->required && ioctl(kvm_fd, KVM_CHECK_EXTENSION, cap->number) <= 0)
+		if (cap->required && kvm_ioctl(kvm_fd, KVM_CHECK_EXTENSION, cap->number) <= 0)
 			return error_set(error, -ENOTSUP, "this KVM lacks KVM_CAP_%s (%s): %s",
 					 cap->name, cap->gives, cap->remedy);
 	}
@@ -132,7 +133,7 @@ int kvm_open(int *fd_out, struct error *error)
 	}
 	err = check_required(fd, error);
 	if (err) {
-		close(fd);
+		kvm_close(fd);
 		return err;
 	}
 	*fd_out = fd;
@@ -151,7 +152,7 @@ int kvm_supported_cpuid(int kvm_fd, struct kvm_cpuid2 **cpuid_out, struct error 
 			return -ENOMEM;
 		}
 		cpuid->nent = room;
-		if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) == 0) {
+		if (kvm_ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) == 0) {
 			*cpuid_out = cpuid;
 			return 0;
 		}
@@ -289,7 +290,7 @@ int kvm_host_probe(int kvm_fd, const char *sysfs, struct kvm_host *host_out, str
 	if (uname(&names) == 0)
 		snprintf(host.kernel, sizeof(host.kernel), "%s", names.release);
 	for (size_t i = 0; i < NR_CAPABILITIES; i++)
-		host.capability[i] = ioctl(kvm_fd, KVM_CHECK_EXTENSION, capabilities[i].number);
+		host.capability[i] = kvm_ioctl(kvm_fd, KVM_CHECK_EXTENSION, capabilities[i].number);
 	*host_out = host;
 	return 0;
 }

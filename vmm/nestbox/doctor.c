@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ept/kvm_fd.h"
 #include "vmm/base/cli.h"
 #include "vmm/nestbox/commands.h"
 #include "vmm/machine/guest.h"
@@ -122,7 +123,7 @@ static void examine_kvm(struct doctor *doctor)
 		return;
 	}
 	doctor->have_host = kvm_host_probe(fd, "/sys", &doctor->host, &error) == 0;
-	close(fd);
+	kvm_close(fd);
 	if (!doctor->have_host) {
 		doctor_add(doctor, "kvm", DOCTOR_MISSING, error.text, "cannot be examined");
 		return;

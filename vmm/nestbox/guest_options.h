@@ -71,12 +71,12 @@ struct guest_options {
 		.value = &(o)->watchdog_seconds, .max = 86400                                     \
 	}
 
-static inline struct guest_config guest_options_config(struct guest_options *options)
+static inline struct guest_config guest_options_config(const struct guest_options *options)
 {
 	return (struct guest_config){
 		.image_path = options->image,
 		.last_look = core_last_look,
-		.last_look_context = &options->dump,
+		.last_look_context = (void *)&options->dump, /* the one part that changes */
 		.memory_bytes = options->memory_bytes,
 		.nr_nodes = (unsigned int)options->nodes,
 		.nr_vcpus = (unsigned int)options->cpus,
