@@ -150,9 +150,9 @@ static int host_error(int err)
 	return guest_exit_status(err) == 2 ? -ENOTSUP : err;
 }
 
-static int open_host(struct guest *guest, struct error *error)
+static int open_host(struct guest *guest, enum kvm_engine engine, struct error *error)
 {
-	int err = kvm_open(&guest->kvm_fd, error);
+	int err = kvm_open(engine, &guest->kvm_fd, error);
 
 	if (!err)
 		err = kvm_host_probe(guest->kvm_fd, "/sys", &guest->host, error);
@@ -308,7 +308,7 @@ __attribute__((constructor)) static void note_load(void)
 static int bring_up(struct guest *guest, const struct guest_config *config, struct error *error)
 {
 	double start = guest_now();
-	int err = open_host(guest, error);
+	int err = open_host(guest, config->engine, error);
 
 	guest->times.kvm = guest_now() - start;
 	if (!err)

@@ -75,6 +75,7 @@ typedef void (*guest_last_look_fn)(void *context, struct guest *guest);
 
 /* All zero but for the fields one wants otherwise. */
 struct guest_config {
+	enum kvm_engine engine; /* 0: KVM_AUTO */
 	const char *image_path; /* NULL: the built-in image */
 	uint64_t memory_bytes;  /* 0: MEMORY_BYTES_DEFAULT; else memory_layout_default()'s rules */
 	unsigned int nr_nodes;  /* 0: 1 */

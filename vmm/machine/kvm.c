@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * /dev/kvm, opened and described. The module is read from sysfs because KVM itself does not say
+ * A KVM, opened and described. The module is read from sysfs because KVM itself does not say
  * which one answers, nor whether it has a second stage in hardware.
  */
 #include "vmm/machine/kvm.h"
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "ept/kvm_fd.h"
+#include "vmm/soft/soft.h"
 
 /* Numbers that Debian 12's header, Linux 6.1's, does not have yet. */
 #ifndef KVM_CAP_MEMORY_FAULT_INFO
@@ -121,7 +122,28 @@ static int check_required(int kvm_fd, struct error *error)
 	return 0;
 }
 
-int kvm_open(int *fd_out, struct error *error)
+static int open_soft(int *fd_out, struct error *error)
+{
+	int err = soft_open(NULL, fd_out);
+
+	return err ? error_set(error, err, "the soft engine: %s", strerror(-err)) : 0;
+}
+
+int kvm_engine_parse(const char *text, enum kvm_engine *engine_out)
+{
+	static const char *const names[] = {
+		[KVM_AUTO] = "auto", [KVM_HOST] = "host", [KVM_SOFT] = "soft"};
+
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(text, names[i]) != 0)
+			continue;
+		*engine_out = (enum kvm_engine)i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int open_device(int *fd_out, struct error *error)
 {
 	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	int err;
@@ -138,6 +160,13 @@ int kvm_open(int *fd_out, struct error *error)
 	}
 	*fd_out = fd;
 	return 0;
+}
+
+int kvm_open(enum kvm_engine engine, int *fd_out, struct error *error)
+{
+	if (engine == KVM_SOFT || (engine == KVM_AUTO && open_device(fd_out, error) != 0))
+		return open_soft(fd_out, error);
+	return engine == KVM_HOST ? open_device(fd_out, error) : 0;
 }
 
 int kvm_supported_cpuid(int kvm_fd, struct kvm_cpuid2 **cpuid_out, struct error *error)
@@ -285,8 +314,13 @@ int kvm_host_probe(int kvm_fd, const char *sysfs, struct kvm_host *host_out, str
 		return err;
 	probe_cpuid(cpuid, &host);
 	free(cpuid);
-	read_cpu_flags(flags, sizeof(flags));
-	kvm_module_probe(sysfs, flags, &host);
+	if (soft_is_device(kvm_fd)) {
+		snprintf(host.module, sizeof(host.module), "soft");
+		snprintf(host.second_stage, sizeof(host.second_stage), "ept");
+	} else {
+		read_cpu_flags(flags, sizeof(flags));
+		kvm_module_probe(sysfs, flags, &host);
+	}
 	if (uname(&names) == 0)
 		snprintf(host.kernel, sizeof(host.kernel), "%s", names.release);
 	for (size_t i = 0; i < NR_CAPABILITIES; i++)

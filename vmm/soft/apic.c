@@ -189,7 +189,8 @@ static int send(struct soft_vm *vm, bool logical, uint32_t destination, unsigned
 int soft_apic_message(struct soft_vm *vm, uint64_t address, uint32_t data)
 {
 	/* 11.11.1; with the extended destination of x2APICs in the address's high half. */
-	uint32_t destination = (uint32_t)(address >> 12 & 0xff) | (uint32_t)(address >> 32 & ~0xffull);
+	uint32_t destination =
+		(uint32_t)(address >> 12 & 0xff) | (uint32_t)(address >> 32 & ~0xffull);
 	bool logical = address & 4;
 
 	if (destination == 0xff)

@@ -14,8 +14,15 @@
 struct soft_vm;
 struct soft_vcpu;
 
-enum soft_lvt { SOFT_LVT_TIMER, SOFT_LVT_THERMAL, SOFT_LVT_PMI, SOFT_LVT_LINT0, SOFT_LVT_LINT1,
-		SOFT_LVT_ERROR, SOFT_LVTS };
+enum soft_lvt {
+	SOFT_LVT_TIMER,
+	SOFT_LVT_THERMAL,
+	SOFT_LVT_PMI,
+	SOFT_LVT_LINT0,
+	SOFT_LVT_LINT1,
+	SOFT_LVT_ERROR,
+	SOFT_LVTS
+};
 
 struct soft_apic {
 	uint64_t base; /* IA32_APIC_BASE */

@@ -13,16 +13,16 @@
 #define MAX_EXTENDED 0x80000008u
 
 /* Leaf 1, EDX. */
-#define EDX_PSE     (1u << 3)
-#define EDX_TSC     (1u << 4)
-#define EDX_MSR     (1u << 5)
-#define EDX_PAE     (1u << 6)
-#define EDX_CX8     (1u << 8)
-#define EDX_APIC    (1u << 9)
-#define EDX_PGE     (1u << 13)
-#define EDX_CMOV    (1u << 15)
-#define EDX_PAT     (1u << 16)
-#define EDX_CLFSH   (1u << 19)
+#define EDX_PSE   (1u << 3)
+#define EDX_TSC   (1u << 4)
+#define EDX_MSR   (1u << 5)
+#define EDX_PAE   (1u << 6)
+#define EDX_CX8   (1u << 8)
+#define EDX_APIC  (1u << 9)
+#define EDX_PGE   (1u << 13)
+#define EDX_CMOV  (1u << 15)
+#define EDX_PAT   (1u << 16)
+#define EDX_CLFSH (1u << 19)
 /* Leaf 1, ECX. */
 #define ECX_CX16       (1u << 13)
 #define ECX_X2APIC     (1u << 21)
@@ -79,7 +79,8 @@ unsigned int soft_cpuid_supported(struct kvm_cpuid_entry2 *entries, unsigned int
 
 		*entry = (struct kvm_cpuid_entry2){
 			.function = function,
-			.flags = function == 7 || function == 0xb ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+			.flags = function == 7 || function == 0xb ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX
+								  : 0,
 			.eax = leaves[i].eax,
 			.ebx = leaves[i].ebx,
 			.ecx = leaves[i].ecx,

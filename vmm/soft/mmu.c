@@ -256,7 +256,7 @@ enum soft_answer soft_mmu_fill(struct soft_cpu *cpu, uint64_t gva, enum soft_acc
 {
 	struct soft_vcpu *vcpu = soft_vcpu_of(cpu);
 	struct walk walk = {.vcpu = vcpu, .gva = gva, .access = access, .class = class};
-	unsigned int want = access == SOFT_FETCH	 ? STAGE2_X
+	unsigned int want = access == SOFT_FETCH         ? STAGE2_X
 			    : soft_access_writes(access) ? STAGE2_W
 							 : STAGE2_R;
 	const struct soft_tlb_entry *entry;

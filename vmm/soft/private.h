@@ -36,12 +36,12 @@
 #endif
 
 /* As KVM has them on x86. */
-#define SOFT_SLOTS_MAX      32764u
-#define SOFT_VCPUS_MAX      64u
-#define SOFT_RUN_BYTES      (2 * 4096u) /* kvm_run, the data of port exits */
-#define SOFT_RUN_DATA       4096u
-#define SOFT_PHYSICAL_BITS  48u
-#define SOFT_TSC_KHZ        1000000u /* one tick is one instruction */
+#define SOFT_SLOTS_MAX     32764u
+#define SOFT_VCPUS_MAX     64u
+#define SOFT_RUN_BYTES     (2 * 4096u) /* kvm_run, the data of port exits */
+#define SOFT_RUN_DATA      4096u
+#define SOFT_PHYSICAL_BITS 48u
+#define SOFT_TSC_KHZ       1000000u /* one tick is one instruction */
 
 /* ---- memory ---- */
 
@@ -113,9 +113,9 @@ struct soft_vcpu {
 
 	/* vm->lock */
 	enum soft_state state;
-	int result;    /* SOFT_LEAVES: what KVM_RUN returns */
-	int wake;      /* an eventfd its thread sleeps on */
-	bool sleeps;   /* there */
+	int result;     /* SOFT_LEAVES: what KVM_RUN returns */
+	int wake;       /* an eventfd its thread sleeps on */
+	bool sleeps;    /* there */
 	bool wait_init; /* KVM_MP_STATE_UNINITIALIZED: no turn before it is runnable */
 
 	/* Why an op said SOFT_LEAVE. */

@@ -114,7 +114,7 @@ static struct place walk(const struct soft_vm *vm, uint64_t gpa)
 
 static uint64_t *counter_of(struct soft_vm *vm, uint64_t leaf_bytes)
 {
-	enum soft_vm_stat stat = leaf_bytes == EPT_PAGE_BYTES	   ? SOFT_VM_PAGES_4K
+	enum soft_vm_stat stat = leaf_bytes == EPT_PAGE_BYTES      ? SOFT_VM_PAGES_4K
 				 : leaf_bytes == EPT_PAGE_2M_BYTES ? SOFT_VM_PAGES_2M
 								   : SOFT_VM_PAGES_1G;
 
@@ -342,8 +342,9 @@ enum soft_second_result soft_second_translate(struct soft_vcpu *vcpu, uint64_t g
 	if (want == STAGE2_W)
 		*place.entry |= EPT_BIT_DIRTY;
 	base = *place.entry & EPT_ADDRESS_MASK & ~((1ull << X86_LEVEL_SHIFT(place.level)) - 1);
-	frame_out->host = (uint8_t *)(uintptr_t)(base + (gpa & ((1ull << X86_LEVEL_SHIFT(place.level)) -
-								1) & ~(EPT_PAGE_BYTES - 1)));
+	frame_out->host =
+		(uint8_t *)(uintptr_t)(base + (gpa & ((1ull << X86_LEVEL_SHIFT(place.level)) - 1) &
+					       ~(EPT_PAGE_BYTES - 1)));
 	frame_out->rights = place.rights & RWX;
 	if (!(*place.entry & EPT_BIT_DIRTY))
 		frame_out->rights &= ~STAGE2_W;

@@ -82,7 +82,8 @@ static int check(const struct kvm_userspace_memory_region *region)
 /* Whether another slot than @id has some of the range. */
 static bool overlaps(const struct soft_vm *vm, uint32_t id, uint64_t start, uint64_t end)
 {
-	for (size_t at = first_after(vm, start); at < vm->nr_slots && vm->slots[at].start < end; at++)
+	for (size_t at = first_after(vm, start); at < vm->nr_slots && vm->slots[at].start < end;
+	     at++)
 		if (vm->slots[at].id != id)
 			return true;
 	return false;
@@ -121,8 +122,8 @@ static void take_out(struct soft_vm *vm, struct soft_slot *slot)
 
 static int add(struct soft_vm *vm, const struct soft_slot *new)
 {
-	struct soft_slot *slots =
-		realloc(vm->slots, (vm->nr_slots + 1) * sizeof(*slots)), slot = *new;
+	struct soft_slot *slots = realloc(vm->slots, (vm->nr_slots + 1) * sizeof(*slots)),
+			 slot = *new;
 	int err;
 
 	if (!slots)
@@ -233,7 +234,8 @@ static int want_attributes(struct soft_slot *slot)
 	return 0;
 }
 
-/* Unlike KVM's, which are kept apart from slots: a hole has none, and a slot takes its own along. */
+/* Unlike KVM's, which are kept apart from slots: a hole has none, and a slot takes its own along.
+ */
 int soft_attributes_set(struct soft_vm *vm, const struct soft_memory_attributes *attributes)
 {
 	uint64_t start = attributes->address, end = start + attributes->size, at;

@@ -5,8 +5,8 @@
  * the architecture permits a processor to keep, this one keeps, so that a guest that forgets a
  * flush sees the old translation at the next access, not once in a million.
  *
- * It holds linear mappings: guest-virtual to guest-physical. What the second stage makes of those is
- * looked up again for each line (mmu.c), so its changes (INVEPT) need no flush here.
+ * It holds linear mappings: guest-virtual to guest-physical. What the second stage makes of those
+ * is looked up again for each line (mmu.c), so its changes (INVEPT) need no flush here.
  *
  * Not locked: its vCPU's.
  */
@@ -72,7 +72,8 @@ void soft_tlb_insert(struct soft_tlb *tlb, uint64_t gva, unsigned int level, uin
 void soft_tlb_insert_table(struct soft_tlb *tlb, uint64_t gva, unsigned int level, uint64_t gpa,
 			   uint64_t flags);
 
-/* What a page fault at @gva invalidates (4.10.4.1): the entries that were, or could be, used for it. */
+/* What a page fault at @gva invalidates (4.10.4.1): the entries that were, or could be, used for
+ * it. */
 void soft_tlb_forget(struct soft_tlb *tlb, uint64_t gva);
 
 /* INVLPG (4.10.4.1): the page's translations, global or not, and all paging-structure entries. */

@@ -48,7 +48,7 @@ static void get_regs(const struct soft_vcpu *vcpu, struct kvm_regs *regs)
 static void set_regs(struct soft_vcpu *vcpu, const struct kvm_regs *regs)
 {
 	const uint64_t r[16] = {regs->rax, regs->rcx, regs->rdx, regs->rbx, regs->rsp, regs->rbp,
-				regs->rsi, regs->rdi, regs->r8,	 regs->r9,  regs->r10, regs->r11,
+				regs->rsi, regs->rdi, regs->r8,  regs->r9,  regs->r10, regs->r11,
 				regs->r12, regs->r13, regs->r14, regs->r15};
 
 	memcpy(vcpu->cpu.regs, r, sizeof(r));
@@ -141,7 +141,7 @@ static int set_cpuid(struct soft_vcpu *vcpu, const struct kvm_cpuid2 *cpuid)
 
 static int get_mp_state(const struct soft_vcpu *vcpu, struct kvm_mp_state *state)
 {
-	state->mp_state = vcpu->wait_init	     ? KVM_MP_STATE_UNINITIALIZED
+	state->mp_state = vcpu->wait_init                           ? KVM_MP_STATE_UNINITIALIZED
 			  : vcpu->vm->has_apics && vcpu->cpu.halted ? KVM_MP_STATE_HALTED
 								    : KVM_MP_STATE_RUNNABLE;
 	return 0;
@@ -316,9 +316,9 @@ static int make_files(struct soft_vcpu *vcpu, int *fd_out)
 	fd = vcpu->wake < 0 ? -1 : memfd_create("soft-vcpu", MFD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	run = ftruncate(fd, SOFT_RUN_BYTES) == 0 ? mmap(NULL, SOFT_RUN_BYTES, PROT_READ | PROT_WRITE,
-							 MAP_SHARED, fd, 0)
-						 : MAP_FAILED;
+	run = ftruncate(fd, SOFT_RUN_BYTES) == 0
+		      ? mmap(NULL, SOFT_RUN_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0)
+		      : MAP_FAILED;
 	if (run == MAP_FAILED)
 		err = -errno;
 	else
@@ -335,7 +335,7 @@ static int make_files(struct soft_vcpu *vcpu, int *fd_out)
 int soft_vcpu_create(struct soft_vm *vm, unsigned long id)
 {
 	struct soft_vcpu *vcpu;
-	int fd, err;
+	int fd = -1, err;
 
 	if (id >= SOFT_VCPUS_MAX)
 		return -EINVAL;
