@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A machine for tests: long mode, an identity map, three programs of a few bytes. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "ept/kvm_fd.h"
 #include "mm/x86.h"
+#include "tests/engine.h"
 #include "tests/ept/tiny_vm.h"
 
 #define PML4_GPA  0x1000
@@ -99,8 +99,7 @@ void tiny_vm_create(struct tiny_vm *vm, tiny_vm_prepare_fn prepare)
 	struct error error;
 
 	memset(vm, 0, sizeof(*vm));
-	vm->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	need(vm->kvm_fd >= 0, "/dev/kvm");
+	need(kvm_open(harness_engine(), &vm->kvm_fd, &error) == 0, "kvm_open");
 	vm->vm_fd = kvm_ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
 	need(vm->vm_fd >= 0, "KVM_CREATE_VM");
 	/* Where kvm_intel without unrestricted guests keeps its own pages. */
