@@ -11,6 +11,15 @@
 #include "ept/kvm.h"
 #include "ept/kvm_fd.h"
 
+/* Linux 6.8; Debian 12's header does not have them. */
+#ifndef KVM_CAP_MEMORY_ATTRIBUTES
+#define KVM_CAP_MEMORY_ATTRIBUTES 233
+#endif
+struct memory_attributes {
+	uint64_t address, size, attributes, flags;
+};
+#define SET_MEMORY_ATTRIBUTES _IOW(KVMIO, 0xd2, struct memory_attributes)
+
 /* KVM_GET_SUPPORTED_CPUID says no more than this. */
 #define CPUID_ENTRIES_MAX 512
 
@@ -48,6 +57,20 @@ int ept_kvm_set_slot(int vm_fd, uint32_t id, uint32_t flags, gpa_t start, uint64
 	};
 
 	return kvm_ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region) == 0 ? 0 : -errno;
+}
+
+bool ept_kvm_has_rights(int vm_fd)
+{
+	return (check_extension(vm_fd, KVM_CAP_MEMORY_ATTRIBUTES) & (int)EPT_KVM_NO_ACCESS) ==
+	       (int)EPT_KVM_NO_ACCESS;
+}
+
+int ept_kvm_take_rights(int vm_fd, gpa_t start, uint64_t size_bytes, unsigned int taken)
+{
+	struct memory_attributes attributes = {
+		.address = start.value, .size = size_bytes, .attributes = taken};
+
+	return kvm_ioctl(vm_fd, SET_MEMORY_ATTRIBUTES, &attributes) == 0 ? 0 : -errno;
 }
 
 int ept_kvm_stats_fd(int fd)

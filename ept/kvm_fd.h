@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Descriptors that answer KVM's requests, whoever stands behind them. Most are the kernel's: /dev/kvm
- * and what it gave. Others belong to an engine in this process (vmm/soft/), which hands out real
- * descriptors of its own and says here what answers for them, as a driver tells the kernel its
- * file_operations. Who uses KVM's API calls kvm_ioctl() and kvm_close() in place of ioctl(2) and
- * close(2) and need not know the difference; mmap(2), poll(2) and read(2) work on both as they are.
+ * Descriptors that answer KVM's requests, whoever stands behind them. Most are the kernel's:
+ * /dev/kvm and what it gave. Others belong to an engine in this process (vmm/soft/), which hands
+ * out real descriptors of its own and says here what answers for them, as a driver tells the kernel
+ * its file_operations. Who uses KVM's API calls kvm_ioctl() and kvm_close() in place of ioctl(2)
+ * and close(2) and need not know the difference; mmap(2), poll(2) and read(2) work on both as they
+ * are.
  *
  * A registered descriptor must be closed by kvm_close(): close(2) would leave its number to
  * somebody else's file.

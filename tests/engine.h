@@ -78,10 +78,10 @@ static inline int harness_on_soft_first(void)
 
 /*
  * To be called first in main(). From here on guests run on the engine harness_engine() says:
- * what NESTBOX_KVM asks for; in a lab the kernel's KVM, which is what it is there for; elsewhere the
- * soft engine and then, where /dev/kvm can be used, that as well, all tests twice. Returns 0, or
- * the exit status the program must end with: 77 (skipped), or 1 where NESTBOX_REQUIRE_KVM is set and
- * not empty and there is no /dev/kvm.
+ * what NESTBOX_KVM asks for; in a lab the kernel's KVM, which is what it is there for; elsewhere
+ * the soft engine and then, where /dev/kvm can be used, that as well, all tests twice. Returns 0,
+ * or the exit status the program must end with: 77 (skipped), or 1 where NESTBOX_REQUIRE_KVM is set
+ * and not empty and there is no /dev/kvm.
  */
 static inline int harness_need_kvm(void)
 {

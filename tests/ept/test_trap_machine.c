@@ -38,7 +38,7 @@ static void setup(void)
 
 	tiny_vm_create(&vm, NULL);
 	ram = tiny_vm_add(&vm, &request);
-	ck_assert_msg(trap_set_create(vm.space, on_trap, NULL, &set, &error) == 0, "%s",
+	ck_assert_msg(trap_set_create(vm.space, -1, on_trap, NULL, &set, &error) == 0, "%s",
 		      error.text);
 	told = 0;
 	answer = TRAP_LET;

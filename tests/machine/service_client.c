@@ -91,8 +91,9 @@ int run_program(const char *const *argv, char *text, size_t size)
 
 void served_start(struct served *served, const char *name, const char *const *more)
 {
-	const char *argv[ARGS_MAX] = {"./nestbox", "run", "--json", "--socket", served->path,
-				     "--kvm", harness_engine_name()};
+	const char *argv[ARGS_MAX] = {"./nestbox",          "run",        "--json",
+				      "--socket",           served->path, "--kvm",
+				      harness_engine_name()};
 	char line[256] = "";
 	struct pollfd poll_fd;
 	size_t count = 7;

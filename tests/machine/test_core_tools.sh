@@ -10,7 +10,7 @@ image=$builddir/guest/nestbox-guest
 failed=0
 
 # shellcheck source=tests/machine/engine.sh
-. "$(dirname "$0")/engine.sh"
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/machine/engine.sh"
 for tool in readelf nm gdb crash zstd; do
   command -v "$tool" >/dev/null || { echo "$tool is missing: run scripts/setup test" >&2; exit 1; }
 done

@@ -6,7 +6,7 @@ set -u
 nestbox=$PWD/nestbox
 nestctl=$PWD/nestctl
 # shellcheck source=tests/machine/engine.sh
-. "$top/tests/machine/engine.sh"
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/machine/engine.sh"
 scratch=$(mktemp -d) || exit 1
 XDG_RUNTIME_DIR=$scratch/run
 export XDG_RUNTIME_DIR

@@ -257,7 +257,9 @@ END_TEST
 
 START_TEST(a_guest_that_dies_at_once_is_reported_by_the_start)
 {
-	struct guest_config config = {.engine = harness_engine(), .memory_bytes = 64 << 20, .watchdog_seconds = LONG_WATCHDOG};
+	struct guest_config config = {.engine = harness_engine(),
+				      .memory_bytes = 64 << 20,
+				      .watchdog_seconds = LONG_WATCHDOG};
 	struct tiny_image image;
 	struct guest_report report;
 	struct error error;
@@ -279,7 +281,8 @@ END_TEST
 
 START_TEST(what_cannot_be_started_says_why_and_leaves_nothing)
 {
-	struct guest_config config = {.engine = harness_engine(), .image_path = "/nonexistent/image"};
+	struct guest_config config = {.engine = harness_engine(),
+				      .image_path = "/nonexistent/image"};
 	struct error error;
 	struct guest *guest = NULL;
 

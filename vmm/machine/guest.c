@@ -225,7 +225,8 @@ static int make_memory(struct guest *guest, const struct guest_config *config, s
 	};
 	int err = choose_memory(guest, config, error);
 
-	guest->memory.trappable = guest->traps;
+	/* The soft engine takes rights from pages without a mapping of their own. */
+	guest->memory.trappable = guest->traps && strcmp(guest->host.module, "soft") != 0;
 	if (!err)
 		err = load_image(guest, config->image_path, error);
 	if (!err)

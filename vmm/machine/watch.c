@@ -429,7 +429,7 @@ int watch_create(struct vm *vm, const struct watch_ops *ops, void *context,
 	watch->context = context;
 	pthread_mutex_init(&watch->lock, NULL);
 	pthread_cond_init(&watch->released, NULL);
-	err = trap_set_create(vm->space, on_trap, watch, &watch->traps, error);
+	err = trap_set_create(vm->space, vm->fd, on_trap, watch, &watch->traps, error);
 	if (err)
 		watch_destroy(watch);
 	else

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ept/live.h"
 #include "ept/predict.h"
 #include "ept/stats.h"
 #include "vmm/attach/core.h"
@@ -129,6 +130,16 @@ static json_t *counts_json(const struct live_counts *counts)
 			 "marked", (json_int_t)counts->marked);
 }
 
+static int open_live(struct service *service, struct error *error)
+{
+	struct stage2_reader reader;
+	struct stage2_mode mode;
+
+	if (guest_second_stage(service->guest, &mode, &reader) == 0)
+		return live_open_tables(&mode, &reader, &service->live, error);
+	return live_open(0, &service->live, error);
+}
+
 /* A root KVM named while we looked; where it did not, a further vCPU makes it. */
 static int find_root(struct service *service, struct error *error)
 {
@@ -137,7 +148,7 @@ static int find_root(struct service *service, struct error *error)
 	int err;
 
 	/* It stays open: KVM names a root once, and from then on each new one. */
-	err = service->live ? 0 : live_open(0, &service->live, error);
+	err = service->live ? 0 : open_live(service, error);
 	if (!err)
 		err = live_root(service->live, &mode, error);
 	if (err != -ENOENT || !service->live)

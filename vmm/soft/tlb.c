@@ -151,7 +151,7 @@ static void evict(struct soft_tlb *tlb, struct soft_tlb_map *map)
 static void insert(struct soft_tlb *tlb, struct soft_tlb_map *map, uint64_t gva, uint64_t gpa,
 		   uint64_t flags)
 {
-	struct soft_tlb_entry new = {gva >> map->shift, gpa, flags, 0, tlb->life};
+	struct soft_tlb_entry new = {gva >> map->shift, gpa, flags, map->epoch, tlb->life};
 	struct soft_tlb_entry *old = find(tlb, map, gva);
 
 	if (old) {
