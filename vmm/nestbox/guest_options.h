@@ -74,8 +74,8 @@ struct guest_options {
 		 .value = &(o)->dump.path},                                                       \
 		{.name = "trap-uaf",                                                              \
 		 .kind = CLI_FLAG,                                                                \
-		 .help = "catch a guest that touches a frame it has given up (needs\n"            \
-			 "userfaultfd: root, or vm.unprivileged_userfaultfd)",                    \
+		 .help = "catch a guest that touches a frame it has given up (with\n"            \
+			 "/dev/kvm: root, or vm.unprivileged_userfaultfd)",                    \
 		 .value = &(o)->trap_uaf},                                                        \
 	{                                                                                         \
 		.name = "watchdog", .kind = CLI_NUMBER, .argument = "SECONDS",                    \
