@@ -457,41 +457,50 @@ static void on_signal(int signal)
 	(void)signal;
 }
 
-static void *send_signal(void *thread)
+struct kick {
+	pthread_t thread;
+	struct kvm_run *run;
+};
+
+static void *send_kick(void *context)
 {
+	const struct kick *kick = context;
 	struct timespec pause = {.tv_nsec = 20000000};
 
 	nanosleep(&pause, NULL);
-	pthread_kill(*(pthread_t *)thread, SIGUSR1);
+	__atomic_store_n(&kick->run->immediate_exit, 1, __ATOMIC_RELEASE);
+	pthread_kill(kick->thread, SIGUSR1);
 	return NULL;
 }
 
-/* A guest that never halts, and one that halts for good, both with the usual kick. */
+static void enable_apics(struct tiny_vm *vm)
+{
+	struct kvm_enable_cap apics = {.cap = KVM_CAP_SPLIT_IRQCHIP};
+
+	ck_assert_int_eq(ask(vm->vm_fd, KVM_ENABLE_CAP, &apics), 0);
+}
+
+/* A guest that never halts, and one that halts for good. */
 START_TEST(a_kick_ends_kvm_run)
 {
 	static const uint8_t codes[][2] = {{0xeb, 0xfe}, {0xfa, 0xf4}}; /* jmp self; cli, hlt */
 	struct sigaction action = {.sa_handler = on_signal};
-	struct kvm_enable_cap apics = {.cap = KVM_CAP_SPLIT_IRQCHIP};
 	struct kvm_regs regs = {.rip = 0x4000, .rflags = 2};
-	struct kvm_mp_state runnable = {.mp_state = KVM_MP_STATE_RUNNABLE};
-	pthread_t self = pthread_self(), sender;
+	struct kick kick = {.thread = pthread_self()};
+	pthread_t kicker;
 	struct tiny_vm vm;
 
 	sigaction(SIGUSR1, &action, NULL);
-	tiny_vm_create(&vm, NULL);
-	ck_assert_int_eq(ask(vm.vm_fd, KVM_ENABLE_CAP, &apics), -EEXIST);
+	tiny_vm_create(&vm, enable_apics);
 	memcpy((char *)gpa_space_at(vm.space, 0)->host + 0x4000, codes[_i], 2);
-	ck_assert_int_eq(ask(vm.vcpu_fd, KVM_SET_MP_STATE, &runnable), 0);
 	ck_assert_int_eq(ask(vm.vcpu_fd, KVM_SET_REGS, &regs), 0);
-	if (_i == 0) {
-		vm.run->immediate_exit = 1;
-		ck_assert_int_eq(ask(vm.vcpu_fd, KVM_RUN, NULL), -EINTR);
-		vm.run->immediate_exit = 0;
-	}
-	ck_assert_int_eq(pthread_create(&sender, NULL, send_signal, &self), 0);
-	if (_i == 1)
-		ck_assert_int_eq(tiny_vm_continue(&vm), KVM_EXIT_HLT);
-	pthread_join(sender, NULL);
+	kick.run = vm.run;
+	ck_assert_int_eq(pthread_create(&kicker, NULL, send_kick, &kick), 0);
+	ck_assert_int_eq(ask(vm.vcpu_fd, KVM_RUN, NULL), -EINTR);
+	ck_assert_int_eq(vm.run->exit_reason, KVM_EXIT_INTR);
+	pthread_join(kicker, NULL);
+	ck_assert_int_eq(ask(vm.vcpu_fd, KVM_GET_REGS, &regs), 0);
+	ck_assert_uint_eq(regs.rip, _i == 0 ? 0x4000 : 0x4002);
 	tiny_vm_destroy(&vm);
 }
 END_TEST
