@@ -6,5 +6,5 @@ noinst_LIBRARIES += %D%/libsoft.a
 # The machine around it.
 %C%_libsoft_a_SOURCES += \
 	%D%/apic.c %D%/apic.h %D%/cpuid.c %D%/dirty.c %D%/door.c %D%/mmu.c %D%/msr.c \
-	%D%/private.h %D%/run.c %D%/schedule.c %D%/second.c %D%/slots.c %D%/soft.h %D%/stats.c \
+	%D%/private.h %D%/kvm_run.c %D%/schedule.c %D%/second.c %D%/slots.c %D%/soft.h %D%/stats.c \
 	%D%/tlb.c %D%/tlb.h %D%/vcpu.c %D%/vm.c

@@ -5,7 +5,7 @@
  *      door.c      what /dev/kvm answers               slots.c   memory slots, memory attributes
  *      vm.c        a VM and its requests               second.c  the second stage's EPT tables
  *      vcpu.c      a vCPU's requests but KVM_RUN       mmu.c     the guest's tables, both stages
- *      run.c       KVM_RUN: exits, completion          tlb.c     what a vCPU remembers of them
+ *      kvm_run.c   KVM_RUN: exits, completion          tlb.c     what a vCPU remembers of them
  *      schedule.c  the baton: whose turn it is         apic.c    x2APICs, their timers and messages
  *      cpuid.c  stats.c  dirty.c  msr.c                cpu.h     the processor itself
  *

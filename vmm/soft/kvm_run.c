@@ -191,8 +191,10 @@ static void enter(struct soft_vcpu *vcpu)
 {
 	vcpu->reason = SOFT_NO_REASON;
 	vcpu->state = SOFT_READY;
-	if (vcpu->cpu.io_waits) {
+	if (vcpu->cpu.io_waits)
 		take_answer(vcpu);
+	/* A kick may take the first turn; an instruction of many accesses leaves with the next. */
+	for (int i = 0; i < 2 && (vcpu->cpu.io_waits || vcpu->cpu.answer_count); i++) {
 		soft_give_turn(vcpu, 1);
 		if (vcpu->state == SOFT_LEAVES)
 			return;
