@@ -31,7 +31,8 @@ UNIT_TESTS += \
 	%D%/wire/test_qmp
 TEST_TOOLS += \
 	%D%/audit/bench_audit \
-	%D%/look/bench_look
+	%D%/look/bench_look \
+	%D%/soft/bench_cpu
 %C%_audit_test_audit_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=realloc
 %C%_look_test_look_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc
 # The simulated core seen from outside and its planted faults, a tiny image, the replay's model.
@@ -46,4 +47,5 @@ check_LIBRARIES += %D%/libvmmtest.a
 	%D%/look/look_all.h \
 	%D%/replay/history.c %D%/replay/history.h \
 	%D%/replay/model_executor.c %D%/replay/model_executor.h \
-	%D%/replay/replay_model.c %D%/replay/replay_model.h
+	%D%/replay/replay_model.c %D%/replay/replay_model.h \
+	%D%/soft/bare.c %D%/soft/bare.h

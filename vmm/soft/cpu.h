@@ -162,6 +162,9 @@ enum soft_stop {
 	SOFT_STOP_ENGINE,   /* an op said SOFT_LEAVE */
 };
 
+/* Not a stop: events are to be looked at before the next instruction. */
+#define SOFT_EXIT_AGAIN (-1)
+
 /*
  * What leaves with SOFT_STOP_IO (address is a port) and SOFT_STOP_MMIO (guest-physical). The
  * caller puts what was read into @data, little-endian, before it runs the processor again: the
@@ -200,6 +203,13 @@ struct soft_flags {
 #define SOFT_ID         (1ull << 21)
 #define SOFT_ARITHMETIC (SOFT_CF | SOFT_PF | SOFT_AF | SOFT_ZF | SOFT_SF | SOFT_OF)
 
+/* Bits of DR6 and DR7 that are 1 whatever is written, and those of DR6 that say what happened. */
+#define SOFT_DR6_FIXED 0xffff0ff0ull
+#define SOFT_DR6_BS    (1ull << 14)
+#define SOFT_DR6_BD    (1ull << 13)
+#define SOFT_DR7_FIXED 0x400ull
+#define SOFT_DR7_GD    (1ull << 13)
+
 /* Exceptions (SDM vol. 3A table 6-1). */
 enum soft_vector {
 	SOFT_DE = 0,
@@ -220,9 +230,12 @@ enum soft_vector {
 /* An exception or interrupt on its way through the IDT. */
 struct soft_event {
 	bool pending;
-	bool software; /* INT n, INT3: a trap whose gate's DPL counts */
+	bool software; /* INT n, INT3: the gate's DPL counts */
+	bool trap;     /* of the instruction before: RF is not set in the frame */
+	bool external; /* an interrupt */
 	bool has_error;
 	uint8_t vector;
+	uint8_t length; /* of INT n: it is behind it that execution goes on */
 	uint32_t error;
 	uint64_t cr2; /* of a page fault */
 };
@@ -232,12 +245,19 @@ struct soft_msrs {
 	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
 };
 
+/* What of an operand lies in one page. */
+struct soft_part {
+	uint64_t gva;
+	size_t bytes;
+	uint8_t *host; /* NULL: MMIO at @gpa */
+	uint64_t gpa;
+};
+
 struct soft_cpu {
 	/* The interpreter's working set. */
 	uint64_t regs[SOFT_REGS];
 	struct soft_flags flags;
 	struct soft_line *lines; /* of the class of CPL */
-	struct soft_page *page;  /* where the running instruction is */
 	int64_t left;            /* of the chunk, when no handler runs */
 	uint64_t chunk_end;      /* instructions, when left gets to 0 */
 
@@ -278,6 +298,15 @@ struct soft_cpu {
 	struct {
 		uint8_t bytes[15], length;
 	} unknown;
+
+	/* The instruction under way, of which something out of the ordinary is to be done. */
+	struct soft_op *op;
+	int exit;           /* why the handlers came back: enum soft_stop, SOFT_EXIT_AGAIN */
+	uint8_t bounce[16]; /* an operand that is not in one place (memory.c) */
+	struct soft_part bounce_parts[2];
+	uint8_t bounce_count; /* parts to be written back */
+	uint64_t watch_dr6;   /* watched addresses that were touched, as bits of DR6 */
+	uint64_t watch_debug; /* and of debug_dr */
 
 	const struct soft_cpu_ops *ops;
 	void *context; /* the owner's */
