@@ -7,6 +7,7 @@
 #define TESTS_HARNESS_H
 
 #include <check.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

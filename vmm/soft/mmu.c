@@ -281,8 +281,8 @@ enum soft_answer soft_mmu_fill(struct soft_cpu *cpu, uint64_t gva, enum soft_acc
 		flags = walk.flags | (walk.entries[walk.leaf].value & X86_PTE_D) |
 			(soft_access_writes(access) ? X86_PTE_D : 0);
 	}
-	line->gpa &= ~(EPT_PAGE_BYTES - 1);
 	result = soft_second_translate(vcpu, gva, line->gpa, false, want, &frame);
+	line->gpa &= ~(EPT_PAGE_BYTES - 1);
 	switch (result) {
 	case SOFT_SECOND_OK:
 		fill(vcpu, gva, class, flags, &frame, line);
