@@ -9,6 +9,9 @@
  */
 #include "vmm/soft/exec.h"
 
+/* What the bodies return when one element is done; anything else is the handler's result. */
+static struct soft_op done;
+
 static inline uint64_t index_of(const struct soft_cpu *cpu, const struct soft_op *op,
 				enum soft_reg reg)
 {
@@ -85,14 +88,14 @@ static struct soft_op *finish_run(struct soft_cpu *cpu, struct soft_op *op, int6
 		SOFT_WRITE(N, to, *from);                                                        \
 		add_to(cpu, op, SOFT_RSI, step);                                                 \
 		add_to(cpu, op, SOFT_RDI, step);                                                 \
-		return op;                                                                       \
+		return &done;                                                                    \
 	}                                                                                        \
                                                                                                  \
 	SOFT_BODY(stos##N)                                                                       \
 	{                                                                                        \
 		SOFT_WRITE(N, index_of(cpu, op, SOFT_RDI), SOFT_REGISTER(N, SOFT_RAX * 8));      \
 		add_to(cpu, op, SOFT_RDI, step_of(cpu, N / 8));                                  \
-		return op;                                                                       \
+		return &done;                                                                    \
 	}                                                                                        \
                                                                                                  \
 	SOFT_BODY(lods##N)                                                                       \
@@ -100,7 +103,7 @@ static struct soft_op *finish_run(struct soft_cpu *cpu, struct soft_op *op, int6
 		SOFT_READ_AT(N, from, source_of(cpu, op));                                       \
 		SOFT_SET##N(SOFT_RAX * 8, *from);                                                \
 		add_to(cpu, op, SOFT_RSI, step_of(cpu, N / 8));                                  \
-		return op;                                                                       \
+		return &done;                                                                    \
 	}                                                                                        \
                                                                                                  \
 	SOFT_BODY(cmps##N)                                                                       \
@@ -114,7 +117,7 @@ static struct soft_op *finish_run(struct soft_cpu *cpu, struct soft_op *op, int6
 		soft_sub##N(&cpu->flags, a, *other);                                             \
 		add_to(cpu, op, SOFT_RSI, step);                                                 \
 		add_to(cpu, op, SOFT_RDI, step);                                                 \
-		return op;                                                                       \
+		return &done;                                                                    \
 	}                                                                                        \
                                                                                                  \
 	SOFT_BODY(scas##N)                                                                       \
@@ -122,7 +125,7 @@ static struct soft_op *finish_run(struct soft_cpu *cpu, struct soft_op *op, int6
 		SOFT_READ_AT(N, other, index_of(cpu, op, SOFT_RDI));                             \
 		soft_sub##N(&cpu->flags, SOFT_REGISTER(N, SOFT_RAX * 8), *other);                \
 		add_to(cpu, op, SOFT_RDI, step_of(cpu, N / 8));                                  \
-		return op;                                                                       \
+		return &done;                                                                    \
 	}                                                                                        \
                                                                                                  \
 	static inline size_t run_movs##N(struct soft_cpu *cpu, struct soft_op *op, int64_t left) \
@@ -164,26 +167,26 @@ static struct soft_op *finish_run(struct soft_cpu *cpu, struct soft_op *op, int6
 #define STRING(name, N, more, run)                                          \
 	SOFT_MEMORY_HANDLER(one_##name##N)                                  \
 	{                                                                   \
-		struct soft_op *done = name##N##_body(cpu, op, left, slow); \
+		struct soft_op *next = name##N##_body(cpu, op, left, slow); \
                                                                             \
-		return done == op ? SOFT_NEXT : done;                       \
+		return next == &done ? SOFT_NEXT : next;                    \
 	}                                                                   \
                                                                             \
 	REPEATED(rep_##name##N, name##N##_body, more, run)
 
-#define REPEATED(name, body, more, run)                                 \
-	SOFT_MEMORY_HANDLER(name)                                       \
-	{                                                               \
-		struct soft_op *done;                                   \
-		size_t count;                                           \
-                                                                        \
-		if (!index_of(cpu, op, SOFT_RCX))                       \
-			return SOFT_NEXT;                               \
-		count = slow ? run : 0;                                 \
-		if (count)                                              \
-			return finish_run(cpu, op, left, count);        \
-		done = body(cpu, op, left, slow);                       \
-		return done == op ? repeat(cpu, op, left, more) : done; \
+#define REPEATED(name, body, more, run)                                    \
+	SOFT_MEMORY_HANDLER(name)                                          \
+	{                                                                  \
+		struct soft_op *next;                                      \
+		size_t count;                                              \
+                                                                           \
+		if (!index_of(cpu, op, SOFT_RCX))                          \
+			return SOFT_NEXT;                                  \
+		count = slow ? run : 0;                                    \
+		if (count)                                                 \
+			return finish_run(cpu, op, left, count);           \
+		next = body(cpu, op, left, slow);                          \
+		return next == &done ? repeat(cpu, op, left, more) : next; \
 	}
 
 STRINGS(8)
