@@ -76,7 +76,6 @@
 		return SOFT_NEXT;                                 \
 	}                                                         \
                                                                   \
-	COMPARISON_MEMORY(name, f, N, rm, SOFT_A(N), *from)       \
 	COMPARISON_MEMORY(name, f, N, mr, *from, SOFT_A(N))       \
 	COMPARISON_MEMORY(name, f, N, mi, *from, SOFT_IMM(N))
 
