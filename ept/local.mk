@@ -15,6 +15,7 @@ noinst_LIBRARIES += %D%/libept.a
 	%D%/gpa_space.c %D%/gpa_space.h \
 	%D%/gpa_space_private.h \
 	%D%/kvm.c %D%/kvm.h \
+	%D%/kvm_fd.c %D%/kvm_fd.h \
 	%D%/kvm_slots.c %D%/kvm_slots.h \
 	%D%/live.c %D%/live.h \
 	%D%/live_kcore.c \

@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* automake's exit status for a test that did not run. */
-#define EXIT_SKIPPED 77
+#include "tests/engine.h"
 
 /* Runs @suite, prints Check's summary line, returns the exit status for main(). */
 static inline int harness_run(Suite *suite)
@@ -25,27 +24,6 @@ static inline int harness_run(Suite *suite)
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-/*
- * Returns 0 when /dev/kvm can be opened. Otherwise says so and returns the exit status the test
- * program must end with: 77 (skipped), or 1 when NESTBOX_REQUIRE_KVM is set and not empty.
- */
-static inline int harness_need_kvm(void)
-{
-	const char *required = getenv("NESTBOX_REQUIRE_KVM");
-	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-
-	if (fd >= 0) {
-		close(fd);
-		return 0;
-	}
-	if (required && *required) {
-		fprintf(stderr, "/dev/kvm cannot be opened, and NESTBOX_REQUIRE_KVM is set\n");
-		return EXIT_FAILURE;
-	}
-	fprintf(stderr, "skipped: /dev/kvm cannot be opened\n");
-	return EXIT_SKIPPED;
 }
 
 #endif

@@ -34,6 +34,7 @@ COUNTING_TESTS += %D%/test_counting.sh
 %C%_test_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=malloc -Wl,--wrap=realloc,--wrap=mmap,--wrap=memfd_create,--wrap=ftruncate,--wrap=read -Wl,--wrap=open,--wrap=ioctl,--wrap=pthread_create
 EXTRA_DIST += \
 	%D%/calls_machine.h \
+	%D%/engine.sh \
 	%D%/inspected.h \
 	%D%/process_machine.h \
 	%D%/service_client.h \

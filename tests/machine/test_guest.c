@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "tests/harness.h"
+#include "ept/kvm_fd.h"
 #include "vmm/machine/guest.h"
 
 #define MIB (1ull << 20)
@@ -70,6 +71,7 @@ static struct guest *start_config(const struct guest_config *config)
 static struct guest *start(uint64_t memory_bytes, unsigned int nr_vcpus)
 {
 	struct guest_config config = {
+		.engine = harness_engine(),
 		.memory_bytes = memory_bytes,
 		.nr_vcpus = nr_vcpus,
 		.watchdog_seconds = LONG_WATCHDOG,
@@ -172,9 +174,9 @@ static uint64_t largest_guest(void)
 	struct kvm_host host;
 	int fd;
 
-	ck_assert_int_eq(kvm_open(&fd, &error), 0);
+	ck_assert_int_eq(kvm_open(harness_engine(), &fd, &error), 0);
 	ck_assert_int_eq(kvm_host_probe(fd, "/sys", &host, &error), 0);
-	close(fd);
+	kvm_close(fd);
 	return host.physical_bits > 40 ? 1 << 20 : (1ull << host.physical_bits >> 20) / 2;
 }
 
@@ -190,6 +192,7 @@ START_TEST(guests_of_every_shape_start)
 		{0, 2, 1},
 	};
 	struct guest_config config = {
+		.engine = harness_engine(),
 		.memory_bytes = shapes[_i].bytes,
 		.nr_nodes = shapes[_i].nodes,
 		.nr_vcpus = shapes[_i].vcpus,
@@ -272,6 +275,7 @@ static void check_dead(struct guest *guest)
 START_TEST(each_death_is_reported_with_its_place)
 {
 	struct guest_config config = {
+		.engine = harness_engine(),
 		.memory_bytes = 64 * MIB,
 		.nr_vcpus = 2,
 		.watchdog_seconds = SHORT_WATCHDOG,
@@ -320,6 +324,7 @@ START_TEST(a_warning_is_heard_and_the_guest_goes_on)
 {
 	struct heard heard = {0};
 	struct guest_config config = {
+		.engine = harness_engine(),
 		.memory_bytes = 64 * MIB,
 		.message = hear,
 		.message_context = &heard,

@@ -5,6 +5,8 @@
 set -u
 nestbox=$PWD/nestbox
 nestctl=$PWD/nestctl
+# shellcheck source=tests/machine/engine.sh
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/machine/engine.sh"
 scratch=$(mktemp -d) || exit 1
 XDG_RUNTIME_DIR=$scratch/run
 export XDG_RUNTIME_DIR
@@ -13,12 +15,6 @@ sockets=$XDG_RUNTIME_DIR/nestbox
 checks=0
 failures=0
 trap '"$nestctl" -n main stop >/dev/null 2>&1; "$nestctl" -n trapped stop >/dev/null 2>&1; rm -rf "$scratch"' EXIT
-
-if [ ! -c /dev/kvm ] || ! : 2>/dev/null </dev/kvm; then
-  [ -z "${NESTBOX_REQUIRE_KVM:-}" ] || { echo "/dev/kvm cannot be opened, and NESTBOX_REQUIRE_KVM is set" >&2; exit 1; }
-  echo "skipped: /dev/kvm cannot be opened" >&2
-  exit 77
-fi
 
 # claim TEXT COMMAND...: counts, and says what did not hold with what the last run printed.
 claim() {
@@ -92,21 +88,21 @@ claim "nestctl --version" shows '^nestbox ' --version
 # ---- starting one ----
 
 printf '# a guest\nname = main\nmemory = 64M\ncpus=2\ndaemonize = yes\n' >"$scratch/config"
-claim "a configuration file starts it" status 0 "$nestbox" run --config "$scratch/config" --nodes 2
+claim "a configuration file starts it" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --config "$scratch/config" --nodes 2
 claim "which nestctl finds" shows '^main .*running .* 2 .*64 MiB' list
 claim "and knows" shows '^main: running, .*2 vCPUs, 64 MiB, image built-in' status
-claim "a second one of that name is refused" refuses 2 'served' "$nestbox" run --name main
+claim "a second one of that name is refused" refuses 2 'served' "$nestbox" run --kvm "$NESTBOX_KVM" --name main
 printf 'memory = 64M\nfrob = 1\n' >"$scratch/bad"
-claim "an unknown key is named with its line" refuses 2 'bad:2: .*frob' "$nestbox" run --config "$scratch/bad"
+claim "an unknown key is named with its line" refuses 2 'bad:2: .*frob' "$nestbox" run --kvm "$NESTBOX_KVM" --config "$scratch/bad"
 printf 'memory = 64Q\n' >"$scratch/bad"
-claim "a bad value too" refuses 2 'bad:1: .*64Q' "$nestbox" run --config "$scratch/bad"
+claim "a bad value too" refuses 2 'bad:1: .*64Q' "$nestbox" run --kvm "$NESTBOX_KVM" --config "$scratch/bad"
 printf '{"memory": "64Q"}\n' >"$scratch/bad"
-claim "in JSON as well" refuses 2 'bad: .*64Q' "$nestbox" run --config "$scratch/bad"
+claim "in JSON as well" refuses 2 'bad: .*64Q' "$nestbox" run --kvm "$NESTBOX_KVM" --config "$scratch/bad"
 printf '{"memory": \n' >"$scratch/bad"
-claim "or what is no JSON" refuses 2 'bad:[0-9]*: ' "$nestbox" run --config "$scratch/bad"
-claim "no configuration file" refuses 2 'nowhere' "$nestbox" run --config "$scratch/nowhere"
-claim "a bad backing" refuses 2 'huge=2M' "$nestbox" run --backing memfd,huge
-claim "a bad audit" refuses 2 'every=N' "$nestbox" run --audit every=0
+claim "or what is no JSON" refuses 2 'bad:[0-9]*: ' "$nestbox" run --kvm "$NESTBOX_KVM" --config "$scratch/bad"
+claim "no configuration file" refuses 2 'nowhere' "$nestbox" run --kvm "$NESTBOX_KVM" --config "$scratch/nowhere"
+claim "a bad backing" refuses 2 'huge=2M' "$nestbox" run --kvm "$NESTBOX_KVM" --backing memfd,huge
+claim "a bad audit" refuses 2 'every=N' "$nestbox" run --kvm "$NESTBOX_KVM" --audit every=0
 
 # ---- allocating, looking ----
 
@@ -277,7 +273,7 @@ claim "shell reads verbs from a pipe" shell
 # ---- traps ----
 
 claim "a guest without traps says so" refuses 1 'nestbox run --traps' "$nestctl" ept trap machine
-claim "one that can be trapped" status 0 "$nestbox" run --name trapped --memory 16M --traps --daemonize
+claim "one that can be trapped" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --name trapped --memory 16M --traps --daemonize
 trapped() { ctl -n trapped "$@"; }
 trap_area() {
   trapped vmalloc 8K && area=$(cat "$scratch/out") && cell=${area%0}8 && trapped ept trap "$area" --size 8K --policy hold --access write &&
@@ -310,7 +306,7 @@ claim "and is gone" gone trapped
 
 claim "stop" ctl stop
 claim "takes the socket away" gone main
-"$nestbox" run --name dead --memory 16M --json >"$scratch/started" 2>/dev/null &
+"$nestbox" run --kvm "$NESTBOX_KVM" --name dead --memory 16M --json >"$scratch/started" 2>/dev/null &
 dead=$!
 for _ in 1 2 3 4 5 6 7 8 9 10; do
   grep -q socket "$scratch/started" 2>/dev/null && break
@@ -323,7 +319,7 @@ claim "which list removes" ctl list
 claim "and says so" grep -q 'removed .*dead.sock' "$scratch/err"
 claim "and it is gone" test ! -e "$sockets/dead.sock"
 started_again() {
-  status 0 "$nestbox" run --name dead --memory 16M --backing anon,thp --flush eager --daemonize &&
+  status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --name dead --memory 16M --backing anon,thp --flush eager --daemonize &&
     ctl audit && ctl stop
 }
 claim "its name can be had again" started_again

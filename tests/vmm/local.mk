@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A folder for each room of vmm/.
 UNIT_TESTS += \
+	%D%/soft/test_soft \
+	%D%/soft/test_tlb \
 	%D%/audit/test_audit \
 	%D%/audit/test_audit_hostile \
 	%D%/audit/test_audit_memory \

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ept/kvm_fd.h"
 #include "vmm/machine/exit.h"
 #include "vmm/machine/guest_private.h"
 #include "lib/printable.h"
@@ -149,9 +150,9 @@ static int host_error(int err)
 	return guest_exit_status(err) == 2 ? -ENOTSUP : err;
 }
 
-static int open_host(struct guest *guest, struct error *error)
+static int open_host(struct guest *guest, enum kvm_engine engine, struct error *error)
 {
-	int err = kvm_open(&guest->kvm_fd, error);
+	int err = kvm_open(engine, &guest->kvm_fd, error);
 
 	if (!err)
 		err = kvm_host_probe(guest->kvm_fd, "/sys", &guest->host, error);
@@ -224,7 +225,8 @@ static int make_memory(struct guest *guest, const struct guest_config *config, s
 	};
 	int err = choose_memory(guest, config, error);
 
-	guest->memory.trappable = guest->traps;
+	/* The soft engine takes rights from pages without a mapping of their own. */
+	guest->memory.trappable = guest->traps && strcmp(guest->host.module, "soft") != 0;
 	if (!err)
 		err = load_image(guest, config->image_path, error);
 	if (!err)
@@ -307,7 +309,7 @@ __attribute__((constructor)) static void note_load(void)
 static int bring_up(struct guest *guest, const struct guest_config *config, struct error *error)
 {
 	double start = guest_now();
-	int err = open_host(guest, error);
+	int err = open_host(guest, config->engine, error);
 
 	guest->times.kvm = guest_now() - start;
 	if (!err)
@@ -404,7 +406,7 @@ void guest_destroy(struct guest *guest)
 	gpa_space_destroy(guest->space);
 	image_unload(&guest->image);
 	if (guest->kvm_fd >= 0)
-		close(guest->kvm_fd);
+		kvm_close(guest->kvm_fd);
 	destroy_locks(guest);
 	free(guest);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What this host's KVM is: /dev/kvm opened and found good enough, the module behind it, the kind
- * of second stage of translation it has, and the capabilities nestbox makes something of.
+ * Which KVM runs the guest and what it is: /dev/kvm, or the engine in this process that answers the
+ * same requests (vmm/soft/soft.h); opened and found good enough, the module behind it, the kind of
+ * second stage of translation it has, and the capabilities nestbox makes something of.
  */
 #ifndef VMM_MACHINE_KVM_H
 #define VMM_MACHINE_KVM_H
@@ -22,8 +23,14 @@ struct kvm_capability {
 
 #define KVM_CAPABILITIES_MAX 32
 
+enum kvm_engine {
+	KVM_AUTO, /* /dev/kvm where it is there and usable, else the soft engine */
+	KVM_HOST, /* /dev/kvm */
+	KVM_SOFT, /* the soft engine */
+};
+
 struct kvm_host {
-	char module[32];      /* "kvm_intel", "kvm_amd", "kvm_pvm", or "other" */
+	char module[32];      /* "kvm_intel", "kvm_amd", "kvm_pvm", "other", or "soft" */
 	char second_stage[8]; /* "ept", "npt" or "shadow" */
 	char kernel[65];      /* release, as uname -r has it */
 	size_t nr_capabilities;
@@ -38,12 +45,16 @@ struct kvm_host {
 const struct kvm_capability *kvm_capabilities(void);
 size_t kvm_capabilities_count(void);
 
+/* "auto", "host" or "soft". Errors: -EINVAL. */
+int kvm_engine_parse(const char *text, enum kvm_engine *engine_out);
+
 /*
- * Opens /dev/kvm, checks the API version and every required capability. The descriptor is the
- * caller's. @error names the remedy. Errors: -ENOENT, -ENODEV, -EACCES, -EPERM, -EBUSY (as
- * open(2) returned them), -ENOTSUP (API version, a capability).
+ * Opens the KVM that @engine says, checks the API version and every required capability. The
+ * descriptor is the caller's, to be closed by kvm_close(). @error names the remedy. Errors:
+ * -ENOENT, -ENODEV, -EACCES, -EPERM, -EBUSY (as open(2) returned them), -ENOTSUP (API version, a
+ * capability); of the soft engine -ENOMEM, -EMFILE.
  */
-int kvm_open(int *fd_out, struct error *error);
+int kvm_open(enum kvm_engine engine, int *fd_out, struct error *error);
 
 /*
  * Says what @kvm_fd, from kvm_open(), is. @sysfs is "/sys", or a test's directory.

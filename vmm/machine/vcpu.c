@@ -6,11 +6,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "ept/kvm_fd.h"
 #include "vmm/machine/exit.h"
 #include "vmm/machine/vm.h"
 #include "vmm/machine/watch.h"
@@ -70,7 +70,7 @@ static bool run_once(struct vcpu *vcpu)
 
 	if (watched != WATCH_NOT_OURS)
 		return watched == WATCH_RUN;
-	if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
+	if (kvm_ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
 		vcpu->exit_pending = true;
 		return exit_handle(vcpu) == EXIT_GO_ON;
 	}
@@ -233,7 +233,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 	if (vcpu->run)
 		munmap(vcpu->run, vcpu->run_bytes);
 	if (vcpu->fd >= 0)
-		close(vcpu->fd);
+		kvm_close(vcpu->fd);
 	pthread_cond_destroy(&vcpu->run_changed);
 	pthread_mutex_destroy(&vcpu->run_mutex);
 	free(vcpu);

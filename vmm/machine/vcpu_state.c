@@ -4,11 +4,11 @@
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "mm/x86.h"
+#include "ept/kvm_fd.h"
 #include "vmm/machine/vcpu.h"
 #include "vmm/machine/vm.h"
 
@@ -110,7 +110,7 @@ static int set_cpuid(struct vcpu *vcpu, const struct kvm_cpuid2 *supported, stru
 		adjust_leaf(entry, vcpu->index);
 		cpuid->nent++;
 	}
-	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) != 0)
+	if (kvm_ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) != 0)
 		err = error_set(error, -errno, "KVM_SET_CPUID2 on vCPU %u: %s", vcpu->index,
 				strerror(errno));
 	free(cpuid);
@@ -164,17 +164,17 @@ static int set_registers(struct vcpu *vcpu, const struct boot *boot, struct erro
 	struct kvm_sregs sregs;
 	const char *what = "KVM_GET_SREGS";
 
-	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) != 0)
+	if (kvm_ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) != 0)
 		goto failed;
 	entry_sregs(vcpu, boot, &sregs);
 	what = "KVM_SET_SREGS";
-	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) != 0)
+	if (kvm_ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) != 0)
 		goto failed;
 	what = "KVM_SET_REGS";
-	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs) != 0)
+	if (kvm_ioctl(vcpu->fd, KVM_SET_REGS, &regs) != 0)
 		goto failed;
 	what = "KVM_SET_MP_STATE";
-	if (ioctl(vcpu->fd, KVM_SET_MP_STATE, &runnable) != 0)
+	if (kvm_ioctl(vcpu->fd, KVM_SET_MP_STATE, &runnable) != 0)
 		goto failed;
 	return 0;
 failed:
@@ -186,8 +186,8 @@ int vcpu_get_registers(struct vcpu *vcpu, struct kvm_regs *regs_out, struct kvm_
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
 
-	if (ioctl(vcpu->fd, KVM_GET_REGS, &regs) != 0 ||
-	    ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) != 0)
+	if (kvm_ioctl(vcpu->fd, KVM_GET_REGS, &regs) != 0 ||
+	    kvm_ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) != 0)
 		return -errno;
 	*regs_out = regs;
 	*sregs_out = sregs;
@@ -196,7 +196,7 @@ int vcpu_get_registers(struct vcpu *vcpu, struct kvm_regs *regs_out, struct kvm_
 
 uint64_t vcpu_tsc_khz(const struct vcpu *vcpu)
 {
-	int khz = ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0);
+	int khz = kvm_ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0);
 
 	return khz > 0 ? (uint64_t)khz : 0;
 }
@@ -227,7 +227,7 @@ static void init_locks(struct vcpu *vcpu)
 
 static int map_run(struct vcpu *vcpu, struct error *error)
 {
-	int bytes = ioctl(vcpu->vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	int bytes = kvm_ioctl(vcpu->vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	void *run;
 
 	if (bytes < (int)sizeof(struct kvm_run))
@@ -253,7 +253,7 @@ int vcpu_create(struct vm *vm, unsigned int index, const struct kvm_cpuid2 *cpui
 	vcpu->vm = vm;
 	vcpu->index = index;
 	init_locks(vcpu);
-	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)index);
+	vcpu->fd = kvm_ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)index);
 	if (vcpu->fd < 0)
 		err = error_set(error, -errno, "KVM_CREATE_VCPU %u: %s", index, strerror(errno));
 	if (!err)

@@ -11,6 +11,7 @@
 #include "vmm/machine/guest.h"
 
 struct guest_options {
+	enum kvm_engine engine;
 	uint64_t cpus, memory_bytes, nodes, watchdog_seconds;
 	const char *image;
 	struct core_of_the_dead dump;
@@ -21,6 +22,16 @@ struct guest_options {
 	{                                                                           \
 		.cpus = 1, .memory_bytes = MEMORY_BYTES_DEFAULT, .nodes = 1,        \
 		.watchdog_seconds = (uint64_t)GUEST_WATCHDOG_SECONDS, .image = NULL \
+	}
+
+/* The one of which KVM runs the guest, into an enum kvm_engine. */
+#define GUEST_OPTION_KVM(engine)                                                              \
+	{                                                                                     \
+		.name = "kvm", .kind = CLI_CUSTOM, .argument = "WHICH",                       \
+		.help = "host: /dev/kvm; soft: the engine in this program, on any machine;\n" \
+			"auto: /dev/kvm where it is there and usable, else soft (auto)",      \
+		.value = (engine), .parse = guest_options_parse_engine,                       \
+		.expects = "auto, host or soft"                                               \
 	}
 
 /* Rows of a struct cli_option table that fill the struct guest_options @o. */
@@ -35,6 +46,7 @@ struct guest_options {
 	 .value = &(o)->cpus,                                                                     \
 	 .min = 1,                                                                                \
 	 .max = NB_MAX_VCPUS},                                                                    \
+		GUEST_OPTION_KVM(&(o)->engine),                                                   \
 		{.name = "memory",                                                                \
 		 .kind = CLI_SIZE,                                                                \
 		 .argument = "SIZE",                                                              \
@@ -62,8 +74,8 @@ struct guest_options {
 		 .value = &(o)->dump.path},                                                       \
 		{.name = "trap-uaf",                                                              \
 		 .kind = CLI_FLAG,                                                                \
-		 .help = "catch a guest that touches a frame it has given up (needs\n"            \
-			 "userfaultfd: root, or vm.unprivileged_userfaultfd)",                    \
+		 .help = "catch a guest that touches a frame it has given up (with\n"            \
+			 "/dev/kvm: root, or vm.unprivileged_userfaultfd)",                    \
 		 .value = &(o)->trap_uaf},                                                        \
 	{                                                                                         \
 		.name = "watchdog", .kind = CLI_NUMBER, .argument = "SECONDS",                    \
@@ -71,12 +83,19 @@ struct guest_options {
 		.value = &(o)->watchdog_seconds, .max = 86400                                     \
 	}
 
-static inline struct guest_config guest_options_config(struct guest_options *options)
+/* A cli_option's parse(), into an enum kvm_engine. */
+static inline int guest_options_parse_engine(const char *text, void *value)
+{
+	return kvm_engine_parse(text, value);
+}
+
+static inline struct guest_config guest_options_config(const struct guest_options *options)
 {
 	return (struct guest_config){
+		.engine = options->engine,
 		.image_path = options->image,
 		.last_look = core_last_look,
-		.last_look_context = &options->dump,
+		.last_look_context = (void *)&options->dump, /* the one part that changes */
 		.memory_bytes = options->memory_bytes,
 		.nr_nodes = (unsigned int)options->nodes,
 		.nr_vcpus = (unsigned int)options->cpus,

@@ -7,3 +7,8 @@ noinst_LIBRARIES += %D%/libsoft.a
 	%D%/exec_multiply.c %D%/exec_other.c %D%/exec_port.c %D%/exec_segment.c %D%/exec_shift.c \
 	%D%/exec_stack.c %D%/exec_string.c %D%/exec_system.c %D%/flags.h %D%/memory.c %D%/memory.h \
 	%D%/run.c %D%/segment.c %D%/segment.h %D%/translate.c
+# The machine around it.
+%C%_libsoft_a_SOURCES += \
+	%D%/apic.c %D%/apic.h %D%/cpuid.c %D%/dirty.c %D%/door.c %D%/kvm_run.c %D%/mmu.c \
+	%D%/msr.c %D%/private.h %D%/schedule.c %D%/second.c %D%/slots.c %D%/soft.h %D%/stats.c \
+	%D%/tlb.c %D%/tlb.h %D%/vcpu.c %D%/vm.c

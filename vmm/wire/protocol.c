@@ -65,7 +65,7 @@ const struct qmp_command protocol_guest_commands[] = {
 	 .lane = PROTOCOL_QUICK,
 	 .help = "What the host's KVM is.",
 	 .returns = ARGS(IS("enabled", QMP_BOOL, "true"), IS("present", QMP_BOOL, "true"),
-			 IS("module", QMP_TEXT, "kvm_intel, kvm_amd, kvm_pvm or other"),
+			 IS("module", QMP_TEXT, "kvm_intel, kvm_amd, kvm_pvm, other, or soft"),
 			 IS("second-stage", QMP_TEXT, "ept, npt or shadow"))},
 	{.name = "query-target",
 	 .lane = PROTOCOL_QUICK,
