@@ -27,6 +27,7 @@ UNIT_TESTS += \
 	%D%/replay/test_replay_report \
 	%D%/replay/test_vmallocinfo \
 	%D%/service/test_server \
+	%D%/soft/test_native \
 	%D%/wire/test_protocol \
 	%D%/wire/test_qmp
 TEST_TOOLS += \
@@ -48,4 +49,5 @@ check_LIBRARIES += %D%/libvmmtest.a
 	%D%/replay/history.c %D%/replay/history.h \
 	%D%/replay/model_executor.c %D%/replay/model_executor.h \
 	%D%/replay/replay_model.c %D%/replay/replay_model.h \
-	%D%/soft/bare.c %D%/soft/bare.h
+	%D%/soft/bare.c %D%/soft/bare.h %D%/soft/forms.c %D%/soft/forms.h \
+	%D%/soft/native.c %D%/soft/native.h

@@ -76,7 +76,6 @@
 		return SOFT_NEXT;                                 \
 	}                                                         \
                                                                   \
-	COMPARISON_MEMORY(name, f, N, rm, SOFT_A(N), *from)       \
 	COMPARISON_MEMORY(name, f, N, mr, *from, SOFT_A(N))       \
 	COMPARISON_MEMORY(name, f, N, mi, *from, SOFT_IMM(N))
 
@@ -137,6 +136,7 @@
 	BINARY(or, N)                                                                  \
 	BINARY(xor, N)                                                                 \
 	COMPARISON(cmp, sub, N)                                                        \
+	COMPARISON_MEMORY(cmp, sub, N, rm, SOFT_A(N), *from)                           \
 	COMPARISON(test, and, N)                                                       \
 	UNARY(inc, N)                                                                  \
 	UNARY(dec, N)                                                                  \
@@ -158,6 +158,11 @@ ALL(64)
 		SOFT_ROW(name, SOFT_SHAPE(R, M, NONE), f##_rm), \
 		SOFT_ROW(name, SOFT_SHAPE(M, R, NONE), f##_mr), \
 		SOFT_ROW(name, SOFT_SHAPE(M, I, NONE), f##_mi)
+#define ROWS_TEST(name, f)                                      \
+	SOFT_ROW(name, SOFT_SHAPE(R, R, NONE), f##_rr),         \
+		SOFT_ROW(name, SOFT_SHAPE(R, I, NONE), f##_ri), \
+		SOFT_ROW(name, SOFT_SHAPE(M, R, NONE), f##_mr), \
+		SOFT_ROW(name, SOFT_SHAPE(M, I, NONE), f##_mi)
 #define ROWS_LOCK(name, f)                                     \
 	ROW_LOCK(name, SOFT_SHAPE(M, R, NONE), f##_locked_mr), \
 		ROW_LOCK(name, SOFT_SHAPE(M, I, NONE), f##_locked_mi)
@@ -167,11 +172,11 @@ ALL(64)
 		ROW_LOCK(name, SOFT_SHAPE(M, NONE, NONE), f##_locked_m)
 
 const struct soft_form soft_forms_alu[] = {
-	ROWS_BINARY(ADD, add),   ROWS_LOCK(ADD, add),   ROWS_BINARY(ADC, adc),
-	ROWS_LOCK(ADC, adc),     ROWS_BINARY(SUB, sub), ROWS_LOCK(SUB, sub),
-	ROWS_BINARY(SBB, sbb),   ROWS_LOCK(SBB, sbb),   ROWS_BINARY(AND, and),
-	ROWS_LOCK(AND, and),     ROWS_BINARY(OR, or),   ROWS_LOCK(OR, or),
-	ROWS_BINARY(XOR, xor),   ROWS_LOCK(XOR, xor),   ROWS_BINARY(CMP, cmp),
-	ROWS_BINARY(TEST, test), ROWS_UNARY(INC, inc),  ROWS_UNARY(DEC, dec),
-	ROWS_UNARY(NEG, neg),    ROWS_UNARY(NOT, not ), {0},
+	ROWS_BINARY(ADD, add), ROWS_LOCK(ADD, add),   ROWS_BINARY(ADC, adc),
+	ROWS_LOCK(ADC, adc),   ROWS_BINARY(SUB, sub), ROWS_LOCK(SUB, sub),
+	ROWS_BINARY(SBB, sbb), ROWS_LOCK(SBB, sbb),   ROWS_BINARY(AND, and),
+	ROWS_LOCK(AND, and),   ROWS_BINARY(OR, or),   ROWS_LOCK(OR, or),
+	ROWS_BINARY(XOR, xor), ROWS_LOCK(XOR, xor),   ROWS_BINARY(CMP, cmp),
+	ROWS_TEST(TEST, test), ROWS_UNARY(INC, inc),  ROWS_UNARY(DEC, dec),
+	ROWS_UNARY(NEG, neg),  ROWS_UNARY(NOT, not ), {0},
 };

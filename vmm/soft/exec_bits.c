@@ -3,7 +3,6 @@
  * instructions. */
 #include "vmm/soft/exec.h"
 
-#define BT_VALUE(value, bit)  (value)
 #define BTS_VALUE(value, bit) ((value) | (bit))
 #define BTR_VALUE(value, bit) ((value) & ~(bit))
 #define BTC_VALUE(value, bit) ((value) ^ (bit))
@@ -53,6 +52,13 @@
 		SOFT_UPDATED();                                                \
 		soft_flags_cf(&cpu->flags, old &bit);                          \
 		return SOFT_NEXT;                                              \
+	}
+
+#define BIT_TEST_REGISTER(N, shape, number)                                \
+	SOFT_HANDLER(bt_##shape##N)                                        \
+	{                                                                  \
+		soft_flags_cf(&cpu->flags, SOFT_A(N) >> (number) % N & 1); \
+		return SOFT_NEXT;                                          \
 	}
 
 #define BIT_TEST(N, shape, number)                                     \
@@ -152,15 +158,15 @@
 		return SOFT_NEXT;                                  \
 	}
 
-#define ALL(N)                                   \
-	BIT_REGISTER(BT, bt, N, ri, SOFT_IMM(8)) \
-	BIT_REGISTER(BT, bt, N, rr, SOFT_B(N))   \
-	BIT_TEST(N, mi, SOFT_IMM(8))             \
-	BIT_TEST(N, mr, SOFT_A(N))               \
-	BIT_ALL(BTS, bts, N)                     \
-	BIT_ALL(BTR, btr, N)                     \
-	BIT_ALL(BTC, btc, N)                     \
-	SCANS(N)                                 \
+#define ALL(N)                                \
+	BIT_TEST_REGISTER(N, ri, SOFT_IMM(8)) \
+	BIT_TEST_REGISTER(N, rr, SOFT_B(N))   \
+	BIT_TEST(N, mi, SOFT_IMM(8))          \
+	BIT_TEST(N, mr, SOFT_A(N))            \
+	BIT_ALL(BTS, bts, N)                  \
+	BIT_ALL(BTR, btr, N)                  \
+	BIT_ALL(BTC, btc, N)                  \
+	SCANS(N)                              \
 	MOVBE(N)
 
 ALL(16)

@@ -287,7 +287,6 @@ const struct soft_form soft_forms_move[] = {
 	SOFT_ROW(LEA, RM, lea),
 	SOFT_ROW(XCHG, RR, xchg_rr),
 	SOFT_ROW(XCHG, MR, xchg_m),
-	SOFT_ROW(XCHG, RM, xchg_m),
 	SOFT_ROW(XADD, RR, xadd_r),
 	SOFT_ROW(XADD, MR, xadd_m),
 	{ZYDIS_MNEMONIC_XADD, MR, SOFT_LOCK, false, SOFT_WIDTHS(xadd_locked)},

@@ -9,6 +9,9 @@
  */
 #include "vmm/soft/exec.h"
 
+/* What the bodies return when one element is done; anything else is the handler's result. */
+static struct soft_op done;
+
 static inline uint64_t index_of(const struct soft_cpu *cpu, const struct soft_op *op,
 				enum soft_reg reg)
 {
@@ -64,12 +67,6 @@ static struct soft_op *finish_run(struct soft_cpu *cpu, struct soft_op *op, int6
 	return soft_next(cpu, index_of(cpu, op, SOFT_RCX) ? op : op + 1, left - count + 1);
 }
 
-/*
- * What a body returns when its iteration is done. Anything else is where the chunk ended after the
- * thorough handler took over, which may well be this very op.
- */
-#define ITERATED ((struct soft_op *)-1)
-
 #define STRINGS(N)                                                                               \
 	/* Ascending, element by element, whatever overlaps. */                                  \
 	static void copy##N(uint8_t *to, const uint8_t *from, size_t count)                      \
@@ -91,14 +88,14 @@ static struct soft_op *finish_run(struct soft_cpu *cpu, struct soft_op *op, int6
 		SOFT_WRITE(N, to, *from);                                                        \
 		add_to(cpu, op, SOFT_RSI, step);                                                 \
 		add_to(cpu, op, SOFT_RDI, step);                                                 \
-		return ITERATED;                                                                 \
+		return &done;                                                                    \
 	}                                                                                        \
                                                                                                  \
 	SOFT_BODY(stos##N)                                                                       \
 	{                                                                                        \
 		SOFT_WRITE(N, index_of(cpu, op, SOFT_RDI), SOFT_REGISTER(N, SOFT_RAX * 8));      \
 		add_to(cpu, op, SOFT_RDI, step_of(cpu, N / 8));                                  \
-		return ITERATED;                                                                 \
+		return &done;                                                                    \
 	}                                                                                        \
                                                                                                  \
 	SOFT_BODY(lods##N)                                                                       \
@@ -106,7 +103,7 @@ static struct soft_op *finish_run(struct soft_cpu *cpu, struct soft_op *op, int6
 		SOFT_READ_AT(N, from, source_of(cpu, op));                                       \
 		SOFT_SET##N(SOFT_RAX * 8, *from);                                                \
 		add_to(cpu, op, SOFT_RSI, step_of(cpu, N / 8));                                  \
-		return ITERATED;                                                                 \
+		return &done;                                                                    \
 	}                                                                                        \
                                                                                                  \
 	SOFT_BODY(cmps##N)                                                                       \
@@ -120,7 +117,7 @@ static struct soft_op *finish_run(struct soft_cpu *cpu, struct soft_op *op, int6
 		soft_sub##N(&cpu->flags, a, *other);                                             \
 		add_to(cpu, op, SOFT_RSI, step);                                                 \
 		add_to(cpu, op, SOFT_RDI, step);                                                 \
-		return ITERATED;                                                                 \
+		return &done;                                                                    \
 	}                                                                                        \
                                                                                                  \
 	SOFT_BODY(scas##N)                                                                       \
@@ -128,7 +125,7 @@ static struct soft_op *finish_run(struct soft_cpu *cpu, struct soft_op *op, int6
 		SOFT_READ_AT(N, other, index_of(cpu, op, SOFT_RDI));                             \
 		soft_sub##N(&cpu->flags, SOFT_REGISTER(N, SOFT_RAX * 8), *other);                \
 		add_to(cpu, op, SOFT_RDI, step_of(cpu, N / 8));                                  \
-		return ITERATED;                                                                 \
+		return &done;                                                                    \
 	}                                                                                        \
                                                                                                  \
 	static inline size_t run_movs##N(struct soft_cpu *cpu, struct soft_op *op, int64_t left) \
@@ -170,26 +167,26 @@ static struct soft_op *finish_run(struct soft_cpu *cpu, struct soft_op *op, int6
 #define STRING(name, N, more, run)                                          \
 	SOFT_MEMORY_HANDLER(one_##name##N)                                  \
 	{                                                                   \
-		struct soft_op *done = name##N##_body(cpu, op, left, slow); \
+		struct soft_op *next = name##N##_body(cpu, op, left, slow); \
                                                                             \
-		return done == ITERATED ? SOFT_NEXT : done;                 \
+		return next == &done ? SOFT_NEXT : next;                    \
 	}                                                                   \
                                                                             \
 	REPEATED(rep_##name##N, name##N##_body, more, run)
 
-#define REPEATED(name, body, more, run)                                       \
-	SOFT_MEMORY_HANDLER(name)                                             \
-	{                                                                     \
-		struct soft_op *done;                                         \
-		size_t count;                                                 \
-                                                                              \
-		if (!index_of(cpu, op, SOFT_RCX))                             \
-			return SOFT_NEXT;                                     \
-		count = slow ? run : 0;                                       \
-		if (count)                                                    \
-			return finish_run(cpu, op, left, count);              \
-		done = body(cpu, op, left, slow);                             \
-		return done == ITERATED ? repeat(cpu, op, left, more) : done; \
+#define REPEATED(name, body, more, run)                                    \
+	SOFT_MEMORY_HANDLER(name)                                          \
+	{                                                                  \
+		struct soft_op *next;                                      \
+		size_t count;                                              \
+                                                                           \
+		if (!index_of(cpu, op, SOFT_RCX))                          \
+			return SOFT_NEXT;                                  \
+		count = slow ? run : 0;                                    \
+		if (count)                                                 \
+			return finish_run(cpu, op, left, count);           \
+		next = body(cpu, op, left, slow);                          \
+		return next == &done ? repeat(cpu, op, left, more) : next; \
 	}
 
 STRINGS(8)
