@@ -264,6 +264,7 @@ void kvm_module_probe(const char *sysfs, const char *cpu_flags, struct kvm_host 
 		module = "kvm_pvm";
 	}
 	snprintf(host_out->module, sizeof(host_out->module), "%s", module);
+	host_out->emulates_cpl0 = strcmp(module, "kvm_pvm") == 0;
 	snprintf(host_out->second_stage, sizeof(host_out->second_stage), "%s", stage);
 }
 

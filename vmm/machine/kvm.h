@@ -32,6 +32,7 @@ enum kvm_engine {
 struct kvm_host {
 	char module[32];      /* "kvm_intel", "kvm_amd", "kvm_pvm", "other", or "soft" */
 	char second_stage[8]; /* "ept", "npt" or "shadow" */
+	bool emulates_cpl0;   /* one instruction after the other: kvm_pvm */
 	char kernel[65];      /* release, as uname -r has it */
 	size_t nr_capabilities;
 	/* KVM_CHECK_EXTENSION's answers, in the order of kvm_capabilities() */
