@@ -27,6 +27,8 @@ UNIT_TESTS += \
 	%D%/replay/test_replay_report \
 	%D%/replay/test_vmallocinfo \
 	%D%/service/test_server \
+	%D%/soft/test_cpu \
+	%D%/soft/test_deliver \
 	%D%/soft/test_native \
 	%D%/wire/test_protocol \
 	%D%/wire/test_qmp
