@@ -8,6 +8,7 @@ FUZZ_TESTS = \
 	%D%/fuzz_layout \
 	%D%/fuzz_maps \
 	%D%/fuzz_qmp \
+	%D%/fuzz_soft \
 	%D%/fuzz_stage2 \
 	%D%/fuzz_vmallocinfo \
 	%D%/fuzz_walk
