@@ -6,6 +6,7 @@
 #include "vmm/attach/core.h"
 #include "vmm/base/cli.h"
 #include "vmm/machine/guest.h"
+#include "vmm/nestbox/commands.h"
 
 struct guest_options {
 	enum kvm_engine engine;
@@ -71,8 +72,8 @@ struct guest_options {
 		 .value = &(o)->dump.path},                                                       \
 		{.name = "trap-uaf",                                                              \
 		 .kind = CLI_FLAG,                                                                \
-		 .help = "catch a guest that touches a frame it has given up (with\n"            \
-			 "/dev/kvm: root, or vm.unprivileged_userfaultfd)",                    \
+		 .help = "catch a guest that touches a frame it has given up (with\n"             \
+			 "/dev/kvm: root, or vm.unprivileged_userfaultfd)",                       \
 		 .value = &(o)->trap_uaf},                                                        \
 	{                                                                                         \
 		.name = "watchdog", .kind = CLI_NUMBER, .argument = "SECONDS",                    \
@@ -82,6 +83,9 @@ struct guest_options {
 
 /* A cli_option's parse(), into an enum kvm_engine. */
 int guest_options_parse_engine(const char *text, void *value);
+
+/* *@program as it is for @guest: the soft engine counts instructions wherever it runs. */
+struct program guest_options_program(const struct program *program, const struct guest *guest);
 
 /* @options must outlive the guest: what becomes of its dump is kept there. */
 struct guest_config guest_options_config(struct guest_options *options);

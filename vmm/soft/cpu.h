@@ -265,6 +265,8 @@ struct soft_cpu {
 	uint64_t rflags;       /* all but SOFT_ARITHMETIC; soft_cpu_rflags() has them all */
 	uint64_t instructions; /* completed, each iteration of REP one; exact when not running */
 
+	uint64_t deliveries; /* through the IDT, tried */
+
 	uint64_t cr0, cr2, cr3, cr4, cr8, efer;
 	uint64_t dr[4], dr6, dr7;
 	struct kvm_segment segments[SOFT_SEGMENTS], tr, ldt;
