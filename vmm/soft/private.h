@@ -184,8 +184,8 @@ void soft_turn_ended(struct soft_vcpu *vcpu, enum soft_stop stop);
 /* The vCPU leaves KVM_RUN with @result; wakes its thread. */
 void soft_leave(struct soft_vcpu *vcpu, int result);
 
-/* Up to @budget instructions of the vCPU, and what comes of them. */
-void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget);
+/* Up to @budget instructions of the vCPU, and what comes of them; @alone: nobody else wants one. */
+void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget, bool alone);
 
 /* The thread of @vcpu gives turns, or sleeps while another does, until the vCPU leaves. */
 void soft_take_part(struct soft_vcpu *vcpu);

@@ -73,7 +73,7 @@ static void tick(struct soft_vm *vm)
 		soft_apic_tick(vm->vcpus[i], vm->clock);
 }
 
-void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget)
+void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget, bool alone)
 {
 	struct soft_vm *vm = vcpu->vm;
 	uint64_t deadline = next_deadline(vm);
@@ -86,6 +86,10 @@ void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget)
 	stop = soft_cpu_run(&vcpu->cpu, budget);
 	vm->clock = soft_clock(vm);
 	vm->running = NULL;
+	/* PAUSE gives its turn away; with nobody to take it, it waits for the next timer. */
+	if (alone && stop == SOFT_STOP_PAUSE && deadline != SOFT_NO_DEADLINE &&
+	    vm->clock < deadline)
+		vm->clock = deadline;
 	vcpu->stats.values[SOFT_VCPU_INSTRUCTIONS] = vcpu->cpu.instructions;
 	tick(vm);
 	soft_turn_ended(vcpu, stop);
@@ -168,7 +172,7 @@ static void drive(struct soft_vm *vm, struct soft_vcpu *driver)
 		struct soft_vcpu *next = pick(vm, &alone);
 
 		if (next)
-			soft_give_turn(next, vm->options.turn * (alone ? TURNS_ALONE : 1));
+			soft_give_turn(next, vm->options.turn * (alone ? TURNS_ALONE : 1), alone);
 		else if (!takes_part(driver) || !skip_idle_time(vm))
 			break;
 		if (__atomic_load_n(&vm->outsiders, __ATOMIC_RELAXED))
