@@ -26,6 +26,9 @@
 /* A vCPU that is alone has no need to look around so often. */
 #define TURNS_ALONE 16
 
+/* About what a PAUSE takes on processors of today, where a timer is waited for. */
+#define PAUSE_TICKS 40
+
 static bool takes_part(const struct soft_vcpu *vcpu)
 {
 	return vcpu->state == SOFT_READY || vcpu->state == SOFT_HALTED;
@@ -86,10 +89,9 @@ void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget, bool alone)
 	stop = soft_cpu_run(&vcpu->cpu, budget);
 	vm->clock = soft_clock(vm);
 	vm->running = NULL;
-	/* PAUSE gives its turn away; with nobody to take it, it waits for the next timer. */
-	if (alone && stop == SOFT_STOP_PAUSE && deadline != SOFT_NO_DEADLINE &&
-	    vm->clock < deadline)
-		vm->clock = deadline;
+	/* With nobody to take its turn a PAUSE is what it is on a processor: time that passes. */
+	if (alone && stop == SOFT_STOP_PAUSE && deadline != SOFT_NO_DEADLINE)
+		vm->clock += PAUSE_TICKS;
 	vcpu->stats.values[SOFT_VCPU_INSTRUCTIONS] = vcpu->cpu.instructions;
 	tick(vm);
 	soft_turn_ended(vcpu, stop);
