@@ -269,6 +269,12 @@ static int map_range(struct backing *backing, uint64_t from, uint64_t to, struct
 		err = backing_bind_node(backing, from, to, error);
 	if (!err && want->prealloc)
 		err = prealloc(backing, from, to, error);
+	if (!err && want->lock && mlock((char *)backing->host + from, to - from) != 0)
+		err = error_set(
+			error, -errno,
+			"cannot lock %llu bytes in memory: %s. Raise RLIMIT_MEMLOCK (ulimit "
+			"-l), or leave them unlocked",
+			(unsigned long long)(to - from), strerror(errno));
 	if (!err)
 		err = map_for_slot(backing, from, to, error);
 	if (err) {

@@ -14,6 +14,7 @@
 
 #include <linux/kvm.h>
 
+#include "lib/grow.h"
 #include "ept/dirty_private.h"
 #include "ept/kvm.h"
 
@@ -226,21 +227,18 @@ void dirty_destroy(struct dirty_tracker *tracker)
 int dirty_add_vcpu(struct dirty_tracker *tracker, int vcpu_fd, struct error *error)
 {
 	size_t bytes = tracker->ring_entries * sizeof(struct kvm_dirty_gfn);
-	struct ring *rings;
 	void *map;
 
 	if (tracker->method != DIRTY_RING)
 		return error_set(error, -EINVAL, "the bitmap needs no vCPUs");
-	rings = realloc(tracker->rings, (tracker->ring_count + 1) * sizeof(*rings));
-	if (!rings)
+	if (GROW(tracker->rings, tracker->ring_count))
 		return error_set(error, -ENOMEM, "no memory for a dirty ring");
-	tracker->rings = rings;
 	map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu_fd,
 		   (off_t)(KVM_DIRTY_LOG_PAGE_OFFSET * EPT_PAGE_BYTES));
 	if (map == MAP_FAILED)
 		return error_set(error, -errno, "cannot map the vCPU's dirty ring: %s",
 				 strerror(errno));
-	rings[tracker->ring_count++] = (struct ring){.entries = map};
+	tracker->rings[tracker->ring_count++] = (struct ring){.entries = map};
 	return 0;
 }
 
@@ -250,7 +248,7 @@ int dirty_add_vcpu(struct dirty_tracker *tracker, int vcpu_fd, struct error *err
 static int add_tracked(struct dirty_tracker *tracker, const struct gpa_region *region,
 		       struct tracked **tracked_out)
 {
-	struct tracked *array, *tracked = dirty_find(tracker, region->id);
+	struct tracked *tracked = dirty_find(tracker, region->id);
 	uint32_t *stamps = stamps_map(dirty_pages_of(region->start, region->end));
 
 	if (!stamps)
@@ -261,13 +259,11 @@ static int add_tracked(struct dirty_tracker *tracker, const struct gpa_region *r
 		*tracked_out = tracked;
 		return 0;
 	}
-	array = realloc(tracker->tracked, (tracker->tracked_count + 1) * sizeof(*array));
-	if (!array) {
+	if (GROW(tracker->tracked, tracker->tracked_count)) {
 		munmap(stamps, dirty_pages_of(region->start, region->end) * sizeof(uint32_t));
 		return -ENOMEM;
 	}
-	tracker->tracked = array;
-	tracked = &array[tracker->tracked_count++];
+	tracked = &tracker->tracked[tracker->tracked_count++];
 	*tracked = (struct tracked){region->id, region->start, region->end, false, stamps};
 	*tracked_out = tracked;
 	return 0;

@@ -220,8 +220,6 @@ int gpa_space_check(const struct gpa_space *space, struct error *error)
 	size_t i;
 	int err;
 
-	if (space->count > space->capacity)
-		return error_set(error, -EUCLEAN, "more regions than places");
 	for (i = 0; i < space->count; i++) {
 		err = check_region(space, i, error);
 		if (err)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/grow.h"
 #include "ept/gpa_space_private.h"
 
 int gpa_space_create(unsigned int physical_bits, struct gpa_space **space_out, struct error *error)
@@ -85,14 +86,12 @@ static int tell_removal(const struct gpa_space *space, const struct listener *li
 int gpa_space_listen(struct gpa_space *space, const struct gpa_listener_ops *ops, void *context,
 		     struct error *error)
 {
-	struct listener *listeners, listener = {ops, context};
+	struct listener listener = {ops, context};
 	size_t i;
 	int err;
 
-	listeners = realloc(space->listeners, (space->listener_count + 1) * sizeof(*listeners));
-	if (!listeners)
+	if (GROW(space->listeners, space->listener_count))
 		return error_set(error, -ENOMEM, "no memory for a listener");
-	space->listeners = listeners;
 	for (i = 0; i < space->count; i++) {
 		err = ops->change(context, NULL, &space->regions[i]->public, error);
 		if (err) {
@@ -100,7 +99,7 @@ int gpa_space_listen(struct gpa_space *space, const struct gpa_listener_ops *ops
 			return err;
 		}
 	}
-	listeners[space->listener_count++] = listener;
+	space->listeners[space->listener_count++] = listener;
 	return 0;
 }
 
@@ -217,17 +216,9 @@ static int check_grain(const struct gpa_region *region, uint64_t start, uint64_t
 
 static int reserve_place(struct gpa_space *space, struct error *error)
 {
-	size_t capacity = space->capacity ? 2 * space->capacity : 8;
-	struct region **regions;
-
-	if (space->count < space->capacity)
-		return 0;
-	regions = realloc(space->regions, capacity * sizeof(struct region *));
-	if (!regions)
-		return error_set(error, -ENOMEM, "no memory for a further region");
-	space->regions = regions;
-	space->capacity = capacity;
-	return 0;
+	return GROW(space->regions, space->count)
+		       ? error_set(error, -ENOMEM, "no memory for a further region")
+		       : 0;
 }
 
 static void insert(struct gpa_space *space, struct region *region)

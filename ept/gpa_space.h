@@ -24,6 +24,7 @@
 #include <stddef.h>
 
 #include "lib/error.h"
+#include "ept/paging.h"
 #include "ept/types.h"
 
 enum gpa_kind {
@@ -52,6 +53,7 @@ struct gpa_backing {
 	bool file_private; /* FILE: map copy-on-write, the file stays as it is */
 	bool reserve;      /* count the whole size against the host's overcommit limit now */
 	bool prealloc;     /* touch every page now */
+	bool lock;         /* keep every page in memory (mlock): touches it as well */
 	/* Map the memory a second time, for KVM alone, so that traps can be set (ept/trap.h).
 	 * Anonymous memory is then shared (a memfd). Not with hugetlb or file_private. */
 	bool trappable;
@@ -188,6 +190,19 @@ int gpa_space_translate(const struct gpa_space *space, gpa_t gpa, uint64_t size_
 int gpa_space_read(const struct gpa_space *space, gpa_t gpa, void *buffer, size_t size_bytes);
 int gpa_space_write(const struct gpa_space *space, gpa_t gpa, const void *buffer,
 		    size_t size_bytes);
+
+/* Reads page tables that lie in the space: the reader of ept/paging.h. */
+struct paging_reader gpa_space_paging_reader(const struct gpa_space *space);
+
+/*
+ * Copies bytes at guest-virtual addresses, through the page tables of @mode and whatever their
+ * rights are, as far as they are mapped to memory. Returns how many bytes that were. Reading with
+ * @buffer NULL copies nothing: it says how many there are.
+ */
+size_t gpa_space_read_virtual(const struct gpa_space *space, const struct paging_mode *mode,
+			      gva_t gva, void *buffer, size_t size_bytes);
+size_t gpa_space_write_virtual(const struct gpa_space *space, const struct paging_mode *mode,
+			       gva_t gva, const void *buffer, size_t size_bytes);
 
 /* Tells the listeners that the VMM wrote [gpa, gpa + size_bytes) through a host pointer. */
 void gpa_space_note_write(const struct gpa_space *space, gpa_t gpa, uint64_t size_bytes);

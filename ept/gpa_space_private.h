@@ -24,7 +24,6 @@ struct gpa_space {
 	uint32_t next_id;
 	struct region **regions; /* sorted by start, disjoint */
 	size_t count;
-	size_t capacity;
 	struct listener *listeners;
 	size_t listener_count;
 };

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ept/kvm.h"
+#include "lib/grow.h"
 #include "ept/trap_private.h"
 
 #define ALL_MODES (UFFD_MISSING | UFFD_PROTECT | UFFD_MINOR)
@@ -380,14 +381,10 @@ static struct trap_region *region_by_id(const struct trap_set *set, uint32_t id)
 
 static int add_region(struct trap_set *set, const struct gpa_region *from)
 {
-	struct trap_region *regions =
-		realloc(set->regions, (set->nr_regions + 1) * sizeof(*regions));
-	int err;
+	int err = GROW(set->regions, set->nr_regions);
 
-	if (!regions)
-		return -ENOMEM;
-	set->regions = regions;
-	err = region_make(from, &regions[set->nr_regions]);
+	if (!err)
+		err = region_make(from, &set->regions[set->nr_regions]);
 	if (!err)
 		set->nr_regions++;
 	return err;

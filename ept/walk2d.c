@@ -4,7 +4,7 @@
 
 #include "ept/paging_private.h"
 #include "ept/stage2_private.h"
-#include "ept/walk2d_private.h"
+#include "ept/walk2d.h"
 
 /* The second-stage walks that reading the guest's tables takes, in order. */
 struct table_walks {
@@ -15,7 +15,7 @@ struct table_walks {
 };
 
 /* Rights by both stages. Fetches from user pages are granted by XU, from others by X. */
-unsigned int walk2d_rights(unsigned int stage1, unsigned int stage2)
+static unsigned int rights_of_both(unsigned int stage1, unsigned int stage2)
 {
 	unsigned int rights = stage1 & PAGING_U;
 
@@ -116,22 +116,5 @@ void walk2d_walk(const struct paging_mode *stage1, const struct stage2_mode *sta
 	walk_out->stage2_bytes = second.page_bytes;
 	walk_out->tlb_bytes =
 		first.page_bytes < second.page_bytes ? first.page_bytes : second.page_bytes;
-	walk_out->rights = walk2d_rights(first.rights, second.rights);
-}
-
-const char *walk2d_end_name(enum walk2d_end end)
-{
-	switch (end) {
-	case WALK2D_MAPPED:
-		return "mapped";
-	case WALK2D_STAGE1:
-		return "not mapped by the guest";
-	case WALK2D_STAGE2_TABLE:
-		return "a guest table is not mapped by the second stage";
-	case WALK2D_STAGE2_TABLE_RIGHT:
-		return "a guest table is not readable in the second stage";
-	case WALK2D_STAGE2_PAGE:
-		return "the page is not mapped by the second stage";
-	}
-	return "unknown";
+	walk_out->rights = rights_of_both(first.rights, second.rights);
 }

@@ -61,65 +61,26 @@ struct walk2d {
 void walk2d_walk(const struct paging_mode *stage1, const struct stage2_mode *stage2,
 		 const struct stage2_reader *reader, gva_t gva, struct walk2d *walk_out);
 
-const char *walk2d_end_name(enum walk2d_end end);
-
-/* ---- many addresses ---- */
+/* ---- a second stage that is no tables ---- */
 
 /* What the second stage has for a guest-physical address: one leaf. */
 struct walk2d_leaf {
 	gpa_t gpa; /* its first byte */
 	uint64_t bytes;
 	unsigned int rights; /* STAGE2_R.. */
-	hpa_t hpa;           /* where the tables lead; 0 from a space */
-	void *host;          /* where this process has it; NULL from tables */
+	void *host;          /* where this process has it */
 };
 
 /*
- * The second stage as a batch sees it. @leaf returns false where nothing is mapped, with gpa and
- * bytes of *leaf_out saying how far at least that holds; @table returns NULL.
+ * @leaf returns false where nothing is mapped, with gpa and bytes of *leaf_out saying how far at
+ * least that holds.
  */
 struct walk2d_source {
 	bool (*leaf)(void *context, gpa_t gpa, struct walk2d_leaf *leaf_out);
-	const uint64_t *(*table)(void *context, gpa_t table);
 	void *context;
 };
 
 /* A source that is a gpa_space: leaves as large as the addresses of its regions allow. */
 struct walk2d_source walk2d_source_space(const struct gpa_space *space);
-
-/* A source that is real second-stage tables, with the last level's tables remembered. */
-struct walk2d_tables;
-
-/* Errors: -ENOMEM, -EINVAL (levels). @reader's pointers must stay good until it is destroyed. */
-int walk2d_tables_create(const struct stage2_mode *mode, const struct stage2_reader *reader,
-			 struct walk2d_tables **tables_out);
-void walk2d_tables_destroy(struct walk2d_tables *tables);
-struct walk2d_source walk2d_source_tables(struct walk2d_tables *tables);
-
-/* A piece of a guest leaf that one second-stage leaf maps, or that none does. */
-struct walk2d_piece {
-	gva_t gva;
-	gpa_t gpa;
-	uint64_t bytes; /* of the piece: what a TLB entry can cover */
-	uint64_t stage1_bytes;
-	uint64_t stage2_bytes; /* 0: not mapped by the second stage */
-	hpa_t hpa;
-	void *host;
-	unsigned int rights; /* by both stages */
-	uint64_t entry;      /* the guest's leaf, as read */
-};
-
-/* Returns other than 0 to end the batch. */
-typedef int (*walk2d_piece_fn)(void *context, const struct walk2d_piece *piece);
-
-/*
- * Visits every page the guest maps in [start, end), in address order; an end of 0 means 2^64.
- * Where the second stage's leaf is smaller than the guest's, the guest's comes in pieces. Pieces
- * at the edges are whole. Bad guest entries are passed over. Errors and @table_limit as
- * paging_for_each(); pieces are limited too, to 512 for each table of the limit.
- */
-int walk2d_for_each(const struct paging_mode *stage1, const struct walk2d_source *source,
-		    gva_t start, gva_t end, uint64_t table_limit, walk2d_piece_fn piece,
-		    void *context);
 
 #endif

@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Configuring and building in $build: sourced by scripts/check and scripts/demo, which set tree.
+# Configuring and building in $build, and whether this host has KVM: sourced by scripts/check,
+# scripts/demo and others, which set tree.
 # shellcheck shell=bash disable=SC2154 # set by the caller
 
 build=$(realpath -m "${NESTBOX_BUILD:-$tree/build}")
+
+# Whether /dev/kvm is there, is the kernel's (its number is KVM's own) and can be opened.
+host_has_kvm() {
+  [ "$(stat -L -c %t:%T /dev/kvm 2>/dev/null)" = a:e8 ] && { : <>/dev/kvm; } 2>/dev/null
+}
 
 # The build directory's make, on all processors, saying little.
 build_make() {

@@ -123,12 +123,12 @@ static void check_trace(const struct backtrace *trace)
 static void unwind(const struct image *image, unsigned int way)
 {
 	struct backtrace_source *source;
-	uint64_t regs[BACKTRACE_REGS];
+	uint64_t regs[NR_REGS];
 	struct backtrace trace;
 
 	FUZZ_CHECK(backtrace_source_create(image, &source) == 0);
 	for (unsigned int i = 0; i < TRACES; i++) {
-		for (size_t n = 0; n < BACKTRACE_REGS; n++)
+		for (size_t n = 0; n < NR_REGS; n++)
 			regs[n] = way & 1 ? next_random() : STACK_BASE + n * 8;
 		if (!(way & 2))
 			regs[RSP] = STACK_BASE;

@@ -99,24 +99,6 @@ static int see_leaf2(void *context, const struct stage2_leaf *leaf)
 	return 0;
 }
 
-static int see_piece(void *context, const struct walk2d_piece *piece)
-{
-	struct order *order = context;
-	struct walk2d walk;
-
-	check(piece->bytes > 0 && piece->bytes <= piece->stage1_bytes);
-	check(piece->stage2_bytes == 0 || piece->bytes <= piece->stage2_bytes);
-	check(order->count == 0 || piece->gva.value >= order->next);
-	order->next = piece->gva.value + piece->bytes;
-	if (order->count++ % 64 != 0)
-		return 0;
-	walk2d_walk(order->paging, order->stage2, &host_reader, piece->gva, &walk);
-	check(walk.gpa.value == piece->gpa.value && walk.stage2_bytes == piece->stage2_bytes);
-	check(piece->stage2_bytes == 0 || walk.hpa.value == piece->hpa.value);
-	check(walk.rights == piece->rights);
-	return 0;
-}
-
 static bool known(int err)
 {
 	return err == 0 || err == -ELOOP;
@@ -129,8 +111,6 @@ static void run(const struct choices *choices, const struct paging_mode *paging,
 	struct paging_visitor visitor = {see_leaf, see_bad, NULL, &order};
 	struct stage2_visitor visitor2 = {.leaf = see_leaf2, .context = &order};
 	gva_t none = gva_make(0);
-	struct walk2d_tables *tables;
-	struct walk2d_source source;
 	struct walk2d walk;
 
 	walk2d_walk(paging, stage2, &host_reader, gva_make(choices->gva), &walk);
@@ -142,12 +122,6 @@ static void run(const struct choices *choices, const struct paging_mode *paging,
 	order.count = 0;
 	check(known(stage2_for_each(stage2, &host_reader, gpa_make(0), gpa_make(UINT64_MAX),
 				    TABLE_LIMIT, &visitor2)));
-	order.count = 0;
-	if (walk2d_tables_create(stage2, &host_reader, &tables) != 0)
-		return;
-	source = walk2d_source_tables(tables);
-	check(known(walk2d_for_each(paging, &source, none, none, TABLE_LIMIT, see_piece, &order)));
-	walk2d_tables_destroy(tables);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)

@@ -1,4 +1,3 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-UNIT_TESTS += \
-	%D%/test_input
+UNIT_TESTS += %D%/test_input %D%/test_out_file
 EXTRA_DIST += tests/harness.h tests/scratch.h tests/top.h

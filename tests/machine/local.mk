@@ -1,43 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-MACHINE_TESTS += \
-	%D%/test_audit \
-	%D%/test_calls \
-	%D%/test_calls_fail \
-	%D%/test_calls_smp \
-	%D%/test_core \
-	%D%/test_faults \
-	%D%/test_guest \
-	%D%/test_look \
-	%D%/test_process \
-	%D%/test_process_audit \
-	%D%/test_process_calls \
-	%D%/test_process_smp \
-	%D%/test_selftest \
-	%D%/test_service \
-	%D%/test_service_dirty \
-	%D%/test_service_second \
-	%D%/test_tlb \
-	%D%/test_traps \
-	%D%/test_user \
-	%D%/test_vm
-MACHINE_SHELL_TESTS += \
-	%D%/test_nestbox.sh \
-	%D%/test_nestctl.sh
+MACHINE_TESTS += %D%/test_audit %D%/test_calls %D%/test_calls_fail %D%/test_calls_smp \
+	%D%/test_core %D%/test_faults %D%/test_guest %D%/test_look %D%/test_process \
+	%D%/test_process_audit %D%/test_process_calls %D%/test_process_smp %D%/test_selftest \
+	%D%/test_service %D%/test_service_dirty %D%/test_service_second %D%/test_tlb \
+	%D%/test_traps %D%/test_user %D%/test_vm
+MACHINE_SHELL_TESTS += %D%/test_nestbox.sh %D%/test_nestctl.sh
 # Not tests: figures, and what other tests run.
-TEST_TOOLS += \
-	%D%/bench_look \
-	%D%/bench_service \
-	%D%/make_core
+TEST_TOOLS += %D%/bench_look %D%/bench_service %D%/make_core
 NODES_TESTS += %D%/test_backing.sh
 HOST_TESTS += %D%/test_core_tools.sh
 COUNTING_TESTS += %D%/test_counting.sh
 %C%_test_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=malloc -Wl,--wrap=realloc,--wrap=mmap,--wrap=memfd_create,--wrap=ftruncate,--wrap=read -Wl,--wrap=open,--wrap=ioctl,--wrap=pthread_create
-EXTRA_DIST += \
-	%D%/calls_machine.h \
-	%D%/engine.sh \
-	%D%/inspected.h \
-	%D%/process_machine.h \
-	%D%/service_client.h \
+EXTRA_DIST += %D%/calls_machine.h %D%/inspected.h %D%/process_machine.h %D%/service_client.h \
+	%D%/shell.sh \
 	%D%/tiny_guest.h
 # A client of the service, and a guest of a few instructions.
 check_LIBRARIES += %D%/libmachinetest.a

@@ -9,8 +9,11 @@ make_core=$builddir/tests/machine/make_core
 image=$builddir/guest/nestbox-guest
 failed=0
 
-# shellcheck source=tests/machine/engine.sh
-. "${top_srcdir:-$(dirname "$0")/../..}/tests/machine/engine.sh"
+# shellcheck source=tests/machine/shell.sh disable=SC2034 # shell.sh's
+nestbox=$builddir/nestbox
+# shellcheck source=tests/machine/shell.sh
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/machine/shell.sh"
+need_kvm
 for tool in readelf nm gdb crash zstd; do
   command -v "$tool" >/dev/null || { echo "$tool is missing: run scripts/setup test" >&2; exit 1; }
 done
@@ -20,6 +23,11 @@ $python -c 'import drgn' || { echo "drgn is missing: run scripts/setup test" >&2
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
+# shellcheck disable=SC2034 # used by shell.sh
+nestbox=$builddir/nestbox scratch=$dir
+# shellcheck source=tests/machine/shell.sh
+. "${top_srcdir:-.}/tests/machine/shell.sh"
+need_kvm
 
 report() { # CLAIM STATUS [TEXT]
   if [ "$2" -eq 0 ]; then

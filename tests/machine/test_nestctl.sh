@@ -5,55 +5,19 @@
 set -u
 nestbox=$PWD/nestbox
 nestctl=$PWD/nestctl
-# shellcheck source=tests/machine/engine.sh
-. "${top_srcdir:-$(dirname "$0")/../..}/tests/machine/engine.sh"
 scratch=$(mktemp -d) || exit 1
 XDG_RUNTIME_DIR=$scratch/run
 export XDG_RUNTIME_DIR
 mkdir -m 700 "$XDG_RUNTIME_DIR"
 sockets=$XDG_RUNTIME_DIR/nestbox
-checks=0
-failures=0
 trap '"$nestctl" -n main stop >/dev/null 2>&1; "$nestctl" -n trapped stop >/dev/null 2>&1; rm -rf "$scratch"' EXIT
 
-# claim TEXT COMMAND...: counts, and says what did not hold with what the last run printed.
-claim() {
-  text=$1
-  shift
-  checks=$((checks + 1))
-  "$@" && return
-  failures=$((failures + 1))
-  echo "FAILED: $text"
-  sed 's/^/  out: /' "$scratch/out" | head -n 20
-  sed 's/^/  err: /' "$scratch/err" | head -n 10
-}
-
-# Holds the exit status of the rest of its words against the first.
-status() {
-  want=$1
-  shift
-  "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
-  got=$?
-  [ "$got" = "$want" ] || echo "$*: status $got instead of $want"
-  [ "$got" = "$want" ]
-}
+# shellcheck source=tests/machine/shell.sh disable=SC2154 # automake's environment, with a fallback
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/machine/shell.sh"
+need_kvm
 
 ctl() {
   status 0 "$nestctl" "$@"
-}
-
-# says PATTERN...: the last run's output matches each of them.
-says() {
-  for pattern in "$@"; do
-    grep -q -e "$pattern" "$scratch/out" || { echo "no '$pattern' in the output"; return 1; }
-  done
-}
-
-# refuses STATUS PATTERN COMMAND...: that status, nothing on standard output, PATTERN said.
-refuses() {
-  want_status=$1 pattern=$2
-  shift 2
-  status "$want_status" "$@" && [ ! -s "$scratch/out" ] && grep -q -e "$pattern" "$scratch/err"
 }
 
 # shows PATTERN VERB...: the verb succeeds and prints it.
@@ -65,9 +29,9 @@ shows() {
 
 # gone NAME: the guest's socket goes.
 gone() {
-  for _ in 1 2 3 4 5 6 7 8 9 10; do
+  for _ in $(seq 100); do
     [ ! -e "$sockets/$1.sock" ] && return
-    sleep 1
+    sleep 0.1
   done
   return 1
 }
@@ -101,6 +65,29 @@ claim "in JSON as well" refuses 2 'bad: .*64Q' "$nestbox" run --kvm "$NESTBOX_KV
 printf '{"memory": \n' >"$scratch/bad"
 claim "or what is no JSON" refuses 2 'bad:[0-9]*: ' "$nestbox" run --kvm "$NESTBOX_KVM" --config "$scratch/bad"
 claim "no configuration file" refuses 2 'nowhere' "$nestbox" run --kvm "$NESTBOX_KVM" --config "$scratch/nowhere"
+cat >"$scratch/shop.xml" <<'XML'
+<domain type='kvm'>
+  <name>shop</name>
+  <memory unit='MiB'>96</memory>
+  <vcpu>2</vcpu>
+  <cpu><numa>
+    <cell id='0' cpus='0' memory='64' unit='MiB'/>
+    <cell id='1' cpus='1' memory='32' unit='MiB'/>
+  </numa></cpu>
+  <devices/>
+</domain>
+XML
+claim "a domain's XML starts one" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --domain "$scratch/shop.xml" --daemonize
+claim "what is not honoured is named" grep -q 'shop.xml:9: <devices> is not honoured' "$scratch/err"
+claim "its name and memory are the domain's" shows '^shop: running, .*2 vCPUs, 96 MiB' -n shop status
+claim "its nodes too" shows '^Node 1, zone .* 8192 .*8192 *8192' -n shop zones
+claim "it ends" ctl -n shop stop
+claim "and is gone" gone shop
+claim "its nodes cannot be changed" refuses 2 'cannot change a domain' "$nestbox" run --kvm "$NESTBOX_KVM" --domain \
+  "$scratch/shop.xml" --memory 64M
+sed -i 's/cpus=.1./cpus="7"/' "$scratch/shop.xml"
+claim "a contradiction is told with its line" refuses 2 'shop.xml:4: cell 1 has CPU 7' "$nestbox" run --kvm "$NESTBOX_KVM" \
+  --domain "$scratch/shop.xml"
 claim "a bad backing" refuses 2 'huge=2M' "$nestbox" run --kvm "$NESTBOX_KVM" --backing memfd,huge
 claim "a bad audit" refuses 2 'every=N' "$nestbox" run --kvm "$NESTBOX_KVM" --audit every=0
 
@@ -153,9 +140,9 @@ claim "stats" shows '^busy-areas *0' stats
 claim "stats as JSON" shows '^{"free-frames": [0-9]*, "busy-areas": 0' stats --json
 claim "list as JSON" shows '"name": "main", "status": "running"' list --json
 claim "ept map" shows 'ram0 .*leaves up to' ept map
-claim "ept dump, as predicted" shows '^0x[0-9a-f]*-0x[0-9a-f]* .* leaves$' ept dump
+claim "ept dump, as predicted" shows '^0x[0-9a-f]*-0x[0-9a-f]* .* lea\(f\|ves\)$' ept dump
 live() {
-  if grep -q '^[Y1]' /sys/module/kvm_intel/parameters/ept /sys/module/kvm_amd/parameters/npt 2>/dev/null; then
+  if [ "$NESTBOX_KVM" = soft ] || grep -q '^[Y1]' /sys/module/kvm_intel/parameters/ept /sys/module/kvm_amd/parameters/npt 2>/dev/null; then
     shows '^[0-9]* + [0-9]* + [0-9]* leaves of .* in [0-9]* tables$' ept dump --live && says ' rwxu at 0x'
   else
     refuses 1 'kvm_intel with ept=Y' "$nestctl" ept dump --live
@@ -172,7 +159,7 @@ claim "ept dirty map shows" shows '^[0-9a-f]*-[0-9a-f]* *[0-9]* pages$' ept dirt
 claim "ept dirty counts" shows '^epoch 1, .* s: [1-9][0-9]* pages; working set ' ept dirty
 claim "in JSON as well" shows '"epoch": 2, .*"mean": ' ept dirty --json --epochs 1
 claim "ept dirty stop" ctl ept dirty stop
-claim "ept stats" shows 'mmu_cache_miss' ept stats
+claim "ept stats" shows 'mmu_cache_miss\|^pages_4k' ept stats
 claim "options before the verb" shows '"value": 7' --json --name main nop --value 7
 claim "a number that is none" refuses 2 "value: 'x'" "$nestctl" nop --value x
 claim "a size that is none" refuses 2 "64Q" "$nestctl" vmalloc 64Q
@@ -324,7 +311,4 @@ started_again() {
 }
 claim "its name can be had again" started_again
 
-percent=100
-[ "$failures" = 0 ] || percent=$((100 * (checks - failures) / checks))
-echo "$percent%: Checks: $checks, Failures: $failures, Errors: 0"
-[ "$failures" = 0 ]
+conclude

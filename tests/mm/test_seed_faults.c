@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Failures on demand: the n-th frame, slab, table or area that a call of the seed asks for fails,
- * for every n until the call asks for fewer. After each failure everything checks out, and every
- * frame but page tables' is where it was.
+ * for every n until the call asks for fewer (of more than 32, for some). After each failure
+ * everything checks out, and every frame but page tables' is where it was.
  */
 #include "tests/mm/seed_fixture.h"
 
@@ -170,48 +170,89 @@ static void make_what_calls_need(void)
 		vma_create(mm, process, BASE, BASE + 520 * PAGE_SIZE, VM_READ | VM_WRITE, &vma), 0);
 }
 
+/* One assertion for all of them: Check makes a system call of each. */
+static u32 pages_held_once(void)
+{
+	u32 held = 0;
+
+	for (u32 i = 0; i < 520; i++)
+		held += pages[i]->refcount == 1;
+	return held;
+}
+
+/* Every n up to this one, then an eighth further each time; NESTBOX_EVERY_FAULT leaves none out. */
+#define EVERY_UP_TO 32u
+
+static u32 next_nth(u32 nth)
+{
+	return nth < EVERY_UP_TO || getenv("NESTBOX_EVERY_FAULT") ? nth + 1 : nth + nth / 8;
+}
+
+/* What must be the same after a failure as before it. */
+struct held {
+	u64 frames, objects, busy, processes, user_pages;
+};
+
+static struct held held_now(void)
+{
+	return (struct held){core_frames_in_use(sim), core_objects_in_use(sim), mm->vmap.nr_busy,
+			     mm->processes.nr, process->nr_user_pages};
+}
+
+static void check_failure(u32 call, enum fault_kind kind, u32 nth, int err, struct held before)
+{
+	struct held after = held_now();
+
+	ck_assert_msg(err == (kind == FAULT_AREA ? -ENOSPC : -ENOMEM), "%s: %d at %u",
+		      calls[call].name, err, nth);
+	ck_assert_uint_eq(after.busy, before.busy);
+	ck_assert_uint_eq(after.processes, before.processes);
+	ck_assert_uint_eq(after.user_pages, before.user_pages);
+	ck_assert_msg(after.frames == before.frames, "%s: frames lost at %u", calls[call].name,
+		      nth);
+	ck_assert_msg(after.objects == before.objects, "%s: objects lost at %u", calls[call].name,
+		      nth);
+	ck_assert_uint_eq(pages_held_once(), 520);
+	/* What failed can be done afterwards. */
+	err = calls[call].call();
+	ck_assert_msg(err == 0, "%s: %d after a failure", calls[call].name, err);
+}
+
+/* On a fresh machine the @nth request fails. Returns how many requests @nth was beyond the last. */
+static u32 fail_at(u32 call, enum fault_kind kind, u32 nth, u32 *nr_failures)
+{
+	struct held before;
+	u32 left;
+	int err;
+
+	teardown();
+	setup();
+	make_what_calls_need();
+	before = held_now();
+	mm->fault.fail[kind] = nth;
+	err = calls[call].call();
+	left = mm->fault.fail[kind];
+	mm->fault.fail[kind] = 0;
+	ck_assert_ptr_null(core_check(sim));
+	if (err) { /* or the call had another way, as slabs of other nodes are */
+		ck_assert_uint_eq(left, 0);
+		++*nr_failures;
+		check_failure(call, kind, nth, err, before);
+	}
+	return left;
+}
+
 START_TEST(any_allocation_may_fail_and_nothing_is_left_behind)
 {
 	const u32 call = (u32)_i / NR_FAULTS;
 	const enum fault_kind kind = (enum fault_kind)(_i % NR_FAULTS);
-	u32 nr_failures = 0, left = 0;
+	u32 nr_failures = 0, nth, last = 0, left;
 
-	for (u32 nth = 1; !left; nth++) {
-		int err;
-		u64 before, objects, busy, processes, user_pages;
-
-		teardown();
-		setup();
-		make_what_calls_need();
-		before = core_frames_in_use(sim);
-		objects = core_objects_in_use(sim);
-		busy = mm->vmap.nr_busy;
-		processes = mm->processes.nr;
-		user_pages = process->nr_user_pages;
-		mm->fault.fail[kind] = nth;
-		err = calls[call].call();
-		left = mm->fault.fail[kind];
-		mm->fault.fail[kind] = 0;
-		ck_assert_ptr_null(core_check(sim));
-		if (!err) /* or the call had another way, as slabs of other nodes are */
-			continue;
-		ck_assert_uint_eq(left, 0);
-		nr_failures++;
-		ck_assert_msg(err == (kind == FAULT_AREA ? -ENOSPC : -ENOMEM), "%s: %d at %u",
-			      calls[call].name, err, nth);
-		ck_assert_uint_eq(mm->vmap.nr_busy, busy);
-		ck_assert_uint_eq(mm->processes.nr, processes);
-		ck_assert_uint_eq(process->nr_user_pages, user_pages);
-		ck_assert_msg(core_frames_in_use(sim) == before, "%s: frames lost at %u",
-			      calls[call].name, nth);
-		ck_assert_msg(core_objects_in_use(sim) == objects, "%s: objects lost at %u",
-			      calls[call].name, nth);
-		for (u32 i = 0; i < 520; i++)
-			ck_assert_uint_eq(pages[i]->refcount, 1);
-		/* What failed can be done afterwards. */
-		err = calls[call].call();
-		ck_assert_msg(err == 0, "%s: %d after a failure", calls[call].name, err);
-	}
+	for (nth = 1; !(left = fail_at(call, kind, nth, &nr_failures)); nth = next_nth(nth))
+		last = nth;
+	/* The last request of all fails too. */
+	if (nth - left > last)
+		ck_assert_uint_eq(fail_at(call, kind, nth - left, &nr_failures), 0);
 	ck_assert_msg(!(calls[call].kinds >> kind & 1) == !nr_failures, "%s: kind %d, %u failures",
 		      calls[call].name, (int)kind, nr_failures);
 }

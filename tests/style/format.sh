@@ -8,4 +8,4 @@ set -euo pipefail
 command -v clang-format >/dev/null || style_skip "clang-format is missing"
 mapfile -t sources < <(style_files '*.c' '*.h' | grep -v -x config.h)
 [ ${#sources[@]} -gt 0 ] || exit 0
-clang-format --dry-run -Werror "${sources[@]}"
+printf '%s\0' "${sources[@]}" | xargs -0 -n 32 -P "$(nproc)" clang-format --dry-run -Werror

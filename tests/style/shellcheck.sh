@@ -9,13 +9,14 @@ command -v shellcheck >/dev/null || style_skip "shellcheck is missing"
 
 # Scripts are those named so and those whose first line names a shell.
 shell_scripts() {
-  style_files '*.sh'
-  style_files 'scripts/*' '.ci/*' | while IFS= read -r file; do
-    case $file in *.sh) continue ;; esac
-    ! head -n 1 "$file" | grep -q -E '^#!.*/(ba|da|)sh' || echo "$file"
-  done
+  local file line
+  while IFS= read -r file; do
+    line=
+    case $file in *.sh) line='#!/bin/sh' ;; *) read -r line <"$file" || : ;; esac
+    [[ ! $line =~ ^'#!'.*/(ba|da|)sh ]] || echo "$file"
+  done < <(style_files '*.sh' 'scripts/*' '.ci/*' | LC_ALL=C sort -u)
 }
 
 mapfile -t scripts < <(shell_scripts)
 [ ${#scripts[@]} -gt 0 ] || exit 0
-shellcheck -x "${scripts[@]}"
+printf '%s\0' "${scripts[@]}" | xargs -0 -n 8 -P "$(nproc)" shellcheck -x

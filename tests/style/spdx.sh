@@ -14,25 +14,31 @@ sources() {
     'scripts/*' '.ci/*' | grep -v -x config.h | LC_ALL=C sort -u
 }
 
-while IFS= read -r file; do
-  line=$(head -n 1 "$file")
-  case $line in '#!'*) line=$(sed -n 2p "$file") ;; esac
-  case $file in
-    *.c | *.h | *.S | *.lds) want='/* SPDX-License-Identifier: GPL-2.0-or-later */' ;;
-    *) want='# SPDX-License-Identifier: GPL-2.0-or-later' ;;
-  esac
-  if [ "$line" != "$want" ]; then
-    echo "$file:1: the first line must be: $want"
-    failed=1
-  fi
-done < <(sources)
+# One pass over the first two lines of each, whose names are on standard input.
+check_first_lines() {
+  # shellcheck disable=SC2016 # awk's
+  awk '
+    {
+      file = $0
+      want = "# SPDX-License-Identifier: GPL-2.0-or-later"
+      if (file ~ /\.(c|h|S|lds)$/) want = "/" "* " substr(want, 3) " *" "/"
+      line = ""
+      if ((getline line <file) > 0 && line ~ /^#!/) getline line <file
+      close(file)
+      if (line == want) next
+      print file ":1: the first line must be: " want
+      failed = 1
+    }
+    END { exit failed }'
+}
+
+sources | check_first_lines || failed=1
 
 # The data of tests is as it was recorded.
-while IFS= read -r file; do
-  if grep -n -H -I -E '(^|[^A-Za-z0-9_.-])/(work|farm|tmp|home|root)/[a-z._]' "$file"; then
-    echo "$file: names a path of one machine"
-    failed=1
-  fi
-done < <(style_files | grep -v -e '^tests/data/' -e '^LICENSE$')
+mapfile -t files < <(style_files | grep -v -e '^tests/data/' -e '^LICENSE$')
+if grep -n -H -I -E '(^|[^A-Za-z0-9_.-])/(work|farm|tmp|home|root)/[a-z._]' "${files[@]}"; then
+  echo "the lines above name a path of one machine"
+  failed=1
+fi
 
 exit $failed

@@ -98,7 +98,7 @@ test_spdx() {
   refuses spdx.sh 'scripts/tool:1: the first line must be'
   # The path is made of two parts, because this file is checked too.
   echo "see /work""/notes" >"$work/NOTES"
-  refuses spdx.sh 'NOTES: names a path of one machine'
+  refuses spdx.sh 'NOTES:1:see /work'
 }
 
 test_format() {

@@ -32,7 +32,6 @@ static void show_failure(const struct guest *guest, struct inspect_registers *fa
 
 	if (!report || !report->have_regs)
 		return;
-	_Static_assert(REPORT_REGS == INSPECT_REGS, "the same registers, in the same order");
 	*failed = (struct inspect_registers){.cr0 = 0};
 	memcpy(failed->reg, report->regs, sizeof(failed->reg));
 	options->failed = failed;

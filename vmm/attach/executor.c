@@ -7,6 +7,7 @@
 #include "mm/x86.h"
 #include "vmm/attach/executor.h"
 #include "vmm/attach/inspector.h"
+#include "vmm/attach/note_call.h"
 #include "vmm/attach/probe.h"
 
 /*
@@ -81,45 +82,6 @@ static void fill(const struct guest_executor *executor, const struct replay_requ
 	}
 }
 
-/* ---- what the audit holds areas against ---- */
-
-static int expect(struct guest_executor *executor, const struct replay_request *request,
-		  const struct nb_submission *sqe, const struct nb_completion *cqe)
-{
-	struct audit_expectation expectation = {
-		.address = cqe->result[0],
-		.size = sqe->arg[0],
-		.align = request->align,
-		.start = request->vstart,
-		.end = request->vend,
-		.flags = sqe->arg[6],
-		.gfp = (uint32_t)sqe->arg[4],
-		.node = (int32_t)sqe->arg[7],
-	};
-	int err = audit_expect(executor->audit, &expectation);
-
-	/* An address given out twice is the audit's to report: the older area is expected. */
-	return err == -EEXIST ? 0 : err;
-}
-
-static int note_result(struct guest_executor *executor, const struct replay_request *request,
-		       const struct nb_submission *sqe, const struct nb_completion *cqe)
-{
-	if (cqe->status)
-		return 0;
-	switch (request->type) {
-	case REPLAY_MAP:
-	case REPLAY_RESERVE:
-		return expect(executor, request, sqe, cqe);
-	case REPLAY_FREE:
-		audit_unexpect(executor->audit, request->address);
-		return 0;
-	case REPLAY_PURGE:
-		return 0;
-	}
-	return 0;
-}
-
 /* ---- the interface ---- */
 
 static int guest_died(const struct guest_executor *executor, struct input_error *error)
@@ -152,7 +114,9 @@ static int submit(void *context, const struct replay_request *requests, size_t c
 			.address = cqe->status ? 0 : cqe->result[0],
 			.ticks = cqe->tsc_end - cqe->tsc_start,
 		};
-		if (note_result(executor, &requests[i], &executor->submissions[i], cqe))
+		/* An address given out twice is the audit's to report: the older area is expected.
+		 */
+		if (note_call(executor->audit, &executor->submissions[i], cqe) == -ENOMEM)
 			return input_fail(error, NULL, 0, "out of memory"), -ENOMEM;
 	}
 	return 0;
@@ -212,11 +176,6 @@ static int run_audit(void *context, struct replay_audit *audit_out, struct input
 struct replay_executor guest_executor_interface(struct guest_executor *executor)
 {
 	return (struct replay_executor){executor, NB_RING_ENTRIES, submit, final_areas, run_audit};
-}
-
-const struct audit *guest_executor_audit(const struct guest_executor *executor)
-{
-	return executor->audit;
 }
 
 /* ---- making one ---- */

@@ -26,7 +26,4 @@ void guest_executor_destroy(struct guest_executor *executor);
 /* The interface replay_run() takes; good as long as the executor. */
 struct replay_executor guest_executor_interface(struct guest_executor *executor);
 
-/* The audit behind it, for its violations. */
-const struct audit *guest_executor_audit(const struct guest_executor *executor);
-
 #endif

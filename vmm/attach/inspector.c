@@ -90,8 +90,7 @@ static int guest_cpu_registers(void *context, unsigned int cpu,
 	if (err)
 		return err;
 	*registers_out = (struct inspect_registers){
-		.reg = {r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8, r.r9, r.r10,
-			r.r11, r.r12, r.r13, r.r14, r.r15, r.rip, r.rflags},
+		.reg = REGS_OF(r),
 		.segment = {segment_of(&s.cs), segment_of(&s.ds), segment_of(&s.es),
 			    segment_of(&s.fs), segment_of(&s.gs), segment_of(&s.ss),
 			    segment_of(&s.ldt), segment_of(&s.tr), table_of(&s.gdt),

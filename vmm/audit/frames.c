@@ -23,40 +23,17 @@ static uint64_t overlap(uint64_t start, uint64_t end, uint64_t other_start, uint
 
 /* ---- zones ---- */
 
-/* The first and the last frame of zone number @zone, [start, end). */
-static void zone_bounds(const struct layout *l, uint32_t zone, uint64_t *start, uint64_t *end)
-{
-	*start = 0;
-	*end = 0;
-	if (zone == l->zone_dma) {
-		*end = l->zone_dma_end_pfn;
-	} else if (zone == l->zone_dma32) {
-		*start = l->zone_dma_end_pfn;
-		*end = l->zone_dma32_end_pfn;
-	} else if (zone == l->zone_normal) {
-		*start = l->zone_dma32_end_pfn;
-		*end = NB_RAM_LIMIT / PAGE;
-	}
-}
-
 /* RAM of @node in the zone, less boot memory. */
 static uint64_t count_managed(const struct audit_pass *pass, uint32_t node, uint32_t zone)
 {
 	const struct inspect_source *source = inspect_source_of(pass->inspector);
-	uint64_t start, end, pages = 0;
+	uint64_t first, last, pages = 0;
 
-	zone_bounds(pass->l, zone, &start, &end);
 	for (uint32_t i = 0; i < source->nr_ram; i++) {
-		uint64_t first = source->ram[i].start / PAGE, last = source->ram[i].end / PAGE;
-
-		if (source->ram[i].node != node)
+		if (!inspect_zone_ram(pass->inspector, node, zone, i, &first, &last))
 			continue;
-		pages += overlap(first, last, start, end);
-		if (first < start)
-			first = start;
-		if (last > end)
-			last = end;
-		for (uint32_t j = 0; j < source->nr_reserved && first < last; j++)
+		pages += last - first;
+		for (uint32_t j = 0; j < source->nr_reserved; j++)
 			pages -= overlap(first, last, source->reserved[j].start / PAGE,
 					 source->reserved[j].end / PAGE);
 	}
@@ -328,35 +305,30 @@ static uint64_t count_untouched(const struct audit_pass *pass, uint64_t first, u
 
 /* Frames of the span in [first, last) that were given up for want of room for their struct pages.
  */
-static uint64_t given_up_of_span(struct audit_pass *pass, uint64_t zone, uint32_t index,
+static uint64_t given_up_of_span(const struct audit_pass *pass, const struct inspect_span *span,
 				 uint64_t first, uint64_t last)
 {
-	uint64_t memmap = pass->map.section_pages * pass->l->page.bytes / PAGE, began, start, end;
+	uint64_t memmap = pass->map.section_pages * pass->l->page.bytes / PAGE;
+	uint64_t began = span->first > first ? span->first : first;
+	uint64_t end = span->end < last ? span->end : last;
 
-	if (!inspect_span_first(pass->inspector, zone, index, &began) ||
-	    !inspect_span(pass->inspector, zone, index, &start, &end))
-		return 0;
-	began = began > first ? began : first;
-	end = end < last ? end : last;
 	if (began >= end || (began + memmap - 1) / memmap * memmap + memmap <= end)
 		return 0; /* nothing of the section, or there was room */
-	return overlap(began, end, began, start);
+	return overlap(began, end, began, span->start);
 }
 
 /* The same of all spans. */
 static uint64_t count_given_up(struct audit_pass *pass, uint64_t first, uint64_t last)
 {
-	const struct layout *l = pass->l;
+	struct inspect_span spans[INSPECT_SPANS_MAX];
 	uint64_t count = 0;
 
-	for (uint32_t node = 0; node < l->max_nodes; node++) {
-		for (uint32_t id = 0; id < l->nr_zones; id++) {
-			uint64_t zone = inspect_zone_address(pass->inspector, node, id);
-			uint8_t spans = 0;
+	for (uint32_t node = 0; node < pass->l->max_nodes; node++) {
+		for (uint32_t id = 0; id < pass->l->nr_zones; id++) {
+			size_t nr = inspect_zone_spans(pass->inspector, node, id, spans);
 
-			inspect_u8(pass->inspector, zone + l->zone.nr_spans, &spans);
-			for (uint32_t i = 0; i < spans && i < l->max_spans; i++)
-				count += given_up_of_span(pass, zone, i, first, last);
+			for (size_t i = 0; i < nr; i++)
+				count += given_up_of_span(pass, &spans[i], first, last);
 		}
 	}
 	return count;

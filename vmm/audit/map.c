@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * The map of RAM in which owners sign, and the one walk over all tables that everything else is
- * bounded by. Both are made before the first check and judge nothing.
- */
+/* The map of RAM in which owners sign: made before the first check, it judges nothing. */
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/grow.h"
 #include "vmm/audit/private.h"
 
 static const char *const claim_names[NR_CLAIMS] = {
@@ -37,35 +35,20 @@ static int by_start(const void *left, const void *right)
 	return a->start < b->start ? -1 : a->start > b->start;
 }
 
-/* Takes a zone's spans that are not empty; those beyond all RAM are cut. */
-static int take_spans(struct audit_pass *pass, uint32_t node, uint32_t zone, size_t *room)
+/* Takes a zone's spans that are not empty. */
+static int take_spans(struct audit_pass *pass, uint32_t node, uint32_t zone)
 {
-	uint64_t address = inspect_zone_address(pass->inspector, node, zone);
-	uint64_t end_of_ram = inspect_end_pfn(pass->inspector);
+	struct inspect_span spans[INSPECT_SPANS_MAX];
+	size_t count = inspect_zone_spans(pass->inspector, node, zone, spans);
 	struct frame_map *map = &pass->map;
-	uint8_t count;
 
-	if (!inspect_u8(pass->inspector, address + pass->l->zone.nr_spans, &count))
-		return 0;
-	for (uint32_t i = 0; i < count && i < pass->l->max_spans; i++) {
-		struct span span = {.node = node, .zone = zone};
-
-		if (!inspect_span(pass->inspector, address, i, &span.start, &span.end))
-			break;
-		if (span.end > end_of_ram)
-			span.end = end_of_ram;
-		if (span.start >= span.end)
+	for (size_t i = 0; i < count; i++) {
+		if (spans[i].start == spans[i].end)
 			continue;
-		if (map->nr_spans == *room) {
-			size_t more = *room ? 2 * *room : 64;
-			struct span *grown = realloc(map->span, more * sizeof(*grown));
-
-			if (!grown)
-				return -ENOMEM;
-			map->span = grown;
-			*room = more;
-		}
-		map->span[map->nr_spans++] = span;
+		if (GROW(map->span, map->nr_spans))
+			return -ENOMEM;
+		map->span[map->nr_spans++] =
+			(struct span){spans[i].start, spans[i].end, node, zone};
 	}
 	return 0;
 }
@@ -73,11 +56,10 @@ static int take_spans(struct audit_pass *pass, uint32_t node, uint32_t zone, siz
 static int take_all_spans(struct audit_pass *pass)
 {
 	struct frame_map *map = &pass->map;
-	size_t room = 0;
 
 	for (uint32_t node = 0; node < pass->l->max_nodes; node++) {
 		for (uint32_t zone = 0; zone < pass->l->nr_zones; zone++) {
-			if (take_spans(pass, node, zone, &room))
+			if (take_spans(pass, node, zone))
 				return -ENOMEM;
 		}
 	}
@@ -224,100 +206,4 @@ void audit_map_destroy(struct audit_pass *pass)
 	free(map->span);
 	free(pass->table);
 	free(pass->user);
-}
-
-/* ---- the tables ---- */
-
-#define WALK_CUT 1
-
-static int keep_table(struct audit_pass *pass, const struct table *table)
-{
-	if (pass->nr_tables == pass->table_room) {
-		size_t more = pass->table_room ? 2 * pass->table_room : 256;
-		struct table *grown = realloc(pass->table, more * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		pass->table = grown;
-		pass->table_room = more;
-	}
-	pass->table[pass->nr_tables++] = *table;
-	return 0;
-}
-
-static int cut(struct audit_pass *pass, const struct table *table)
-{
-	if (!pass->tables_cut)
-		pass->cut_at = *table;
-	pass->tables_cut = true;
-	return WALK_CUT;
-}
-
-/*
- * A table that two entries refer to is entered twice, all that hangs on it as well; so the walk
- * ends there. What came before bounds every later walk, which takes the same way.
- */
-int audit_enter_table(struct audit_pass *pass, gpa_t gpa, unsigned int level, gva_t gva)
-{
-	const struct table table = {
-		.gpa = gpa.value, .gva = gva.value, .level = level, .walked = pass->walked};
-	struct frame *frame;
-	int err;
-
-	frame = audit_frame(pass, gpa.value / INSPECT_PAGE_BYTES, &err);
-	if (!frame)
-		return err; /* outside RAM the reader finds no tables */
-	if (frame->level != 0)
-		return cut(pass, &table);
-	frame->level = (uint8_t)level;
-	/* Where somebody signed before, the check "frames" names both. */
-	if (frame->claim == CLAIM_RESERVED)
-		frame->claim = CLAIM_BOOT_TABLE;
-	else if (frame->claim == CLAIM_NONE)
-		frame->claim = CLAIM_TABLE;
-	return keep_table(pass, &table);
-}
-
-static int enter_table(void *context, gpa_t gpa, unsigned int level, gva_t gva)
-{
-	return audit_enter_table(context, gpa, level, gva);
-}
-
-static int pass_leaf(void *context, const struct paging_leaf *leaf)
-{
-	return 0;
-}
-
-static int count_bad(void *context, const struct paging_bad_entry *bad)
-{
-	struct audit_pass *pass = context;
-
-	pass->nr_bad_entries++;
-	return 0;
-}
-
-int audit_tables_walk(struct audit_pass *pass)
-{
-	const struct paging_visitor visitor = {
-		.leaf = pass_leaf, .bad = count_bad, .table = enter_table, .context = pass};
-	struct paging_reader reader = inspect_paging_reader(pass->inspector);
-	const struct paging_mode *mode = &inspect_source_of(pass->inspector)->paging;
-	int err;
-
-	err = paging_for_each(mode, &reader, gva_make(0), gva_make(0),
-			      inspect_ram_pages(pass->inspector) + 1, &visitor);
-	pass->nr_kernel_tables = pass->nr_tables;
-	return err == -ENOMEM ? err : audit_users_walk(pass);
-}
-
-int audit_walk(struct audit_pass *pass, uint64_t start, uint64_t end,
-	       const struct paging_visitor *visitor)
-{
-	struct paging_reader reader = inspect_paging_reader(pass->inspector);
-	const struct paging_mode *mode = &inspect_source_of(pass->inspector)->paging;
-	int err;
-
-	err = paging_for_each(mode, &reader, gva_make(start), gva_make(end),
-			      pass->nr_kernel_tables + pass->nr_bad_entries + 1, visitor);
-	return err == -ELOOP || err == -EINVAL ? 0 : err;
 }

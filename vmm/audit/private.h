@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One run of the auditor, and what its checks share. Private to vmm/audit*.c.
+ * One run of the auditor, and what its checks share. Private to this room.
  *
  * Shared is only what was read, never a judgement: the tiles, the tables reached from the root,
  * the spans of fresh frames, and the map of RAM in which each frame's owners sign.
@@ -82,7 +82,7 @@ struct audit_pass {
 	struct inspect_processes processes;
 	struct frame_map map;
 	struct table *table;
-	size_t nr_tables, table_room;
+	size_t nr_tables;
 	/* Of those the kernel's; and its entries that lead nowhere. */
 	size_t nr_kernel_tables, nr_bad_entries;
 	/* A walk over tables ended early, at a table referenced for the second time: the first
@@ -93,7 +93,7 @@ struct audit_pass {
 	uint32_t walked;          /* in callbacks: 0 the kernel's tables, else 1 + the process */
 };
 
-/* ---- vmm/audit/audit.c ---- */
+/* ---- vmm/audit/pass.c ---- */
 
 /* Reports a violation of the check that runs. */
 void audit_found(struct audit_pass *pass, uint64_t address, uint64_t found, uint64_t expected,
@@ -125,8 +125,7 @@ size_t audit_expectation_slots(const struct audit *audit);
 /* The expectation in slot @slot, or NULL where it is empty. */
 const struct audit_expectation *audit_expectation_at(const struct audit *audit, size_t slot);
 
-/* ---- vmm/audit/map.c: the map of frames and the walk over the tables, made before all checks ---
- */
+/* ---- vmm/audit/map.c: the map of frames, made before all checks ---- */
 
 int audit_map_create(struct audit_pass *pass);
 void audit_map_destroy(struct audit_pass *pass);
@@ -134,8 +133,10 @@ void audit_map_destroy(struct audit_pass *pass);
 /* The frame's entry, made if need be; NULL where @pfn is no RAM (or, *@err_out set, no memory). */
 struct frame *audit_frame(struct audit_pass *pass, uint64_t pfn, int *err_out);
 
-/* Walks every table from the kernel's root, then the lower half of each process, signing. */
-int audit_tables_walk(struct audit_pass *pass);
+/* The index of the first span that ends above @pfn, where spans do not overlap. */
+size_t audit_first_span_above(const struct frame_map *map, uint64_t pfn);
+
+/* ---- vmm/audit/walk.c ---- */
 
 /*
  * paging_for_each() over [start, end) of the kernel's tables, with the number of tables there
@@ -150,8 +151,8 @@ int audit_enter_table(struct audit_pass *pass, gpa_t gpa, unsigned int level, gv
 
 /* ---- vmm/audit/processes.c ---- */
 
-/* The part of audit_tables_walk() that is about processes. */
-int audit_users_walk(struct audit_pass *pass);
+/* Walks every table from the kernel's root, then the lower half of each process, signing. */
+int audit_tables_walk(struct audit_pass *pass);
 
 /* As audit_walk(), over the lower half of every process; pass->walked says which. */
 int audit_walk_users(struct audit_pass *pass, const struct paging_visitor *visitor);
@@ -161,9 +162,6 @@ const struct inspect_process *audit_walked_process(const struct audit_pass *pass
 
 /* What the check "tables" says of processes, when it has looked at every table. */
 void audit_process_tables(struct audit_pass *pass);
-
-/* The index of the first span that ends above @pfn, where spans do not overlap. */
-size_t audit_first_span_above(const struct frame_map *map, uint64_t pfn);
 
 /* ---- vmm/audit/probe.c: a part of "tlb"; 0 or -ENOMEM ---- */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The tables of processes: walked once before all checks, as the kernel's are, and by every check
- * that looks at user pages. A process is walked in its lower half only; its upper half is the
- * kernel's tables, which were walked already, and is compared by its entries.
+ * The first walk over all tables, the kernel's and those of processes, made before all checks; and
+ * the walk every check takes that looks at user pages. A process is walked in its lower half only;
+ * its upper half is the kernel's tables, which were walked already, and is compared by its entries.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -67,11 +67,14 @@ static int count_bad(void *context, const struct paging_bad_entry *bad)
 {
 	struct audit_pass *pass = context;
 
-	pass->user[pass->walked - 1].nr_bad_entries++;
+	if (pass->walked)
+		pass->user[pass->walked - 1].nr_bad_entries++;
+	else
+		pass->nr_bad_entries++;
 	return 0;
 }
 
-int audit_users_walk(struct audit_pass *pass)
+static int walk_users(struct audit_pass *pass)
 {
 	const struct paging_visitor visitor = {
 		.leaf = count_user, .bad = count_bad, .table = enter_table, .context = pass};
@@ -93,6 +96,25 @@ int audit_users_walk(struct audit_pass *pass)
 		pass->user[i].cut = err != 0;
 	}
 	return 0;
+}
+
+static int pass_leaf(void *context, const struct paging_leaf *leaf)
+{
+	return 0;
+}
+
+int audit_tables_walk(struct audit_pass *pass)
+{
+	const struct paging_visitor visitor = {
+		.leaf = pass_leaf, .bad = count_bad, .table = enter_table, .context = pass};
+	struct paging_reader reader = inspect_paging_reader(pass->inspector);
+	const struct paging_mode *mode = &inspect_source_of(pass->inspector)->paging;
+	int err;
+
+	err = paging_for_each(mode, &reader, gva_make(0), gva_make(0),
+			      inspect_ram_pages(pass->inspector) + 1, &visitor);
+	pass->nr_kernel_tables = pass->nr_tables;
+	return err == -ENOMEM ? err : walk_users(pass);
 }
 
 int audit_walk_users(struct audit_pass *pass, const struct paging_visitor *visitor)

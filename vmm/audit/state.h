@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What an audit remembers between runs. Private to vmm/audit/audit.c, audit_expect.c and
- * audit_tlb.c. */
+/* What an audit remembers between runs. Private to audit.c, pass.c, expect.c and tlb.c. */
 #ifndef VMM_AUDIT_STATE_H
 #define VMM_AUDIT_STATE_H
 
@@ -13,7 +12,7 @@ struct tlb_page {
 
 struct tlb_pages {
 	struct tlb_page *page; /* ascending by gva */
-	size_t count, room;
+	size_t count;
 };
 
 struct audit {

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/grow.h"
 #include "vmm/audit/private.h"
 #include "vmm/audit/state.h"
 
@@ -55,15 +56,8 @@ static int remember(struct tlb_walk *walk, uint64_t gva, uint64_t pfn, uint64_t 
 {
 	struct tlb_pages *now = &walk->now;
 
-	if (now->count == now->room) {
-		size_t room = now->room ? 2 * now->room : 1024;
-		struct tlb_page *page = realloc(now->page, room * sizeof(*page));
-
-		if (!page)
-			return -ENOMEM;
-		now->page = page;
-		now->room = room;
-	}
+	if (GROW(now->page, now->count))
+		return -ENOMEM;
 	now->page[now->count++] = (struct tlb_page){.gva = gva, .pfn = pfn, .nr = nr};
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/grow.h"
 #include "mm/x86.h"
 #include "vmm/audit/private.h"
 
@@ -36,7 +37,7 @@ struct candidate {
 struct users_walk {
 	struct audit_pass *pass;
 	struct shown *shown; /* ascending by frame */
-	size_t count, room;
+	size_t count;
 	uint64_t *pages;               /* leaves of each process */
 	const struct inspect_vma *vma; /* of the leaf before */
 	uint64_t next;                 /* the page of it that comes next */
@@ -49,15 +50,8 @@ struct users_walk {
 static int add_shown(struct users_walk *walk, uint64_t pfn, uint64_t index,
 		     const struct inspect_area *area)
 {
-	if (walk->count == walk->room) {
-		size_t more = walk->room ? 2 * walk->room : 256;
-		struct shown *grown = realloc(walk->shown, more * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		walk->shown = grown;
-		walk->room = more;
-	}
+	if (GROW(walk->shown, walk->count))
+		return -ENOMEM;
 	walk->shown[walk->count++] = (struct shown){pfn, index, area};
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/grow.h"
 #include "mm/x86.h"
 #include "vmm/audit/private.h"
 
@@ -18,7 +19,7 @@ struct extent {
 struct wx_walk {
 	struct audit_pass *pass;
 	struct extent *extent; /* ascending by address: the image maps it in a row */
-	size_t count, room;
+	size_t count;
 };
 
 static int add_extent(struct wx_walk *walk, uint64_t start, uint64_t end)
@@ -27,15 +28,8 @@ static int add_extent(struct wx_walk *walk, uint64_t start, uint64_t end)
 		walk->extent[walk->count - 1].end = end;
 		return 0;
 	}
-	if (walk->count == walk->room) {
-		size_t more = walk->room ? 2 * walk->room : 32;
-		struct extent *grown = realloc(walk->extent, more * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		walk->extent = grown;
-		walk->room = more;
-	}
+	if (GROW(walk->extent, walk->count))
+		return -ENOMEM;
 	walk->extent[walk->count++] = (struct extent){start, end};
 	return 0;
 }

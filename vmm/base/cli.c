@@ -11,10 +11,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/input.h"
+#include "lib/printable.h"
 
 /* An option's value in getopt_long: its place in the table, above every letter. */
 #define FIRST_VALUE   0x100
@@ -25,7 +26,7 @@
 /* Where the help of an option begins. */
 #define HELP_COLUMN 26
 
-#define PROGRESS_MS 100
+#define PROGRESS_SECONDS 0.1
 
 void cli_error(const struct cli_command *command, const char *format, ...)
 {
@@ -38,7 +39,7 @@ void cli_error(const struct cli_command *command, const char *format, ...)
 	va_end(args);
 	/* It may quote a file, a guest or a service. */
 	for (char *at = text; at && *at; at++) {
-		if ((unsigned char)*at < ' ' || *at == 0x7f)
+		if (is_control(*at))
 			*at = '?';
 	}
 	fprintf(stderr, "%s: %s\n", command->name, text ? text : "out of memory");
@@ -317,14 +318,6 @@ bool cli_parse(const struct cli_command *command, int argc, char **argv, int *op
 
 /* ---- progress ---- */
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 void cli_progress_start(struct cli_progress *progress, const char *what)
 {
 	memset(progress, 0, sizeof(*progress));
@@ -335,15 +328,12 @@ void cli_progress_start(struct cli_progress *progress, const char *what)
 
 void cli_progress_update(struct cli_progress *progress, uint64_t done, uint64_t total)
 {
-	uint64_t now;
+	double now = clock_seconds();
 
-	if (!progress->out)
-		return;
-	now = now_ms();
-	if (progress->shown && now - progress->last_ms < PROGRESS_MS)
+	if (!progress->out || (progress->shown && now - progress->last_seconds < PROGRESS_SECONDS))
 		return;
 	progress->shown = true;
-	progress->last_ms = now;
+	progress->last_seconds = now;
 	fprintf(progress->out, "\r\033[K%s: %" PRIu64 " of %" PRIu64 " (%" PRIu64 " %%)",
 		progress->what, done, total,
 		total ? (uint64_t)(100.0 * (double)done / (double)total) : 100);

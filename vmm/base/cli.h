@@ -92,7 +92,7 @@ void cli_size_format(uint64_t bytes, char *text, size_t size);
 struct cli_progress {
 	FILE *out;        /* NULL when there is no terminal */
 	const char *what; /* "fork-1cpu" */
-	uint64_t last_ms;
+	double last_seconds;
 	bool shown;
 };
 

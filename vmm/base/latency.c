@@ -2,22 +2,17 @@
 /* Exact percentiles of latencies. */
 #include "vmm/base/latency.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/grow.h"
+
 int latency_add(struct latency *latency, uint64_t ticks)
 {
-	size_t room = latency->room ? 2 * latency->room : 256;
-	uint64_t *samples;
+	int err = GROW(latency->samples, latency->count);
 
-	if (latency->count == latency->room) {
-		samples = realloc(latency->samples, room * sizeof(*samples));
-		if (!samples)
-			return -ENOMEM;
-		latency->samples = samples;
-		latency->room = room;
-	}
+	if (err)
+		return err;
 	latency->samples[latency->count++] = ticks;
 	latency->sorted = false;
 	return 0;
@@ -50,16 +45,4 @@ void latency_deinit(struct latency *latency)
 {
 	free(latency->samples);
 	memset(latency, 0, sizeof(*latency));
-}
-
-bool ticks_are_instructions(void)
-{
-	const char *value = getenv("NESTBOX_ICOUNT");
-
-	return value && strcmp(value, "1") == 0;
-}
-
-const char *tick_unit(void)
-{
-	return ticks_are_instructions() ? "instructions" : "ticks";
 }

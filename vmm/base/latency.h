@@ -14,7 +14,6 @@
 struct latency {
 	uint64_t *samples;
 	size_t count;
-	size_t room;
 	bool sorted;
 };
 
@@ -30,14 +29,5 @@ uint64_t latency_percentile(struct latency *latency, unsigned int percent);
 
 /* Frees the samples; the struct can be used again. */
 void latency_deinit(struct latency *latency);
-
-/*
- * Whether a tick of the guest's time stamp counter is an instruction: so it is in a lab that counts
- * them, which says so by NESTBOX_ICOUNT=1 (scripts/lab --icount).
- */
-bool ticks_are_instructions(void);
-
-/* What a tick is, for a person and for JSON alike: "instructions" or "ticks". */
-const char *tick_unit(void);
 
 #endif

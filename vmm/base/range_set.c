@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/grow.h"
+
 #define PAGE_BYTES   UINT64_C(4096)
 #define SPACE_START  UINT64_C(1)
 #define BLOCK_RANGES 128
@@ -111,16 +113,10 @@ static size_t find_range(const struct range_block *block, uint64_t address)
 /* Puts an empty block at @index. */
 static int add_block(struct range_set *set, size_t index)
 {
-	size_t room = set->room ? 2 * set->room : 8;
-	struct range_block *block, **grown;
+	struct range_block *block;
 
-	if (set->count == set->room) {
-		grown = realloc(set->blocks, room * sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		set->blocks = grown;
-		set->room = room;
-	}
+	if (GROW(set->blocks, set->count))
+		return -ENOMEM;
 	block = malloc(sizeof(*block));
 	if (!block)
 		return -ENOMEM;

@@ -18,7 +18,6 @@
 struct range_set {
 	struct range_block **blocks;
 	size_t count;
-	size_t room;
 };
 
 /*

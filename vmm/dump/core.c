@@ -20,6 +20,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/grow.h"
+#include "lib/out_file.h"
 #include "vmm/dump/private.h"
 #include "vmm/look/maps.h"
 
@@ -35,7 +37,7 @@ struct core {
 	struct inspector *inspector;
 	const struct core_options *options;
 	struct load *load;
-	size_t nr_loads, load_room;
+	size_t nr_loads;
 	bool aliases_cut;
 	void *notes;
 	size_t notes_bytes;
@@ -51,15 +53,8 @@ struct core {
 
 static int add_load(struct core *core, uint64_t gva, uint64_t gpa, uint64_t bytes)
 {
-	if (core->nr_loads == core->load_room) {
-		size_t more = core->load_room ? 2 * core->load_room : 64;
-		struct load *grown = realloc(core->load, more * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		core->load = grown;
-		core->load_room = more;
-	}
+	if (GROW(core->load, core->nr_loads))
+		return -ENOMEM;
 	core->load[core->nr_loads++] = (struct load){gva, gpa, bytes};
 	return 0;
 }
@@ -372,24 +367,14 @@ int core_write_file(struct inspector *inspector, const char *path,
 		    const struct core_options *options, struct core_sum *sum_out,
 		    struct error *error)
 {
-	char *part = NULL;
-	int fd, err;
+	struct out_file file;
+	int err = out_file_begin(&file, path, error);
 
-	if (asprintf(&part, "%s.part", path) < 0)
-		return error_set(error, -ENOMEM, "no memory for a core");
-	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0) {
-		err = error_set(error, -errno, "%.160s: %s", part, strerror(errno));
-		free(part);
-		return err;
-	}
-	err = core_write(inspector, fd, options, sum_out, error);
-	if (close(fd) != 0 && !err)
-		err = error_set(error, -errno, "%.160s: %s", part, strerror(errno));
-	if (!err && rename(part, path) != 0)
-		err = error_set(error, -errno, "%.160s: %s", path, strerror(errno));
 	if (err)
-		unlink(part);
-	free(part);
+		return err;
+	err = core_write(inspector, file.fd, options, sum_out, error);
+	if (!err)
+		return out_file_commit(&file, error);
+	out_file_discard(&file);
 	return err;
 }

@@ -59,8 +59,8 @@ int core_write(struct inspector *inspector, int fd, const struct core_options *o
 	       struct core_sum *sum_out, struct error *error);
 
 /*
- * The same to the file @path: written as @path.part, mode 0600, and renamed at the end, so that a
- * core of that name is always whole. Errors: as core_write(), and open(2)'s.
+ * The same to the file @path, which appears when it is whole (lib/out_file.h). *@sum_out is set
+ * even if only its name could not be given. Errors: as core_write(), and out_file_begin()'s.
  */
 int core_write_file(struct inspector *inspector, const char *path,
 		    const struct core_options *options, struct core_sum *sum_out,

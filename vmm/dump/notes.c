@@ -91,30 +91,15 @@ static void add_note(struct text *notes, const char *name, uint32_t type, const 
 
 /* ---- registers ---- */
 
-enum { RAX, RBX, RCX, RDX, RSI, RDI, RBP, RSP, R8, R9, R10, R11, R12, R13, R14, R15, RIP, RFLAGS };
 enum { CS, DS, ES, FS, GS, SS, LDT, TR, GDT, IDT };
+
+#define FIELD(r, NAME, name) .name = (r)->reg[REGS_##NAME]
 
 static struct user_regs_struct user_registers(const struct inspect_registers *r)
 {
 	return (struct user_regs_struct){
-		.rax = r->reg[RAX],
-		.rbx = r->reg[RBX],
-		.rcx = r->reg[RCX],
-		.rdx = r->reg[RDX],
-		.rsi = r->reg[RSI],
-		.rdi = r->reg[RDI],
-		.rbp = r->reg[RBP],
-		.rsp = r->reg[RSP],
-		.r8 = r->reg[R8],
-		.r9 = r->reg[R9],
-		.r10 = r->reg[R10],
-		.r11 = r->reg[R11],
-		.r12 = r->reg[R12],
-		.r13 = r->reg[R13],
-		.r14 = r->reg[R14],
-		.r15 = r->reg[R15],
-		.rip = r->reg[RIP],
-		.eflags = r->reg[RFLAGS],
+		REGS_TO_RIP(FIELD, r),
+		.eflags = r->reg[REGS_RFLAGS],
 		.orig_rax = ~0ull, /* in no system call */
 		.cs = r->segment[CS].selector,
 		.ss = r->segment[SS].selector,
@@ -144,20 +129,10 @@ static void add_qemu(struct text *notes, const struct inspect_registers *r)
 	struct qemu_state state = {
 		.version = 1,
 		.size = sizeof(state),
-		.rax = r->reg[RAX],
-		.rbx = r->reg[RBX],
-		.rcx = r->reg[RCX],
-		.rdx = r->reg[RDX],
-		.rsi = r->reg[RSI],
-		.rdi = r->reg[RDI],
-		.rsp = r->reg[RSP],
-		.rbp = r->reg[RBP],
-		.rip = r->reg[RIP],
-		.rflags = r->reg[RFLAGS],
+		REGS_LIST(FIELD, r),
 		.cr = {r->cr0, 0, r->cr2, r->cr3, r->cr4},
 	};
 
-	memcpy(&state.r8, &r->reg[R8], 8 * sizeof(uint64_t));
 	for (unsigned int i = 0; i < INSPECT_SEGMENTS; i++)
 		state.segment[i] = (struct qemu_segment){
 			.selector = r->segment[i].selector,

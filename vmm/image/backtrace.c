@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NR_REGS    17u
+#define DWARF_REGS 17u
 #define REG_RSP    7u
 #define REG_RETURN 16u
 #define STACK_MAX  8u /* of a DWARF expression */
@@ -30,7 +30,7 @@ struct backtrace_source {
 
 /* The state of one function: where it is and what it would return to. */
 struct state {
-	uint64_t reg[NR_REGS];
+	uint64_t reg[DWARF_REGS];
 	uint32_t known; /* a bit for each register */
 	bool exact;
 	backtrace_read_fn read;
@@ -102,7 +102,7 @@ static bool push(struct machine *machine, uint64_t value)
 
 static bool push_register(struct machine *machine, uint64_t number, uint64_t offset)
 {
-	if (number >= NR_REGS || !(machine->state->known & 1u << number))
+	if (number >= DWARF_REGS || !(machine->state->known & 1u << number))
 		return false;
 	return push(machine, machine->state->reg[number] + offset);
 }
@@ -208,7 +208,7 @@ static enum backtrace_end apply(Dwarf_Frame *frame, struct state *state)
 		return BACKTRACE_UNKNOWN;
 	if (cfa % sizeof(uint64_t) || (!signal && cfa <= before))
 		return BACKTRACE_BAD_STACK;
-	for (unsigned int i = 0; i < NR_REGS; i++) {
+	for (unsigned int i = 0; i < DWARF_REGS; i++) {
 		err = restore(state, frame, cfa, i, &caller);
 		if (err != BACKTRACE_WHOLE)
 			return err;
@@ -278,16 +278,16 @@ static enum backtrace_end walk(struct backtrace_source *source, struct state *st
 	return end;
 }
 
-void backtrace_take(struct backtrace_source *source, const uint64_t regs[BACKTRACE_REGS],
+void backtrace_take(struct backtrace_source *source, const uint64_t regs[NR_REGS],
 		    backtrace_read_fn read, void *context, struct backtrace *trace_out)
 {
 	/* DWARF's number of each register of @regs. */
-	static const unsigned char number[BACKTRACE_REGS - 1] = {
-		0, 3, 2, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, REG_RETURN};
+	static const unsigned char number[NR_REGS - 1] = {0, 3,  2,  1,  4,  5,  6,  7,         8,
+							  9, 10, 11, 12, 13, 14, 15, REG_RETURN};
 	struct state state = {
-		.known = (1u << NR_REGS) - 1, .exact = true, .read = read, .context = context};
+		.known = (1u << DWARF_REGS) - 1, .exact = true, .read = read, .context = context};
 
-	for (size_t i = 0; i < BACKTRACE_REGS - 1; i++)
+	for (size_t i = 0; i < NR_REGS - 1; i++)
 		state.reg[number[i]] = regs[i];
 	memset(trace_out, 0, sizeof(*trace_out));
 	pthread_mutex_lock(&source->lock);

@@ -18,11 +18,11 @@
 #include <stdio.h>
 
 #include "guest/abi.h"
+#include "lib/regs.h"
 #include "vmm/image/image.h"
 
 #define BACKTRACE_FRAMES_MAX 48
 #define BACKTRACE_NAME_BYTES 64
-#define BACKTRACE_REGS       (sizeof(((struct nb_event *)0)->regs) / sizeof(uint64_t))
 
 struct backtrace_frame {
 	/* The instruction, where exact; otherwise the address a call returns to. */
@@ -67,10 +67,10 @@ void backtrace_source_destroy(struct backtrace_source *source);
 typedef bool (*backtrace_read_fn)(void *context, uint64_t address, uint64_t *word_out);
 
 /*
- * Unwinds from @regs (rax rbx rcx rdx rsi rdi rbp rsp r8 .. r15 rip rflags, as in struct
- * nb_event), RIP being the next instruction to be executed. @trace_out is wholly written.
+ * Unwinds from @regs (lib/regs.h), RIP being the next instruction to be executed. @trace_out is
+ * wholly written.
  */
-void backtrace_take(struct backtrace_source *source, const uint64_t regs[BACKTRACE_REGS],
+void backtrace_take(struct backtrace_source *source, const uint64_t regs[NR_REGS],
 		    backtrace_read_fn read, void *context, struct backtrace *trace_out);
 
 /*

@@ -256,21 +256,3 @@ int boot_build(const struct boot_config *config, struct gpa_space *space, struct
 	*boot_out = boot;
 	return 0;
 }
-
-/* ---- reading tables back ---- */
-
-static const uint64_t *read_table(void *context, gpa_t table)
-{
-	const struct gpa_space *space = context;
-	void *host;
-
-	if (gpa_space_translate(space, table, X86_PAGE_SIZE, &host) != 0)
-		return NULL;
-	return host;
-}
-
-struct paging_reader boot_paging_reader(const struct gpa_space *space)
-{
-	/* The reader's context is not const in ept/paging.h; it is only read here. */
-	return (struct paging_reader){.table = read_table, .context = (void *)(uintptr_t)space};
-}

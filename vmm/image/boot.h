@@ -34,6 +34,7 @@
 struct memory_layout {
 	uint32_t nr_ram;
 	struct nb_range ram[NB_MAX_RANGES]; /* ascending, disjoint; kind is 0 */
+	uint32_t bound[NB_MAX_RANGES];      /* to this host node plus one; 0: to none */
 	bool trappable;                     /* traps may be set in it (ept/gpa_space.h) */
 };
 
@@ -47,6 +48,13 @@ struct memory_layout {
  */
 int memory_layout_default(uint64_t size_bytes, unsigned int nr_nodes,
 			  struct memory_layout *layout_out, struct error *error);
+
+/*
+ * The same with nodes of @node_bytes each, multiples of NB_RAM_ALIGN: the parts below and above
+ * the hole are filled in the order of the nodes. Errors: -EINVAL as above.
+ */
+int memory_layout_nodes(const uint64_t *node_bytes, unsigned int nr_nodes,
+			struct memory_layout *layout_out, struct error *error);
 
 #define MEMORY_BYTES_MIN     (16ull << 20)
 #define MEMORY_BYTES_MAX     (NB_RAM_LIMIT - (1ull << 30))
@@ -89,11 +97,5 @@ struct boot {
  */
 int boot_build(const struct boot_config *config, struct gpa_space *space, struct boot *boot_out,
 	       struct error *error);
-
-/*
- * A reader for ept/paging over @space, which must outlive it: tables are memory where the whole
- * page is RAM.
- */
-struct paging_reader boot_paging_reader(const struct gpa_space *space);
 
 #endif

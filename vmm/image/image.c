@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/printable.h"
 #include "guest/abi.h"
 #include "mm/x86.h"
 
@@ -189,7 +190,7 @@ static int check_entry(struct image *image, uint64_t entry, struct error *error)
 static bool is_layout_text(const char *text, size_t length)
 {
 	for (size_t i = 0; i < length; i++) {
-		if (text[i] != '\n' && (text[i] < ' ' || text[i] > '~'))
+		if (text[i] != '\n' && !is_printable(text[i]))
 			return false;
 	}
 	return true;
@@ -410,15 +411,4 @@ void image_unload(struct image *image)
 	free(image->symbols);
 	free(image->owned);
 	memset(image, 0, sizeof(*image));
-}
-
-const struct image_segment *image_segment_find(const struct image *image, gva_t gva)
-{
-	for (size_t i = 0; i < image->nr_segments; i++) {
-		const struct image_segment *segment = &image->segments[i];
-
-		if (gva.value >= segment->start.value && gva.value < segment->end.value)
-			return segment;
-	}
-	return NULL;
 }

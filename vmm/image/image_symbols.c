@@ -12,7 +12,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/printable.h"
 #include "vmm/image/image.h"
+
+const struct image_segment *image_segment_find(const struct image *image, gva_t gva)
+{
+	for (size_t i = 0; i < image->nr_segments; i++) {
+		const struct image_segment *segment = &image->segments[i];
+
+		if (gva.value >= segment->start.value && gva.value < segment->end.value)
+			return segment;
+	}
+	return NULL;
+}
 
 /* The section of symbols, or NULL; its header goes to @header_out. */
 static Elf_Scn *find_symtab(Elf *elf, GElf_Shdr *header_out)
@@ -149,9 +161,6 @@ const char *image_place(const struct image *image, uint64_t address, char text[I
 	else
 		snprintf(text, IMAGE_PLACE_BYTES, "%.90s+0x%" PRIx64 "/0x%" PRIx64, symbol->name,
 			 address - symbol->start, symbol->end - symbol->start);
-	for (char *at = text; *at; at++) {
-		if (*at < ' ' || *at > '~')
-			*at = '?';
-	}
+	printable(text);
 	return text;
 }

@@ -55,6 +55,47 @@ int memory_layout_default(uint64_t size_bytes, unsigned int nr_nodes,
 	return 0;
 }
 
+int memory_layout_nodes(const uint64_t *node_bytes, unsigned int nr_nodes,
+			struct memory_layout *layout_out, struct error *error)
+{
+	struct memory_layout layout = {0};
+	uint64_t sum = 0, at = 0, low;
+
+	_Static_assert(NB_MAX_NODES + 1 <= NB_MAX_RANGES,
+		       "one node lies on both sides of the hole");
+	if (nr_nodes < 1 || nr_nodes > NB_MAX_NODES)
+		return error_set(error, -EINVAL, "%u memory nodes: possible are 1 to %u", nr_nodes,
+				 NB_MAX_NODES);
+	for (unsigned int node = 0; node < nr_nodes; node++) {
+		if (!node_bytes[node] || node_bytes[node] % NB_RAM_ALIGN ||
+		    node_bytes[node] > MEMORY_BYTES_MAX)
+			return error_set(error, -EINVAL,
+					 "node %u of %" PRIu64 " bytes: possible are multiples of "
+					 "%llu MiB up to %llu MiB",
+					 node, node_bytes[node], NB_RAM_ALIGN >> 20,
+					 MEMORY_BYTES_MAX >> 20);
+		sum += node_bytes[node];
+	}
+	if (sum < MEMORY_BYTES_MIN || sum > MEMORY_BYTES_MAX)
+		return error_set(error, -EINVAL,
+				 "%" PRIu64 " bytes of memory: possible are %llu MiB to %llu MiB",
+				 sum, MEMORY_BYTES_MIN >> 20, MEMORY_BYTES_MAX >> 20);
+	low = sum / 2 < LOW_BYTES_MAX ? sum / 2 : LOW_BYTES_MAX;
+	low -= low % NB_RAM_ALIGN;
+	for (unsigned int node = 0; node < nr_nodes; node++) {
+		for (uint64_t left = node_bytes[node], bytes; left; left -= bytes) {
+			if (at == low)
+				at = HIGH_START;
+			bytes = at < low && left > low - at ? low - at : left;
+			layout.ram[layout.nr_ram++] =
+				(struct nb_range){.start = at, .end = at + bytes, .node = node};
+			at += bytes;
+		}
+	}
+	*layout_out = layout;
+	return 0;
+}
+
 int memory_layout_add(const struct memory_layout *layout, struct gpa_space *space,
 		      struct error *error)
 {
@@ -82,6 +123,10 @@ int memory_layout_add_backed(const struct memory_layout *layout, const struct gp
 		snprintf(name, sizeof(name), "ram%u", i);
 		request.name = name;
 		request.backing.trappable = layout->trappable;
+		if (layout->bound[i]) {
+			request.backing.numa_bind = true;
+			request.backing.host_node = layout->bound[i] - 1;
+		}
 		err = gpa_space_add(space, &request, &region, error);
 		if (err)
 			return err;

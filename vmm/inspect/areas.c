@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/grow.h"
 #include "vmm/inspect/private.h"
 
 static enum inspect_tile_state tile_state(const struct layout *l, uint32_t state)
@@ -72,17 +73,10 @@ static const char *read_tile(struct inspector *inspector, uint64_t tile, struct 
 	return NULL;
 }
 
-static int append(struct inspect_areas *areas, size_t *room, const struct inspect_area *area)
+static int append(struct inspect_areas *areas, const struct inspect_area *area)
 {
-	if (areas->count == *room) {
-		size_t more = *room ? 2 * *room : 256;
-		struct inspect_area *grown = realloc(areas->area, more * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		areas->area = grown;
-		*room = more;
-	}
+	if (GROW(areas->area, areas->count))
+		return -ENOMEM;
 	areas->area[areas->count] = *area;
 	areas->area[areas->count].position = (uint32_t)areas->count;
 	areas->count++;
@@ -111,7 +105,6 @@ static int follow(struct inspector *inspector, uint64_t head, struct inspect_are
 	uint64_t most = inspector->ram_pages * INSPECT_PAGE_BYTES / l->vmap_area.bytes;
 	uint64_t link, next, from = head, prev;
 	struct inspect_area area;
-	size_t room = 0;
 
 	if (most > UINT32_MAX)
 		most = UINT32_MAX;
@@ -130,7 +123,7 @@ static int follow(struct inspector *inspector, uint64_t head, struct inspect_are
 			set_broken(areas, wrong, link - l->vmap_area.tile);
 			return 0;
 		}
-		if (append(areas, &room, &area))
+		if (append(areas, &area))
 			return -ENOMEM;
 	}
 	if (!inspect_u64(inspector, head + l->list_head.prev, &prev) || prev != from)

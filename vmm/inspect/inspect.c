@@ -376,21 +376,6 @@ bool inspect_section_online(struct inspector *inspector, uint64_t pfn)
 	       online != 0;
 }
 
-uint64_t inspect_zone_address(const struct inspector *inspector, uint32_t node, uint32_t zone)
-{
-	const struct layout *l = &inspector->layout;
-
-	return inspector->mm + l->mm.node + (uint64_t)node * l->node.bytes + l->node.zone +
-	       (uint64_t)zone * l->zone.bytes;
-}
-
-uint64_t inspect_pcp_address(const struct inspector *inspector, uint64_t zone, uint32_t cpu)
-{
-	const struct layout *l = &inspector->layout;
-
-	return zone + l->zone.pcp + (uint64_t)cpu * l->page_pcp.bytes;
-}
-
 uint64_t inspect_kmalloc_address(const struct inspector *inspector, uint32_t index)
 {
 	const struct layout *l = &inspector->layout;
@@ -403,25 +388,4 @@ uint64_t inspect_vmap_cache_address(const struct inspector *inspector)
 	const struct layout *l = &inspector->layout;
 
 	return inspector->mm + l->mm.vmap + l->vmap_space.cache;
-}
-
-bool inspect_span_first(struct inspector *inspector, uint64_t zone, uint32_t index,
-			uint64_t *first_pfn_out)
-{
-	const struct layout *l = &inspector->layout;
-
-	return inspect_u64(inspector,
-			   zone + l->zone.span + (uint64_t)index * l->fresh_span.bytes +
-				   l->fresh_span.first_pfn,
-			   first_pfn_out);
-}
-
-bool inspect_span(struct inspector *inspector, uint64_t zone, uint32_t index,
-		  uint64_t *start_pfn_out, uint64_t *end_pfn_out)
-{
-	const struct layout *l = &inspector->layout;
-	uint64_t span = zone + l->zone.span + (uint64_t)index * l->fresh_span.bytes;
-
-	return inspect_u64(inspector, span + l->fresh_span.start_pfn, start_pfn_out) &&
-	       inspect_u64(inspector, span + l->fresh_span.end_pfn, end_pfn_out);
 }

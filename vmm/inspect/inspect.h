@@ -21,15 +21,13 @@
 #include <stdint.h>
 
 #include "lib/error.h"
+#include "lib/regs.h"
 #include "ept/gpa_space.h"
 #include "ept/paging.h"
 #include "guest/abi.h"
 #include "vmm/inspect/layout.h"
 
 #define INSPECT_PAGE_BYTES 4096ull
-
-/* rax rbx rcx rdx rsi rdi rbp rsp r8 .. r15 rip rflags: the order of struct nb_event. */
-#define INSPECT_REGS 18
 
 /* cs ds es fs gs ss ldt tr gdt idt. */
 #define INSPECT_SEGMENTS 10
@@ -44,7 +42,7 @@ struct inspect_segment {
 
 /* A vCPU's registers. */
 struct inspect_registers {
-	uint64_t reg[INSPECT_REGS];
+	uint64_t reg[NR_REGS];
 	struct inspect_segment segment[INSPECT_SEGMENTS];
 	uint64_t cr0, cr2, cr3, cr4, efer;
 };
@@ -193,13 +191,27 @@ uint64_t inspect_pcp_address(const struct inspector *inspector, uint64_t zone, u
 uint64_t inspect_kmalloc_address(const struct inspector *inspector, uint32_t index);
 uint64_t inspect_vmap_cache_address(const struct inspector *inspector);
 
-/* [start_pfn, end_pfn) of a zone's span @index; false where it cannot be read. */
-bool inspect_span(struct inspector *inspector, uint64_t zone, uint32_t index,
-		  uint64_t *start_pfn_out, uint64_t *end_pfn_out);
+/* "DMA", "DMA32", "Normal", or "?". */
+const char *inspect_zone_name(const struct layout *l, uint32_t zone);
 
-/* Where the span began; false where it cannot be read. */
-bool inspect_span_first(struct inspector *inspector, uint64_t zone, uint32_t index,
-			uint64_t *first_pfn_out);
+/*
+ * The part of RAM range @range (below the source's nr_ram) that is of @node and may be in zone
+ * @zone, in frames. False where there is none, or no such zone.
+ */
+bool inspect_zone_ram(const struct inspector *inspector, uint32_t node, uint32_t zone,
+		      uint32_t range, uint64_t *start_pfn_out, uint64_t *end_pfn_out);
+
+/* What a zone has never handed out: the frames [start, end), below the end of RAM, may be none. */
+struct inspect_span {
+	uint64_t start, end;
+	uint64_t first; /* where start was at boot, as the guest says */
+};
+
+#define INSPECT_SPANS_MAX 64 /* what a layout may have */
+
+/* A zone's spans, as far as they can be read. Returns how many; none of a zone there is not. */
+size_t inspect_zone_spans(struct inspector *inspector, uint32_t node, uint32_t zone,
+			  struct inspect_span spans_out[INSPECT_SPANS_MAX]);
 
 /* ---- the virtual address space ---- */
 

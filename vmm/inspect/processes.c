@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/grow.h"
 #include "vmm/inspect/private.h"
 
 static void set_broken(struct inspect_processes *processes, const char *what, uint64_t where)
@@ -17,17 +18,6 @@ static void set_broken(struct inspect_processes *processes, const char *what, ui
 		return;
 	processes->broken = what;
 	processes->broken_at = where;
-}
-
-/*
- * @array, of @count elements of @bytes, with room for one more: itself, or another one with twice
- * the room when the count is a power of two. NULL for want of memory, with @array as it was.
- */
-static void *with_room(void *array, size_t count, size_t bytes)
-{
-	if (count & (count - 1) || (count && count < 16))
-		return array;
-	return realloc(array, (count ? 2 * count : 16) * bytes);
 }
 
 /* What a list is made of, and where it stands. */
@@ -86,7 +76,7 @@ static int take_vmas(struct inspector *inspector, struct inspect_processes *proc
 		.head = process->address + l->process.vmas,
 		.link = process->address + l->process.vmas,
 	};
-	struct inspect_vma vma, *grown;
+	struct inspect_vma vma;
 
 	while (next_link(&walk)) {
 		if (processes->nr_vmas == most ||
@@ -94,10 +84,8 @@ static int take_vmas(struct inspector *inspector, struct inspect_processes *proc
 			set_broken(processes, walk.broken, walk.link);
 			break;
 		}
-		grown = with_room(processes->vma, processes->nr_vmas, sizeof(vma));
-		if (!grown)
+		if (GROW(processes->vma, processes->nr_vmas))
 			return -ENOMEM;
-		processes->vma = grown;
 		processes->vma[processes->nr_vmas++] = vma;
 		process->nr_vmas++;
 	}
@@ -131,17 +119,15 @@ static int take_processes(struct inspector *inspector, struct inspect_processes 
 	};
 
 	while (next_link(&walk)) {
-		struct inspect_process process = {.first_vma = processes->nr_vmas}, *grown;
+		struct inspect_process process = {.first_vma = processes->nr_vmas};
 
 		if (processes->count == inspector->ram_pages ||
 		    !read_process(inspector, walk.link - l->process.link, &process)) {
 			set_broken(processes, walk.broken, walk.link);
 			break;
 		}
-		grown = with_room(processes->process, processes->count, sizeof(process));
-		if (!grown)
+		if (GROW(processes->process, processes->count))
 			return -ENOMEM;
-		processes->process = grown;
 		if (take_vmas(inspector, processes, &process))
 			return -ENOMEM;
 		processes->process[processes->count++] = process;

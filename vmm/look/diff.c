@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/grow.h"
 #include "vmm/look/private.h"
 #include "vmm/look/tree.h"
 
@@ -25,8 +26,7 @@ struct range {
 struct look_snapshot {
 	struct inspect_areas tiles; /* busy and lazy ones */
 	struct range *map;
-	size_t nr_maps, map_room;
-	bool cut;
+	size_t nr_maps;
 	struct look_zones zones;
 	struct look_frames frames;
 	struct look_slabs slabs;
@@ -61,15 +61,8 @@ static int keep_map(void *context, const struct look_map *map)
 {
 	struct look_snapshot *snapshot = context;
 
-	if (snapshot->nr_maps == snapshot->map_room) {
-		size_t more = snapshot->map_room ? 2 * snapshot->map_room : 64;
-		struct range *grown = realloc(snapshot->map, more * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		snapshot->map = grown;
-		snapshot->map_room = more;
-	}
+	if (GROW(snapshot->map, snapshot->nr_maps))
+		return -ENOMEM;
 	snapshot->map[snapshot->nr_maps++] = (struct range){
 		.start = map->start,
 		.end = map->end,
@@ -109,7 +102,8 @@ int look_snapshot(struct inspector *inspector, struct look_snapshot **snapshot_o
 	err = take_tiles(inspector, snapshot);
 	if (!err)
 		err = look_maps(inspector, &all, keep_map, snapshot, &sum);
-	snapshot->cut = !err && sum.cut;
+	if (!err && sum.cut)
+		err = -EOVERFLOW;
 	if (!err)
 		err = look_zones(inspector, &snapshot->zones);
 	if (!err)
@@ -133,11 +127,6 @@ void look_snapshot_free(struct look_snapshot *snapshot)
 	look_frames_free(&snapshot->frames);
 	look_slabs_free(&snapshot->slabs);
 	free(snapshot);
-}
-
-bool look_snapshot_is_cut(const struct look_snapshot *snapshot)
-{
-	return snapshot->cut;
 }
 
 /* ---- tiles ---- */

@@ -21,12 +21,6 @@ struct look_snapshot;
 int look_snapshot(struct inspector *inspector, struct look_snapshot **snapshot_out);
 void look_snapshot_free(struct look_snapshot *snapshot);
 
-/*
- * Whether mappings are missing, from some address on: more than LOOK_SNAPSHOT_RANGES_MAX ranges of
- * following frames, or tables that refer to themselves.
- */
-bool look_snapshot_is_cut(const struct look_snapshot *snapshot);
-
 enum look_change_kind {
 	LOOK_TILE_CAME,    /* a busy or lazy tile: start, end, state_after */
 	LOOK_TILE_WENT,    /* state_before */

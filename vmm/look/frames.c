@@ -57,21 +57,21 @@ static bool heads_nothing(const struct layout *l, const struct inspect_page *pag
 	return page->state == l->page_fresh || page->state == l->page_body;
 }
 
-/* Whether @pfn, of @node and @zone, was never handed out, as the zone's spans say. */
-static bool in_fresh_span(struct inspector *inspector, uint32_t node, uint32_t zone, uint64_t pfn)
+static bool is_in(const struct inspect_span *spans, size_t count, uint64_t pfn)
 {
-	const struct layout *l = inspect_layout(inspector);
-	uint64_t address = inspect_zone_address(inspector, node, zone), start, end;
-	uint8_t count = 0;
-
-	if (node >= l->max_nodes || zone >= l->nr_zones)
-		return false;
-	inspect_u8(inspector, address + l->zone.nr_spans, &count);
-	for (uint32_t i = 0; i < count && i < l->max_spans; i++) {
-		if (inspect_span(inspector, address, i, &start, &end) && pfn >= start && pfn < end)
+	for (size_t i = 0; i < count; i++) {
+		if (pfn >= spans[i].start && pfn < spans[i].end)
 			return true;
 	}
 	return false;
+}
+
+/* Whether @pfn, of @node and @zone, was never handed out, as the zone's spans say. */
+static bool in_fresh_span(struct inspector *inspector, uint32_t node, uint32_t zone, uint64_t pfn)
+{
+	struct inspect_span spans[INSPECT_SPANS_MAX];
+
+	return is_in(spans, inspect_zone_spans(inspector, node, zone, spans), pfn);
 }
 
 /* ---- one frame ---- */
@@ -185,7 +185,7 @@ int look_frame(struct inspector *inspector, uint64_t pfn, struct look_frame *fra
 		.page_address = inspect_page_address(inspector, pfn),
 		.head_pfn = pfn,
 	};
-	frame->zone_name = look_zone_name(inspect_layout(inspector), frame->zone);
+	frame->zone_name = inspect_zone_name(inspect_layout(inspector), frame->zone);
 	if (reserved)
 		frame->state = reserved_state(inspect_layout(inspector), reserved->kind);
 	else if (!frame->online)
@@ -201,8 +201,8 @@ struct count {
 	struct inspector *inspector;
 	struct look_frames *frames;
 	struct look_frames_zone *zone; /* the one the frames counted now are of */
-	struct look_span *span;        /* its spans of fresh frames */
 	size_t nr_spans;
+	struct inspect_span span[INSPECT_SPANS_MAX]; /* its fresh frames */
 };
 
 static void add(struct count *count, enum look_frame_state state, uint64_t frames)
@@ -211,15 +211,6 @@ static void add(struct count *count, enum look_frame_state state, uint64_t frame
 	count->zone->total += frames;
 	count->frames->frames[state] += frames;
 	count->frames->total += frames;
-}
-
-static bool is_fresh(const struct count *count, uint64_t pfn)
-{
-	for (size_t i = 0; i < count->nr_spans; i++) {
-		if (pfn >= count->span[i].start && pfn < count->span[i].end)
-			return true;
-	}
-	return false;
 }
 
 /* The frames [pfn, end) of a section in use: boot memory is not among them. */
@@ -235,7 +226,8 @@ static void count_online(struct count *count, uint64_t pfn, uint64_t end)
 		if (!inspect_page(count->inspector, pfn, &page)) {
 			state = LOOK_FRAME_UNKNOWN;
 		} else if (heads_nothing(l, &page)) {
-			state = is_fresh(count, pfn) ? LOOK_FRAME_FRESH : LOOK_FRAME_UNKNOWN;
+			state = is_in(count->span, count->nr_spans, pfn) ? LOOK_FRAME_FRESH
+									 : LOOK_FRAME_UNKNOWN;
 		} else {
 			state = head_state(l, page.state);
 			if (page.order <= l->max_order && pfn % (1ull << page.order) == 0)
@@ -291,36 +283,23 @@ static void count_between(struct count *count, uint64_t pfn, uint64_t end)
 		count_piece(count, pfn, end);
 }
 
-static int count_zone(struct count *count, uint32_t node, uint32_t zone)
+static void count_zone(struct count *count, uint32_t node, uint32_t zone)
 {
-	const struct inspect_source *source = inspect_source_of(count->inspector);
-	const struct layout *l = inspect_layout(count->inspector);
-	uint64_t start, end;
-	int err;
+	struct inspector *inspector = count->inspector;
+	uint64_t first, last;
 
-	look_zone_bounds(l, zone, &start, &end);
 	count->zone = &count->frames->zone[count->frames->nr_zones];
 	*count->zone = (struct look_frames_zone){
-		.node = node, .zone = zone, .zone_name = look_zone_name(l, zone)};
-	err = look_spans(count->inspector, node, zone, &count->span, &count->nr_spans);
-	if (err)
-		return err;
-	for (uint32_t i = 0; i < source->nr_ram; i++) {
-		uint64_t first = source->ram[i].start / PAGE, last = source->ram[i].end / PAGE;
-
-		if (source->ram[i].node != node)
-			continue;
-		if (first < start)
-			first = start;
-		if (last > end)
-			last = end;
-		if (first < last)
+		.node = node,
+		.zone = zone,
+		.zone_name = inspect_zone_name(inspect_layout(inspector), zone)};
+	count->nr_spans = inspect_zone_spans(inspector, node, zone, count->span);
+	for (uint32_t i = 0; i < inspect_source_of(inspector)->nr_ram; i++) {
+		if (inspect_zone_ram(inspector, node, zone, i, &first, &last))
 			count_between(count, first, last);
 	}
-	free(count->span);
 	if (count->zone->total)
 		count->frames->nr_zones++;
-	return 0;
 }
 
 static void count_sections(struct inspector *inspector, struct look_frames *frames)
@@ -348,22 +327,18 @@ int look_frames(struct inspector *inspector, struct look_frames *frames_out)
 	const struct layout *l = inspect_layout(inspector);
 	struct look_frames frames = {.total = 0};
 	struct count count = {.inspector = inspector, .frames = &frames};
-	int err = 0;
 
 	frames.zone = calloc(NB_MAX_NODES * LOOK_ZONES_MAX, sizeof(*frames.zone));
 	if (!frames.zone)
 		return -ENOMEM;
 	inspect_refresh(inspector);
-	for (uint32_t node = 0; node < NB_MAX_NODES && !err; node++) {
-		for (uint32_t zone = 0; zone < l->nr_zones && zone < LOOK_ZONES_MAX && !err; zone++)
-			err = count_zone(&count, node, zone);
+	for (uint32_t node = 0; node < NB_MAX_NODES; node++) {
+		for (uint32_t zone = 0; zone < l->nr_zones && zone < LOOK_ZONES_MAX; zone++)
+			count_zone(&count, node, zone);
 	}
 	count_sections(inspector, &frames);
-	if (err)
-		look_frames_free(&frames);
-	else
-		*frames_out = frames;
-	return err;
+	*frames_out = frames;
+	return 0;
 }
 
 void look_frames_free(struct look_frames *frames)

@@ -9,6 +9,7 @@
 
 #include "mm/x86.h"
 #include "lib/u64_map.h"
+#include "lib/printable.h"
 
 #define PAGE INSPECT_PAGE_BYTES
 
@@ -253,6 +254,7 @@ void look_text(struct inspector *inspector, uint64_t gva, char *text, size_t byt
 	uint8_t c;
 
 	for (i = 0; i + 1 < bytes && inspect_u8(inspector, gva + i, &c) && c != 0; i++)
-		text[i] = c >= ' ' && c <= '~' ? (char)c : '?';
+		text[i] = (char)c;
 	text[i] = '\0';
+	printable(text);
 }

@@ -53,51 +53,6 @@ size_t look_entry_flags(uint64_t value, unsigned int level, bool leaf, uint64_t 
 	return count;
 }
 
-static const char *memory_type(uint64_t value)
-{
-	static const char *const names[8] = {
-		[EPT_UC] = "UC", [EPT_WC] = "WC", [2] = "TYPE2",   [3] = "TYPE3",
-		[EPT_WT] = "WT", [EPT_WP] = "WP", [EPT_WB] = "WB", [7] = "TYPE7",
-	};
-
-	return names[(value & EPT_MEMORY_TYPE_MASK) >> EPT_MEMORY_TYPE_SHIFT];
-}
-
-static size_t ept_flags(uint64_t value, unsigned int level, const char **names)
-{
-	bool leaf = level == 1 || value & EPT_BIT_LARGE;
-	const struct {
-		uint64_t mask;
-		const char *name;
-		bool leaf_only;
-	} flags[] = {
-		{EPT_BIT_READ, "R", false},         {EPT_BIT_WRITE, "W", false},
-		{EPT_BIT_EXECUTE, "X", false},      {EPT_BIT_USER_EXECUTE, "UX", false},
-		{EPT_BIT_IGNORE_PAT, "IPAT", true}, {EPT_BIT_ACCESSED, "A", false},
-		{EPT_BIT_DIRTY, "D", true},         {EPT_BIT_SUPPRESS_VE, "SVE", true},
-	};
-	size_t count = 0;
-
-	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-		if (value & flags[i].mask && (leaf || !flags[i].leaf_only))
-			count = take(names, count, flags[i].name);
-	}
-	if (level > 1 && leaf)
-		count = take(names, count, "LARGE");
-	if (leaf && count)
-		count = take(names, count, memory_type(value));
-	return count;
-}
-
-size_t look_stage2_flags(uint64_t value, unsigned int level, enum stage2_kind kind,
-			 const char *names_out[LOOK_FLAGS_MAX])
-{
-	if (kind == STAGE2_EPT)
-		return ept_flags(value, level, names_out);
-	/* Nested paging has the format of long mode (AMD APM vol. 2, section 15.25.5). */
-	return look_entry_flags(value, level, level == 1 || value & X86_PTE_PS, 0, names_out);
-}
-
 /* ---- the second stage ---- */
 
 static void second_of_tables(const struct look_second *second, uint64_t gpa, struct look_leaf *leaf)
@@ -126,7 +81,6 @@ static void second_of_leaves(const struct look_second *second, uint64_t gpa, str
 	if (!leaf->mapped)
 		return;
 	leaf->rights = found.rights;
-	leaf->hpa = found.hpa.value;
 	leaf->host = found.host;
 }
 

@@ -30,10 +30,6 @@ struct look_second {
 size_t look_entry_flags(uint64_t value, unsigned int level, bool leaf, uint64_t reserved,
 			const char *names_out[LOOK_FLAGS_MAX]);
 
-/* The same of a second-stage entry: "R", "W", "X", "UX", "WB", "IPAT", "LARGE", "A", "D", ... */
-size_t look_stage2_flags(uint64_t value, unsigned int level, enum stage2_kind kind,
-			 const char *names_out[LOOK_FLAGS_MAX]);
-
 /* The second stage at a guest-physical address, as a leaf. */
 struct look_leaf {
 	bool known;          /* somebody was asked */

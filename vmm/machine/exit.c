@@ -15,6 +15,7 @@
 #include "guest/abi.h"
 #include "mm/x86.h"
 #include "lib/printable.h"
+#include "vmm/machine/vcpu_report.h"
 #include "vmm/machine/vm.h"
 
 /* Linux 6.8; Debian 12's header does not have it. */
@@ -29,63 +30,6 @@ struct memory_fault {
 	uint64_t flags, gpa, size;
 };
 
-/* ---- reports ---- */
-
-/* The vCPU's registers, in the order of a report. Errors: KVM's own. */
-static int registers_now(struct vcpu *vcpu, uint64_t now_out[REPORT_REGS],
-			 struct kvm_sregs *sregs_out)
-{
-	struct kvm_regs r;
-	int err = vcpu_get_registers(vcpu, &r, sregs_out);
-	const uint64_t now[REPORT_REGS] = {r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi,
-					   r.rbp, r.rsp, r.r8,  r.r9,  r.r10, r.r11,
-					   r.r12, r.r13, r.r14, r.r15, r.rip, r.rflags};
-
-	if (!err)
-		memcpy(now_out, now, sizeof(now));
-	return err;
-}
-
-static struct report_view view_of(const struct vcpu *vcpu, const struct paging_mode *mode)
-{
-	const struct vm *vm = vcpu->vm;
-
-	return (struct report_view){vm->space, mode, vm->image, vm->traces};
-}
-
-static void take_registers(struct vcpu *vcpu, struct guest_report *report)
-{
-	uint64_t now[REPORT_REGS];
-	struct kvm_sregs s;
-	struct paging_mode mode;
-
-	if (registers_now(vcpu, now, &s) != 0)
-		return;
-	report->cr0 = s.cr0;
-	report->cr2 = report->have_fault ? report->cr2 : s.cr2;
-	report->cr3 = s.cr3;
-	report->cr4 = s.cr4;
-	report->efer = s.efer;
-	if (!report->have_regs) {
-		memcpy(report->regs, now, sizeof(now));
-		report->have_regs = true;
-	}
-	if (vcpu_paging_mode(vcpu, &s, &mode) == 0) {
-		struct report_view view = view_of(vcpu, &mode);
-
-		report_locate(report, &view, now);
-	}
-}
-
-void exit_report(struct vcpu *vcpu, enum report_kind kind, const char *text,
-		 struct guest_report *report_out)
-{
-	*report_out = (struct guest_report){.kind = kind, .vcpu = vcpu->index};
-	snprintf(report_out->text, sizeof(report_out->text), "%s", text);
-	printable(report_out->text);
-	take_registers(vcpu, report_out);
-}
-
 static enum exit_action die(struct vcpu *vcpu, enum report_kind kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -98,7 +42,7 @@ static enum exit_action die(struct vcpu *vcpu, enum report_kind kind, const char
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	exit_report(vcpu, kind, text, &report);
+	vcpu_report(vcpu, kind, text, &report);
 	vcpu->vm->ops->dead(vcpu->vm->context, vcpu->index, &report);
 	return EXIT_DIED;
 }
@@ -117,23 +61,6 @@ static int copy_event(const struct vcpu *vcpu, struct nb_event *event_out)
 	return err;
 }
 
-/* The backtrace of a warning, from the place the guest says it is at. */
-static void trace_event(struct vcpu *vcpu, const struct nb_event *event,
-			struct backtrace *trace_out)
-{
-	uint64_t now[REPORT_REGS];
-	struct paging_mode mode;
-	struct kvm_sregs sregs;
-	struct report_view view;
-
-	*trace_out = (struct backtrace){.end = BACKTRACE_UNREADABLE};
-	if (registers_now(vcpu, now, &sregs) != 0 || vcpu_paging_mode(vcpu, &sregs, &mode) != 0)
-		return;
-	view = view_of(vcpu, &mode);
-	report_take_trace(&view, now, trace_out);
-	backtrace_start_at(trace_out, event->regs[REPORT_RIP]);
-}
-
 static enum exit_action on_event(struct vcpu *vcpu)
 {
 	struct backtrace trace;
@@ -145,7 +72,7 @@ static enum exit_action on_event(struct vcpu *vcpu)
 		return die(vcpu, REPORT_PORT, "an event of kind %" PRIu32 " at the event port",
 			   event.kind);
 	if (event.kind == NB_EVENT_WARN)
-		trace_event(vcpu, &event, &trace);
+		vcpu_report_trace(vcpu, event.regs[REGS_RIP], &trace);
 	vcpu->vm->ops->event(vcpu->vm->context, vcpu->index, &event,
 			     event.kind == NB_EVENT_WARN ? &trace : NULL);
 	return EXIT_GO_ON;
@@ -193,7 +120,7 @@ static void describe_trap(const struct nb_event *event, struct guest_report *rep
 	report->have_fault = true;
 	report->vector = event->vector;
 	report->error_code = code;
-	report->cr2 = event->cr2;
+	report->control.cr2 = event->cr2;
 }
 
 static enum exit_action on_panic(struct vcpu *vcpu)
@@ -214,11 +141,11 @@ static enum exit_action on_panic(struct vcpu *vcpu)
 			 event.text);
 	}
 	printable(report.text);
-	if (event.regs[REPORT_RIP] != 0) {
+	if (event.regs[REGS_RIP] != 0) {
 		memcpy(report.regs, event.regs, sizeof(report.regs));
 		report.have_regs = true;
 	}
-	take_registers(vcpu, &report);
+	vcpu_report_fill(vcpu, &report);
 	vcpu->vm->ops->dead(vcpu->vm->context, vcpu->index, &report);
 	return EXIT_DIED;
 }

@@ -6,7 +6,6 @@
 #ifndef VMM_MACHINE_EXIT_H
 #define VMM_MACHINE_EXIT_H
 
-#include "vmm/machine/report.h"
 #include "vmm/machine/vcpu.h"
 
 enum exit_action {
@@ -19,12 +18,5 @@ enum exit_action exit_handle(struct vcpu *vcpu);
 
 /* KVM_RUN failed with @code, a -errno other than -EINTR and -EAGAIN. Reports the vCPU dead. */
 void exit_run_failed(struct vcpu *vcpu, int code);
-
-/*
- * Ends a vCPU that is parked or ended by its watchdog with a report of @kind and @text: fills in
- * registers and place. @report_out is wholly written.
- */
-void exit_report(struct vcpu *vcpu, enum report_kind kind, const char *text,
-		 struct guest_report *report_out);
 
 #endif

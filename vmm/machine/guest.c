@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A guest's life: start, what it says meanwhile, death and the end. */
+/* A guest's life: its start, what its vCPUs say meanwhile, its end. */
 #include "vmm/machine/guest.h"
 
 #include <errno.h>
@@ -10,62 +10,12 @@
 #include <unistd.h>
 
 #include "ept/kvm_fd.h"
-#include "vmm/machine/exit.h"
-#include "vmm/machine/guest_private.h"
+#include "lib/clock.h"
 #include "lib/printable.h"
+#include "vmm/machine/guest_private.h"
 #include "vmm/machine/uaf.h"
 
-double guest_now(void)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
-}
-
 /* ---- what vCPUs say ---- */
-
-const struct nb_submission *guest_find_call(const struct ring *ring, uint64_t ticket)
-{
-	uint64_t index = ticket - ring->first_ticket;
-
-	return ring->nr_in_flight && index < ring->nr_in_flight ? &ring->in_flight[index] : NULL;
-}
-
-void guest_fail(struct guest *guest, struct guest_report *report)
-{
-	const struct ring *ring = &guest->rings[report->vcpu];
-	const struct nb_submission *call;
-	bool first;
-
-	pthread_mutex_lock(&guest->lock);
-	first = !guest->failed;
-	if (first) {
-		call = guest_find_call(ring,
-				       __atomic_load_n(&ring->area->current, __ATOMIC_RELAXED));
-		if (call) {
-			report->have_call = true;
-			report->call = *call;
-		}
-		guest->failure = *report;
-		__atomic_store_n(&guest->failed, true, __ATOMIC_RELEASE);
-	}
-	for (unsigned int i = 0; i < guest->nr_vcpus; i++)
-		pthread_cond_broadcast(&guest->rings[i].changed);
-	pthread_mutex_unlock(&guest->lock);
-	for (unsigned int i = 0; first && i < guest->vm->nr_vcpus; i++)
-		vcpu_ask_end(guest->vm->vcpus[i]);
-	if (first && guest->died)
-		guest->died(guest->message_context, &guest->failure);
-}
-
-void guest_kill(struct guest *guest, const char *text)
-{
-	struct guest_report report = {.kind = REPORT_ENDED};
-
-	snprintf(report.text, sizeof(report.text), "%s", text);
-	guest_fail(guest, &report);
-}
 
 static void on_complete(void *context, unsigned int vcpu)
 {
@@ -115,23 +65,18 @@ static void on_dead(void *context, unsigned int vcpu, struct guest_report *repor
 	guest_fail(context, report);
 }
 
-const struct vm_ops guest_vm_ops = {on_complete, guest_on_frames, on_event, on_dead};
+static const struct vm_ops vm_ops = {on_complete, guest_on_frames, on_event, on_dead};
 
 /* ---- start ---- */
 
 static void init_locks(struct guest *guest)
 {
-	pthread_condattr_t monotonic;
-
 	pthread_mutex_init(&guest->lock, NULL);
 	pthread_mutex_init(&guest->message_lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	for (unsigned int i = 0; i < NB_MAX_VCPUS; i++) {
 		pthread_mutex_init(&guest->rings[i].call_mutex, NULL);
-		pthread_cond_init(&guest->rings[i].changed, &monotonic);
+		clock_cond_init(&guest->rings[i].changed);
 	}
-	pthread_condattr_destroy(&monotonic);
 }
 
 static void destroy_locks(struct guest *guest)
@@ -144,10 +89,11 @@ static void destroy_locks(struct guest *guest)
 	pthread_mutex_destroy(&guest->lock);
 }
 
-/* What KVM refuses the host cannot do, whatever number it refuses it with. */
+/* What KVM refuses the host cannot do: these would say that the caller's input is wrong. */
 static int host_error(int err)
 {
-	return guest_exit_status(err) == 2 ? -ENOTSUP : err;
+	return err == -EINVAL || err == -ENOEXEC || err == -ENOSPC || err == -ERANGE ? -ENOTSUP
+										     : err;
 }
 
 static int open_host(struct guest *guest, enum kvm_engine engine, struct error *error)
@@ -207,12 +153,6 @@ static int find_areas(struct guest *guest, struct error *error)
 	return 0;
 }
 
-/* kvm_pvm emulates CPL 0, one store of a zero after the other: it is better asked to do it. */
-static uint64_t offers(const struct kvm_host *host)
-{
-	return strcmp(host->module, "kvm_pvm") == 0 ? NB_BOOT_HOST_ZEROES : 0;
-}
-
 static int make_memory(struct guest *guest, const struct guest_config *config, struct error *error)
 {
 	struct boot_config boot = {
@@ -220,7 +160,8 @@ static int make_memory(struct guest *guest, const struct guest_config *config, s
 		.memory = &guest->memory,
 		.nr_vcpus = guest->nr_vcpus,
 		.pages_1g = guest->host.pages_1g,
-		.flags = config->boot_flags | offers(&guest->host) |
+		.flags = config->boot_flags |
+			 (guest->host.emulates_cpl0 ? NB_BOOT_HOST_ZEROES : 0) |
 			 (guest->trap_uaf ? NB_BOOT_TELL_FRAMES : 0),
 	};
 	int err = choose_memory(guest, config, error);
@@ -248,7 +189,7 @@ static int make_vm(struct guest *guest, struct error *error)
 		.boot = &guest->boot,
 		.image = &guest->image,
 		.nr_vcpus = guest->nr_vcpus,
-		.ops = &guest_vm_ops,
+		.ops = &vm_ops,
 		.watch = guest->traps ? &guest_watch_ops : NULL,
 		.context = guest,
 	};
@@ -290,41 +231,30 @@ static int greet(struct guest *guest, double start, struct error *error)
 					 ", %#" PRIx64 ": is this image of another version?",
 					 i, completion.status, completion.result[0]);
 		if (i == 0)
-			guest->times.started = guest_now() - start;
+			guest->times.started = clock_seconds() - start;
 	}
 	return 0;
 }
 
-/*
- * When this program began. The kernel's own time of a process's start is of no use: a shell that
- * ends in `exec nestbox` is the same process.
- */
-static double loaded_at;
-
-__attribute__((constructor)) static void note_load(void)
-{
-	loaded_at = guest_now();
-}
-
 static int bring_up(struct guest *guest, const struct guest_config *config, struct error *error)
 {
-	double start = guest_now();
+	double start = clock_seconds();
 	int err = open_host(guest, config->engine, error);
 
-	guest->times.kvm = guest_now() - start;
+	guest->times.begin = start;
+	guest->times.kvm = clock_seconds() - start;
 	if (!err)
 		err = make_memory(guest, config, error);
-	guest->times.memory = guest_now() - start;
+	guest->times.memory = clock_seconds() - start;
 	if (!err)
 		err = make_vm(guest, error);
 	if (!err)
 		err = tell_clock(guest, error);
-	guest->times.vcpus = guest_now() - start;
+	guest->times.vcpus = clock_seconds() - start;
 	if (!err)
 		err = host_error(vm_start(guest->vm, error));
 	if (!err)
 		err = greet(guest, start, error);
-	guest->times.process = guest_now() - loaded_at;
 	return err;
 }
 
@@ -367,24 +297,6 @@ int guest_start(const struct guest_config *config, struct guest **guest_out,
 	return 0;
 }
 
-int guest_exit_status(int code)
-{
-	switch (code) {
-	case 0:
-		return 0;
-	case -ENOTRECOVERABLE:
-	case -EPROTO:
-		return 1;
-	case -EINVAL:
-	case -ENOEXEC:
-	case -ENOSPC:
-	case -ERANGE:
-		return 2;
-	default:
-		return 3;
-	}
-}
-
 void guest_last_look(struct guest *guest)
 {
 	guest_last_look_fn look = guest->last_look;
@@ -409,58 +321,4 @@ void guest_destroy(struct guest *guest)
 		kvm_close(guest->kvm_fd);
 	destroy_locks(guest);
 	free(guest);
-}
-
-/* ---- what is known of it ---- */
-
-const struct guest_report *guest_failure(const struct guest *guest)
-{
-	return __atomic_load_n(&guest->failed, __ATOMIC_ACQUIRE) ? &guest->failure : NULL;
-}
-
-uint64_t guest_progress(const struct guest *guest, unsigned int vcpu)
-{
-	return vcpu < guest->nr_vcpus
-		       ? __atomic_load_n(&guest->rings[vcpu].area->progress, __ATOMIC_RELAXED)
-		       : 0;
-}
-
-uint64_t guest_log_count(const struct guest *guest)
-{
-	return __atomic_load_n(&guest->logs, __ATOMIC_RELAXED);
-}
-
-uint64_t guest_warning_count(const struct guest *guest)
-{
-	return __atomic_load_n(&guest->warnings, __ATOMIC_RELAXED);
-}
-
-const struct guest_times *guest_times(const struct guest *guest)
-{
-	return &guest->times;
-}
-
-const struct kvm_host *guest_kvm_host(const struct guest *guest)
-{
-	return &guest->host;
-}
-
-const struct image *guest_image(const struct guest *guest)
-{
-	return &guest->image;
-}
-
-const struct boot *guest_boot(const struct guest *guest)
-{
-	return &guest->boot;
-}
-
-unsigned int guest_nr_vcpus(const struct guest *guest)
-{
-	return guest->nr_vcpus;
-}
-
-uint64_t guest_memory_bytes(const struct guest *guest)
-{
-	return memory_layout_bytes(&guest->memory);
 }

@@ -102,11 +102,11 @@ struct guest_config {
 
 /* Where the start went, in seconds since guest_start() was called. */
 struct guest_times {
+	double begin;   /* when that was: clock_seconds() */
 	double kvm;     /* /dev/kvm open and found good */
 	double memory;  /* image loaded, memory mapped, boot memory built */
 	double vcpus;   /* the VM and its vCPUs made */
 	double started; /* the first hypercall answered by vCPU 0 */
-	double process; /* the same moment, since this program was loaded */
 };
 
 /*
@@ -114,13 +114,9 @@ struct guest_times {
  * and the remedy in @error, nothing left behind: -ENOEXEC (the image), -EINVAL and -ENOSPC (memory,
  * vCPUs), -ENOTRECOVERABLE when the guest died before it answered (@report_out, which may be NULL,
  * is then filled in), -EPROTO when it answers wrongly; anything else: the host cannot do it.
- * guest_exit_status() makes the program's exit status of it.
  */
 int guest_start(const struct guest_config *config, struct guest **guest_out,
 		struct guest_report *report_out, struct error *error);
-
-/* What a program ends with after guest_start() failed with @code: 1, 2 or 3 (design.md). */
-int guest_exit_status(int code);
 
 /* Ends the guest and frees everything. No call may be under way. NULL is allowed. */
 void guest_destroy(struct guest *guest);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What vmm/machine/guest.c (its life), vmm/machine/ring.c (its hypercalls) and
- * vmm/machine/guest_look.c (its memory) share.
+ * What guest.c (its life), ring.c (its hypercalls), guest_traps.c and guest_look.c (its memory)
+ * share; guest_state.c, below them, has what is declared here and the accessors.
  *
  * Locks, in the order they are taken: a vCPU's call_mutex (one batch at a time), then lock (all
  * that is marked so, and the failure), then message_lock. A vCPU's thread takes lock and
@@ -63,9 +63,6 @@ struct guest {
 	struct ring rings[NB_MAX_VCPUS];
 };
 
-/* Seconds on CLOCK_MONOTONIC. */
-double guest_now(void);
-
 /*
  * Marks the guest dead with @report, unless it is already, and wakes everybody who waits. Takes
  * lock. Does not wait for any vCPU.
@@ -74,9 +71,6 @@ void guest_fail(struct guest *guest, struct guest_report *report);
 
 /* The submission with this ticket, if it is one of those in flight. With lock held. */
 const struct nb_submission *guest_find_call(const struct ring *ring, uint64_t ticket);
-
-/* The callbacks of the VM. */
-extern const struct vm_ops guest_vm_ops;
 
 /* vmm/machine/guest_traps.c: those of its watches, of NB_PORT_FRAMES; and the trap they feed. */
 extern const struct watch_ops guest_watch_ops;

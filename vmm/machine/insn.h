@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which memory an instruction touches: as much of x86-64's encoding as it takes to say, of a vCPU
- * that stopped at an instruction, at which linear addresses it loads and stores. For the general
- * instructions a kernel is compiled to; what it does not know it says nothing of.
+ * Which memory an instruction touches: of a vCPU that stopped at an instruction, at which linear
+ * addresses it loads and stores. Gathers, scatters and the state XSAVE leaves out are not told
+ * apart; nothing is said of bytes that are no whole instruction.
  *
- * Source: Intel SDM vol. 2, chapter 2 (format) and appendix A (opcode maps).
+ * Source: Intel SDM vol. 2 for what is explicit and implicit in each instruction.
  */
 #ifndef VMM_MACHINE_INSN_H
 #define VMM_MACHINE_INSN_H
@@ -13,11 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Registers as struct nb_event has them: rax rbx rcx rdx rsi rdi rbp rsp r8 .. r15 rip rflags. */
-#define INSN_REGS 18
+#include "lib/regs.h"
 
 struct insn_state {
-	uint64_t regs[INSN_REGS];
+	uint64_t regs[NR_REGS];
 	uint64_t fs_base, gs_base;
 };
 
@@ -26,12 +25,14 @@ struct insn_access {
 	bool write; /* stores, or loads and stores */
 };
 
-/* No instruction known here has more than a memory operand and the stack. */
+/* What is beyond these is not told: two operands and the stack. */
 #define INSN_ACCESSES_MAX 3
 
 /*
- * The accesses of the instruction in @code, of which @size bytes are there (15 are enough), before
- * it is executed in @state. Returns how many: 0 for one without, or one that is not known.
+ * The accesses of the instruction in @code, of which @size bytes are there (15 are enough, as the
+ * processor takes no more), before it is executed in @state: what its text names before the stack
+ * and other implicit operands, in each the loads first. Of a repeated string instruction those of
+ * the step at hand. Returns how many: 0 for one without.
  */
 size_t insn_accesses(const uint8_t *code, size_t size, const struct insn_state *state,
 		     struct insn_access accesses_out[INSN_ACCESSES_MAX]);

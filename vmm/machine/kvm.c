@@ -264,6 +264,7 @@ void kvm_module_probe(const char *sysfs, const char *cpu_flags, struct kvm_host 
 		module = "kvm_pvm";
 	}
 	snprintf(host_out->module, sizeof(host_out->module), "%s", module);
+	host_out->emulates_cpl0 = strcmp(module, "kvm_pvm") == 0;
 	snprintf(host_out->second_stage, sizeof(host_out->second_stage), "%s", stage);
 }
 
@@ -317,6 +318,7 @@ int kvm_host_probe(int kvm_fd, const char *sysfs, struct kvm_host *host_out, str
 	if (soft_is_device(kvm_fd)) {
 		snprintf(host.module, sizeof(host.module), "soft");
 		snprintf(host.second_stage, sizeof(host.second_stage), "ept");
+		host.ticks_are_instructions = true;
 	} else {
 		read_cpu_flags(flags, sizeof(flags));
 		kvm_module_probe(sysfs, flags, &host);

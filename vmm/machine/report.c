@@ -98,28 +98,7 @@ const char *report_opcode_name(uint16_t opcode, char text[REPORT_OPCODE_BYTES])
 	return text;
 }
 
-/* ---- reading through the guest's page tables ---- */
-
-/* Reads up to @size bytes at @address, as far as they are mapped; returns how many. */
-static size_t read_virtual(const struct report_view *view, uint64_t address, void *buffer,
-			   size_t size)
-{
-	struct paging_reader reader = boot_paging_reader(view->space);
-	size_t done = 0;
-
-	while (done < size) {
-		struct paging_walk walk;
-		uint64_t in_page = X86_PAGE_SIZE - (address + done) % X86_PAGE_SIZE;
-		size_t piece = size - done < in_page ? size - done : in_page;
-
-		paging_walk(view->mode, &reader, gva_make(address + done), &walk);
-		if (walk.status != PAGING_MAPPED ||
-		    gpa_space_read(view->space, walk.gpa, (char *)buffer + done, piece) != 0)
-			break;
-		done += piece;
-	}
-	return done;
-}
+/* ---- the stack ---- */
 
 /*
  * Whether the bytes before @address, in an executable segment of the image file, end in a call:
@@ -154,7 +133,9 @@ size_t report_callers(const struct report_view *view, uint64_t rsp,
 
 	if (rsp % sizeof(words[0]))
 		return 0;
-	count = read_virtual(view, rsp, words, sizeof(words)) / sizeof(words[0]);
+	count = gpa_space_read_virtual(view->space, view->mode, gva_make(rsp), words,
+				       sizeof(words)) /
+		sizeof(words[0]);
 	for (size_t i = 0; i < count && found < REPORT_CALLERS; i++)
 		if (follows_call(view->image, words[i]))
 			callers[found++] = words[i];
@@ -163,10 +144,13 @@ size_t report_callers(const struct report_view *view, uint64_t rsp,
 
 static bool read_stack(void *context, uint64_t address, uint64_t *word_out)
 {
-	return read_virtual(context, address, word_out, sizeof(*word_out)) == sizeof(*word_out);
+	const struct report_view *view = context;
+
+	return gpa_space_read_virtual(view->space, view->mode, gva_make(address), word_out,
+				      sizeof(*word_out)) == sizeof(*word_out);
 }
 
-void report_take_trace(const struct report_view *view, const uint64_t regs[REPORT_REGS],
+void report_take_trace(const struct report_view *view, const uint64_t regs[NR_REGS],
 		       struct backtrace *trace_out)
 {
 	/* Read only, through a callback of any context. */
@@ -176,15 +160,16 @@ void report_take_trace(const struct report_view *view, const uint64_t regs[REPOR
 }
 
 void report_locate(struct guest_report *report, const struct report_view *view,
-		   const uint64_t now[REPORT_REGS])
+		   const uint64_t now[NR_REGS])
 {
-	uint64_t rip = report->regs[REPORT_RIP];
+	uint64_t rip = report->regs[REGS_RIP];
 	bool gave_up = report->kind == REPORT_PANIC;
 
 	/* A panic's RIP is a return address, which may be the next function's: name the call. */
 	image_place(view->image, gave_up ? rip - 1 : rip, report->where);
-	report->nr_code = read_virtual(view, rip, report->code, sizeof(report->code));
-	report->nr_callers = report_callers(view, report->regs[REPORT_RSP], report->callers);
+	report->nr_code = gpa_space_read_virtual(view->space, view->mode, gva_make(rip),
+						 report->code, sizeof(report->code));
+	report->nr_callers = report_callers(view, report->regs[REGS_RSP], report->callers);
 	/* The call itself is what is named: the address may be another function's. */
 	for (size_t i = 0; i < report->nr_callers; i++)
 		image_place(view->image, report->callers[i] - 1, report->caller_places[i]);

@@ -18,6 +18,7 @@
 #include "ept/gpa_space.h"
 #include "ept/paging.h"
 #include "guest/abi.h"
+#include "lib/regs.h"
 #include "vmm/image/backtrace.h"
 #include "vmm/image/boot.h"
 #include "vmm/image/image.h"
@@ -40,15 +41,12 @@ enum report_kind {
 	REPORT_KINDS
 };
 
-/* rax rbx rcx rdx rsi rdi rbp rsp r8 .. r15 rip rflags, as in struct nb_event. */
-#define REPORT_REGS   18
-#define REPORT_RBP    6
-#define REPORT_RSP    7
-#define REPORT_RIP    16
-#define REPORT_RFLAGS 17
-
 #define REPORT_CODE_BYTES 15 /* no instruction is longer */
 #define REPORT_CALLERS    12
+
+struct control_regs {
+	uint64_t cr0, cr2, cr3, cr4, efer;
+};
 
 /* An access to watched memory, as far as it could be told. */
 struct report_access {
@@ -77,8 +75,8 @@ struct guest_report {
 	unsigned int vcpu;
 	char text[640]; /* what happened, one sentence, printable ASCII */
 	bool have_regs;
-	uint64_t regs[REPORT_REGS];
-	uint64_t cr0, cr2, cr3, cr4, efer;
+	uint64_t regs[NR_REGS];
+	struct control_regs control;
 	bool have_fault; /* an exception: the next two, and cr2 for vector 14 */
 	uint64_t vector, error_code;
 	char where[IMAGE_PLACE_BYTES]; /* RIP as symbol+offset */
@@ -119,10 +117,10 @@ struct report_view {
  * of the place where it did little more than the place.
  */
 void report_locate(struct guest_report *report, const struct report_view *view,
-		   const uint64_t now[REPORT_REGS]);
+		   const uint64_t now[NR_REGS]);
 
 /* The backtrace from @regs. */
-void report_take_trace(const struct report_view *view, const uint64_t regs[REPORT_REGS],
+void report_take_trace(const struct report_view *view, const uint64_t regs[NR_REGS],
 		       struct backtrace *trace_out);
 
 /*
@@ -139,6 +137,7 @@ void report_print(const struct guest_report *report, FILE *file);
 const char *report_access_name(const struct report_access *access);
 
 /* Parts of report_json(), for others: new references, NULL for want of memory. */
+json_t *report_registers_json(const uint64_t regs[NR_REGS], const struct control_regs *control);
 json_t *report_access_json(const struct report_access *access);
 json_t *report_call_json(const struct nb_submission *call);
 

@@ -4,10 +4,7 @@
 
 #include "vmm/machine/report.h"
 
-static const char *const register_names[REPORT_REGS] = {
-	"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8",
-	"r9",  "r10", "r11", "r12", "r13", "r14", "r15", "rip", "rflags",
-};
+static const char *const register_names[NR_REGS] = REGS_NAMES;
 
 #define NR_ARGS (sizeof(((struct nb_submission *)0)->arg) / sizeof(uint64_t))
 
@@ -63,13 +60,13 @@ static void print_release(const struct report_release *release, FILE *file)
 
 static void print_registers(const struct guest_report *report, FILE *file)
 {
-	for (unsigned int i = 0; i < REPORT_REGS; i++)
+	for (unsigned int i = 0; i < NR_REGS; i++)
 		fprintf(file, "  %-6s %016" PRIx64 "%s", register_names[i], report->regs[i],
 			i % 3 == 2 ? "\n" : "");
 	fprintf(file, "  cr0    %016" PRIx64 "  cr2    %016" PRIx64 "  cr3    %016" PRIx64 "\n",
-		report->cr0, report->cr2, report->cr3);
-	fprintf(file, "  cr4    %016" PRIx64 "  efer   %016" PRIx64 "\n", report->cr4,
-		report->efer);
+		report->control.cr0, report->control.cr2, report->control.cr3);
+	fprintf(file, "  cr4    %016" PRIx64 "  efer   %016" PRIx64 "\n", report->control.cr4,
+		report->control.efer);
 }
 
 /* A backtrace that is whole says who called; otherwise what is on the stack may help. */
@@ -147,17 +144,17 @@ static json_t *release_json(const struct report_release *release)
 	return json;
 }
 
-static json_t *registers_json(const struct guest_report *report)
+json_t *report_registers_json(const uint64_t regs[NR_REGS], const struct control_regs *control)
 {
 	json_t *registers = json_object();
 
-	for (unsigned int i = 0; i < REPORT_REGS; i++)
-		json_object_set_new(registers, register_names[i], hex(report->regs[i]));
-	json_object_set_new(registers, "cr0", hex(report->cr0));
-	json_object_set_new(registers, "cr2", hex(report->cr2));
-	json_object_set_new(registers, "cr3", hex(report->cr3));
-	json_object_set_new(registers, "cr4", hex(report->cr4));
-	json_object_set_new(registers, "efer", hex(report->efer));
+	for (unsigned int i = 0; i < NR_REGS; i++)
+		json_object_set_new(registers, register_names[i], hex(regs[i]));
+	json_object_set_new(registers, "cr0", hex(control->cr0));
+	json_object_set_new(registers, "cr2", hex(control->cr2));
+	json_object_set_new(registers, "cr3", hex(control->cr3));
+	json_object_set_new(registers, "cr4", hex(control->cr4));
+	json_object_set_new(registers, "efer", hex(control->efer));
 	return registers;
 }
 
@@ -192,6 +189,7 @@ json_t *report_json(const struct guest_report *report)
 	for (size_t i = 0; i < report->nr_callers; i++)
 		json_array_append_new(callers, json_string(report->caller_places[i]));
 	json_object_set_new(json, "callers_guessed", callers);
-	json_object_set_new(json, "registers", registers_json(report));
+	json_object_set_new(json, "registers",
+			    report_registers_json(report->regs, &report->control));
 	return json;
 }

@@ -13,8 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "vmm/machine/exit.h"
+#include "lib/clock.h"
 #include "vmm/machine/guest_private.h"
+#include "vmm/machine/vcpu_report.h"
 
 /* Linux's errors end here. */
 #define STATUS_MIN (-4095)
@@ -56,7 +57,7 @@ static int stop_and_report(struct guest *guest, unsigned int index, enum report_
 	struct guest_report report = {.kind = kind, .vcpu = index};
 
 	if (vcpu_end(vcpu, STOP_SECONDS) == 0)
-		exit_report(vcpu, kind, text, &report);
+		vcpu_report(vcpu, kind, text, &report);
 	else
 		snprintf(report.text, sizeof(report.text), "%s; KVM does not let go of the vCPU",
 			 text);
@@ -75,24 +76,13 @@ static int stop_stuck(struct guest *guest, unsigned int index)
 
 /* ---- waiting ---- */
 
-static struct timespec tick_end(double seconds)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_nsec += (long)(seconds * 1e9);
-	at.tv_sec += at.tv_nsec / 1000000000;
-	at.tv_nsec %= 1000000000;
-	return at;
-}
-
 /*
  * Sleeps until the guest writes to its port, dies, or a tick is over. *@signals is the count seen
  * last. Returns -ENOTRECOVERABLE when it is dead.
  */
 static int sleep_a_tick(struct guest *guest, struct ring *ring, uint64_t *signals)
 {
-	struct timespec end = tick_end(ring->online ? TICK_SECONDS : START_TICK_SECONDS);
+	struct timespec end = clock_deadline(ring->online ? TICK_SECONDS : START_TICK_SECONDS);
 	int err = 0;
 
 	pthread_mutex_lock(&guest->lock);
@@ -116,7 +106,7 @@ static int wait_completions(struct guest *guest, unsigned int index, uint32_t co
 {
 	struct ring *ring = &guest->rings[index];
 	struct pulse last = take_pulse(ring);
-	double last_change = guest_now();
+	double last_change = clock_seconds();
 	uint64_t signals = 0;
 
 	for (;;) {
@@ -141,9 +131,9 @@ static int wait_completions(struct guest *guest, unsigned int index, uint32_t co
 		if (!pulse_equal(&pulse, &last) ||
 		    (guest->vm->watch && watch_is_held(guest->vm->watch, index))) {
 			last = pulse;
-			last_change = guest_now();
+			last_change = clock_seconds();
 		} else if (guest->watchdog_seconds > 0 &&
-			   guest_now() - last_change >= guest->watchdog_seconds) {
+			   clock_seconds() - last_change >= guest->watchdog_seconds) {
 			return stop_stuck(guest, index);
 		}
 	}

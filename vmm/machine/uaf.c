@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "lib/grow.h"
 #include "mm/x86.h"
 #include "vmm/machine/vm.h"
 
@@ -73,19 +74,11 @@ void uaf_destroy(struct uaf *uaf)
 
 static int new_record(struct uaf *uaf, uint32_t *index_out)
 {
-	uint32_t count = uaf->nr_records ? 2 * uaf->nr_records : 64;
-	struct record *records;
-
 	if (!uaf->unused) {
-		records = realloc(uaf->records, count * sizeof(*records));
-		if (!records)
+		if (GROW(uaf->records, uaf->nr_records))
 			return -ENOMEM;
-		uaf->records = records;
-		while (uaf->nr_records < count) {
-			records[uaf->nr_records].frames = 0;
-			records[uaf->nr_records].next = uaf->unused;
-			uaf->unused = ++uaf->nr_records;
-		}
+		uaf->records[uaf->nr_records] = (struct record){.next = 0};
+		uaf->unused = ++uaf->nr_records;
 	}
 	*index_out = uaf->unused - 1;
 	uaf->unused = uaf->records[*index_out].next;

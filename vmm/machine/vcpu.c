@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The thread of a vCPU, and how others make it stop. Its making is in vmm/machine/vcpu_state.c. */
+/* A vCPU's making, its thread, and how others make it stop. */
 #include "vmm/machine/vcpu.h"
 
 #include <errno.h>
@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ept/kvm_fd.h"
+#include "lib/clock.h"
 #include "vmm/machine/exit.h"
 #include "vmm/machine/vm.h"
 #include "vmm/machine/watch.h"
@@ -21,18 +21,6 @@
 static void on_kick(int signal)
 {
 	(void)signal;
-}
-
-static struct timespec deadline_in(double seconds)
-{
-	struct timespec at;
-	long long nanoseconds = (long long)(seconds * 1e9);
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	nanoseconds += at.tv_nsec;
-	at.tv_sec += (time_t)(nanoseconds / 1000000000);
-	at.tv_nsec = (long)(nanoseconds % 1000000000);
-	return at;
 }
 
 /* With run_mutex held. A thread about to enter KVM_RUN sees immediate_exit, one inside the signal.
@@ -174,7 +162,7 @@ static bool has_stopped(const struct vcpu *vcpu, bool parked_will_do)
 /* With run_mutex held. */
 static int wait_stopped(struct vcpu *vcpu, bool parked_will_do, double timeout_seconds)
 {
-	struct timespec deadline = deadline_in(timeout_seconds);
+	struct timespec deadline = clock_deadline(timeout_seconds);
 
 	while (!has_stopped(vcpu, parked_will_do)) {
 		if (pthread_cond_timedwait(&vcpu->run_changed, &vcpu->run_mutex, &deadline) ==
@@ -237,4 +225,49 @@ void vcpu_destroy(struct vcpu *vcpu)
 	pthread_cond_destroy(&vcpu->run_changed);
 	pthread_mutex_destroy(&vcpu->run_mutex);
 	free(vcpu);
+}
+
+/* ---- making one ---- */
+
+static int map_run(struct vcpu *vcpu, struct error *error)
+{
+	int bytes = kvm_ioctl(vcpu->vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	void *run;
+
+	if (bytes < (int)sizeof(struct kvm_run))
+		return error_set(error, bytes < 0 ? -errno : -ENOTSUP,
+				 "KVM_GET_VCPU_MMAP_SIZE says %d", bytes);
+	run = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+	if (run == MAP_FAILED)
+		return error_set(error, -errno, "mapping vCPU %u: %s", vcpu->index,
+				 strerror(errno));
+	vcpu->run = run;
+	vcpu->run_bytes = (size_t)bytes;
+	return 0;
+}
+
+int vcpu_create(struct vm *vm, unsigned int index, const struct kvm_cpuid2 *cpuid,
+		const struct boot *boot, struct vcpu **vcpu_out, struct error *error)
+{
+	struct vcpu *vcpu = calloc(1, sizeof(*vcpu));
+	int err = 0;
+
+	if (!vcpu)
+		return error_set(error, -ENOMEM, "no memory for vCPU %u", index);
+	vcpu->vm = vm;
+	vcpu->index = index;
+	pthread_mutex_init(&vcpu->run_mutex, NULL);
+	clock_cond_init(&vcpu->run_changed);
+	vcpu->fd = kvm_ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)index);
+	if (vcpu->fd < 0)
+		err = error_set(error, -errno, "KVM_CREATE_VCPU %u: %s", index, strerror(errno));
+	if (!err)
+		err = map_run(vcpu, error);
+	if (!err)
+		err = vcpu_set_entry(vcpu, cpuid, boot, error);
+	if (err)
+		vcpu_destroy(vcpu);
+	else
+		*vcpu_out = vcpu;
+	return err;
 }

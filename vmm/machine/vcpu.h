@@ -56,6 +56,10 @@ struct vcpu {
 int vcpu_create(struct vm *vm, unsigned int index, const struct kvm_cpuid2 *cpuid,
 		const struct boot *boot, struct vcpu **vcpu_out, struct error *error);
 
+/* Its part that is state: CPUID and registers (vmm/machine/vcpu_state.c). */
+int vcpu_set_entry(struct vcpu *vcpu, const struct kvm_cpuid2 *cpuid, const struct boot *boot,
+		   struct error *error);
+
 /* Ends the thread (vcpu_end()), closes and frees. NULL is allowed. */
 void vcpu_destroy(struct vcpu *vcpu);
 

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Making a vCPU: what it knows of itself (CPUID) and where it starts (guest/abi.h, ENTRY). */
+/* The state of a vCPU: what it knows of itself (CPUID) and where it starts (guest/abi.h, ENTRY). */
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "mm/x86.h"
 #include "ept/kvm_fd.h"
@@ -181,6 +179,14 @@ failed:
 	return error_set(error, -errno, "%s on vCPU %u: %s", what, vcpu->index, strerror(errno));
 }
 
+int vcpu_set_entry(struct vcpu *vcpu, const struct kvm_cpuid2 *cpuid, const struct boot *boot,
+		   struct error *error)
+{
+	int err = set_cpuid(vcpu, cpuid, error);
+
+	return err ? err : set_registers(vcpu, boot, error);
+}
+
 int vcpu_get_registers(struct vcpu *vcpu, struct kvm_regs *regs_out, struct kvm_sregs *sregs_out)
 {
 	struct kvm_regs regs;
@@ -209,62 +215,5 @@ int vcpu_paging_mode(const struct vcpu *vcpu, const struct kvm_sregs *sregs,
 
 	if (!err)
 		mode_out->no_1g_pages = vcpu->vm->no_1g_pages;
-	return err;
-}
-
-/* ---- making one ---- */
-
-static void init_locks(struct vcpu *vcpu)
-{
-	pthread_condattr_t monotonic;
-
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_mutex_init(&vcpu->run_mutex, NULL);
-	pthread_cond_init(&vcpu->run_changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-}
-
-static int map_run(struct vcpu *vcpu, struct error *error)
-{
-	int bytes = kvm_ioctl(vcpu->vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
-	void *run;
-
-	if (bytes < (int)sizeof(struct kvm_run))
-		return error_set(error, bytes < 0 ? -errno : -ENOTSUP,
-				 "KVM_GET_VCPU_MMAP_SIZE says %d", bytes);
-	run = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
-	if (run == MAP_FAILED)
-		return error_set(error, -errno, "mapping vCPU %u: %s", vcpu->index,
-				 strerror(errno));
-	vcpu->run = run;
-	vcpu->run_bytes = (size_t)bytes;
-	return 0;
-}
-
-int vcpu_create(struct vm *vm, unsigned int index, const struct kvm_cpuid2 *cpuid,
-		const struct boot *boot, struct vcpu **vcpu_out, struct error *error)
-{
-	struct vcpu *vcpu = calloc(1, sizeof(*vcpu));
-	int err = 0;
-
-	if (!vcpu)
-		return error_set(error, -ENOMEM, "no memory for vCPU %u", index);
-	vcpu->vm = vm;
-	vcpu->index = index;
-	init_locks(vcpu);
-	vcpu->fd = kvm_ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)index);
-	if (vcpu->fd < 0)
-		err = error_set(error, -errno, "KVM_CREATE_VCPU %u: %s", index, strerror(errno));
-	if (!err)
-		err = map_run(vcpu, error);
-	if (!err)
-		err = set_cpuid(vcpu, cpuid, error);
-	if (!err)
-		err = set_registers(vcpu, boot, error);
-	if (err)
-		vcpu_destroy(vcpu);
-	else
-		*vcpu_out = vcpu;
 	return err;
 }

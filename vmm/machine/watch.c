@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "ept/kvm_fd.h"
-#include "vmm/machine/exit.h"
+#include "lib/clock.h"
+#include "vmm/machine/vcpu_report.h"
 #include "vmm/machine/vm.h"
 #include "vmm/machine/watch_private.h"
 
@@ -23,7 +23,7 @@
 #define KVM_EXIT_MEMORY_FAULT 39
 #endif
 
-#define HOLD_TICK_NANOSECONDS 20000000
+#define HOLD_TICK_SECONDS 0.02
 /* A failure nobody claims may be another vCPU's page: it is open again within that. */
 #define RETRIES_MAX        2000
 #define RETRY_MICROSECONDS 100
@@ -210,12 +210,12 @@ static enum watch_result deny(struct watch *watch, struct vcpu *vcpu,
 {
 	struct guest_report report;
 
-	exit_report(vcpu, REPORT_DENIED, "touched memory that is watched, and was denied it",
+	vcpu_report(vcpu, REPORT_DENIED, "touched memory that is watched, and was denied it",
 		    &report);
 	report.have_access = true;
 	report.access = access->what;
 	if (access->what.after)
-		image_place(vcpu->vm->image, report.regs[REPORT_RIP] - 1, report.where);
+		image_place(vcpu->vm->image, report.regs[REGS_RIP] - 1, report.where);
 	if (watch->ops->describe)
 		watch->ops->describe(watch->context, access, &report);
 	vcpu->vm->ops->dead(vcpu->vm->context, vcpu->index, &report);
@@ -347,21 +347,10 @@ enum watch_result watch_run_failed(struct watch *watch, struct vcpu *vcpu, int c
 
 /* ---- held vCPUs ---- */
 
-static struct timespec tick_end(void)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_REALTIME, &at);
-	at.tv_nsec += HOLD_TICK_NANOSECONDS;
-	if (at.tv_nsec >= 1000000000)
-		at.tv_sec++, at.tv_nsec -= 1000000000;
-	return at;
-}
-
 enum watch_result watch_held(struct watch *watch, struct vcpu *vcpu)
 {
 	struct watch_vcpu *mine = &watch->vcpus[vcpu->index];
-	struct timespec end = tick_end();
+	struct timespec end = clock_deadline(HOLD_TICK_SECONDS);
 	struct watch_access access;
 	enum watch_answer answer;
 	bool mmio;
@@ -428,7 +417,7 @@ int watch_create(struct vm *vm, const struct watch_ops *ops, void *context,
 	watch->ops = ops;
 	watch->context = context;
 	pthread_mutex_init(&watch->lock, NULL);
-	pthread_cond_init(&watch->released, NULL);
+	clock_cond_init(&watch->released);
 	err = trap_set_create(vm->space, vm->fd, on_trap, watch, &watch->traps, error);
 	if (err)
 		watch_destroy(watch);

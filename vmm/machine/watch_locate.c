@@ -10,6 +10,7 @@
 
 #include "mm/x86.h"
 #include "vmm/machine/insn.h"
+#include "vmm/machine/vcpu_report.h"
 #include "vmm/machine/vm.h"
 #include "vmm/machine/watch_private.h"
 
@@ -26,19 +27,14 @@ struct place {
 static bool place_of(struct watch *watch, struct vcpu *vcpu, struct place *place_out)
 {
 	struct kvm_sregs sregs;
-	struct kvm_regs r;
 
 	*place_out = (struct place){.watch = watch};
-	if (vcpu_get_registers(vcpu, &r, &sregs) != 0 ||
+	if (vcpu_report_registers(vcpu, place_out->state.regs, &sregs) != 0 ||
 	    vcpu_paging_mode(vcpu, &sregs, &place_out->mode) != 0)
 		return false;
-	place_out->reader = boot_paging_reader(vcpu->vm->space);
-	place_out->state = (struct insn_state){
-		.regs = {r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8, r.r9, r.r10,
-			 r.r11, r.r12, r.r13, r.r14, r.r15, r.rip, r.rflags},
-		.fs_base = sregs.fs.base,
-		.gs_base = sregs.gs.base,
-	};
+	place_out->reader = gpa_space_paging_reader(vcpu->vm->space);
+	place_out->state.fs_base = sregs.fs.base;
+	place_out->state.gs_base = sregs.gs.base;
 	return true;
 }
 
@@ -71,26 +67,6 @@ static bool leads_there(const struct place *place, uint64_t gva, struct watch_ac
 	return true;
 }
 
-/* The bytes at RIP, as far as they are mapped. */
-static size_t read_code(const struct place *place, const struct vm *vm, uint8_t code[15])
-{
-	uint64_t rip = place->state.regs[REPORT_RIP];
-	size_t done = 0;
-
-	while (done < 15) {
-		struct paging_walk walk;
-		size_t in_page = EPT_PAGE_BYTES - ((rip + done) & OFFSET_MASK);
-		size_t size = 15 - done < in_page ? 15 - done : in_page;
-
-		paging_walk(&place->mode, &place->reader, gva_make(rip + done), &walk);
-		if (walk.status != PAGING_MAPPED ||
-		    gpa_space_read(vm->space, walk.gpa, code + done, size) != 0)
-			break;
-		done += size;
-	}
-	return done;
-}
-
 /*
  * An operand whose address leads elsewhere now, although the processor went to the page: the one
  * there is, if there is one.
@@ -120,8 +96,10 @@ bool watch_locate(struct watch *watch, struct vcpu *vcpu, const gpa_t *page,
 	if (!place_of(watch, vcpu, &place))
 		return *access_out = access, page != NULL;
 	place.wanted = page;
-	count = insn_accesses(code, read_code(&place, vcpu->vm, code), &place.state, accesses);
-	access.what.fetch = leads_there(&place, place.state.regs[REPORT_RIP], &access);
+	count = gpa_space_read_virtual(vcpu->vm->space, &place.mode,
+				       gva_make(place.state.regs[REGS_RIP]), code, sizeof(code));
+	count = insn_accesses(code, count, &place.state, accesses);
+	access.what.fetch = leads_there(&place, place.state.regs[REGS_RIP], &access);
 	for (size_t i = 0; i < count && !access.what.fetch; i++) {
 		access.what.write = accesses[i].write;
 		if (leads_there(&place, accesses[i].address, &access))
@@ -142,7 +120,7 @@ found:
 /* The register that points into the page, for an instruction that is over. */
 static void guess_gva(const struct place *place, struct watch_access *access)
 {
-	for (unsigned int i = 0; i < REPORT_RIP; i++) {
+	for (unsigned int i = 0; i < REGS_RIP; i++) {
 		struct watch_access guess = *access;
 
 		if (!leads_there(place, place->state.regs[i], &guess) || guess.what.table)

@@ -53,6 +53,7 @@ static const struct bench_case cases[] = {
 #define NR_CASES (sizeof(cases) / sizeof(cases[0]))
 
 struct settings {
+	const struct program *program;
 	bool json;
 	const char *case_name;
 	uint64_t pages, loops, repeat, seed;
@@ -104,7 +105,7 @@ static int warm_up(struct guest *guest)
 	return err;
 }
 
-static int run_once(struct guest *guest, const struct settings *settings,
+static int run_once(struct guest *guest, struct settings *settings,
 		    const struct bench_case *bench_case, unsigned int pages, uint64_t loops,
 		    bool stamped, uint64_t *ticks_out)
 {
@@ -124,7 +125,7 @@ static int run_once(struct guest *guest, const struct settings *settings,
 }
 
 /* The fewest ticks of as many runs as asked for: what an interrupt of the host adds goes. */
-static int run_best(struct guest *guest, const struct settings *settings,
+static int run_best(struct guest *guest, struct settings *settings,
 		    const struct bench_case *bench_case, unsigned int pages, uint64_t loops,
 		    uint64_t *ticks_out)
 {
@@ -141,8 +142,7 @@ static int run_best(struct guest *guest, const struct settings *settings,
 	return 0;
 }
 
-static int run_percentiles(struct guest *guest, const struct settings *settings,
-			   struct result *result)
+static int run_percentiles(struct guest *guest, struct settings *settings, struct result *result)
 {
 	uint64_t loops = result->loops, ticks = 0, i;
 	struct latency latency = {0};
@@ -174,7 +174,7 @@ static uint64_t loops_to_purge(const struct guest *guest, unsigned int lazy_page
 	return pages / lazy_pages + 1;
 }
 
-static int run_case(struct guest *guest, const struct settings *settings,
+static int run_case(struct guest *guest, struct settings *settings,
 		    const struct bench_case *bench_case, struct result *result)
 {
 	unsigned int pages = bench_case->pages, lazy_pages = bench_case->lazy_pages;
@@ -214,25 +214,26 @@ static void result_name(const struct result *result, char name[NAME_BYTES])
 		snprintf(name, NAME_BYTES, "%s", result->bench_case->name);
 }
 
-static json_t *result_json(const struct result *result)
+static json_t *result_json(const struct program *program, const struct result *result)
 {
-	return json_pack("{s:s, s:i, s:I, s:f, s:o, s:I, s:I, s:I}", "name",
-			 result->bench_case->name, "pages", (int)result->pages, "loops",
-			 (json_int_t)result->loops, "ticks_per_loop", result->ticks_per_loop,
-			 "instructions_per_loop",
-			 ticks_are_instructions() ? json_real(result->ticks_per_loop) : json_null(),
-			 "p50", (json_int_t)result->p50, "p99", (json_int_t)result->p99, "max",
-			 (json_int_t)result->max);
+	return json_pack(
+		"{s:s, s:i, s:I, s:f, s:o, s:I, s:I, s:I}", "name", result->bench_case->name,
+		"pages", (int)result->pages, "loops", (json_int_t)result->loops, "ticks_per_loop",
+		result->ticks_per_loop, "instructions_per_loop",
+		program->ticks_are_instructions ? json_real(result->ticks_per_loop) : json_null(),
+		"p50", (json_int_t)result->p50, "p99", (json_int_t)result->p99, "max",
+		(json_int_t)result->max);
 }
 
-static void print_json(const struct guest *guest, const struct result *results, size_t count)
+static void print_json(const struct program *program, const struct guest *guest,
+		       const struct result *results, size_t count)
 {
 	const struct kvm_host *host = guest_kvm_host(guest);
 	json_t *list = json_array(), *report;
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		json_array_append_new(list, result_json(&results[i]));
+		json_array_append_new(list, result_json(program, &results[i]));
 	report = json_pack("{s:o, s:{s:s, s:s}}", "cases", list, "kvm", "module", host->module,
 			   "second_stage", host->second_stage);
 	json_dumpf(report, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
@@ -240,15 +241,16 @@ static void print_json(const struct guest *guest, const struct result *results, 
 	json_decref(report);
 }
 
-static void print_text(const struct guest *guest, const struct result *results, size_t count)
+static void print_text(const struct program *program, const struct guest *guest,
+		       const struct result *results, size_t count)
 {
 	const struct kvm_host *host = guest_kvm_host(guest);
 	char name[NAME_BYTES];
 	size_t i;
 
 	printf("%s, second stage: %s; %s of the guest for one more loop\n\n", host->module,
-	       host->second_stage, tick_unit());
-	printf("%-20s %8s %14s %12s %12s %12s\n", "case", "loops", tick_unit(), "p50", "p99",
+	       host->second_stage, program->tick_unit);
+	printf("%-20s %8s %14s %12s %12s %12s\n", "case", "loops", program->tick_unit, "p50", "p99",
 	       "max");
 	for (i = 0; i < count; i++) {
 		const struct result *r = &results[i];
@@ -263,7 +265,7 @@ static void print_text(const struct guest *guest, const struct result *results, 
 
 /* ---- the command ---- */
 
-static bool wanted(const struct settings *settings, size_t i)
+static bool wanted(struct settings *settings, size_t i)
 {
 	if (settings->case_name && strcmp(settings->case_name, cases[i].name) != 0)
 		return false;
@@ -271,10 +273,11 @@ static bool wanted(const struct settings *settings, size_t i)
 	return !settings->pages || (cases[i].pages != 0 && (i == 0 || !cases[i - 1].pages));
 }
 
-static enum cli_status run_cases(const struct cli_command *command, const struct settings *settings,
+static enum cli_status run_cases(const struct cli_command *command, struct settings *settings,
 				 struct guest *guest)
 {
 	struct result results[NR_CASES];
+	struct program program;
 	struct cli_progress progress;
 	char name[NAME_BYTES] = "warming up";
 	size_t i, count = 0;
@@ -296,10 +299,11 @@ static enum cli_status run_cases(const struct cli_command *command, const struct
 			report_print(guest_failure(guest), stderr);
 		return CLI_WRONG;
 	}
+	program = guest_options_program(settings->program, guest);
 	if (settings->json)
-		print_json(guest, results, count);
+		print_json(&program, guest, results, count);
 	else
-		print_text(guest, results, count);
+		print_text(&program, guest, results, count);
 	return CLI_DONE;
 }
 
@@ -314,7 +318,7 @@ static bool case_exists(const char *name)
 	return false;
 }
 
-static bool settings_make_sense(const struct cli_command *command, const struct settings *settings)
+static bool settings_make_sense(const struct cli_command *command, struct settings *settings)
 {
 	if (settings->case_name && !case_exists(settings->case_name)) {
 		cli_error(command, "there is no case '%s'; --help lists them", settings->case_name);
@@ -328,7 +332,7 @@ static bool settings_make_sense(const struct cli_command *command, const struct 
 	return true;
 }
 
-static enum cli_status bench(const struct cli_command *command, const struct settings *settings)
+static enum cli_status bench(const struct cli_command *command, struct settings *settings)
 {
 	struct guest_config config = guest_options_config(&settings->guest);
 	enum cli_status status;
@@ -343,9 +347,10 @@ static enum cli_status bench(const struct cli_command *command, const struct set
 	return status;
 }
 
-int command_bench(int argc, char **argv)
+int command_bench(const struct program *program, int argc, char **argv)
 {
-	struct settings settings = {.repeat = ticks_are_instructions() ? REPEAT_COUNTING : 1,
+	struct settings settings = {.program = program,
+				    .repeat = program->ticks_are_instructions ? REPEAT_COUNTING : 1,
 				    .seed = 1,
 				    .guest = GUEST_OPTIONS_DEFAULT};
 	const struct cli_option options[] = {

@@ -2,7 +2,6 @@
 /* nestbox doctor: KVM examined, and what was found told. */
 #include "vmm/nestbox/doctor.h"
 
-#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,23 +10,6 @@
 #include "vmm/nestbox/commands.h"
 #include "vmm/nestbox/guest_options.h"
 #include "vmm/machine/guest.h"
-
-void doctor_add(struct doctor *doctor, const char *name, enum doctor_verdict verdict,
-		const char *remedy, const char *format, ...)
-{
-	struct doctor_finding *finding = &doctor->findings[doctor->nr_findings];
-	va_list args;
-
-	if (doctor->nr_findings == DOCTOR_FINDINGS_MAX)
-		return;
-	doctor->nr_findings++;
-	finding->name = name;
-	finding->verdict = verdict;
-	va_start(args, format);
-	vsnprintf(finding->value, sizeof(finding->value), format, args);
-	va_end(args);
-	snprintf(finding->remedy, sizeof(finding->remedy), "%s", remedy ? remedy : "");
-}
 
 enum doctor_verdict doctor_verdict(const struct doctor *doctor)
 {
@@ -215,7 +197,7 @@ json_t *doctor_json(const struct doctor *doctor)
 	return json;
 }
 
-int command_doctor(int argc, char **argv)
+int command_doctor(const struct program *program, int argc, char **argv)
 {
 	static struct doctor doctor;
 	bool as_json = false;
@@ -233,6 +215,7 @@ int command_doctor(int argc, char **argv)
 	json_t *json;
 	int operand;
 
+	(void)program;
 	if (!cli_parse(&command, argc, argv, &operand, &status))
 		return status;
 	doctor_examine(&doctor, engine);

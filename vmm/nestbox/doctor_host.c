@@ -2,12 +2,31 @@
 /* What the doctor looks at besides KVM: processor, memory, huge pages, userfaultfd. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "vmm/nestbox/doctor.h"
+
+void doctor_add(struct doctor *doctor, const char *name, enum doctor_verdict verdict,
+		const char *remedy, const char *format, ...)
+{
+	struct doctor_finding *finding = &doctor->findings[doctor->nr_findings];
+	va_list args;
+
+	if (doctor->nr_findings == DOCTOR_FINDINGS_MAX)
+		return;
+	doctor->nr_findings++;
+	finding->name = name;
+	finding->verdict = verdict;
+	va_start(args, format);
+	vsnprintf(finding->value, sizeof(finding->value), format, args);
+	va_end(args);
+	snprintf(finding->remedy, sizeof(finding->remedy), "%s", remedy ? remedy : "");
+}
 
 /* Reads a small file of /proc or /sys; an empty string where it cannot be read. */
 static void read_text(const char *path, char *text, size_t size)

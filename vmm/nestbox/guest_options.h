@@ -3,12 +3,10 @@
 #ifndef VMM_NESTBOX_GUEST_OPTIONS_H
 #define VMM_NESTBOX_GUEST_OPTIONS_H
 
-#include <errno.h>
-#include <stdio.h>
-
 #include "vmm/attach/core.h"
 #include "vmm/base/cli.h"
 #include "vmm/machine/guest.h"
+#include "vmm/nestbox/commands.h"
 
 struct guest_options {
 	enum kvm_engine engine;
@@ -74,8 +72,8 @@ struct guest_options {
 		 .value = &(o)->dump.path},                                                       \
 		{.name = "trap-uaf",                                                              \
 		 .kind = CLI_FLAG,                                                                \
-		 .help = "catch a guest that touches a frame it has given up (with\n"            \
-			 "/dev/kvm: root, or vm.unprivileged_userfaultfd)",                    \
+		 .help = "catch a guest that touches a frame it has given up (with\n"             \
+			 "/dev/kvm: root, or vm.unprivileged_userfaultfd)",                       \
 		 .value = &(o)->trap_uaf},                                                        \
 	{                                                                                         \
 		.name = "watchdog", .kind = CLI_NUMBER, .argument = "SECONDS",                    \
@@ -84,45 +82,25 @@ struct guest_options {
 	}
 
 /* A cli_option's parse(), into an enum kvm_engine. */
-static inline int guest_options_parse_engine(const char *text, void *value)
-{
-	return kvm_engine_parse(text, value);
-}
+int guest_options_parse_engine(const char *text, void *value);
 
-static inline struct guest_config guest_options_config(const struct guest_options *options)
-{
-	return (struct guest_config){
-		.engine = options->engine,
-		.image_path = options->image,
-		.last_look = core_last_look,
-		.last_look_context = (void *)&options->dump, /* the one part that changes */
-		.memory_bytes = options->memory_bytes,
-		.nr_nodes = (unsigned int)options->nodes,
-		.nr_vcpus = (unsigned int)options->cpus,
-		.trap_uaf = options->trap_uaf,
-		.watchdog_seconds =
-			options->watchdog_seconds ? (double)options->watchdog_seconds : -1,
-	};
-}
+/* *@program as it is for @guest: the soft engine counts instructions wherever it runs. */
+struct program guest_options_program(const struct program *program, const struct guest *guest);
+
+/* @options must outlive the guest: what becomes of its dump is kept there. */
+struct guest_config guest_options_config(struct guest_options *options);
 
 /*
  * Starts the guest of @config. Returns CLI_DONE with it in *@guest_out, which the caller destroys,
  * or says why not and returns the program's exit status.
  */
-static inline enum cli_status guest_options_start(const struct cli_command *command,
-						  const struct guest_config *config,
-						  struct guest **guest_out)
-{
-	struct guest_report report = {0};
-	struct error error;
-	int err = guest_start(config, guest_out, &report, &error);
+enum cli_status guest_options_start(const struct cli_command *command,
+				    const struct guest_config *config, struct guest **guest_out);
 
-	if (!err)
-		return CLI_DONE;
-	cli_error(command, "%s", error.text);
-	if (err == -ENOTRECOVERABLE)
-		report_print(&report, stderr);
-	return (enum cli_status)guest_exit_status(err);
-}
+/*
+ * What a program ends with after guest_start(), or what comes of it, failed with @code: something
+ * is wrong (1), bad input (2), or the host cannot do it (3).
+ */
+enum cli_status guest_exit_status(int code);
 
 #endif

@@ -1,16 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The program nestbox: one file a command.
 noinst_LIBRARIES += %D%/libnestbox.a
-%C%_libnestbox_a_SOURCES = \
-	%D%/bench.c \
-	%D%/commands.h \
-	%D%/doctor.c %D%/doctor.h \
-	%D%/doctor_host.c \
-	%D%/guest_options.h \
-	%D%/replay.c \
-	%D%/run.c \
-	%D%/run_config.c %D%/run_config.h \
-	%D%/selftest.c
+%C%_libnestbox_a_SOURCES = %D%/background.c %D%/background.h %D%/bench.c %D%/commands.h \
+	%D%/doctor.c %D%/doctor.h %D%/doctor_host.c %D%/guest_options.c %D%/guest_options.h \
+	%D%/replay.c %D%/run.c %D%/run_config.c %D%/run_config.h %D%/run_domain.c %D%/run_domain.h %D%/selftest.c
 
 # Everything but main() is a library, which tests link.
 bin_PROGRAMS += nestbox

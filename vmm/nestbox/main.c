@@ -6,12 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "vmm/base/cli.h"
 #include "vmm/nestbox/commands.h"
 
 static const struct {
 	const char *name;
-	int (*run)(int argc, char **argv);
+	int (*run)(const struct program *program, int argc, char **argv);
 	const char *summary;
 } commands[] = {
 	{"run", command_run, "start a guest and serve its control socket"},
@@ -47,8 +48,22 @@ static int finish(int status)
 	return status;
 }
 
+static struct program look_around(void)
+{
+	const char *icount = getenv("NESTBOX_ICOUNT");
+	bool counts = icount && strcmp(icount, "1") == 0;
+
+	return (struct program){
+		.started_seconds = clock_seconds(),
+		.ticks_are_instructions = counts,
+		.tick_unit = counts ? "instructions" : "ticks",
+	};
+}
+
 int main(int argc, char **argv)
 {
+	const struct program program = look_around();
+
 	if (argc < 2) {
 		print_help(stderr);
 		return CLI_BAD_INPUT;
@@ -64,7 +79,7 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < NR_COMMANDS; i++) {
 		if (strcmp(argv[1], commands[i].name) == 0)
-			return finish(commands[i].run(argc - 1, argv + 1));
+			return finish(commands[i].run(&program, argc - 1, argv + 1));
 	}
 	fprintf(stderr, "nestbox: there is no command '%s'; nestbox --help lists them\n", argv[1]);
 	return CLI_BAD_INPUT;

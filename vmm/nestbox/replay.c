@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "vmm/base/cli.h"
 #include "vmm/nestbox/commands.h"
 #include "vmm/machine/guest.h"
@@ -20,6 +20,7 @@
 #include "vmm/replay/report.h"
 
 struct settings {
+	const struct program *program;
 	bool json;
 	struct guest_options guest;
 	struct replay_options options;
@@ -117,20 +118,12 @@ err_close:
 
 /* ---- running ---- */
 
-static double now_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static void show_progress(void *context, uint64_t done, uint64_t total)
 {
 	cli_progress_update(context, done, total);
 }
 
-static void print_report(const struct settings *settings, const struct replay_report *report)
+static void print_report(struct settings *settings, const struct replay_report *report)
 {
 	json_t *json;
 
@@ -146,19 +139,20 @@ static void print_report(const struct settings *settings, const struct replay_re
 }
 
 /* Replays @job in @guest, prints the report, and says how it went. */
-static enum cli_status replay_in(const struct cli_command *command, const struct settings *settings,
+static enum cli_status replay_in(const struct cli_command *command, struct settings *settings,
 				 struct job *job, struct guest *guest,
 				 struct guest_executor *executor)
 {
 	struct replay_executor interface = guest_executor_interface(executor);
 	struct replay_options options = settings->options;
 	const struct kvm_host *host = guest_kvm_host(guest);
+	const struct guest_times *times = guest_times(guest);
 	struct replay_end_state end = {0};
 	struct replay_outcome outcome;
 	struct cli_progress progress;
 	struct input_error error;
 	enum cli_status status = CLI_WRONG;
-	double start = now_seconds();
+	double start = clock_seconds();
 	int err;
 
 	cli_progress_start(&progress, job->name);
@@ -172,7 +166,7 @@ static enum cli_status replay_in(const struct cli_command *command, const struct
 			report_print(guest_failure(guest), stderr);
 		return CLI_WRONG;
 	}
-	start = now_seconds() - start;
+	start = clock_seconds() - start;
 	if (job->end_path && replay_end_compare(&job->plan, &outcome, &job->end, &end)) {
 		cli_error(command, "out of memory");
 	} else {
@@ -189,8 +183,9 @@ static enum cli_status replay_in(const struct cli_command *command, const struct
 			.image = guest_image(guest)->name,
 			.kvm_module = host->module,
 			.second_stage = host->second_stage,
-			.latency_unit = tick_unit(),
-			.start_seconds = guest_times(guest)->process,
+			.latency_unit = guest_options_program(settings->program, guest).tick_unit,
+			.start_seconds =
+				times->begin + times->started - settings->program->started_seconds,
 			.run_seconds = start,
 		};
 
@@ -202,8 +197,8 @@ static enum cli_status replay_in(const struct cli_command *command, const struct
 	return status;
 }
 
-static enum cli_status replay_job(const struct cli_command *command,
-				  const struct settings *settings, struct job *job)
+static enum cli_status replay_job(const struct cli_command *command, struct settings *settings,
+				  struct job *job)
 {
 	struct guest_config config = guest_options_config(&settings->guest);
 	struct guest_executor *executor;
@@ -219,7 +214,7 @@ static enum cli_status replay_job(const struct cli_command *command,
 	err = guest_executor_create(guest, &executor, &error);
 	if (err) {
 		cli_error(command, "%s", error.text);
-		status = (enum cli_status)guest_exit_status(err);
+		status = guest_exit_status(err);
 	} else {
 		status = replay_in(command, settings, job, guest, executor);
 		guest_executor_destroy(executor);
@@ -228,8 +223,8 @@ static enum cli_status replay_job(const struct cli_command *command,
 	return status;
 }
 
-static enum cli_status replay_folders(const struct cli_command *command,
-				      const struct settings *settings, char **folders, size_t count)
+static enum cli_status replay_folders(const struct cli_command *command, struct settings *settings,
+				      char **folders, size_t count)
 {
 	struct job *jobs = calloc(count, sizeof(*jobs));
 	enum cli_status status = CLI_DONE, one;
@@ -255,9 +250,10 @@ static enum cli_status replay_folders(const struct cli_command *command,
 	return status;
 }
 
-int command_replay(int argc, char **argv)
+int command_replay(const struct program *program, int argc, char **argv)
 {
 	struct settings settings = {
+		.program = program,
 		.guest = GUEST_OPTIONS_DEFAULT,
 		.options = {.audit = REPLAY_AUDIT_END},
 	};

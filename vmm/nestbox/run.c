@@ -13,25 +13,29 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/out_file.h"
 #include "vmm/base/cli.h"
+#include "vmm/nestbox/background.h"
 #include "vmm/nestbox/commands.h"
 #include "vmm/nestbox/guest_options.h"
 #include "vmm/nestbox/run_config.h"
+#include "vmm/nestbox/run_domain.h"
 #include "vmm/wire/runtime.h"
 #include "vmm/service/service.h"
 
 struct settings {
 	bool json, daemonize, eager, traps;
-	const char *name, *socket, *config, *log;
+	const char *name, *socket, *config, *domain, *log;
 	uint64_t audit_every;
 	struct gpa_backing backing;
 	struct guest_options guest;
+	struct run_domain from_domain;
 };
 
 /* All there is while it runs. */
 struct run {
 	const struct cli_command *command;
-	const struct settings *settings;
+	struct settings *settings;
 	char name[RUNTIME_NAME_BYTES];
 	struct runtime_socket socket;
 	int signal_fd;
@@ -79,7 +83,7 @@ static void on_signal(void *context)
 
 static int open_socket(struct run *run, struct error *error)
 {
-	const struct settings *settings = run->settings;
+	struct settings *settings = run->settings;
 	char path[RUNTIME_PATH_BYTES];
 	int err;
 
@@ -99,12 +103,19 @@ static int open_log(struct run *run, struct error *error)
 {
 	const char *path = run->settings->log;
 
-	if (path)
-		run->log = fopen(path, "ae");
-	else if (!run->settings->daemonize)
+	if (path) {
+		int fd = out_file_append(path, error);
+
+		if (fd < 0)
+			return -EINVAL;
+		run->log = fdopen(fd, "a");
+		if (!run->log) {
+			close(fd);
+			return error_set(error, -ENOMEM, "no memory for a log");
+		}
+	} else if (!run->settings->daemonize) {
 		run->log = stderr;
-	if (path && !run->log)
-		return error_set(error, -EINVAL, "%s: %s", path, strerror(errno));
+	}
 	if (run->log)
 		setvbuf(run->log, NULL, _IOLBF, 0);
 	return 0;
@@ -119,6 +130,9 @@ static enum cli_status start_guest(struct run *run)
 		config.boot_flags |= NB_BOOT_EAGER;
 	config.backing = run->settings->backing;
 	config.traps = run->settings->traps;
+	if (!run_domain_place(&run->settings->from_domain, run->command, &run->settings->guest,
+			      &config))
+		return CLI_BAD_INPUT;
 	service_prepare_guest(run->service, &config);
 	return guest_options_start(run->command, &config, &run->guest);
 }
@@ -176,7 +190,7 @@ static enum cli_status serve(struct run *run)
 	}
 	announce(run);
 	if (run->settings->daemonize)
-		run_daemon_ready();
+		background_ready();
 	running = run;
 	err = server_run(run->server);
 	close(run->signal_fd);
@@ -209,7 +223,7 @@ static enum cli_status run_with_socket(struct run *run)
 	return status;
 }
 
-static enum cli_status run_guest(const struct cli_command *command, const struct settings *settings)
+static enum cli_status run_guest(const struct cli_command *command, struct settings *settings)
 {
 	struct run run = {.command = command, .settings = settings};
 	enum cli_status status = CLI_HOST;
@@ -265,16 +279,26 @@ static int parse_audit(const char *text, void *value)
 	return 0;
 }
 
-static enum cli_status start(const struct cli_command *command, const struct settings *settings)
+static enum cli_status start(const struct cli_command *command, struct settings *settings)
 {
 	enum cli_status status;
 
-	if (settings->daemonize && !run_daemonize(command, &status))
+	if (settings->daemonize && !background_go(command, &status))
 		return status;
 	return run_guest(command, settings);
 }
 
-int command_run(int argc, char **argv)
+static bool read_domain(const struct cli_command *command, struct settings *settings)
+{
+	struct run_domain *from = &settings->from_domain;
+
+	if (!run_domain_read(from, command, settings->domain, &settings->guest, &settings->backing))
+		return false;
+	settings->name = from->domain.name;
+	return true;
+}
+
+int command_run(const struct program *program, int argc, char **argv)
 {
 	struct settings settings = {.guest = GUEST_OPTIONS_DEFAULT};
 	const struct cli_option options[] = {
@@ -303,6 +327,12 @@ int command_run(int argc, char **argv)
 		 .help = "options from a file, one key=value a line, or a JSON object;\n"
 			 "those of the command line win",
 		 .value = &settings.config},
+		{.name = "domain",
+		 .kind = CLI_TEXT,
+		 .argument = "FILE",
+		 .help = "name, memory, vCPUs, nodes and backing from a libvirt domain's XML;\n"
+			 "the command line wins",
+		 .value = &settings.domain},
 		{.name = "log",
 		 .kind = CLI_TEXT,
 		 .argument = "FILE",
@@ -327,10 +357,11 @@ int command_run(int argc, char **argv)
 		 .kind = CLI_CUSTOM,
 		 .argument = "LIST",
 		 .help = "what guest memory is made of: memfd or anon, huge=2M, huge=1G, thp,\n"
-			 "reserve, prealloc, with commas between them (memfd)",
+			 "reserve, prealloc, lock, with commas between them (memfd)",
 		 .value = &settings.backing,
 		 .parse = run_parse_backing,
-		 .expects = "a list of memfd, anon, huge=2M, huge=1G, thp, reserve, prealloc"},
+		 .expects =
+			 "a list of memfd, anon, huge=2M, huge=1G, thp, reserve, prealloc, lock"},
 		{.name = "traps",
 		 .kind = CLI_FLAG,
 		 .help = "guest memory can be watched, for nestctl ept trap (needs userfaultfd)",
@@ -351,15 +382,16 @@ int command_run(int argc, char **argv)
 	int operand;
 
 	if (!cli_parse(&command, argc, argv, &operand, &status))
-		return (int)status;
-	if (settings.config) {
-		if (!run_config_apply(&config, &command, settings.config) ||
-		    !cli_parse(&command, argc, argv, &operand, &status)) {
-			run_config_free(&config);
-			return CLI_BAD_INPUT;
-		}
-	}
-	status = start(&command, &settings);
+		return status;
+	/* What comes later wins: the domain, the file of options, the command line. */
+	if ((settings.domain && !read_domain(&command, &settings)) ||
+	    (settings.config && !run_config_apply(&config, &command, settings.config)) ||
+	    ((settings.domain || settings.config) &&
+	     !cli_parse(&command, argc, argv, &operand, &status)))
+		status = CLI_BAD_INPUT;
+	else
+		status = start(&command, &settings);
 	run_config_free(&config);
-	return (int)status;
+	run_domain_free(&settings.from_domain);
+	return status;
 }

@@ -3,13 +3,11 @@
 #include "vmm/nestbox/run_config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "lib/grow.h"
 #include "lib/input.h"
 
 /* Where an option came from: "FILE:LINE", as the name of a command whose error it is. */
@@ -18,14 +16,11 @@
 /* Keeps @word. Returns it, or NULL for want of memory. */
 static char *keep(struct run_config *config, char *word)
 {
-	char **words = word ? realloc(config->words, (config->count + 1) * sizeof(*words)) : NULL;
-
-	if (!words) {
+	if (!word || GROW(config->words, config->count)) {
 		free(word);
 		return NULL;
 	}
-	config->words = words;
-	words[config->count++] = word;
+	config->words[config->count++] = word;
 	return word;
 }
 
@@ -228,6 +223,8 @@ static int parse_backing_word(const char *text, size_t length, struct gpa_backin
 		backing->reserve = true;
 	else if (is_word(text, length, "prealloc"))
 		backing->prealloc = true;
+	else if (is_word(text, length, "lock"))
+		backing->lock = true;
 	else
 		return -EINVAL;
 	return 0;
@@ -247,54 +244,4 @@ int run_parse_backing(const char *text, void *value)
 	}
 	*(struct gpa_backing *)value = backing;
 	return 0;
-}
-
-/* ---- the background ---- */
-
-static int ready_fd = -1;
-
-bool run_daemonize(const struct cli_command *command, enum cli_status *status_out)
-{
-	int fds[2], wait_status;
-	char byte = 0;
-	pid_t child;
-
-	*status_out = CLI_HOST;
-	if (pipe2(fds, O_CLOEXEC) != 0) {
-		cli_error(command, "pipe: %s", strerror(errno));
-		return false;
-	}
-	child = fork();
-	if (child == 0) {
-		close(fds[0]);
-		ready_fd = fds[1];
-		setsid();
-		return true;
-	}
-	close(fds[1]);
-	if (child < 0) {
-		cli_error(command, "fork: %s", strerror(errno));
-	} else if (read(fds[0], &byte, 1) == 1) {
-		*status_out = CLI_DONE;
-	} else if (waitpid(child, &wait_status, 0) == child && WIFEXITED(wait_status)) {
-		*status_out = (enum cli_status)WEXITSTATUS(wait_status);
-	}
-	close(fds[0]);
-	return false;
-}
-
-void run_daemon_ready(void)
-{
-	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	ssize_t written;
-	int fd;
-
-	for (fd = 0; null_fd >= 0 && fd <= 2; fd++)
-		dup2(null_fd, fd);
-	if (null_fd > 2)
-		close(null_fd);
-	written = write(ready_fd, "", 1);
-	(void)written;
-	close(ready_fd);
-	ready_fd = -1;
 }

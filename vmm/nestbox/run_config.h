@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What only nestbox run needs: options from a file, and going to the background. */
+/* What only nestbox run needs: options from a file. */
 #ifndef VMM_NESTBOX_RUN_CONFIG_H
 #define VMM_NESTBOX_RUN_CONFIG_H
 
@@ -27,14 +27,5 @@ void run_config_free(struct run_config *config);
  * -EINVAL.
  */
 int run_parse_backing(const char *text, void *value);
-
-/*
- * Goes on in a child of its own session. Returns true there; in the parent false, with the
- * program's exit status, once the child called run_daemon_ready() or ended.
- */
-bool run_daemonize(const struct cli_command *command, enum cli_status *status_out);
-
-/* The child serves: its standard streams go to /dev/null, and the parent ends with success. */
-void run_daemon_ready(void);
 
 #endif

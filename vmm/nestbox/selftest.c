@@ -34,12 +34,12 @@ struct results {
 
 /* ---- running ---- */
 
-static bool wanted(const struct settings *settings, size_t row)
+static bool wanted(struct settings *settings, size_t row)
 {
 	return !settings->function || strcmp(settings->function, selftest_name(row)) == 0;
 }
 
-static size_t count_wanted(const struct settings *settings)
+static size_t count_wanted(struct settings *settings)
 {
 	size_t count = 0;
 
@@ -48,8 +48,7 @@ static size_t count_wanted(const struct settings *settings)
 	return count;
 }
 
-static void run_rows(const struct settings *settings, struct selftest *test,
-		     struct results *results)
+static void run_rows(struct settings *settings, struct selftest *test, struct results *results)
 {
 	struct cli_progress progress;
 
@@ -125,7 +124,7 @@ static void print_text(const struct guest *guest, const struct results *results)
 
 /* ---- the command ---- */
 
-static enum cli_status run_in(const struct cli_command *command, const struct settings *settings,
+static enum cli_status run_in(const struct cli_command *command, struct settings *settings,
 			      struct guest *guest, const struct selftest_log *log)
 {
 	struct results results = {.log = log};
@@ -142,7 +141,7 @@ static enum cli_status run_in(const struct cli_command *command, const struct se
 	if (err) {
 		cli_error(command, "%s", error.text);
 		free(results.rows);
-		return (enum cli_status)guest_exit_status(err);
+		return guest_exit_status(err);
 	}
 	run_rows(settings, test, &results);
 	selftest_destroy(test);
@@ -154,7 +153,7 @@ static enum cli_status run_in(const struct cli_command *command, const struct se
 	return results.wrong ? CLI_WRONG : CLI_DONE;
 }
 
-static enum cli_status selftest(const struct cli_command *command, const struct settings *settings)
+static enum cli_status selftest(const struct cli_command *command, struct settings *settings)
 {
 	struct guest_config config = guest_options_config(&settings->guest);
 	struct selftest_log log = {0};
@@ -171,7 +170,7 @@ static enum cli_status selftest(const struct cli_command *command, const struct 
 	return status;
 }
 
-int command_selftest(int argc, char **argv)
+int command_selftest(const struct program *program, int argc, char **argv)
 {
 	struct settings settings = {.guest = GUEST_OPTIONS_DEFAULT};
 	const struct cli_option options[] = {
@@ -199,6 +198,7 @@ int command_selftest(int argc, char **argv)
 	int operand;
 
 	settings.guest.memory_bytes = MEMORY;
+	(void)program;
 	if (!cli_parse(&command, argc, argv, &operand, &status))
 		return (int)status;
 	if (count_wanted(&settings) == 0) {

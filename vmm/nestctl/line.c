@@ -348,7 +348,8 @@ static enum cli_status carry_out(struct line *line, char **operands, struct ctl_
 			  .out = stdout,
 			  .json = line->json,
 			  .raw = line->raw,
-			  .follow = line->follow};
+			  .follow = line->follow,
+			  .run_line = ctl_main};
 	enum cli_status status = CLI_DONE;
 
 	ctl.arguments = read_arguments(line, operands);

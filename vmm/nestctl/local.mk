@@ -1,17 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The program nestctl.
 noinst_LIBRARIES += %D%/libnestctl.a
-%C%_libnestctl_a_SOURCES = \
-	%D%/args.c \
-	%D%/line.c \
-	%D%/nestctl.h \
-	%D%/own.c \
-	%D%/print.c \
-	%D%/print_look.c \
-	%D%/print_stage2.c \
-	%D%/shell.c \
-	%D%/verbs.c \
-	%D%/wire.c
+%C%_libnestctl_a_SOURCES = %D%/args.c %D%/line.c %D%/nestctl.h %D%/own.c %D%/print.c \
+	%D%/print_look.c %D%/print_stage2.c %D%/shell.c %D%/verbs.c %D%/wire.c
 
 # Everything but main() is a library, which tests link.
 bin_PROGRAMS += nestctl

@@ -56,6 +56,8 @@ struct ctl {
 	bool raw, follow;  /* --raw, --follow */
 	json_t *arguments; /* of the command, as read from the command line */
 	struct error error;
+	/* ctl_main(), for a verb that reads lines: who runs lines is above who runs verbs. */
+	enum cli_status (*run_line)(int argc, char **argv, struct ctl_wire *wire);
 };
 
 /* What a verb's own way ends with: the program's exit status. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/input.h"
+#include "lib/printable.h"
 #include "vmm/nestctl/nestctl.h"
 
 #define HEXDUMP_BYTES 16
@@ -113,7 +114,7 @@ static void hexdump(FILE *out, uint64_t address, const uint8_t *bytes, size_t co
 	}
 	fputs("  |", out);
 	for (i = 0; i < count; i++)
-		fputc(bytes[i] >= ' ' && bytes[i] <= '~' ? bytes[i] : '.', out);
+		fputc(is_printable((char)bytes[i]) ? bytes[i] : '.', out);
 	fputs("|\n", out);
 }
 

@@ -130,7 +130,7 @@ static bool carry_out(struct shell *shell, const char *text)
 	} else if (argv && argc > 0) {
 		last = !strcmp(argv[0], "exit") || !strcmp(argv[0], "quit");
 		if (!last && strcmp(argv[0], "shell") != 0)
-			status = ctl_main(argc, argv, shell->ctl->wire);
+			status = shell->ctl->run_line(argc, argv, shell->ctl->wire);
 		fflush(stdout);
 	}
 	for (i = 0; argv && i < argc; i++)

@@ -32,7 +32,7 @@ struct replay_report {
 	const char *kvm_module;   /* kvm_intel, ... */
 	const char *second_stage; /* ept, npt, shadow */
 
-	const char *latency_unit; /* tick_unit() */
+	const char *latency_unit; /* "ticks" or "instructions" */
 
 	double start_seconds; /* from the process's start to the first operation */
 	double run_seconds;   /* the operations, audits left out */

@@ -6,7 +6,7 @@
 #include "vmm/attach/probe.h"
 #include "vmm/service/private.h"
 
-static json_t *violation_json(const struct audit_violation *violation)
+json_t *service_violation_json(const struct audit_violation *violation)
 {
 	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:I}", "check",
 			 audit_checks()[violation->check].name, "address",
@@ -18,14 +18,14 @@ static json_t *violation_json(const struct audit_violation *violation)
 /* With the look mutex held: an event for each violation nobody was told of. */
 static void tell_new(struct service *service)
 {
-	size_t count = audit_violation_count(service->audit);
+	size_t count = audit_violation_count(service->audit.audit);
 
-	for (; service->violations_told < count; service->violations_told++) {
+	for (; service->audit.told < count; service->audit.told++) {
 		const struct audit_violation *violation =
-			audit_violation_at(service->audit, service->violations_told);
+			audit_violation_at(service->audit.audit, service->audit.told);
 		char text[512];
 
-		service_tell(service, "AUDIT_VIOLATION", violation_json(violation));
+		service_tell(service, "AUDIT_VIOLATION", service_violation_json(violation));
 		audit_violation_format(violation, text, sizeof(text));
 		if (service->log)
 			fprintf(service->log, "%s: audit: %s\n", service->name, text);
@@ -39,7 +39,7 @@ static void set_prober(struct service *service)
 
 	if (!service_paused(service) && !guest_failure(service->guest))
 		prober = probe_by_guest(service->guest);
-	audit_probe_with(service->audit, &prober);
+	audit_probe_with(service->audit.audit, &prober);
 }
 
 int service_audit(struct service *service, uint32_t which, struct audit_result *result_out)
@@ -49,15 +49,37 @@ int service_audit(struct service *service, uint32_t which, struct audit_result *
 	service_lock_calls(service);
 	pthread_mutex_lock(&service->look_mutex);
 	set_prober(service);
-	err = audit_run(service->audit, service->inspector, which,
+	err = audit_run(service->audit.audit, service->inspector, which,
 			__atomic_load_n(&service->calls, __ATOMIC_RELAXED), result_out);
 	if (!err) {
-		__atomic_add_fetch(&service->violations, result_out->violations, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&service->audit.violations, result_out->violations,
+				   __ATOMIC_RELAXED);
 		tell_new(service);
 	}
 	pthread_mutex_unlock(&service->look_mutex);
 	service_unlock_calls(service);
 	return err;
+}
+
+static void audit_job(void *context, uint64_t client, struct qmp_request *request)
+{
+	struct service *service = context;
+	struct audit_result result;
+
+	if (service_audit(service, AUDIT_ALL, &result) != 0 && service->log)
+		fprintf(service->log, "audit: out of memory\n");
+}
+
+void service_audit_soon(struct service *service)
+{
+	const struct lane_job job = {.run = audit_job, .context = service};
+
+	(void)lane_put(&service->lanes[LANE_ALONE], &job);
+}
+
+uint64_t service_violations(const struct service *service)
+{
+	return __atomic_load_n(&service->audit.violations, __ATOMIC_RELAXED);
 }
 
 static json_t *checks_json(uint32_t which, const struct audit_result *result)
@@ -85,12 +107,13 @@ static json_t *found_json(struct service *service)
 	size_t i;
 
 	pthread_mutex_lock(&service->look_mutex);
-	for (i = 0; i < audit_violation_count(service->audit); i++) {
-		const struct audit_violation *violation = audit_violation_at(service->audit, i);
+	for (i = 0; i < audit_violation_count(service->audit.audit); i++) {
+		const struct audit_violation *violation =
+			audit_violation_at(service->audit.audit, i);
 
-		if (violation->last_run != audit_runs(service->audit))
+		if (violation->last_run != audit_runs(service->audit.audit))
 			continue;
-		json = violation_json(violation);
+		json = service_violation_json(violation);
 		audit_violation_format(violation, text, sizeof(text));
 		json_object_set_new(json, "line", json_string(text));
 		json_array_append_new(list, json);

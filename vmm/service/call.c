@@ -6,19 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "vmm/attach/note_call.h"
 #include "vmm/service/private.h"
-
-/* What audit_expect() is told of: the arguments of NB_OP_VMALLOC and NB_OP_GET_VM_AREA. */
-static bool is_allocation(unsigned int opcode)
-{
-	return opcode == NB_OP_VMALLOC || opcode == NB_OP_GET_VM_AREA;
-}
-
-static bool is_release(unsigned int opcode)
-{
-	return opcode == NB_OP_VFREE || opcode == NB_OP_FREE_VM_AREA ||
-	       opcode == NB_OP_REMOVE_VM_AREA || opcode == NB_OP_VUNMAP;
-}
 
 /* ---- arguments ---- */
 
@@ -130,30 +119,17 @@ static json_t *refused(const struct qmp_request *request, const struct nb_comple
 static void note(struct service *service, const struct nb_submission *sqe,
 		 const struct nb_completion *cqe)
 {
-	struct audit_expectation expectation = {
+	const struct audit_violation twice = {
+		.check = AUDIT_AREAS,
 		.address = cqe->result[0],
-		.size = sqe->arg[0],
-		.align = sqe->arg[1] ? sqe->arg[1] : 1,
-		.start = sqe->arg[2],
-		.end = sqe->arg[3],
-		.flags = sqe->arg[6],
-		.gfp = (uint32_t)sqe->arg[4],
-		.node = (int32_t)(int64_t)sqe->arg[7],
+		.text = "the guest gave this address out twice",
+		.operation = service->calls,
 	};
 
-	if (!is_allocation(sqe->opcode) && !is_release(sqe->opcode))
-		return;
 	pthread_mutex_lock(&service->look_mutex);
-	if (is_release(sqe->opcode)) {
-		audit_unexpect(service->audit, sqe->arg[0]);
-	} else if (audit_expect(service->audit, &expectation) == -EEXIST) {
-		__atomic_add_fetch(&service->violations, 1, __ATOMIC_RELAXED);
-		service_tell(service, "AUDIT_VIOLATION",
-			     json_pack("{s:s, s:o, s:s, s:o, s:o, s:I}", "check", "areas",
-				       "address", qmp_hex(expectation.address), "text",
-				       "the guest gave this address out twice", "found", qmp_hex(0),
-				       "expected", qmp_hex(0), "operation",
-				       (json_int_t)service->calls));
+	if (note_call(service->audit.audit, sqe, cqe) == -EEXIST) {
+		__atomic_add_fetch(&service->audit.violations, 1, __ATOMIC_RELAXED);
+		service_tell(service, "AUDIT_VIOLATION", service_violation_json(&twice));
 	}
 	pthread_mutex_unlock(&service->look_mutex);
 }
@@ -163,8 +139,8 @@ static void count(struct service *service)
 {
 	uint64_t calls = __atomic_add_fetch(&service->calls, 1, __ATOMIC_RELAXED);
 
-	if (service->audit_every && calls % service->audit_every == 0)
-		service_queue_chore(service, CHORE_AUDIT);
+	if (service->audit.every && calls % service->audit.every == 0)
+		service_audit_soon(service);
 }
 
 /* ---- the call ---- */
@@ -191,8 +167,7 @@ static json_t *call(struct service *service, const struct qmp_request *request, 
 		return qmp_error(request, "the guest is dead: %.600s",
 				 guest_failure(service->guest) ? guest_failure(service->guest)->text
 							       : strerror(-err));
-	if (cqe.status == 0)
-		note(service, &sqe, &cqe);
+	note(service, &sqe, &cqe);
 	count(service);
 	return cqe.status ? refused(request, &cqe)
 			  : qmp_return(request, results(request, &cqe, data));

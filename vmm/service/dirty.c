@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "vmm/service/private.h"
 
 #define PAGE INSPECT_PAGE_BYTES
@@ -16,9 +17,9 @@
 void service_end_dirty(struct service *service)
 {
 	/* A vCPU that still writes would be told of to nobody. */
-	if (service->dirty && guest_freeze(service->guest) == 0)
-		dirty_destroy(service->dirty);
-	service->dirty = NULL;
+	if (service->dirty.tracker && guest_freeze(service->guest) == 0)
+		dirty_destroy(service->dirty.tracker);
+	service->dirty.tracker = NULL;
 }
 
 /* The region at @index, if it is RAM and the one a request names, or it names none. */
@@ -56,7 +57,7 @@ static int switch_regions(struct service *service, const struct qmp_request *req
 		region = wanted(service, request, i);
 		found = found || region;
 		if (region)
-			err = does(service->dirty, region, error);
+			err = does(service->dirty.tracker, region, error);
 	}
 	if (!found)
 		return error_set(error, -ENOENT,
@@ -66,7 +67,7 @@ static int switch_regions(struct service *service, const struct qmp_request *req
 	for (i = err && undo ? i - 1 : 0; i > 0; i--) {
 		region = wanted(service, request, i - 1);
 		if (region)
-			(void)undo(service->dirty, region, &ignored);
+			(void)undo(service->dirty.tracker, region, &ignored);
 	}
 	return err;
 }
@@ -76,14 +77,14 @@ static int begin(struct service *service, const struct qmp_request *request, str
 {
 	int err = 0;
 
-	if (!service->dirty)
+	if (!service->dirty.tracker)
 		err = dirty_create(guest_kvm_fd(service->guest, -1), guest_space(service->guest),
-				   guest_slots(service->guest), DIRTY_BITMAP, 0, &service->dirty,
-				   error);
+				   guest_slots(service->guest), DIRTY_BITMAP, 0,
+				   &service->dirty.tracker, error);
 	if (!err)
 		err = switch_regions(service, request, dirty_start, dirty_stop, error);
 	if (!err)
-		service->epoch_since = service_now();
+		service->dirty.epoch_since = clock_seconds();
 	return err;
 }
 
@@ -97,7 +98,7 @@ static json_t *start_dirty(struct service *service, const struct qmp_request *re
 	pthread_mutex_lock(&service->look_mutex);
 	err = begin(service, request, &error);
 	if (!err)
-		epoch = dirty_epoch(service->dirty);
+		epoch = dirty_epoch(service->dirty.tracker);
 	pthread_mutex_unlock(&service->look_mutex);
 	service_unlock_calls(service);
 	if (err)
@@ -119,7 +120,7 @@ static json_t *stop_dirty(struct service *service, const struct qmp_request *req
 
 	service_lock_calls(service);
 	pthread_mutex_lock(&service->look_mutex);
-	started = service->dirty != NULL;
+	started = service->dirty.tracker != NULL;
 	if (started)
 		err = switch_regions(service, request, dirty_stop, NULL, &error);
 	pthread_mutex_unlock(&service->look_mutex);
@@ -152,8 +153,8 @@ static json_t *sums_json(struct service *service, uint32_t epoch, uint32_t oldes
 
 	for (i = 0; i < gpa_space_count(space); i++) {
 		const struct gpa_region *region = gpa_space_at(space, i);
-		uint64_t here = dirty_count(service->dirty, region, epoch);
-		uint64_t set = dirty_count(service->dirty, region, oldest);
+		uint64_t here = dirty_count(service->dirty.tracker, region, epoch);
+		uint64_t set = dirty_count(service->dirty.tracker, region, oldest);
 
 		if (region->kind != GPA_RAM)
 			continue;
@@ -165,26 +166,26 @@ static json_t *sums_json(struct service *service, uint32_t epoch, uint32_t oldes
 	}
 	return json_pack("{s:I, s:I, s:I, s:o, s:o}", "epoch", (json_int_t)epoch, "pages",
 			 (json_int_t)pages, "working-set", (json_int_t)working_set, "regions", list,
-			 "rate", rate_json(service->dirty));
+			 "rate", rate_json(service->dirty.tracker));
 }
 
 static json_t *collect_dirty(struct service *service, const struct qmp_request *request)
 {
 	uint64_t epochs = qmp_get(request, "epochs")->word;
-	double now = service_now(), seconds = 0;
+	double now = clock_seconds(), seconds = 0;
 	struct error error;
 	json_t *json = NULL;
 	uint32_t epoch = 0;
 	int err = 0;
 
 	pthread_mutex_lock(&service->look_mutex);
-	if (service->dirty) {
-		epoch = dirty_epoch(service->dirty);
-		seconds = now - service->epoch_since;
-		err = dirty_advance(service->dirty, seconds, &error);
+	if (service->dirty.tracker) {
+		epoch = dirty_epoch(service->dirty.tracker);
+		seconds = now - service->dirty.epoch_since;
+		err = dirty_advance(service->dirty.tracker, seconds, &error);
 	}
 	if (epoch && !err) {
-		service->epoch_since = now;
+		service->dirty.epoch_since = now;
 		json = sums_json(service, epoch, epochs < epoch ? epoch - (uint32_t)epochs + 1 : 1);
 		json_object_set_new(json, "seconds", json_real(seconds));
 	}
@@ -226,12 +227,12 @@ static int add_ranges(struct service *service, uint32_t since, struct ranges *ra
 		      struct error *error)
 {
 	const struct gpa_space *space = guest_space(service->guest);
-	int err = dirty_collect(service->dirty, error), full = 0;
+	int err = dirty_collect(service->dirty.tracker, error), full = 0;
 	size_t i;
 
 	for (i = 0; i < gpa_space_count(space) && !err && full != 1; i++)
-		full = dirty_for_each(service->dirty, gpa_space_at(space, i), since, add_range,
-				      ranges);
+		full = dirty_for_each(service->dirty.tracker, gpa_space_at(space, i), since,
+				      add_range, ranges);
 	return err;
 }
 
@@ -250,13 +251,13 @@ static json_t *query_dirty(struct service *service, const struct qmp_request *re
 	ranges.end = ranges.end ? ranges.end : UINT64_MAX;
 	ranges.json = json_pack("{s:o}", "ranges", ranges.list);
 	pthread_mutex_lock(&service->look_mutex);
-	started = service->dirty != NULL;
+	started = service->dirty.tracker != NULL;
 	if (started)
 		err = add_ranges(service, (uint32_t)qmp_get(request, "since")->word, &ranges,
 				 &error);
 	if (started && !err)
 		json_object_set_new(ranges.json, "epoch",
-				    json_integer(dirty_epoch(service->dirty)));
+				    json_integer(dirty_epoch(service->dirty.tracker)));
 	pthread_mutex_unlock(&service->look_mutex);
 	if (started && !err)
 		return qmp_return(request, ranges.json);

@@ -12,11 +12,11 @@ void service_tell(struct service *service, const char *name, json_t *data)
 
 	/* Kept before it is sent: whoever hears it finds it. A copy, so that no two threads share.
 	 */
-	pthread_mutex_lock(&service->events_mutex);
-	at = service->nr_events++ % EVENTS_KEPT;
-	old = service->events[at];
-	service->events[at] = json_deep_copy(event);
-	pthread_mutex_unlock(&service->events_mutex);
+	pthread_mutex_lock(&service->events.mutex);
+	at = service->events.count++ % EVENTS_KEPT;
+	old = service->events.kept[at];
+	service->events.kept[at] = json_deep_copy(event);
+	pthread_mutex_unlock(&service->events.mutex);
 	json_decref(old);
 	if (server && event)
 		server_event(server, event);
@@ -28,11 +28,11 @@ static json_t *query_events(struct service *service, const struct qmp_request *r
 	json_t *list = json_array();
 	uint64_t i;
 
-	pthread_mutex_lock(&service->events_mutex);
-	i = service->nr_events > EVENTS_KEPT ? service->nr_events - EVENTS_KEPT : 0;
-	for (; i < service->nr_events; i++)
-		json_array_append_new(list, json_deep_copy(service->events[i % EVENTS_KEPT]));
-	pthread_mutex_unlock(&service->events_mutex);
+	pthread_mutex_lock(&service->events.mutex);
+	i = service->events.count > EVENTS_KEPT ? service->events.count - EVENTS_KEPT : 0;
+	for (; i < service->events.count; i++)
+		json_array_append_new(list, json_deep_copy(service->events.kept[i % EVENTS_KEPT]));
+	pthread_mutex_unlock(&service->events.mutex);
 	return qmp_return(request, json_pack("{s:o}", "events", list));
 }
 
@@ -41,7 +41,7 @@ void service_forget_events(struct service *service)
 	unsigned int i;
 
 	for (i = 0; i < EVENTS_KEPT; i++)
-		json_decref(service->events[i]);
+		json_decref(service->events.kept[i]);
 }
 
 const struct service_handler service_event_handlers[] = {

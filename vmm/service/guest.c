@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "vmm/service/private.h"
 
 static const char *status_name(const struct service *service)
@@ -28,7 +29,7 @@ static json_t *query_status(struct service *service, const struct qmp_request *r
 		(int)getpid(), "cpus", (int)guest_nr_vcpus(guest), "memory",
 		(json_int_t)guest_memory_bytes(guest), "image", guest_image(guest)->name,
 		"build-id", guest_image(guest)->build_id, "seconds",
-		service_now() - service->started, "clients", (int)server_clients(service->server),
+		clock_seconds() - service->started, "clients", (int)server_clients(service->server),
 		"calls", (json_int_t)__atomic_load_n(&service->calls, __ATOMIC_RELAXED), "logs",
 		(json_int_t)guest_log_count(guest), "warnings",
 		(json_int_t)guest_warning_count(guest), "violations",

@@ -8,25 +8,6 @@
 #include "vmm/look/tree.h"
 #include "vmm/service/private.h"
 
-json_t *service_failed(const struct qmp_request *request, int err)
-{
-	switch (err) {
-	case -EINVAL:
-		return qmp_error(request,
-				 "%s: the end is to lie behind the start, both page "
-				 "aligned",
-				 request->command->name);
-	case -ESRCH:
-		return qmp_error(request, "%s: there is no process of that number",
-				 request->command->name);
-	case -ELOOP:
-		return qmp_error(request, "%s: the guest's tables refer to themselves",
-				 request->command->name);
-	default:
-		return qmp_error(request, "%s: %s", request->command->name, strerror(-err));
-	}
-}
-
 /* ---- areas ---- */
 
 static json_t *area_json(struct service *service, const struct inspect_area *area)
@@ -144,31 +125,12 @@ static json_t *query_tree(struct service *service, const struct qmp_request *req
 
 /* ---- registers ---- */
 
-static json_t *registers_json(const struct kvm_regs *r, const struct kvm_sregs *s)
-{
-	const struct {
-		const char *name;
-		uint64_t value;
-	} all[] = {
-		{"rax", r->rax}, {"rbx", r->rbx},   {"rcx", r->rcx},       {"rdx", r->rdx},
-		{"rsi", r->rsi}, {"rdi", r->rdi},   {"rbp", r->rbp},       {"rsp", r->rsp},
-		{"r8", r->r8},   {"r9", r->r9},     {"r10", r->r10},       {"r11", r->r11},
-		{"r12", r->r12}, {"r13", r->r13},   {"r14", r->r14},       {"r15", r->r15},
-		{"rip", r->rip}, {"cr0", s->cr0},   {"cr2", s->cr2},       {"cr3", s->cr3},
-		{"cr4", s->cr4}, {"efer", s->efer}, {"rflags", r->rflags},
-	};
-	json_t *json = json_object();
-	size_t i;
-
-	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		json_object_set_new(json, all[i].name, qmp_hex(all[i].value));
-	return json;
-}
-
 static json_t *query_registers(struct service *service, const struct qmp_request *request)
 {
 	unsigned int vcpu = (unsigned int)qmp_get(request, "vcpu")->word;
 	char place[IMAGE_PLACE_BYTES];
+	struct control_regs control;
+	uint64_t all[NR_REGS];
 	struct kvm_sregs sregs;
 	struct kvm_regs regs;
 	int err;
@@ -184,8 +146,10 @@ static json_t *query_registers(struct service *service, const struct qmp_request
 		return qmp_error(request, "the guest runs: stop it to see its registers");
 	if (err)
 		return qmp_error(request, "the registers cannot be read: %s", strerror(-err));
+	control = (struct control_regs){sregs.cr0, sregs.cr2, sregs.cr3, sregs.cr4, sregs.efer};
+	memcpy(all, (const uint64_t[NR_REGS])REGS_OF(regs), sizeof(all));
 	return qmp_return(request,
-			  json_pack("{s:o, s:s}", "registers", registers_json(&regs, &sregs),
+			  json_pack("{s:o, s:s}", "registers", report_registers_json(all, &control),
 				    "place",
 				    image_place(guest_image(service->guest), regs.rip, place)));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What vmm/service*.c share. */
+/* What the files of this room share; state.c and lanes.c are below all others. */
 #ifndef VMM_SERVICE_PRIVATE_H
 #define VMM_SERVICE_PRIVATE_H
 
@@ -9,37 +9,8 @@
 #include "ept/live.h"
 #include "vmm/audit/audit.h"
 #include "vmm/inspect/inspect.h"
-#include "vmm/wire/protocol.h"
+#include "vmm/service/lanes.h"
 #include "vmm/service/service.h"
-
-/* What the service does by itself on a lane. */
-enum chore {
-	CHORE_NONE,  /* a client's request */
-	CHORE_AUDIT, /* it is time to */
-	CHORE_CORE,  /* the guest died */
-};
-
-/* What waits for its lane. */
-struct job {
-	struct job *next;
-	enum chore chore;
-	uint64_t client;
-	struct qmp_request *request; /* NULL with a chore */
-};
-
-/* A thread that does one job after the other. */
-struct lane {
-	struct service *service;
-	pthread_t thread;
-	bool started;
-	pthread_mutex_t mutex;
-	pthread_cond_t changed;
-	struct job *jobs, **last_job; /* mutex, all up to here and below */
-	bool ending;
-	const char *doing; /* the command under way, or NULL */
-	double since;
-	uint64_t progress; /* the server's thread alone: as it was told last */
-};
 
 /* Lanes of vCPUs come first. */
 #define LANE_LOOK  NB_MAX_VCPUS
@@ -61,42 +32,57 @@ struct service_traps;
 
 #define EVENTS_KEPT 256u
 
+/* events.c */
+struct service_events {
+	pthread_mutex_t mutex;
+	json_t *kept[EVENTS_KEPT]; /* mutex; the last ones, from count - 1 down */
+	uint64_t count;            /* mutex */
+};
+
+/* audit.c */
+struct service_audit {
+	uint64_t every;      /* hypercalls; 0: only when asked */
+	uint64_t violations; /* atomic */
+	struct audit *audit; /* look_mutex, both */
+	size_t told;         /* of audit_violation_at() */
+};
+
+/* dirty.c. look_mutex; made and switched with all calls locked as well. */
+struct service_dirty {
+	struct dirty_tracker *tracker; /* NULL: never asked for */
+	double epoch_since;            /* when its epoch began */
+};
+
+/* stage2.c. The lane that is alone. */
+struct service_live {
+	struct live *probe;  /* from the first time the real tables are asked for */
+	unsigned int nudges; /* vCPUs made to learn their root */
+	double core_told;    /* when DUMP_PROGRESS was sent last */
+};
+
+/* Each part is the file's that is named with it; the rest is service.c's to make, all's to read. */
 struct service {
 	char name[64];
 	FILE *log;
-	uint64_t audit_every;
 	struct guest *guest;
 	struct server *server;
 	double started;
+	bool shutting_down; /* atomic */
 	struct lane lanes[NR_LANES];
-	uint64_t calls;      /* atomic: hypercalls done; the auditor's operations */
-	uint64_t violations; /* atomic */
-	bool shutting_down;  /* atomic */
 
-	pthread_mutex_t events_mutex;
-	json_t *events[EVENTS_KEPT]; /* events_mutex; the last ones, from nr_events - 1 down */
-	uint64_t nr_events;          /* events_mutex */
-
+	/* state.c */
 	pthread_mutex_t call_mutex[NB_MAX_VCPUS];
 	bool paused; /* every call_mutex to write, any to read; atomic for others */
-
 	pthread_mutex_t look_mutex;
-	struct inspector *inspector; /* look_mutex, and below */
-	struct audit *audit;
-	size_t violations_told; /* of audit_violation_at() */
-	struct moment moments[MOMENTS_MAX];
+	struct inspector *inspector; /* look_mutex */
 
-	struct service_traps *traps;
-
-	/* look_mutex; made and switched with all calls locked as well. NULL: never asked for. */
-	struct dirty_tracker *dirty;
-	double epoch_since; /* when its epoch began */
-
-	/* The lane that is alone: the probe, from the first time the real tables are asked for. */
-	struct live *live;
-	unsigned int nudges; /* vCPUs made to learn their root */
-
-	double core_told; /* the lane that is alone: when DUMP_PROGRESS was sent last */
+	uint64_t calls; /* call.c; atomic: hypercalls done; the auditor's operations */
+	struct service_events events;
+	struct service_audit audit;
+	struct service_dirty dirty;
+	struct service_live live;
+	struct moment moments[MOMENTS_MAX]; /* diff.c; look_mutex */
+	struct service_traps *traps;        /* traps.c */
 };
 
 /* Carries out a request and returns the whole answer. */
@@ -126,10 +112,10 @@ bool service_paused(const struct service *service);
 /* Audits with all calls and the look mutex locked, and tells what is new. Errors: -ENOMEM. */
 int service_audit(struct service *service, uint32_t which, struct audit_result *result_out);
 
-/* Puts a request, which is taken, or a chore on a lane. */
-void service_queue(struct service *service, unsigned int lane, uint64_t client,
-		   struct qmp_request *request);
-void service_queue_chore(struct service *service, enum chore chore);
+/* The same, of all checks, on the lane that is alone. */
+void service_audit_soon(struct service *service);
+
+json_t *service_violation_json(const struct audit_violation *violation);
 
 /* Tells every client of an event, and keeps it for query-events. Takes @data. Any thread. */
 void service_tell(struct service *service, const char *name, json_t *data);
@@ -137,8 +123,11 @@ void service_forget_events(struct service *service);
 
 void service_forget_moments(struct service *service);
 
-/* Writes the core of a guest that died, where its configuration names a file. */
-void service_write_core(struct service *service);
+/* Writes the core of a guest that died, where its configuration names a file, on that lane. */
+void service_write_core_soon(struct service *service);
+
+/* Ends what the second stage was looked at with, when no lane runs. */
+void service_end_stage2(struct service *service);
 
 /*
  * The page tables a request names: those of its "process", or at its "root", or the kernel's. With
@@ -147,7 +136,7 @@ void service_write_core(struct service *service);
 int service_tables(struct service *service, const struct qmp_request *request,
 		   struct paging_mode *mode_out);
 
-/* The answer to a look that failed with @err, one of vmm/look*.h's. */
+/* The answer to a look that failed with @err, one of vmm/look's. */
 json_t *service_failed(const struct qmp_request *request, int err);
 
 /* The table of traps; NULL for want of memory. Destroyed when the guest is. NULL is allowed. */
@@ -159,8 +148,6 @@ void service_end_dirty(struct service *service);
 
 /* A guest_access_fn of the service's. */
 enum watch_answer service_on_access(void *context, const struct guest_access *access);
-
-double service_now(void);
 
 /* "symbol+0x1/0x2", or "" where no symbol holds @address. */
 const char *service_place(const struct service *service, uint64_t address,

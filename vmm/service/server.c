@@ -13,9 +13,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "vmm/service/server_client.h"
 
 /* Events that wait for the loop; more are dropped and counted. */
@@ -46,14 +46,6 @@ struct server {
 	uint64_t events_dropped;
 	bool stopping; /* atomic */
 };
-
-static double now(void)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
-}
 
 /* ---- life ---- */
 
@@ -353,7 +345,7 @@ static void take_events(struct server *server, const struct pollfd *fds)
 
 static void tick(struct server *server)
 {
-	double at = now();
+	double at = clock_seconds();
 
 	if (at - server->last_tick < TICK_MS / 1000.0)
 		return;
@@ -388,8 +380,8 @@ int server_run(struct server *server)
 			serve_client(server, server->clients[i]);
 		drop_done(server);
 		if (stopping && deadline == 0)
-			deadline = now() + SERVER_LINGER_SECONDS;
-		if (stopping && (all_taken(server) || now() >= deadline))
+			deadline = clock_seconds() + SERVER_LINGER_SECONDS;
+		if (stopping && (all_taken(server) || clock_seconds() >= deadline))
 			return 0;
 		count = fill(server, fds);
 		if (poll(fds, count, stopping || server->no_descriptors ? BACK_OFF_MS : TICK_MS) <

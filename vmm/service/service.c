@@ -1,59 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The service's life, its lanes, and what happens to the guest as events. */
+/* The service's life, who carries a request out, and what happens to the guest as events. */
 #include "vmm/service/private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "vmm/attach/inspector.h"
 
 /* A hypercall of so long is told about. */
 #define LONG_SECONDS 1.0
-
-double service_now(void)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
-}
-
-bool service_paused(const struct service *service)
-{
-	return __atomic_load_n(&service->paused, __ATOMIC_ACQUIRE);
-}
-
-uint64_t service_violations(const struct service *service)
-{
-	return __atomic_load_n(&service->violations, __ATOMIC_RELAXED);
-}
-
-const char *service_place(const struct service *service, uint64_t address,
-			  char text[IMAGE_PLACE_BYTES])
-{
-	const struct image *image = guest_image(service->guest);
-
-	text[0] = '\0';
-	return image_symbol_find(image, address) ? image_place(image, address, text) : text;
-}
-
-void service_lock_calls(struct service *service)
-{
-	unsigned int i;
-
-	for (i = 0; i < guest_nr_vcpus(service->guest); i++)
-		pthread_mutex_lock(&service->call_mutex[i]);
-}
-
-void service_unlock_calls(struct service *service)
-{
-	unsigned int i;
-
-	for (i = guest_nr_vcpus(service->guest); i > 0; i--)
-		pthread_mutex_unlock(&service->call_mutex[i - 1]);
-}
 
 /* ---- who carries a command out ---- */
 
@@ -100,120 +57,24 @@ const char *service_check(void)
 	return NULL;
 }
 
-/* ---- lanes ---- */
+/* ---- requests ---- */
 
-static struct job *take_job(struct lane *lane)
+static void request_job(void *context, uint64_t client, struct qmp_request *request)
 {
-	struct job *job;
+	struct service *service = context;
 
-	pthread_mutex_lock(&lane->mutex);
-	lane->doing = NULL;
-	while (!lane->jobs && !lane->ending)
-		pthread_cond_wait(&lane->changed, &lane->mutex);
-	job = lane->ending ? NULL : lane->jobs;
-	if (job) {
-		lane->jobs = job->next;
-		if (!lane->jobs)
-			lane->last_job = &lane->jobs;
-		lane->doing = job->request ? job->request->command->name : "a chore";
-		lane->since = service_now();
-	}
-	pthread_mutex_unlock(&lane->mutex);
-	return job;
+	server_answer(service->server, client, find_handler(request->command)(service, request));
 }
 
-static void do_job(struct service *service, struct job *job)
+static void queue(struct service *service, struct lane *lane, uint64_t client,
+		  struct qmp_request *request)
 {
-	struct audit_result result;
+	const struct lane_job job = {
+		.run = request_job, .context = service, .client = client, .request = request};
 
-	switch (job->chore) {
-	case CHORE_NONE:
-		server_answer(service->server, job->client,
-			      find_handler(job->request->command)(service, job->request));
-		break;
-	case CHORE_AUDIT:
-		if (service_audit(service, AUDIT_ALL, &result) != 0 && service->log)
-			fprintf(service->log, "audit: out of memory\n");
-		break;
-	case CHORE_CORE:
-		service_write_core(service);
-		break;
-	}
-	qmp_request_free(job->request);
-	free(job);
-}
-
-static void *run_lane(void *context)
-{
-	struct lane *lane = context;
-	struct job *job;
-
-	while ((job = take_job(lane)))
-		do_job(lane->service, job);
-	return NULL;
-}
-
-static void put_job(struct lane *lane, struct job *job)
-{
-	pthread_mutex_lock(&lane->mutex);
-	*lane->last_job = job;
-	lane->last_job = &job->next;
-	pthread_cond_signal(&lane->changed);
-	pthread_mutex_unlock(&lane->mutex);
-}
-
-void service_queue(struct service *service, unsigned int lane, uint64_t client,
-		   struct qmp_request *request)
-{
-	struct job *job = calloc(1, sizeof(*job));
-
-	if (!job) {
-		qmp_request_free(request);
+	if (lane_put(lane, &job) != 0)
 		server_answer(service->server, client, NULL);
-		return;
-	}
-	job->client = client;
-	job->request = request;
-	put_job(&service->lanes[lane], job);
 }
-
-void service_queue_chore(struct service *service, enum chore chore)
-{
-	struct job *job = calloc(1, sizeof(*job));
-
-	if (!job)
-		return;
-	job->chore = chore;
-	put_job(&service->lanes[LANE_ALONE], job);
-}
-
-static int start_lane(struct service *service, unsigned int index)
-{
-	struct lane *lane = &service->lanes[index];
-	int err = pthread_create(&lane->thread, NULL, run_lane, lane);
-
-	lane->started = !err;
-	return -err;
-}
-
-static void end_lane(struct lane *lane)
-{
-	struct job *job;
-
-	pthread_mutex_lock(&lane->mutex);
-	lane->ending = true;
-	pthread_cond_signal(&lane->changed);
-	pthread_mutex_unlock(&lane->mutex);
-	if (lane->started)
-		pthread_join(lane->thread, NULL);
-	while ((job = lane->jobs)) {
-		lane->jobs = job->next;
-		qmp_request_free(job->request);
-		free(job);
-	}
-}
-
-/* ---- requests, on the server's thread ---- */
 
 /* Whether it asks for the second stage's real tables. */
 static bool is_live(const struct qmp_request *request)
@@ -243,7 +104,7 @@ static void on_request(void *context, uint64_t client, struct qmp_request *reque
 	struct service *service = context;
 
 	if (request->command->lane != PROTOCOL_QUICK) {
-		service_queue(service, choose_lane(service, request), client, request);
+		queue(service, &service->lanes[choose_lane(service, request)], client, request);
 		return;
 	}
 	server_answer(service->server, client, find_handler(request->command)(service, request));
@@ -270,14 +131,10 @@ static void on_tick(void *context)
 	for (i = 0; i < guest_nr_vcpus(service->guest); i++) {
 		struct lane *lane = &service->lanes[i];
 		uint64_t progress = guest_progress(service->guest, i);
-		const char *doing;
 		double since;
+		const char *doing = lane_doing(lane, &since);
 
-		pthread_mutex_lock(&lane->mutex);
-		doing = lane->doing;
-		since = lane->since;
-		pthread_mutex_unlock(&lane->mutex);
-		if (doing && service_now() - since >= LONG_SECONDS && progress != lane->progress)
+		if (doing && clock_seconds() - since >= LONG_SECONDS && progress != lane->progress)
 			service_tell(service, "PROGRESS",
 				     json_pack("{s:i, s:s, s:I}", "vcpu", (int)i, "command", doing,
 					       "done", (json_int_t)progress));
@@ -325,7 +182,7 @@ static void on_died(void *context, const struct guest_report *report)
 	if (report->kind == REPORT_TRAP)
 		service_tell(service, "OOPS", json_pack("{s:o}", "report", report_json(report)));
 	service_tell(service, "GUEST_PANIC", json_pack("{s:o}", "report", report_json(report)));
-	service_queue_chore(service, CHORE_CORE);
+	service_write_core_soon(service);
 }
 
 void service_prepare_guest(struct service *service, struct guest_config *config)
@@ -338,16 +195,6 @@ void service_prepare_guest(struct service *service, struct guest_config *config)
 }
 
 /* ---- life ---- */
-
-static void init_lane(struct service *service, unsigned int index)
-{
-	struct lane *lane = &service->lanes[index];
-
-	lane->service = service;
-	lane->last_job = &lane->jobs;
-	pthread_mutex_init(&lane->mutex, NULL);
-	pthread_cond_init(&lane->changed, NULL);
-}
 
 int service_create(const struct service_config *config, struct service **service_out,
 		   struct error *error)
@@ -363,14 +210,14 @@ int service_create(const struct service_config *config, struct service **service
 	}
 	snprintf(service->name, sizeof(service->name), "%s", config->name);
 	service->log = config->log;
-	service->audit_every = config->audit_every;
-	service->started = service_now();
+	service->audit.every = config->audit_every;
+	service->started = clock_seconds();
 	for (i = 0; i < NR_LANES; i++)
-		init_lane(service, i);
+		lane_init(&service->lanes[i]);
 	for (i = 0; i < NB_MAX_VCPUS; i++)
 		pthread_mutex_init(&service->call_mutex[i], NULL);
 	pthread_mutex_init(&service->look_mutex, NULL);
-	pthread_mutex_init(&service->events_mutex, NULL);
+	pthread_mutex_init(&service->events.mutex, NULL);
 	*service_out = service;
 	return 0;
 }
@@ -385,13 +232,13 @@ int service_start(struct service *service, struct guest *guest, struct server *s
 	err = inspector_create_for_guest(guest, &service->inspector, error);
 	if (err)
 		return err;
-	service->audit = audit_create();
-	if (!service->audit)
+	service->audit.audit = audit_create();
+	if (!service->audit.audit)
 		return error_set(error, -ENOMEM, "no memory for the auditor");
 	__atomic_store_n(&service->server, server, __ATOMIC_RELEASE);
 	for (i = 0; i < NR_LANES && !err; i++) {
 		if (i < guest_nr_vcpus(guest) || i >= NB_MAX_VCPUS)
-			err = start_lane(service, i);
+			err = lane_start(&service->lanes[i]);
 	}
 	return err ? error_set(error, err, "cannot start a thread: %s", strerror(-err)) : 0;
 }
@@ -406,21 +253,19 @@ void service_shut_down(struct service *service, const char *reason)
 void service_stop(struct service *service)
 {
 	unsigned int i;
+	double since;
 
 	__atomic_store_n(&service->shutting_down, true, __ATOMIC_RELEASE);
 	for (i = 0; service->guest && i < guest_nr_vcpus(service->guest); i++) {
-		pthread_mutex_lock(&service->lanes[i].mutex);
-		if (service->lanes[i].doing)
+		if (lane_doing(&service->lanes[i], &since))
 			guest_kill(service->guest, "the service ends");
-		pthread_mutex_unlock(&service->lanes[i].mutex);
 	}
 	for (i = 0; i < NR_LANES; i++)
-		end_lane(&service->lanes[i]);
+		lane_end(&service->lanes[i]);
 	inspector_destroy(service->inspector);
 	service->inspector = NULL;
 	service_end_dirty(service);
-	live_close(service->live);
-	service->live = NULL;
+	service_end_stage2(service);
 }
 
 void service_destroy(struct service *service)
@@ -429,17 +274,15 @@ void service_destroy(struct service *service)
 
 	if (!service)
 		return;
-	for (i = 0; i < NR_LANES; i++) {
-		pthread_cond_destroy(&service->lanes[i].changed);
-		pthread_mutex_destroy(&service->lanes[i].mutex);
-	}
+	for (i = 0; i < NR_LANES; i++)
+		lane_deinit(&service->lanes[i]);
 	for (i = 0; i < NB_MAX_VCPUS; i++)
 		pthread_mutex_destroy(&service->call_mutex[i]);
 	pthread_mutex_destroy(&service->look_mutex);
-	pthread_mutex_destroy(&service->events_mutex);
+	pthread_mutex_destroy(&service->events.mutex);
 	service_forget_events(service);
 	service_forget_moments(service);
-	audit_destroy(service->audit);
+	audit_destroy(service->audit.audit);
 	service_traps_destroy(service->traps);
 	free(service);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "ept/live.h"
 #include "ept/predict.h"
 #include "ept/stats.h"
@@ -136,26 +137,26 @@ static int open_live(struct service *service, struct error *error)
 	struct stage2_mode mode;
 
 	if (guest_second_stage(service->guest, &mode, &reader) == 0)
-		return live_open_tables(&mode, &reader, &service->live, error);
-	return live_open(0, &service->live, error);
+		return live_open_tables(&mode, &reader, &service->live.probe, error);
+	return live_open(0, &service->live.probe, error);
 }
 
 /* A root KVM named while we looked; where it did not, a further vCPU makes it. */
 static int find_root(struct service *service, struct error *error)
 {
 	struct stage2_mode mode;
-	unsigned int id = guest_nr_vcpus(service->guest) + service->nudges;
+	unsigned int id = guest_nr_vcpus(service->guest) + service->live.nudges;
 	int err;
 
 	/* It stays open: KVM names a root once, and from then on each new one. */
-	err = service->live ? 0 : open_live(service, error);
+	err = service->live.probe ? 0 : open_live(service, error);
 	if (!err)
-		err = live_root(service->live, &mode, error);
-	if (err != -ENOENT || !service->live)
+		err = live_root(service->live.probe, &mode, error);
+	if (err != -ENOENT || !service->live.probe)
 		return err;
 	err = live_nudge(guest_kvm_device(service->guest), guest_kvm_fd(service->guest, -1), id,
 			 error);
-	service->nudges++;
+	service->live.nudges++;
 	return err;
 }
 
@@ -170,8 +171,8 @@ static int real_leaves(struct service *service, uint64_t start, uint64_t end, li
 		return err;
 	if (!paused && guest_freeze(service->guest) != 0)
 		return error_set(error, -ETIMEDOUT, "a vCPU does not let itself be stopped");
-	err = live_for_each(service->live, gpa_make(start), gpa_make(end), leaf, leaves, counts_out,
-			    error);
+	err = live_for_each(service->live.probe, gpa_make(start), gpa_make(end), leaf, leaves,
+			    counts_out, error);
 	if (!paused)
 		guest_resume(service->guest);
 	return err;
@@ -325,8 +326,8 @@ static int core_progress(void *context, uint64_t done_bytes, uint64_t total_byte
 
 	if (__atomic_load_n(&service->shutting_down, __ATOMIC_ACQUIRE))
 		return 1;
-	if (service_now() - service->core_told >= 0.5) {
-		service->core_told = service_now();
+	if (clock_seconds() - service->live.core_told >= 0.5) {
+		service->live.core_told = clock_seconds();
 		service_tell(service, "DUMP_PROGRESS",
 			     json_pack("{s:I, s:I}", "completed", (json_int_t)done_bytes, "total",
 				       (json_int_t)total_bytes));
@@ -360,11 +361,29 @@ static json_t *dump(struct service *service, const struct qmp_request *request)
 				    (json_int_t)sum.written_bytes, "loads", (json_int_t)sum.loads));
 }
 
-void service_write_core(struct service *service)
+static void write_core(struct service *service)
 {
 	service_lock_calls(service);
 	guest_last_look(service->guest);
 	service_unlock_calls(service);
+}
+
+static void core_job(void *context, uint64_t client, struct qmp_request *request)
+{
+	write_core(context);
+}
+
+void service_write_core_soon(struct service *service)
+{
+	const struct lane_job job = {.run = core_job, .context = service};
+
+	(void)lane_put(&service->lanes[LANE_ALONE], &job);
+}
+
+void service_end_stage2(struct service *service)
+{
+	live_close(service->live.probe);
+	service->live.probe = NULL;
 }
 
 const struct service_handler service_second_handlers[] = {

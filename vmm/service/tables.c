@@ -8,20 +8,6 @@
 #include "vmm/look/walk.h"
 #include "vmm/service/private.h"
 
-int service_tables(struct service *service, const struct qmp_request *request,
-		   struct paging_mode *mode_out)
-{
-	const struct qmp_value *root = qmp_get(request, "root");
-	const struct qmp_value *process = qmp_get(request, "process");
-
-	if (process->given)
-		return look_process(service->inspector, (uint32_t)process->word, mode_out);
-	*mode_out = guest_paging_mode(service->guest);
-	if (root->given)
-		mode_out->root = gpa_make(root->word & ~(INSPECT_PAGE_BYTES - 1));
-	return 0;
-}
-
 /* ---- maps ---- */
 
 /* Keeps one range more than is returned: where the next piece starts. */

@@ -210,33 +210,6 @@ json_t *qmp_greeting(void)
 			 "capabilities");
 }
 
-json_t *qmp_hex(uint64_t value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "0x%" PRIx64, value);
-	return json_string(text);
-}
-
-json_t *qmp_bytes(const void *bytes, size_t count)
-{
-	static const char digits[] = "0123456789abcdef";
-	const uint8_t *from = bytes;
-	char *text = malloc(2 * count + 1);
-	json_t *json = NULL;
-	size_t i;
-
-	if (!text)
-		return NULL;
-	for (i = 0; i < count; i++) {
-		text[2 * i] = digits[from[i] >> 4];
-		text[2 * i + 1] = digits[from[i] & 15];
-	}
-	json = json_stringn_nocheck(text, 2 * count);
-	free(text);
-	return json;
-}
-
 char *qmp_text(const json_t *message)
 {
 	char *text = json_dumps(message, JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));

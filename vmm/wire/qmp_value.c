@@ -42,6 +42,33 @@ const struct qmp_command *qmp_command_find(const struct qmp_table *table, const 
 
 /* ---- one value ---- */
 
+json_t *qmp_hex(uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%" PRIx64, value);
+	return json_string(text);
+}
+
+json_t *qmp_bytes(const void *bytes, size_t count)
+{
+	static const char digits[] = "0123456789abcdef";
+	const uint8_t *from = bytes;
+	char *text = malloc(2 * count + 1);
+	json_t *json = NULL;
+	size_t i;
+
+	if (!text)
+		return NULL;
+	for (i = 0; i < count; i++) {
+		text[2 * i] = digits[from[i] >> 4];
+		text[2 * i + 1] = digits[from[i] & 15];
+	}
+	json = json_stringn_nocheck(text, 2 * count);
+	free(text);
+	return json;
+}
+
 void qmp_value_deinit(struct qmp_value *value)
 {
 	free(value->bytes);
@@ -148,7 +175,7 @@ static int read_text(const struct qmp_arg *arg, const json_t *json, struct qmp_v
 	if (!*text || strlen(text) > max)
 		return refuse(why, "is to have 1 to %" PRIu64 " bytes", max);
 	for (at = text; *at; at++) {
-		if ((unsigned char)*at < ' ' || *at == 0x7f)
+		if (is_control(*at))
 			return refuse(why, "holds a control character");
 	}
 	value->text = text;

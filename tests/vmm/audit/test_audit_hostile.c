@@ -16,7 +16,7 @@
 #include "tests/vmm/inspect/core_mix.h"
 #include "tests/vmm/look/look_all.h"
 
-#define ROUNDS_DEFAULT 500
+#define ROUNDS_DEFAULT 120
 #define CHANGES_MAX    24
 
 static uint64_t state;

@@ -170,7 +170,7 @@ START_TEST(every_leaf_is_as_the_contract_says)
 	uint64_t image_bytes = 0;
 
 	build_guest(_i);
-	reader = boot_paging_reader(space);
+	reader = gpa_space_paging_reader(space);
 	paging = mode(!guests[_i].pages_1g);
 	ck_assert_int_eq(paging_for_each(&paging, &reader, gva_make(0), gva_make(0), 0, &visitor),
 			 0);
@@ -190,7 +190,7 @@ START_TEST(the_direct_map_uses_the_largest_leaves_there_are)
 	struct paging_walk walk;
 
 	build_guest(_i);
-	reader = boot_paging_reader(space);
+	reader = gpa_space_paging_reader(space);
 	paging = mode(!guests[_i].pages_1g);
 	for (uint32_t i = 0; i < memory.nr_ram; i++) {
 		const struct nb_range *ram = &memory.ram[i];
@@ -218,7 +218,7 @@ START_TEST(page_array_tables_reach_the_directory_and_are_empty)
 	struct paging_mode paging;
 
 	build_guest(_i);
-	reader = boot_paging_reader(space);
+	reader = gpa_space_paging_reader(space);
 	paging = mode(!guests[_i].pages_1g);
 	for (uint32_t i = 0; i < memory.nr_ram; i++) {
 		for (uint64_t gpa = memory.ram[i].start; gpa < memory.ram[i].end; gpa += 4 * MIB) {
@@ -328,6 +328,30 @@ START_TEST(senseless_sizes_are_refused_with_those_possible)
 }
 END_TEST
 
+/* 4 GiB in three nodes: 2 GiB lie below the hole, so that the second node is on both sides of it.
+ */
+START_TEST(nodes_of_any_size_fill_memory_in_their_order)
+{
+	const uint64_t nodes[] = {1020 * MIB, 2052 * MIB, 1024 * MIB};
+	const struct nb_range want[] = {
+		{.start = 0, .end = 1020 * MIB, .node = 0},
+		{.start = 1020 * MIB, .end = 2048 * MIB, .node = 1},
+		{.start = 4096 * MIB, .end = 5120 * MIB, .node = 1},
+		{.start = 5120 * MIB, .end = 6144 * MIB, .node = 2},
+	};
+	const uint64_t odd[] = {32 * MIB, 4 * MIB + 4096}, none[] = {32 * MIB, 0};
+
+	ck_assert_int_eq(memory_layout_nodes(nodes, 3, &memory, &error), 0);
+	ck_assert_uint_eq(memory.nr_ram, 4);
+	ck_assert_mem_eq(memory.ram, want, sizeof(want));
+	ck_assert_int_eq(memory_layout_nodes(odd, 2, &memory, &error), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "node 1 of 4198400 bytes"));
+	ck_assert_int_eq(memory_layout_nodes(none, 2, &memory, &error), -EINVAL);
+	ck_assert_int_eq(memory_layout_nodes(nodes, 0, &memory, &error), -EINVAL);
+	ck_assert_uint_eq(memory.nr_ram, 4);
+}
+END_TEST
+
 static const struct memory_layout bad_layouts[] = {
 	{0},
 	{.nr_ram = NB_MAX_RANGES + 1, .ram = {{0, 64 * MIB, 0, 0}}},
@@ -389,6 +413,7 @@ int main(void)
 	tcase_add_test(tcase, the_image_is_where_it_wants_to_be);
 	tcase_add_loop_test(tcase, senseless_sizes_are_refused_with_those_possible, 0,
 			    (int)(sizeof(bad_sizes) / sizeof(bad_sizes[0])));
+	tcase_add_test(tcase, nodes_of_any_size_fill_memory_in_their_order);
 	tcase_add_loop_test(tcase, layouts_that_break_the_rules_are_refused, 0,
 			    (int)(sizeof(bad_layouts) / sizeof(bad_layouts[0])));
 	tcase_add_test(tcase, what_does_not_fit_is_refused);

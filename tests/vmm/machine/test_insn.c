@@ -103,7 +103,15 @@ static const struct insn_state state = {
 	X(45, "leave", ONE(RBP, false))                                          \
 	X(46, "cmpxchg16b (%rbx)", ONE(RBX, true))                               \
 	X(47, "nopl 8(%rax)", NONE)                                              \
-	X(48, "mov (%rsp,%r12,2), %r8", ONE(RSP + R12 * 2, false))
+	X(48, "mov (%rsp,%r12,2), %r8", ONE(RSP + R12 * 2, false))               \
+	X(49, "pushfq", ONE(RSP - 8, true))                                      \
+	X(50, "popq 16(%rsp)", TWO(RSP + 24, true, RSP, false))                  \
+	X(51, "btl %ecx, (%rdx)", ONE(RDX + 4, false))                           \
+	X(52, "btsq %r8, (%rbx)", ONE(RBX + 0xfffff11000000000ull, true))        \
+	X(53, "mov %fs:(%rdx), %rax", ONE(RDX + 0x40, false))                    \
+	X(54, "movdqu (%rdx), %xmm0", ONE(RDX, false))                           \
+	X(55, "prefetcht0 (%rdx)", NONE)                                         \
+	X(56, "iretq", ONE(RSP, false))
 
 #define ASSEMBLE(number, text, ...) "sample_" #number ": " text "\n"
 
@@ -151,6 +159,23 @@ START_TEST(bytes_that_are_not_there_say_nothing)
 }
 END_TEST
 
+/* The processor takes 15 bytes at most, however many prefixes that are. */
+START_TEST(fifteen_bytes_are_enough)
+{
+	struct insn_access accesses[INSN_ACCESSES_MAX];
+	uint8_t code[16];
+
+	memset(code, 0x2e, sizeof(code));
+	code[14] = 0x53; /* push %rbx */
+	ck_assert_uint_eq(insn_accesses(code, 15, &state, accesses), 1);
+	ck_assert_uint_eq(accesses[0].address, RSP - 8);
+	ck_assert_uint_eq(insn_accesses(code, 14, &state, accesses), 0);
+	code[14] = 0x2e;
+	code[15] = 0x53;
+	ck_assert_uint_eq(insn_accesses(code, 16, &state, accesses), 0);
+}
+END_TEST
+
 /* Whatever the bytes are: no read beyond them, no more accesses than there is room for. */
 START_TEST(any_bytes_are_decoded_within_bounds)
 {
@@ -182,6 +207,7 @@ int main(void)
 	tcase_add_loop_test(tcase, an_instruction_touches_what_its_operands_say, 0,
 			    (int)NR_SAMPLES);
 	tcase_add_test(tcase, bytes_that_are_not_there_say_nothing);
+	tcase_add_test(tcase, fifteen_bytes_are_enough);
 	tcase_add_test(tcase, any_bytes_are_decoded_within_bounds);
 	suite_add_tcase(suite, tcase);
 	return harness_run(suite);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A lane: a thread that does one job after the other, in the order in which they were put. */
+#ifndef VMM_SERVICE_LANES_H
+#define VMM_SERVICE_LANES_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/wire/protocol.h"
+
+/* The request stays the lane's, which frees it; NULL with a job that is nobody's request. */
+typedef void (*lane_fn)(void *context, uint64_t client, struct qmp_request *request);
+
+struct lane_job {
+	lane_fn run;
+	void *context;
+	uint64_t client;
+	struct qmp_request *request;
+	struct lane_job *next; /* the lane's */
+};
+
+struct lane {
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	struct lane_job *jobs, **last_job; /* mutex, all up to here and below */
+	bool ending;
+	const char *doing;
+	double since;
+	uint64_t progress; /* the user's: what it told last of the job */
+};
+
+void lane_init(struct lane *lane);
+void lane_deinit(struct lane *lane);
+
+/* Starts the thread. Errors: pthread_create(3)'s. */
+int lane_start(struct lane *lane);
+
+/* Waits for the job under way and drops the others. Started or not, once. */
+void lane_end(struct lane *lane);
+
+/* Puts a copy of @job at the end; takes its request in any case. Any thread. Errors: -ENOMEM. */
+int lane_put(struct lane *lane, const struct lane_job *job);
+
+/* The name of the command under way, or NULL, and since when (clock_seconds()). Any thread. */
+const char *lane_doing(struct lane *lane, double *since_out);
+
+#endif
