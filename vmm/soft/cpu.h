@@ -86,7 +86,8 @@ struct soft_line {
 #define SOFT_LINE_WATCH 4ull
 #define SOFT_LINE_MARKS (SOFT_LINE_CALL | SOFT_LINE_CODE | SOFT_LINE_WATCH)
 
-#define SOFT_LINES 1024
+#define SOFT_LINES  1024
+#define SOFT_FILLED 128
 
 enum soft_class { SOFT_SUPERVISOR, SOFT_USER, SOFT_CLASSES };
 
@@ -315,6 +316,9 @@ struct soft_cpu {
 	struct soft_code *code;
 	struct soft_cpu *next; /* of those that share @code */
 	struct soft_line line_sets[SOFT_CLASSES][SOFT_LINES];
+	/* Which lines were filled since all were dropped; more than fit: any may have been. */
+	uint16_t filled[SOFT_FILLED];
+	unsigned int filled_count;
 };
 
 /* No decoded code yet. NULL when there is no memory. Freed when no processor uses it any more. */
