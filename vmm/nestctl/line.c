@@ -26,7 +26,7 @@ struct line {
 	char name[64], operands[OPERANDS_BYTES], summary[SUMMARY_BYTES];
 	/* nestctl's own */
 	bool json, raw, follow;
-	const char *guest_name, *socket;
+	const char *guest_name, *socket, *format;
 };
 
 /* ---- the options of a verb ---- */
@@ -93,6 +93,14 @@ static void add_own_options(struct line *line)
 					     .kind = CLI_FLAG,
 					     .help = "JSON on standard output",
 					     .value = &line->json});
+	if (line->verb->flags & CTL_FORMAT)
+		add_option(line,
+			   (struct cli_option){.name = "format",
+					       .kind = CLI_TEXT,
+					       .argument = "FORMAT",
+					       .help = "as in x/8gx: how many, x d u o t c s i,\n"
+						       "of which size: b h w g",
+					       .value = &line->format});
 	if (line->verb->flags & CTL_RAW)
 		add_option(line, (struct cli_option){.name = "raw",
 						     .kind = CLI_FLAG,
@@ -314,6 +322,27 @@ static int ask_list(struct ctl *ctl, json_t **value_out)
 	return 0;
 }
 
+static enum cli_status print(struct ctl *ctl, const json_t *value)
+{
+	return ctl->verb->print ? ctl->verb->print(ctl, value) : ctl_print_plain(ctl, value);
+}
+
+/* The status is that of the lines for people, which go nowhere. */
+static enum cli_status print_json(struct ctl *ctl, const json_t *value)
+{
+	FILE *out = ctl->out, *nowhere = fopen("/dev/null", "we");
+	enum cli_status status = CLI_DONE;
+
+	ctl_print_json(ctl, value);
+	if (nowhere) {
+		ctl->out = nowhere;
+		status = print(ctl, value);
+		ctl->out = out;
+		fclose(nowhere);
+	}
+	return status;
+}
+
 static enum cli_status ask_and_print(struct ctl *ctl)
 {
 	enum cli_status status;
@@ -327,15 +356,9 @@ static enum cli_status ask_and_print(struct ctl *ctl)
 	else
 		err = ctl_ask(ctl->wire, ctl->verb->command, json_incref(ctl->arguments), &value,
 			      &ctl->error);
-	if (err) {
-		cli_error(ctl->cli, "%s", ctl->error.text);
-		return err == -EREMOTEIO ? CLI_WRONG : CLI_HOST;
-	}
-	if (ctl->json)
-		status = ctl_print_json(ctl, value);
-	else
-		status = ctl->verb->print ? ctl->verb->print(ctl, value)
-					  : ctl_print_plain(ctl, value);
+	if (err)
+		return ctl_failed(ctl, err);
+	status = ctl->json ? print_json(ctl, value) : print(ctl, value);
 	json_decref(value);
 	return status;
 }
@@ -349,6 +372,7 @@ static enum cli_status carry_out(struct line *line, char **operands, struct ctl_
 			  .json = line->json,
 			  .raw = line->raw,
 			  .follow = line->follow,
+			  .format = line->format,
 			  .run_line = ctl_main};
 	enum cli_status status = CLI_DONE;
 
@@ -375,26 +399,48 @@ static void show_longer(void *context, const struct ctl_verb *verb)
 		fprintf(stderr, "  %s\n", verb->name);
 }
 
-enum cli_status ctl_main(int argc, char **argv, struct ctl_wire *wire)
+static enum cli_status no_verb(const char *name)
 {
-	struct ctl_verb made;
-	const struct ctl_verb *verb = ctl_verb_find(argv[0], &made);
+	const char *meant = ctl_verb_meant(name);
+
+	fprintf(stderr, "nestctl: there is no verb '%.64s'", name);
+	if (meant)
+		fprintf(stderr, "; did you mean '%s'?\n", meant);
+	else
+		fprintf(stderr, "; nestctl help lists them\n");
+	ctl_verb_for_each(show_longer, (char *)(uintptr_t)name);
+	return CLI_BAD_INPUT;
+}
+
+static enum cli_status run_line(const struct ctl_verb *verb, int argc, char **argv,
+				struct ctl_wire *wire)
+{
+	struct line *line = malloc(sizeof(*line));
 	enum cli_status status;
-	struct line *line;
 	int operand;
 
-	if (!verb) {
-		fprintf(stderr, "nestctl: there is no verb '%s'; nestctl help lists them\n",
-			argv[0]);
-		ctl_verb_for_each(show_longer, argv[0]);
-		return CLI_BAD_INPUT;
-	}
-	line = malloc(sizeof(*line));
 	if (!line)
 		return CLI_HOST;
 	prepare(line, verb);
 	if (cli_parse(&line->cli, argc, argv, &operand, &status))
 		status = carry_out(line, argv + operand, wire);
 	free(line);
+	return status;
+}
+
+enum cli_status ctl_main(int argc, char **argv, struct ctl_wire *wire)
+{
+	char **words = calloc((size_t)argc + 2, sizeof(*words)), joined[CTL_JOINED_BYTES];
+	const struct ctl_verb *verb;
+	struct ctl_verb made;
+	enum cli_status status;
+
+	if (!words)
+		return CLI_HOST;
+	memcpy(words, argv, (size_t)argc * sizeof(*words));
+	argc = ctl_words_join(argc, words, joined);
+	verb = ctl_verb_find(words[0], &made);
+	status = verb ? run_line(verb, argc, words, wire) : no_verb(words[0]);
+	free(words);
 	return status;
 }

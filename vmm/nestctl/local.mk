@@ -2,7 +2,7 @@
 # The program nestctl.
 noinst_LIBRARIES += %D%/libnestctl.a
 %C%_libnestctl_a_SOURCES = %D%/args.c %D%/line.c %D%/nestctl.h %D%/own.c %D%/print.c \
-	%D%/print_look.c %D%/print_list.c %D%/shell.c %D%/verbs.c %D%/wire.c
+	%D%/print_look.c %D%/print_list.c %D%/print_vcpu.c %D%/words.c %D%/shell.c %D%/verbs.c %D%/wire.c
 
 # Everything but main() is a library, which tests link.
 bin_PROGRAMS += nestctl

@@ -31,11 +31,15 @@ void ctl_disconnect(struct ctl_wire *wire);
 
 /*
  * Asks and waits. Takes @arguments' reference (NULL: none). Returns 0 with the returned value in
- * *@return_out, a new reference; -EREMOTEIO with the guest's error in @error; -EPROTO, -EPIPE (the
- * guest has gone).
+ * *@return_out, a new reference; with the guest's error in @error -EINVAL where what was asked is
+ * wrong (an argument, a command there is not), else -EREMOTEIO; -EPROTO, -EPIPE (the guest has
+ * gone).
  */
 int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_t **return_out,
 	    struct error *error);
+
+/* Whether an answer's "error" says that what was asked is wrong. */
+bool ctl_asked_wrongly(const json_t *error);
 
 /* Sends @text as it is, and a newline, and waits for what is no event: @answer_out. */
 int ctl_ask_raw(struct ctl_wire *wire, const char *text, json_t **answer_out, struct error *error);
@@ -53,8 +57,9 @@ struct ctl {
 	struct ctl_wire *wire;
 	FILE *out;
 	bool json;
-	bool raw, follow;  /* --raw, --follow */
-	json_t *arguments; /* of the command, as read from the command line */
+	bool raw, follow;   /* --raw, --follow */
+	const char *format; /* --format, or NULL */
+	json_t *arguments;  /* of the command, as read from the command line */
 	struct error error;
 	/* ctl_main(), for a verb that reads lines: who runs lines is above who runs verbs. */
 	enum cli_status (*run_line)(int argc, char **argv, struct ctl_wire *wire);
@@ -70,6 +75,7 @@ typedef enum cli_status (*ctl_print_fn)(struct ctl *ctl, const json_t *value);
 #define CTL_RAW      0x2u  /* it has --raw */
 #define CTL_FOLLOW   0x4u  /* it has --follow */
 #define CTL_ALIAS    0x10u /* a command by its own name that a row has by another */
+#define CTL_FORMAT   0x20u /* it has --format */
 #define CTL_LIST     0x8u  /* the command returns a list in pieces: `list` is its name */
 
 struct ctl_verb {
@@ -93,15 +99,27 @@ extern const struct ctl_verb nestctl_verbs[];
  */
 const struct ctl_verb *ctl_verb_find(const char *name, struct ctl_verb *made);
 
+/* The name of a verb that @name may be meant as, or NULL. */
+const char *ctl_verb_meant(const char *name);
+
 /* Calls @visit with every verb, rows first, then commands. */
 void ctl_verb_for_each(void (*visit)(void *context, const struct ctl_verb *verb), void *context);
 
 /* The verb's help: its own or its command's. */
 const char *ctl_verb_help(const struct ctl_verb *verb);
 
+#define CTL_JOINED_BYTES 64
+
 /*
- * Carries out a line of words, argv[0] being the verb. @wire may be NULL: then the options say
- * whom to connect to.
+ * Makes one word of a verb of several ("ept map" is ept-map), and an option of the format in x/8gx.
+ * @argv has room for one word more than the NULL behind it. Returns how many there are now; @joined
+ * holds what was made and must live as long as @argv.
+ */
+int ctl_words_join(int argc, char **argv, char joined[CTL_JOINED_BYTES]);
+
+/*
+ * Carries out a line of words, argv[0] being the verb or the first word of it. @wire may be NULL:
+ * then the options say whom to connect to.
  */
 enum cli_status ctl_main(int argc, char **argv, struct ctl_wire *wire);
 
@@ -110,6 +128,14 @@ enum cli_status ctl_main(int argc, char **argv, struct ctl_wire *wire);
 /* A word of the command line as @arg wants it. Returns a new reference, or NULL with @why. */
 json_t *ctl_word_json(const struct qmp_arg *arg, const char *word, char why[QMP_WHY_BYTES]);
 
+/* ---- failing ---- */
+
+/*
+ * Says ctl->error, and with --json prints it as {"error": ...}. Returns the exit status that goes
+ * with @err, one of ctl_ask()'s.
+ */
+enum cli_status ctl_failed(struct ctl *ctl, int err);
+
 /* ---- printing ---- */
 
 enum cli_status ctl_print_plain(struct ctl *ctl, const json_t *value);
@@ -117,6 +143,8 @@ enum cli_status ctl_print_json(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_bytes(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_audit(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_backtrace(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_insns(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_event(struct ctl *ctl, const json_t *event);
 
 /* The tables of what looks at a guest: vmm/nestctl/print_look.c. */
@@ -155,5 +183,6 @@ enum cli_status ctl_run_read(struct ctl *ctl);
 enum cli_status ctl_run_dump(struct ctl *ctl);
 enum cli_status ctl_run_help(struct ctl *ctl);
 enum cli_status ctl_run_execute(struct ctl *ctl);
+enum cli_status ctl_run_examine(struct ctl *ctl);
 
 #endif

@@ -10,9 +10,23 @@
 #include "vmm/nestctl/nestctl.h"
 #include "vmm/wire/runtime.h"
 
-static enum cli_status failed(struct ctl *ctl, int err)
+enum cli_status ctl_failed(struct ctl *ctl, int err)
 {
-	cli_error(ctl->cli, "%s", ctl->error.text);
+	const char *command = ctl->verb->command ?: "", *text = ctl->error.text;
+	size_t length = strlen(command);
+	json_t *json;
+
+	/* The verb is said already. */
+	if (length && strncmp(text, command, length) == 0 && strncmp(text + length, ": ", 2) == 0)
+		text += length + 2;
+	cli_error(ctl->cli, "%s", text);
+	if (ctl->json) {
+		json = json_pack("{s:{s:s}}", "error", "desc", ctl->error.text);
+		ctl_print_json(ctl, json);
+		json_decref(json);
+	}
+	if (err == -EINVAL)
+		return CLI_BAD_INPUT;
 	return err == -EREMOTEIO ? CLI_WRONG : CLI_HOST;
 }
 
@@ -93,14 +107,14 @@ enum cli_status ctl_run_log(struct ctl *ctl)
 	size_t i;
 
 	if (err)
-		return failed(ctl, err);
+		return ctl_failed(ctl, err);
 	events = json_object_get(value, "events");
 	for (i = 0; i < json_array_size(events); i++)
 		ctl_print_event(ctl, json_array_get(events, i));
 	json_decref(value);
 	if (ctl->follow)
 		err = ctl_watch(ctl->wire, show_event, ctl, &ctl->error);
-	return err ? failed(ctl, err) : CLI_DONE;
+	return err ? ctl_failed(ctl, err) : CLI_DONE;
 }
 
 /* ---- read: as many pieces as it takes ---- */
@@ -117,7 +131,7 @@ enum cli_status ctl_run_read(struct ctl *ctl)
 		err = ctl_ask(ctl->wire, "read-memory", json_incref(ctl->arguments), &value,
 			      &ctl->error);
 		if (err)
-			return failed(ctl, err);
+			return ctl_failed(ctl, err);
 		json_object_set_new(ctl->arguments, "address",
 				    qmp_hex(ctl_number(value, "address") + piece));
 		if (ctl->json)
@@ -148,7 +162,7 @@ enum cli_status ctl_run_dump(struct ctl *ctl)
 	}
 	free(here);
 	if (err)
-		return failed(ctl, err);
+		return ctl_failed(ctl, err);
 	status = ctl->json ? ctl_print_json(ctl, value) : ctl_print_plain(ctl, value);
 	json_decref(value);
 	return status;
@@ -159,15 +173,31 @@ enum cli_status ctl_run_dump(struct ctl *ctl)
 enum cli_status ctl_run_execute(struct ctl *ctl)
 {
 	json_t *answer = NULL;
-	bool good;
-	int err = ctl_ask_raw(ctl->wire, ctl_text(ctl->arguments, "operand"), &answer, &ctl->error);
+	const char *text = ctl_text(ctl->arguments, "operand");
+	enum cli_status status = CLI_DONE;
+	json_error_t where;
+	json_t *command = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+	int err;
 
+	if (!json_is_object(command)) {
+		json_decref(command);
+		cli_error(ctl->cli, "%s",
+			  command ? "a command is a JSON object: {\"execute\": ...}" : where.text);
+		return CLI_BAD_INPUT;
+	}
+	/* A newline would end it on the wire. */
+	text = json_dumps(command, JSON_COMPACT | JSON_ENSURE_ASCII);
+	json_decref(command);
+	err = text ? ctl_ask_raw(ctl->wire, text, &answer, &ctl->error) : -ENOMEM;
+	free((char *)text);
 	if (err)
-		return failed(ctl, err);
+		return ctl_failed(ctl, err);
 	ctl_print_json(ctl, answer);
-	good = json_object_get(answer, "return") != NULL;
+	if (!json_object_get(answer, "return"))
+		status = ctl_asked_wrongly(json_object_get(answer, "error")) ? CLI_BAD_INPUT
+									     : CLI_WRONG;
 	json_decref(answer);
-	return good ? CLI_DONE : CLI_WRONG;
+	return status;
 }
 
 /* ---- help ---- */

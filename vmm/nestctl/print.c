@@ -166,6 +166,22 @@ enum cli_status ctl_print_audit(struct ctl *ctl, const json_t *value)
 	return ctl_number(value, "violations") ? CLI_WRONG : CLI_DONE;
 }
 
+static void print_doing(struct ctl *ctl, const json_t *list)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *one = json_array_get(list, i);
+		uint64_t vcpu = ctl_number(one, "vcpu");
+
+		fprintf(ctl->out, "vCPU %" PRIu64 ": %s for %.1f s", vcpu, ctl_text(one, "command"),
+			json_number_value(json_object_get(one, "seconds")));
+		if (json_object_get(one, "trap"))
+			fprintf(ctl->out,
+				", held by trap %" PRIu64 ": nestctl ept release %" PRIu64 " go",
+				ctl_number(one, "trap"), vcpu);
+		fputc('\n', ctl->out);
+	}
+}
+
 enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value)
 {
 	const json_t *failure = json_object_get(value, "failure");
@@ -181,12 +197,18 @@ enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value)
 		json_number_value(json_object_get(value, "seconds")), ctl_number(value, "calls"),
 		ctl_number(value, "logs"), ctl_number(value, "warnings"),
 		ctl_number(value, "violations"), ctl_number(value, "clients"));
+	print_doing(ctl, json_object_get(value, "doing"));
 	if (!failure)
 		return CLI_DONE;
 	fprintf(ctl->out, "died (%s) on vCPU %" PRIu64 ": %s\n", ctl_text(failure, "kind"),
 		ctl_number(failure, "vcpu"), ctl_text(failure, "text"));
 	if (*ctl_text(failure, "where"))
 		fprintf(ctl->out, "  at %s\n", ctl_text(failure, "where"));
+	if (json_object_get(failure, "hypercall"))
+		fprintf(ctl->out, "  in hypercall %s\n",
+			ctl_text(json_object_get(failure, "hypercall"), "name"));
+	fprintf(ctl->out, "nestctl bt says how it came there, registers and dump what it left; "
+			  "quit ends it\n");
 	return CLI_WRONG;
 }
 

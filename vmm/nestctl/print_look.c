@@ -99,7 +99,7 @@ enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value)
 	for (i = 0; i < json_array_size(entries); i++)
 		print_entry(ctl->out, json_array_get(entries, i));
 	if (!json_object_get(value, "physical"))
-		return CLI_DONE;
+		return CLI_WRONG;
 	fprintf(ctl->out, "  guest-physical %s, %s page, %s", ctl_text(value, "physical"),
 		ctl_size_text(ctl_number(value, "page-bytes"), text), ctl_text(value, "rights"));
 	print_second(ctl->out, json_object_get(value, "second"));

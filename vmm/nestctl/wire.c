@@ -125,6 +125,13 @@ int ctl_ask_raw(struct ctl_wire *wire, const char *text, json_t **answer_out, st
 	return err ? err : next_answer(wire, answer_out, error);
 }
 
+bool ctl_asked_wrongly(const json_t *error)
+{
+	const char *class = json_string_value(json_object_get(error, "class"));
+
+	return json_object_get(error, "argument") || (class && !strcmp(class, "CommandNotFound"));
+}
+
 int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_t **return_out,
 	    struct error *error)
 {
@@ -147,7 +154,9 @@ int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_
 		*return_out = json_incref(value);
 	else
 		err = error_set(
-			error, -EREMOTEIO, "%s",
+			error,
+			ctl_asked_wrongly(json_object_get(answer, "error")) ? -EINVAL : -EREMOTEIO,
+			"%s",
 			json_string_value(json_object_get(json_object_get(answer, "error"), "desc"))
 				?: "an answer of an unknown kind");
 	json_decref(answer);

@@ -179,8 +179,7 @@ json_t *service_call(struct service *service, const struct qmp_request *request)
 	json_t *answer;
 
 	if (vcpu >= guest_nr_vcpus(service->guest))
-		return qmp_error(request, "%s: 'vcpu' is %d: this guest has %u, from 0",
-				 request->command->name, (int)vcpu, guest_nr_vcpus(service->guest));
+		return service_bad_vcpu(service, request, (unsigned int)vcpu);
 	pthread_mutex_lock(&service->call_mutex[vcpu]);
 	answer = call(service, request, (unsigned int)vcpu);
 	pthread_mutex_unlock(&service->call_mutex[vcpu]);

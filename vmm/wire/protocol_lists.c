@@ -122,3 +122,14 @@ const struct qmp_list protocol_reserved = {
 };
 
 const struct qmp_list protocol_held = {.row = "vCPU {vcpu} is held by {text}"};
+
+const struct qmp_list protocol_insns = {
+	LIST({"address", QMP_ADDRESS, NULL}, {"bytes", QMP_TEXT, "in hexadecimal"},
+	     {"text", QMP_TEXT, "in Intel's syntax"}, {"place", QMP_TEXT, "symbol+offset/size"}),
+};
+
+const struct qmp_list protocol_doing = {
+	LIST({"vcpu", QMP_INT, NULL}, {"command", QMP_TEXT, "it carries out"},
+	     {"seconds", QMP_REAL, "since it was begun"},
+	     {"trap", QMP_INT, "that holds the vCPU, where one does"}),
+};

@@ -296,7 +296,11 @@ static void seek_in_manual(void *context, const struct ctl_verb *verb)
 	char entry[80];
 
 	(void)context;
-	snprintf(entry, sizeof(entry), ".B %s\n", verb->name);
+	/* The man page has one name of each. */
+	if (verb->flags & CTL_ALIAS)
+		return;
+	snprintf(entry, sizeof(entry), strcmp(verb->name, "x") ? ".B %s\n" : ".BI %s/ ",
+		 verb->name);
 	ck_assert_msg(strstr(manual, entry) != NULL, "nestctl.1 lacks '%s'", verb->name);
 }
 
