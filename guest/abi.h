@@ -344,6 +344,13 @@ enum nb_opcode {
 	 */
 	NB_OP_SET_FAULT = 0x40,
 
+	/*
+	 * What the core asked of this CPU's caches, which x86 does by itself. arg: 0: 0 for
+	 * flush_cache_vmap(), 1 for flush_cache_vunmap(). result: 0 how many calls so far, 1 start
+	 * and 2 end of the range of the last, all 0 before there is one.
+	 */
+	NB_OP_CACHE_FLUSHES = 0x41,
+
 	/* The guest hurts itself, so that the host's reports can be tested. */
 	NB_OP_TEST_PANIC = 0x100,  /* BUG with a text */
 	NB_OP_TEST_FAULT = 0x101,  /* loads from arg[0] */
@@ -425,7 +432,7 @@ enum nb_fault { NB_FAULT_FRAME = 0, NB_FAULT_SLAB = 1, NB_FAULT_TABLE = 2, NB_FA
 enum nb_mode { NB_MODE_LAZY = 0, NB_MODE_EAGER = 1, NB_MODE_MANUAL = 2 };
 
 /*
- * The single-CPU cases of Linux's test_vmalloc (lib/test_vmalloc.c, 6.1), by what one loop does.
+ * The single-CPU cases of test_vmalloc (Linux's lib/test_vmalloc.c, 6.1), by what one loop does.
  * "Touch" is a store to the first byte. Their own set-up is repeated for each NB_OP_BENCH.
  */
 enum nb_bench_case {

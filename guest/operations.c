@@ -153,6 +153,21 @@ static s64 op_set_fault(struct cpu *cpu, const u64 *arg, u64 *result)
 	return 0;
 }
 
-static const struct hypercall_op fault_ops[] = {{op_set_fault, 2}};
+static s64 op_cache_flushes(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	const struct cache_record *record = arg[0] ? &cpu->cache_vunmap : &cpu->cache_vmap;
+
+	if (arg[0] > 1)
+		return -EINVAL;
+	result[0] = record->nr;
+	result[1] = record->start;
+	result[2] = record->end;
+	return 0;
+}
+
+static const struct hypercall_op fault_ops[] = {
+	[NB_OP_SET_FAULT - NB_OP_SET_FAULT] = {op_set_fault, 2},
+	[NB_OP_CACHE_FLUSHES - NB_OP_SET_FAULT] = {op_cache_flushes, 1},
+};
 
 const struct hypercall_table fault_operations = {fault_ops, NB_OP_SET_FAULT, ARRAY_SIZE(fault_ops)};

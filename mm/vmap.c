@@ -284,6 +284,7 @@ static inline struct vmap_area *find_busy(struct vmap_space *space, u64 addr)
 	struct vmap_area *recent = *recent_slot(space, addr);
 	struct rb_node *node = space->busy.node;
 
+	lockdep_assert_held(&space->lock);
 	if (recent && recent->va_start == addr)
 		return recent;
 
@@ -296,6 +297,7 @@ static struct vmap_area *find_busy_containing(const struct vmap_space *space, u6
 {
 	struct rb_node *node = space->busy.node;
 
+	lockdep_assert_held(&space->lock);
 	while (node) {
 		if (addr < area_of(node)->va_start)
 			node = node->left;

@@ -68,6 +68,7 @@ static inline void busy_erase(struct vmap_space *space, struct vmap_area *area)
 {
 	struct vmap_area **recent = recent_slot(space, area->va_start);
 
+	lockdep_assert_held(&space->lock);
 	if (*recent == area)
 		*recent = NULL;
 	rb_erase(&space->busy, &area->node, NULL);

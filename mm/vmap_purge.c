@@ -51,6 +51,7 @@ static void release_area(struct mm *mm, struct vmap_area *area)
 	struct vmap_area *prev = prev_tile(area), *next = next_tile(area), *gone = NULL;
 	bool prev_free = prev->state == VMAP_AREA_FREE;
 
+	lockdep_assert_held(&space->lock);
 	if (next->state == VMAP_AREA_FREE) {
 		next->va_start = area->va_start;
 		if (prev_free) {
@@ -110,6 +111,7 @@ static inline void free_first_purged(struct mm *mm)
 	struct vmap_space *space = &mm->vmap;
 	struct vmap_area *area = space->purging, *next = area->next_lazy;
 
+	lockdep_assert_held(&space->lock);
 	space->purging = next;
 	space->nr_lazy--;
 	if (next && next->va_end == area->va_start) {
@@ -131,6 +133,7 @@ static u64 purge(struct mm *mm)
 	struct vmap_space *space = &mm->vmap;
 	u64 count = 0;
 
+	lockdep_assert_held(&space->purge_lock);
 	spin_lock(&space->lock);
 	space->purging = space->lazy;
 	space->lazy = NULL;

@@ -4,6 +4,8 @@ UNIT_TESTS += %D%/test_demand %D%/test_dirty %D%/test_ept_format %D%/test_gpa_sp
 	%D%/test_paging_each %D%/test_stage2 %D%/test_stats %D%/test_trap %D%/test_walk2d
 MACHINE_TESTS += %D%/test_dirty_machine %D%/test_live_machine %D%/test_predict_machine \
 	%D%/test_slots_machine %D%/test_trap_machine
+KERNEL_TESTS += %D%/test_dirty_machine %D%/test_live_machine %D%/test_predict_machine \
+	%D%/test_slots_machine %D%/test_trap_machine
 # Not tests: figures, and what other tests run.
 TEST_TOOLS += %D%/bench_reach %D%/test_host_memory
 %C%_test_dirty_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=ioctl -Wl,--wrap=access

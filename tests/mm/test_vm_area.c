@@ -71,8 +71,11 @@ START_TEST(a_node_is_preferred)
 }
 END_TEST
 
-/* No call but vmalloc_exec() makes executable memory, and no protection smuggles an address in. */
-START_TEST(only_vmalloc_exec_makes_executable_memory)
+/*
+ * Executable memory is made by vmalloc_exec(), and by vmalloc_area() for module_alloc() alone; and
+ * no protection smuggles an address in.
+ */
+START_TEST(executable_memory_is_made_by_two_calls_alone)
 {
 	static const pgprot_t bad[] = {
 		PAGE_KERNEL_EXEC,    PAGE_KERNEL_ROX,          0,
@@ -84,12 +87,16 @@ START_TEST(only_vmalloc_exec_makes_executable_memory)
 		ck_assert_int_eq(vmalloc_prot(mm, PAGE_SIZE, GFP_KERNEL, bad[i], &addr), -EINVAL);
 		ck_assert_int_eq(vmalloc_prot_node(mm, PAGE_SIZE, GFP_KERNEL, bad[i], 0, &addr),
 				 -EINVAL);
-		ck_assert_int_eq(vmalloc_area(mm, range, GFP_KERNEL, bad[i]), -EINVAL);
+		if (i > 1)
+			ck_assert_int_eq(vmalloc_area(mm, range, GFP_KERNEL, bad[i]), -EINVAL);
 		ck_assert_int_eq(vmap(mm, pages, 1, 0, bad[i], &addr), -EINVAL);
 		ck_assert_int_eq(map_vm_area(mm, range, pages, 1, bad[i]), -EINVAL);
 	}
 	ck_assert_uint_eq(leaves(), 0);
 	ck_assert_uint_eq(mm->vmap.nr_busy, 1);
+	ck_assert_int_eq(vmalloc_area(mm, range, GFP_KERNEL, PAGE_KERNEL_EXEC), 0);
+	ck_assert_uint_eq(entry_at(range) & ~X86_PTE_ADDR_MASK, PAGE_KERNEL_EXEC);
+	ck_assert_uint_eq(find_vm_area(mm, range)->prot, PAGE_KERNEL_EXEC);
 }
 END_TEST
 
@@ -150,6 +157,10 @@ START_TEST(pages_put_into_an_area_are_freed_with_it)
 	for (u32 i = 0; i < 2; i++)
 		ck_assert_int_eq(vmap(mm, &pages[i], 1, VM_MAP_PUT_PAGES, PAGE_KERNEL, &before),
 				 -EINVAL);
+	/* Whichever of them it is. */
+	pages[1] = pages[0];
+	pages[0] = alloc_pages(mm, GFP_KERNEL, 0, 0, PAGE_OTHER, sim);
+	ck_assert_int_eq(vmap(mm, pages, 2, VM_MAP_PUT_PAGES, PAGE_KERNEL, &before), -EINVAL);
 }
 END_TEST
 
@@ -193,7 +204,7 @@ static Suite *vm_area_suite(void)
 	tcase_add_loop_test(tcase, each_kind_of_vmalloc_is_what_its_name_says, 0,
 			    ARRAY_SIZE(kinds));
 	tcase_add_test(tcase, a_node_is_preferred);
-	tcase_add_test(tcase, only_vmalloc_exec_makes_executable_memory);
+	tcase_add_test(tcase, executable_memory_is_made_by_two_calls_alone);
 	tcase_add_test(tcase, a_reserved_area_can_be_filled_with_frames);
 	tcase_add_test(tcase, an_area_with_something_in_it_is_not_filled);
 	tcase_add_test(tcase, pages_put_into_an_area_are_freed_with_it);

@@ -73,6 +73,7 @@ static const struct {
 	{NB_OP_USER_RUN, "user-run"},
 	{NB_OP_PROBE, "probe"},
 	{NB_OP_SET_FAULT, "set-fault"},
+	{NB_OP_CACHE_FLUSHES, "cache-flushes"},
 	{NB_OP_TEST_PANIC, "test-panic"},
 	{NB_OP_TEST_FAULT, "test-fault"},
 	{NB_OP_TEST_SPIN, "test-spin"},

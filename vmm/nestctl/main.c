@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "vmm/nestctl/foreign.h"
 #include "vmm/nestctl/nestctl.h"
 
 /* Whether @word is one of nestctl's own options whose argument is the next word. */
@@ -56,6 +57,8 @@ int main(int argc, char **argv)
 	struct ctl none = {.out = argc < 2 ? stderr : stdout};
 	int verb = find_verb(argc, argv);
 
+	if (foreign_wanted(argc, argv))
+		return finish((int)foreign_main(argc, argv));
 	if (!verb) {
 		if (argc > 1 && strcmp(argv[1], "--version") == 0) {
 			printf("%s\n", PACKAGE_STRING);

@@ -17,6 +17,7 @@
 #include "lib/error.h"
 #include "vmm/base/cli.h"
 #include "vmm/wire/protocol.h"
+#include "vmm/wire/runtime.h"
 
 /* ---- the connection ---- */
 
@@ -28,6 +29,9 @@ typedef int (*ctl_event_fn)(void *context, const json_t *event);
 /* Errors, with the reason in @error: connect(2)'s; -EPROTO, what answers is no guest. */
 int ctl_connect(const char *path, struct ctl_wire **wire_out, struct error *error);
 void ctl_disconnect(struct ctl_wire *wire);
+
+/* The socket it is connected to; good until it is closed. */
+const char *ctl_wire_path(const struct ctl_wire *wire);
 
 /*
  * Asks and waits. Takes @arguments' reference (NULL: none). Returns 0 with the returned value in
@@ -51,6 +55,29 @@ int ctl_watch(struct ctl_wire *wire, ctl_event_fn event, void *context, struct e
 
 struct ctl_verb;
 
+/* What of a list is wanted: vmm/nestctl/filter.c. All zero: all of it. */
+struct ctl_filter {
+	const char *rights; /* letters */
+	bool user;
+	uint64_t page_bytes;
+	const char *state;
+};
+
+/* Says what is wrong in @filter. Returns whether nothing is. */
+bool ctl_filter_check(const struct ctl_filter *filter, const struct cli_command *cli);
+
+/* Takes the objects that are not wanted out of @list, which may be NULL. */
+void ctl_filter_list(const struct ctl_filter *filter, json_t *list);
+
+/* The options of load: vmm/nestctl/load.c. */
+struct ctl_load {
+	const char *vcpus, *audit;
+	uint64_t loops, pages, seed, seconds, slice;
+};
+
+void ctl_load_options(struct ctl_load *load, void (*add)(void *context, struct cli_option option),
+		      void *context);
+
 struct ctl {
 	const struct ctl_verb *verb;
 	const struct cli_command *cli; /* for cli_error() */
@@ -59,7 +86,9 @@ struct ctl {
 	bool json;
 	bool raw, follow;   /* --raw, --follow */
 	const char *format; /* --format, or NULL */
-	json_t *arguments;  /* of the command, as read from the command line */
+	const struct ctl_filter *filter;
+	const struct ctl_load *load;
+	json_t *arguments; /* of the command, as read from the command line */
 	struct error error;
 	/* ctl_main(), for a verb that reads lines: who runs lines is above who runs verbs. */
 	enum cli_status (*run_line)(int argc, char **argv, struct ctl_wire *wire);
@@ -71,12 +100,15 @@ typedef enum cli_status (*ctl_run_fn)(struct ctl *ctl);
 /* Prints what the command returned, for people. */
 typedef enum cli_status (*ctl_print_fn)(struct ctl *ctl, const json_t *value);
 
-#define CTL_NO_GUEST 0x1u  /* it needs no connection */
-#define CTL_RAW      0x2u  /* it has --raw */
-#define CTL_FOLLOW   0x4u  /* it has --follow */
-#define CTL_ALIAS    0x10u /* a command by its own name that a row has by another */
-#define CTL_FORMAT   0x20u /* it has --format */
-#define CTL_LIST     0x8u  /* the command returns a list in pieces: `list` is its name */
+#define CTL_NO_GUEST  0x1u   /* it needs no connection */
+#define CTL_RAW       0x2u   /* it has --raw */
+#define CTL_FOLLOW    0x4u   /* it has --follow */
+#define CTL_ALIAS     0x10u  /* a command by its own name that a row has by another */
+#define CTL_FORMAT    0x20u  /* it has --format */
+#define CTL_BY_RIGHTS 0x40u  /* --rights, --size, --user choose from its list */
+#define CTL_BY_STATE  0x80u  /* --state does */
+#define CTL_LOAD      0x100u /* the options of load */
+#define CTL_LIST      0x8u   /* the command returns a list in pieces: `list` is its name */
 
 struct ctl_verb {
 	const char *name;
@@ -123,7 +155,31 @@ int ctl_words_join(int argc, char **argv, char joined[CTL_JOINED_BYTES]);
  */
 enum cli_status ctl_main(int argc, char **argv, struct ctl_wire *wire);
 
+/*
+ * What --help says of a verb besides its options: values of operands, an example. Into @text, which
+ * is returned; NULL: nothing.
+ */
+const char *ctl_verb_notes(const struct ctl_verb *verb, const struct qmp_command *command,
+			   char *text, size_t size);
+
+/*
+ * The socket of the guest that --name or --socket (NULL: not given), the environment, or being the
+ * only one names. Errors, with the reason: -EINVAL (several run), -ENOENT (none), runtime_path()'s.
+ */
+int ctl_find_socket(const char *name, const char *socket, char path[RUNTIME_PATH_BYTES],
+		    struct error *error);
+
 /* ---- arguments ---- */
+
+/*
+ * Flags as Linux names them (vmm/nestctl/symbols.c), of the arguments gfp, prot, flags, rights:
+ * "GFP_KERNEL|__GFP_ZERO". Parsing returns false for what is none of their names nor a number.
+ */
+#define CTL_FLAGS_BYTES 512
+bool ctl_flags_known(const char *argument);
+bool ctl_flags_parse(const char *argument, const char *word, uint64_t *value_out);
+void ctl_flags_names(const char *argument, char text[CTL_FLAGS_BYTES]);
+const char *ctl_flags_text(const char *argument, uint64_t value, char text[CTL_FLAGS_BYTES]);
 
 /* A word of the command line as @arg wants it. Returns a new reference, or NULL with @why. */
 json_t *ctl_word_json(const struct qmp_arg *arg, const char *word, char why[QMP_WHY_BYTES]);
@@ -184,5 +240,6 @@ enum cli_status ctl_run_dump(struct ctl *ctl);
 enum cli_status ctl_run_help(struct ctl *ctl);
 enum cli_status ctl_run_execute(struct ctl *ctl);
 enum cli_status ctl_run_examine(struct ctl *ctl);
+enum cli_status ctl_run_load(struct ctl *ctl);
 
 #endif

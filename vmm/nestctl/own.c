@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Verbs that have a way of their own: list, log, read, execute, help. */
+/* Verbs that have a way of their own: list, log, read, execute. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -198,88 +198,4 @@ enum cli_status ctl_run_execute(struct ctl *ctl)
 									     : CLI_WRONG;
 	json_decref(answer);
 	return status;
-}
-
-/* ---- help ---- */
-
-/* The first sentence. */
-static int summary_length(const char *help)
-{
-	const char *end = strstr(help, ". ");
-
-	return end ? (int)(end - help) : (int)strcspn(help, ".");
-}
-
-#define HELP_COLUMN  22
-#define HELP_COLUMNS 80
-
-/* Prints the @length bytes of @text in lines of HELP_COLUMNS, those behind the first indented. */
-static void print_wrapped(FILE *out, const char *text, int length)
-{
-	const int room = HELP_COLUMNS - HELP_COLUMN;
-	int line;
-
-	for (; length > room; text += line + 1, length -= line + 1) {
-		for (line = room; line > 0 && text[line] != ' '; line--)
-			;
-		if (line == 0)
-			break;
-		fprintf(out, "%.*s\n%*s", line, text, HELP_COLUMN, "");
-	}
-	fprintf(out, "%.*s\n", length, text);
-}
-
-struct help_page {
-	FILE *out;
-	const char *section; /* the last heading */
-};
-
-static void print_verb(void *context, const struct ctl_verb *verb)
-{
-	const char *help = ctl_verb_help(verb);
-	struct help_page *page = context;
-
-	if (verb->flags & CTL_ALIAS)
-		return;
-	if (verb->section && verb->section != page->section)
-		fprintf(page->out, "\n%s:\n", verb->section);
-	if (verb->section)
-		page->section = verb->section;
-	if (strlen(verb->name) < HELP_COLUMN - 2)
-		fprintf(page->out, "  %-*s", HELP_COLUMN - 2, verb->name);
-	else
-		fprintf(page->out, "  %s\n%*s", verb->name, HELP_COLUMN, "");
-	print_wrapped(page->out, help, summary_length(help));
-}
-
-static void list_verb(void *context, const struct ctl_verb *verb)
-{
-	json_array_append_new(
-		context, json_pack("{s:s, s:s}", "name", verb->name, "help", ctl_verb_help(verb)));
-}
-
-enum cli_status ctl_run_help(struct ctl *ctl)
-{
-	struct help_page page = {.out = ctl->out};
-	json_t *verbs = json_array();
-
-	if (ctl->json) {
-		ctl_verb_for_each(list_verb, verbs);
-		ctl_print_json(ctl, verbs);
-		json_decref(verbs);
-		return CLI_DONE;
-	}
-	json_decref(verbs);
-	fprintf(ctl->out,
-		"Usage: nestctl [--name NAME | --socket PATH] [--json] VERB ...\n\n"
-		"Talks to a running guest, which nestbox run starts. Addresses are 0x...,\n"
-		"or symbols of the guest's image: mm_init, machine+0x40. \"ept map\" is "
-		"ept-map.\n\n"
-		"Verbs (nestctl VERB --help says more); the commands of the protocol that have\n"
-		"a shorter name here (query-areas: areas) are verbs too:\n");
-	ctl_verb_for_each(print_verb, &page);
-	fprintf(ctl->out,
-		"\nExit status: 0 done and right; 1 done and something is wrong, or the guest\n"
-		"refused; 2 bad usage or input; 3 no guest there.\n");
-	return CLI_DONE;
 }

@@ -51,6 +51,7 @@ static void print_value(FILE *out, const json_t *value)
 /* An object inside another: a line each, indented. */
 static void print_members(FILE *out, const json_t *object, int indent)
 {
+	char names[CTL_FLAGS_BYTES];
 	const char *key;
 	json_t *value;
 
@@ -64,6 +65,9 @@ static void print_members(FILE *out, const json_t *object, int indent)
 			continue;
 		}
 		print_value(out, value);
+		if (strcmp(key, "flags") == 0 && json_is_integer(value))
+			fprintf(out, " (%s)",
+				ctl_flags_text(key, (uint64_t)json_integer_value(value), names));
 		fputc('\n', out);
 	}
 }

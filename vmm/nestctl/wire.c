@@ -16,6 +16,7 @@
 
 struct ctl_wire {
 	int fd;
+	char path[RUNTIME_PATH_BYTES];
 	char *bytes; /* [start, end) is not yet read */
 	size_t start, end, room;
 };
@@ -189,6 +190,7 @@ int ctl_connect(const char *path, struct ctl_wire **wire_out, struct error *erro
 
 	if (!wire)
 		return error_set(error, -ENOMEM, "out of memory");
+	snprintf(wire->path, sizeof(wire->path), "%s", path);
 	err = runtime_connect(path, &wire->fd, error);
 	if (err) {
 		free(wire);
@@ -209,6 +211,11 @@ int ctl_connect(const char *path, struct ctl_wire **wire_out, struct error *erro
 	else
 		*wire_out = wire;
 	return err;
+}
+
+const char *ctl_wire_path(const struct ctl_wire *wire)
+{
+	return wire->path;
 }
 
 void ctl_disconnect(struct ctl_wire *wire)
