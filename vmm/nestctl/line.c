@@ -9,6 +9,7 @@
 #define OPTIONS_MAX    24
 #define SUMMARY_BYTES  512
 #define OPERANDS_BYTES 256
+#define HELP_COLUMNS   79
 #define NOTES_BYTES    2048
 
 /* What a verb's command line is read with: a row for each option, and where its word comes. */
@@ -172,6 +173,24 @@ static void name_operands(struct line *line)
 	}
 }
 
+/* Lines of up to HELP_COLUMNS. */
+static void wrap(const char *text, char *wrapped, size_t size)
+{
+	size_t begun = 0, i;
+
+	snprintf(wrapped, size, "%s", text);
+	for (i = 0; wrapped[i]; i++) {
+		if (i - begun < HELP_COLUMNS)
+			continue;
+		while (i > begun && wrapped[i] != ' ')
+			i--;
+		if (i == begun)
+			break;
+		wrapped[i] = '\n';
+		begun = i + 1;
+	}
+}
+
 static void prepare(struct line *line, const struct ctl_verb *verb)
 {
 	const struct qmp_arg *arg;
@@ -186,7 +205,7 @@ static void prepare(struct line *line, const struct ctl_verb *verb)
 	add_own_options(line);
 	name_operands(line);
 	snprintf(line->name, sizeof(line->name), "nestctl %s", verb->name);
-	snprintf(line->summary, sizeof(line->summary), "%s", ctl_verb_help(verb));
+	wrap(ctl_verb_help(verb), line->summary, sizeof(line->summary));
 	line->cli.name = line->name;
 	line->cli.operands = line->operands;
 	line->cli.summary = line->summary;

@@ -109,6 +109,10 @@ enum cli_status ctl_run_log(struct ctl *ctl)
 	if (err)
 		return ctl_failed(ctl, err);
 	events = json_object_get(value, "events");
+	if (ctl_number(value, "dropped") && !ctl->json)
+		fprintf(ctl->out, "... %" PRIu64 " earlier %s not kept\n",
+			ctl_number(value, "dropped"),
+			ctl_number(value, "dropped") == 1 ? "event is" : "events are");
 	for (i = 0; i < json_array_size(events); i++)
 		ctl_print_event(ctl, json_array_get(events, i));
 	json_decref(value);

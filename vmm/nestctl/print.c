@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/input.h"
 #include "lib/printable.h"
@@ -140,7 +141,9 @@ enum cli_status ctl_print_bytes(struct ctl *ctl, const json_t *value)
 		else
 			hexdump(ctl->out, address + done, line, i);
 	}
-	return CLI_DONE;
+	if (count == 0)
+		cli_error(ctl->cli, "there is nothing to read at 0x%" PRIx64, address);
+	return count ? CLI_DONE : CLI_WRONG;
 }
 
 /* ---- audit and status ---- */
@@ -218,18 +221,29 @@ enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value)
 
 /* ---- events ---- */
 
+static const char *time_text(time_t seconds, char text[32])
+{
+	struct tm local;
+
+	localtime_r(&seconds, &local);
+	if (strftime(text, 32, "%Y-%m-%d %H:%M:%S", &local) == 0)
+		text[0] = '\0';
+	return text;
+}
+
 enum cli_status ctl_print_event(struct ctl *ctl, const json_t *event)
 {
 	const json_t *data = json_object_get(event, "data");
 	const json_t *at = json_object_get(event, "timestamp");
 	const char *name = ctl_text(event, "event");
+	char when[32];
 
 	if (ctl->json) {
 		ctl_print_json(ctl, event);
 		fflush(ctl->out);
 		return CLI_DONE;
 	}
-	fprintf(ctl->out, "[%" PRIu64 ".%06" PRIu64 "] %s", ctl_number(at, "seconds"),
+	fprintf(ctl->out, "%s.%06" PRIu64 " %s", time_text((time_t)ctl_number(at, "seconds"), when),
 		ctl_number(at, "microseconds"), name);
 	if (json_object_get(data, "vcpu"))
 		fprintf(ctl->out, " vCPU %" PRIu64, ctl_number(data, "vcpu"));

@@ -56,21 +56,22 @@ enum cli_status ctl_print_maps(struct ctl *ctl, const json_t *value)
 	return CLI_WRONG;
 }
 
-static void print_second(FILE *out, const json_t *second)
+static void print_second(FILE *out, const json_t *second, const char *how)
 {
 	char text[32];
 
 	if (!second)
 		return;
 	if (!json_is_true(json_object_get(second, "mapped"))) {
-		fprintf(out, " -> nothing");
+		fprintf(out, " ->%s nothing", how);
 		return;
 	}
-	fprintf(out, " -> %s leaf at %s", ctl_size_text(ctl_number(second, "leaf-bytes"), text),
+	fprintf(out, " ->%s %s leaf at %s", how,
+		ctl_size_text(ctl_number(second, "leaf-bytes"), text),
 		ctl_text(second, "physical"));
 }
 
-static void print_entry(FILE *out, const json_t *entry)
+static void print_entry(FILE *out, const json_t *entry, const char *how)
 {
 	static const char *const names[] = {"?", "PTE", "PDE", "PDPTE", "PML4E", "PML5E"};
 	const json_t *flags = json_object_get(entry, "flags");
@@ -81,13 +82,15 @@ static void print_entry(FILE *out, const json_t *entry)
 		ctl_text(entry, "at"), ctl_number(entry, "value"), ctl_text(entry, "rights"));
 	for (i = 0; i < json_array_size(flags); i++)
 		fprintf(out, " %s", json_string_value(json_array_get(flags, i)) ?: "");
-	print_second(out, json_object_get(entry, "second"));
+	print_second(out, json_object_get(entry, "second"), how);
 	fputc('\n', out);
 }
 
 enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value)
 {
 	const json_t *entries = json_object_get(value, "entries");
+	const char *how = strcmp(ctl_text(value, "second-stage"), "tables") ? " predicted" : "";
+	const json_t *second = json_object_get(value, "second");
 	char text[32];
 	size_t i;
 
@@ -97,14 +100,18 @@ enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value)
 		fprintf(ctl->out, " (%s)", ctl_text(value, "place"));
 	fputc('\n', ctl->out);
 	for (i = 0; i < json_array_size(entries); i++)
-		print_entry(ctl->out, json_array_get(entries, i));
+		print_entry(ctl->out, json_array_get(entries, i), how);
 	if (!json_object_get(value, "physical"))
 		return CLI_WRONG;
 	fprintf(ctl->out, "  guest-physical %s, %s page, %s", ctl_text(value, "physical"),
 		ctl_size_text(ctl_number(value, "page-bytes"), text), ctl_text(value, "rights"));
-	print_second(ctl->out, json_object_get(value, "second"));
-	fprintf(ctl->out, "\n  both stages: %s, a TLB entry can cover %s\n",
-		ctl_text(value, "both"), ctl_size_text(ctl_number(value, "tlb-bytes"), text));
+	print_second(ctl->out, json_object_get(value, "second"), how);
+	if (second && !json_is_true(json_object_get(second, "mapped")))
+		fprintf(ctl->out, "\n  both stages: nothing yet, it was never touched\n");
+	else
+		fprintf(ctl->out, "\n  both stages: %s, a TLB entry can cover %s\n",
+			ctl_text(value, "both"),
+			ctl_size_text(ctl_number(value, "tlb-bytes"), text));
 	return CLI_DONE;
 }
 

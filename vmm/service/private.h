@@ -38,6 +38,8 @@ struct service_events {
 	pthread_mutex_t mutex;
 	json_t *kept[EVENTS_KEPT]; /* mutex; the last ones, from count - 1 down */
 	uint64_t count;            /* mutex */
+	/* mutex: what each vCPU said last, in the hypercall it is in; empty: nothing. */
+	char said[NB_MAX_VCPUS][256];
 };
 
 /* audit.c */
@@ -135,12 +137,19 @@ json_t *service_violation_json(const struct audit_violation *violation);
 
 /* Tells every client of an event, and keeps it for query-events. Takes @data. Any thread. */
 void service_tell(struct service *service, const char *name, json_t *data);
+/* What vCPU @vcpu said since this was called last: into @text, empty for nothing. Any thread. */
+void service_take_said(struct service *service, unsigned int vcpu, char text[256]);
+void service_keep_said(struct service *service, unsigned int vcpu, const char *text);
+
 void service_forget_events(struct service *service);
 
 void service_forget_moments(struct service *service);
 
 /* Writes the core of a guest that died, where its configuration names a file, on that lane. */
 void service_write_core_soon(struct service *service);
+
+/* The largest leaf this KVM makes. */
+uint64_t service_largest_leaf(const struct service *service);
 
 /* Opens what is kept open of the second stage, before any lane runs. */
 void service_begin_stage2(struct service *service);

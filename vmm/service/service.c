@@ -199,6 +199,7 @@ static void on_message(void *context, const struct guest_message *message)
 {
 	struct service *service = context;
 
+	service_keep_said(service, message->vcpu, message->text);
 	if (service->log)
 		fprintf(service->log, "%s: vCPU %u: %s%s\n", service->name, message->vcpu,
 			message->warning ? "WARNING: " : "", message->text);

@@ -49,7 +49,10 @@ const struct qmp_command protocol_look_commands[] = {
 		      MAY_BE("tlb-bytes", QMP_SIZE, "what a TLB entry can cover"),
 		      MAY_BE("second", QMP_OBJECT,
 			     "the leaf of the second stage: mapped, physical, "
-			     "leaf-bytes, host, host-physical"))},
+			     "leaf-bytes, host, host-physical"),
+		      IS("second-stage", QMP_TEXT,
+			 "tables: as they are; predicted: as the host's own tables and KVM's rules "
+			 "have it, of memory that was touched"))},
 	{LOOK("query-mappings", "Every leaf that maps a guest-physical address, up to 256."),
 	 .args = ARGS(IS("address", QMP_ADDRESS, "guest-physical"), TABLES_OF),
 	 .returns = ARGS(LIST("mappings", protocol_mappings))},
@@ -178,7 +181,8 @@ const struct qmp_command protocol_look_commands[] = {
 		      SPACE),
 	 .returns = ARGS(LIST("instructions", protocol_insns))},
 	{LOOK("query-events", "The last events, up to 256, as they were sent."),
-	 .returns = ARGS(IS("events", QMP_OBJECTS, "each as on the wire"))},
+	 .returns = ARGS(IS("events", QMP_OBJECTS, "each as on the wire"),
+			 IS("dropped", QMP_INT, "earlier ones, which are not kept"))},
 	{ALONE("audit", "Checks the guest's structures and page tables against each other, between "
 			"two hypercalls."),
 	 .args = ARGS(ARG("checks", QMP_TEXT, "names with commas between them; all",
