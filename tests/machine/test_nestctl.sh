@@ -283,11 +283,19 @@ claim "dump writes a core" shows '^file .*core$' dump "$scratch/core"
 elf() { [ "$(head -c 4 "$scratch/core" | tail -c 3)" = ELF ]; }
 claim "which is ELF" elf
 shell() {
-  printf 'nop --value 5\n\nstats --json\nfrobnicate\nexit\nnop\n' | "$nestctl" shell \
+  printf 'nop --value 5\n\n# a comment\nstats --json # another\nfrobnicate\nexit\nnop\n' | "$nestctl" shell \
     >"$scratch/out" 2>"$scratch/err"
-  [ $? = 2 ] && says '^5$' '"busy-areas"' && [ "$(wc -l <"$scratch/out")" = 2 ]
+  [ $? = 2 ] && says '^5$' '"busy-areas"' && [ "$(wc -l <"$scratch/out")" = 2 ] &&
+    grep -q 'line 5: status 2: frobnicate' "$scratch/err"
 }
-claim "shell reads verbs from a pipe" shell
+claim "shell reads verbs from a pipe, comments, and counts lines" shell
+variables() {
+  printf 'a = vmalloc 8K\nwalk $a\nept map\nx/2gx $a+0x10\nhelp vfree\nvfree $a\nnop $b\nquit\nstatus\n' |
+    "$nestctl" shell >"$scratch/out" 2>"$scratch/err"
+  [ $? = 2 ] && says '^a = 0xffffc9' 'ram0 ' '^0x[0-9a-f]*10: 0x' 'Usage: nestctl vfree' '^main: running' &&
+    grep -q "no variable '.b'" "$scratch/err" && grep -q 'destroy ends the guest' "$scratch/err"
+}
+claim "shell has variables, verbs of two words, help; quit does not end the guest" variables
 
 # ---- traps ----
 
