@@ -4,12 +4,21 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <linux/kvm.h>
 
 #include "ept/kvm.h"
+#include "ept/kvm_fd.h"
+
+/* Linux 6.8; Debian 12's header does not have them. */
+#ifndef KVM_CAP_MEMORY_ATTRIBUTES
+#define KVM_CAP_MEMORY_ATTRIBUTES 233
+#endif
+struct memory_attributes {
+	uint64_t address, size, attributes, flags;
+};
+#define SET_MEMORY_ATTRIBUTES _IOW(KVMIO, 0xd2, struct memory_attributes)
 
 /* KVM_GET_SUPPORTED_CPUID says no more than this. */
 #define CPUID_ENTRIES_MAX 512
@@ -19,7 +28,7 @@ _Static_assert(EPT_KVM_SLOT_READ_ONLY == KVM_MEM_READONLY, "KVM's own flag");
 
 static int check_extension(int vm_fd, int capability)
 {
-	int value = ioctl(vm_fd, KVM_CHECK_EXTENSION, capability);
+	int value = kvm_ioctl(vm_fd, KVM_CHECK_EXTENSION, capability);
 
 	return value < 0 ? 0 : value;
 }
@@ -47,12 +56,26 @@ int ept_kvm_set_slot(int vm_fd, uint32_t id, uint32_t flags, gpa_t start, uint64
 		.userspace_addr = (uintptr_t)host,
 	};
 
-	return ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region) == 0 ? 0 : -errno;
+	return kvm_ioctl(vm_fd, KVM_SET_USER_MEMORY_REGION, &region) == 0 ? 0 : -errno;
+}
+
+bool ept_kvm_has_rights(int vm_fd)
+{
+	return (check_extension(vm_fd, KVM_CAP_MEMORY_ATTRIBUTES) & (int)EPT_KVM_NO_ACCESS) ==
+	       (int)EPT_KVM_NO_ACCESS;
+}
+
+int ept_kvm_take_rights(int vm_fd, gpa_t start, uint64_t size_bytes, unsigned int taken)
+{
+	struct memory_attributes attributes = {
+		.address = start.value, .size = size_bytes, .attributes = taken};
+
+	return kvm_ioctl(vm_fd, SET_MEMORY_ATTRIBUTES, &attributes) == 0 ? 0 : -errno;
 }
 
 int ept_kvm_stats_fd(int fd)
 {
-	int stats = ioctl(fd, KVM_GET_STATS_FD, NULL);
+	int stats = kvm_ioctl(fd, KVM_GET_STATS_FD, NULL);
 
 	return stats < 0 ? -errno : stats;
 }
@@ -61,7 +84,7 @@ static int enable(int vm_fd, uint32_t capability, uint64_t argument)
 {
 	struct kvm_enable_cap cap = {.cap = capability, .args = {argument}};
 
-	return ioctl(vm_fd, KVM_ENABLE_CAP, &cap) == 0 ? 0 : -errno;
+	return kvm_ioctl(vm_fd, KVM_ENABLE_CAP, &cap) == 0 ? 0 : -errno;
 }
 
 int ept_kvm_manual_dirty_protect(int vm_fd)
@@ -78,7 +101,7 @@ int ept_kvm_get_dirty_log(int vm_fd, uint32_t slot, uint64_t *bitmap)
 {
 	struct kvm_dirty_log log = {.slot = slot, .dirty_bitmap = bitmap};
 
-	return ioctl(vm_fd, KVM_GET_DIRTY_LOG, &log) == 0 ? 0 : -errno;
+	return kvm_ioctl(vm_fd, KVM_GET_DIRTY_LOG, &log) == 0 ? 0 : -errno;
 }
 
 int ept_kvm_clear_dirty_log(int vm_fd, uint32_t slot, uint64_t pages, uint64_t *bitmap)
@@ -86,7 +109,7 @@ int ept_kvm_clear_dirty_log(int vm_fd, uint32_t slot, uint64_t pages, uint64_t *
 	struct kvm_clear_dirty_log log = {
 		.slot = slot, .num_pages = (uint32_t)pages, .dirty_bitmap = bitmap};
 
-	return ioctl(vm_fd, KVM_CLEAR_DIRTY_LOG, &log) == 0 ? 0 : -errno;
+	return kvm_ioctl(vm_fd, KVM_CLEAR_DIRTY_LOG, &log) == 0 ? 0 : -errno;
 }
 
 uint32_t ept_kvm_dirty_ring_bytes_max(int vm_fd)
@@ -103,7 +126,7 @@ int ept_kvm_enable_dirty_ring(int vm_fd, uint32_t bytes)
 
 int ept_kvm_reset_dirty_rings(int vm_fd)
 {
-	return ioctl(vm_fd, KVM_RESET_DIRTY_RINGS, 0) >= 0 ? 0 : -errno;
+	return kvm_ioctl(vm_fd, KVM_RESET_DIRTY_RINGS, 0) >= 0 ? 0 : -errno;
 }
 
 /* CPUID decides how many levels the second stage has. */
@@ -116,8 +139,8 @@ static int set_cpuid(int kvm_fd, int vcpu_fd)
 	if (!cpuid)
 		return -ENOMEM;
 	cpuid->nent = CPUID_ENTRIES_MAX;
-	if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) != 0 ||
-	    ioctl(vcpu_fd, KVM_SET_CPUID2, cpuid) != 0)
+	if (kvm_ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) != 0 ||
+	    kvm_ioctl(vcpu_fd, KVM_SET_CPUID2, cpuid) != 0)
 		err = -errno;
 	free(cpuid);
 	return err;
@@ -142,9 +165,9 @@ static int run_to_the_entry(int vcpu_fd)
 	sigaddset(&one, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &one, &before);
 	pthread_kill(pthread_self(), SIGUSR1);
-	if (ioctl(vcpu_fd, KVM_SET_SIGNAL_MASK, &none) != 0)
+	if (kvm_ioctl(vcpu_fd, KVM_SET_SIGNAL_MASK, &none) != 0)
 		err = -errno;
-	else if (ioctl(vcpu_fd, KVM_RUN, 0) != 0 && errno != EINTR)
+	else if (kvm_ioctl(vcpu_fd, KVM_RUN, 0) != 0 && errno != EINTR)
 		err = -errno;
 	sigtimedwait(&one, NULL, &now);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -154,15 +177,15 @@ static int run_to_the_entry(int vcpu_fd)
 int ept_kvm_load_root(int kvm_fd, int vm_fd, unsigned int id)
 {
 	struct kvm_mp_state runnable = {.mp_state = KVM_MP_STATE_RUNNABLE};
-	int vcpu_fd = ioctl(vm_fd, KVM_CREATE_VCPU, (unsigned long)id), err;
+	int vcpu_fd = kvm_ioctl(vm_fd, KVM_CREATE_VCPU, (unsigned long)id), err;
 
 	if (vcpu_fd < 0)
 		return -errno;
 	err = set_cpuid(kvm_fd, vcpu_fd);
 	/* Without an APIC in the kernel there is no such state, and no need for it. */
-	(void)ioctl(vcpu_fd, KVM_SET_MP_STATE, &runnable);
+	(void)kvm_ioctl(vcpu_fd, KVM_SET_MP_STATE, &runnable);
 	if (!err)
 		err = run_to_the_entry(vcpu_fd);
-	close(vcpu_fd);
+	kvm_close(vcpu_fd);
 	return err;
 }

@@ -28,6 +28,22 @@ bool ept_kvm_has_read_only_slots(int vm_fd);
 int ept_kvm_set_slot(int vm_fd, uint32_t id, uint32_t flags, gpa_t start, uint64_t size_bytes,
 		     const void *host);
 
+/*
+ * Rights that KVM_SET_MEMORY_ATTRIBUTES can take from a page of guest memory, whoever accesses it
+ * then leaves KVM_RUN with -EFAULT and KVM_EXIT_MEMORY_FAULT. No kernel up to 6.18 knows these, the
+ * soft engine does (vmm/soft/soft.h).
+ */
+#define EPT_KVM_NO_READ    (1u << 0)
+#define EPT_KVM_NO_WRITE   (1u << 1)
+#define EPT_KVM_NO_EXECUTE (1u << 2)
+#define EPT_KVM_NO_ACCESS  (EPT_KVM_NO_READ | EPT_KVM_NO_WRITE | EPT_KVM_NO_EXECUTE)
+
+/* Whether this VM has all of them. */
+bool ept_kvm_has_rights(int vm_fd);
+
+/* The pages' attributes become @taken, in place of what they were. */
+int ept_kvm_take_rights(int vm_fd, gpa_t start, uint64_t size_bytes, unsigned int taken);
+
 /* KVM_GET_STATS_FD of a VM or vCPU: a new descriptor, or -errno. */
 int ept_kvm_stats_fd(int fd);
 

@@ -14,6 +14,9 @@ struct live {
 	unsigned int physical_bits;
 	struct live_probe probe;
 	struct kcore *kcore;
+	/* Of tables in this process; then kcore is NULL. */
+	struct stage2_mode mode;
+	struct stage2_reader reader;
 };
 
 /* Whether /sys/module/@path says yes. */
@@ -77,6 +80,19 @@ int live_open(unsigned int physical_bits, struct live **live_out, struct error *
 	return err;
 }
 
+int live_open_tables(const struct stage2_mode *mode, const struct stage2_reader *reader,
+		     struct live **live_out, struct error *error)
+{
+	struct live *live = calloc(1, sizeof(*live));
+
+	if (!live)
+		return error_set(error, -ENOMEM, "no memory");
+	live->mode = *mode;
+	live->reader = *reader;
+	*live_out = live;
+	return 0;
+}
+
 void live_close(struct live *live)
 {
 	if (!live)
@@ -90,8 +106,13 @@ int live_root(struct live *live, struct stage2_mode *mode_out, struct error *err
 {
 	unsigned int levels;
 	uint64_t root;
-	int err = live_probe_last(&live->probe, &root, &levels, error);
+	int err;
 
+	if (!live->kcore) {
+		*mode_out = live->mode;
+		return 0;
+	}
+	err = live_probe_last(&live->probe, &root, &levels, error);
 	if (err)
 		return err;
 	if (levels < 4 || levels > 5)
@@ -167,9 +188,13 @@ int live_for_each(struct live *live, gpa_t start, gpa_t end, live_leaf_fn leaf, 
 
 	if (err)
 		return err;
-	kcore_forget(live->kcore);
+	if (live->kcore)
+		kcore_forget(live->kcore);
+	else
+		reader = live->reader;
 	err = stage2_for_each(&mode, &reader, start, end, 0, &visitor);
-	kcore_forget(live->kcore);
+	if (live->kcore)
+		kcore_forget(live->kcore);
 	if (err)
 		return error_set(error, err, "the live tables cannot be read: %s", strerror(-err));
 	if (counts_out)

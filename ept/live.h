@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The second stage as it really is: the tables KVM made for a running VM, read out of the host
- * kernel's memory. For root alone, on kvm_intel with EPT and kvm_amd with NPT.
+ * kernel's memory; or those of an engine in this process. The former for root alone, on kvm_intel
+ * with EPT and kvm_amd with NPT.
  *
  * No kernel interface shows these tables. Where their root is says a kprobe event on the function
  * by which KVM hands it to the processor, vmx_load_mmu_pgd() or svm_load_mmu_pgd() (root_hpa,
@@ -36,6 +37,13 @@ struct live;
  * no tracefs, kprobes or /proc/kcore), the system's; the text says what to do.
  */
 int live_open(unsigned int physical_bits, struct live **live_out, struct error *error);
+
+/*
+ * The same for tables that are in this process, as an engine of its own makes them: @mode and how
+ * they are reached, both good until live_close(). No privilege, nothing set. Errors: -ENOMEM.
+ */
+int live_open_tables(const struct stage2_mode *mode, const struct stage2_reader *reader,
+		     struct live **live_out, struct error *error);
 
 /* Removes it. NULL is allowed. */
 void live_close(struct live *live);

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "ept/kvm.h"
 #include "lib/grow.h"
 #include "ept/trap_private.h"
 
@@ -63,9 +64,24 @@ static int close_write(const struct trap_set *set, const struct trap_region *reg
 	return uffd_protect(set->uffd, trap_slot_page(region, from), bytes, true, false);
 }
 
+static bool changes_leaves(const struct trap_set *set)
+{
+	return set->vm_fd >= 0;
+}
+
+static int take_rights(const struct trap_set *set, const struct trap_region *region, uint64_t from,
+		       uint64_t to, unsigned int taken)
+{
+	return ept_kvm_take_rights(set->vm_fd, gpa_add(region->start, from * EPT_PAGE_BYTES),
+				   (to - from) * EPT_PAGE_BYTES, taken);
+}
+
 static int close_pages(const struct trap_set *set, const struct trap_region *region, uint64_t from,
 		       uint64_t to, enum trap_access access)
 {
+	if (changes_leaves(set))
+		return take_rights(set, region, from, to,
+				   access == TRAP_ANY ? EPT_KVM_NO_ACCESS : EPT_KVM_NO_WRITE);
 	return access == TRAP_ANY ? close_any(region, from, to)
 				  : close_write(set, region, from, to);
 }
@@ -80,6 +96,8 @@ static int open_pages(const struct trap_set *set, const struct trap_region *regi
 	char *start = trap_slot_page(region, from);
 	uint64_t bytes = (to - from) * EPT_PAGE_BYTES;
 
+	if (changes_leaves(set))
+		return take_rights(set, region, from, to, 0);
 	if (access == TRAP_WRITE)
 		return uffd_protect(set->uffd, start, bytes, false, true);
 	(void)uffd_continue(set->uffd, start, bytes, false);
@@ -119,7 +137,7 @@ static int chunk_register(const struct trap_set *set, const struct trap_region *
 	void *at;
 	int err = 0;
 
-	if (region->watched[chunk_of(region, page, &at, &bytes)] == 0)
+	if (!changes_leaves(set) && region->watched[chunk_of(region, page, &at, &bytes)] == 0)
 		err = uffd_register(set->uffd, at, bytes, ALL_MODES);
 	if (err)
 		return error_set(error, err, "userfaultfd cannot watch this memory: %s%s",
@@ -137,7 +155,7 @@ static void chunk_unregister(const struct trap_set *set, const struct trap_regio
 	uint64_t bytes;
 	void *at;
 
-	if (region->watched[chunk_of(region, page, &at, &bytes)] == 0)
+	if (!changes_leaves(set) && region->watched[chunk_of(region, page, &at, &bytes)] == 0)
 		(void)uffd_unregister(set->uffd, at, bytes);
 }
 
@@ -216,7 +234,7 @@ static int for_runs(struct trap_set *set, gpa_t start, gpa_t end, bool trappable
 		if (!region)
 			return error_set(error, -EFAULT, "there is no memory at %#llx",
 					 (unsigned long long)at);
-		if (trappable && !region->trappable)
+		if (trappable && !region->trappable && !changes_leaves(set))
 			return error_set(error, -EOPNOTSUPP,
 					 "the memory at %#llx is not trappable: it must be "
 					 "made so",
@@ -426,8 +444,31 @@ static int start_thread(struct trap_set *set, struct error *error)
 	return err ? error_set(error, -err, "the traps' thread: %s", strerror(err)) : 0;
 }
 
-int trap_set_create(struct gpa_space *space, trap_fn fn, void *context, struct trap_set **set_out,
-		    struct error *error)
+/* userfaultfd's: its descriptor, and the thread that reads it. */
+static int open_uffd(struct trap_set *set, struct error *error)
+{
+	int err = uffd_open(true, &set->uffd, error);
+
+	if (err)
+		return err;
+	set->stop = eventfd(0, EFD_CLOEXEC);
+	if (set->stop >= 0)
+		return 0;
+	err = error_set(error, -errno, "no eventfd: %s", strerror(errno));
+	close(set->uffd);
+	return err;
+}
+
+static void close_uffd(struct trap_set *set)
+{
+	if (changes_leaves(set))
+		return;
+	close(set->stop);
+	close(set->uffd);
+}
+
+int trap_set_create(struct gpa_space *space, int vm_fd, trap_fn fn, void *context,
+		    struct trap_set **set_out, struct error *error)
 {
 	struct trap_set *set = calloc(1, sizeof(*set));
 	int err;
@@ -435,19 +476,15 @@ int trap_set_create(struct gpa_space *space, trap_fn fn, void *context, struct t
 	if (!set)
 		return error_set(error, -ENOMEM, "no memory for traps");
 	*set = (struct trap_set){.space = space, .fn = fn, .context = context};
+	set->vm_fd = vm_fd >= 0 && ept_kvm_has_rights(vm_fd) ? vm_fd : -1;
 	pthread_mutex_init(&set->lock, NULL);
-	err = uffd_open(true, &set->uffd, error);
+	err = changes_leaves(set) ? 0 : open_uffd(set, error);
 	if (err)
 		goto err_free;
-	set->stop = eventfd(0, EFD_CLOEXEC);
-	if (set->stop < 0) {
-		err = error_set(error, -errno, "no eventfd: %s", strerror(errno));
-		goto err_close;
-	}
 	err = gpa_space_listen(space, &listener_ops, set, error);
 	if (err)
-		goto err_close_stop;
-	err = start_thread(set, error);
+		goto err_close;
+	err = changes_leaves(set) ? 0 : start_thread(set, error);
 	if (err)
 		goto err_unlisten;
 	*set_out = set;
@@ -455,10 +492,8 @@ int trap_set_create(struct gpa_space *space, trap_fn fn, void *context, struct t
 
 err_unlisten:
 	(void)gpa_space_unlisten(space, set, NULL);
-err_close_stop:
-	close(set->stop);
 err_close:
-	close(set->uffd);
+	close_uffd(set);
 err_free:
 	pthread_mutex_destroy(&set->lock);
 	free(set->regions);
@@ -474,10 +509,9 @@ void trap_set_destroy(struct trap_set *set)
 		return;
 	/* Told the removal of each region, the set opens its pages. */
 	(void)gpa_space_unlisten(set->space, set, NULL);
-	if (write(set->stop, &one, sizeof(one)) == sizeof(one))
+	if (!changes_leaves(set) && write(set->stop, &one, sizeof(one)) == sizeof(one))
 		pthread_join(set->thread, NULL);
-	close(set->stop);
-	close(set->uffd);
+	close_uffd(set);
 	pthread_mutex_destroy(&set->lock);
 	free(set->regions);
 	free(set);

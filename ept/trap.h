@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Traps: pages of guest memory whose next access through the second stage is told to the VMM before
- * it happens. Grain 4 KiB; only in regions made `trappable` (ept/gpa_space.h), whose memory KVM has
- * under an address of its own: this process's reads and writes through region->host never trap.
+ * it happens. Grain 4 KiB. This process's reads and writes through region->host never trap.
+ *
+ * Where the VM can take rights from a page (ept_kvm_has_rights(): the soft engine), the second
+ * stage's leaves are changed: an access ends KVM_RUN as under TRAP_FAIL below, with the address,
+ * and nobody is asked before. Any RAM and ROM will do.
+ *
+ * Elsewhere userfaultfd does it, in regions made `trappable` alone (ept/gpa_space.h), whose memory
+ * KVM has under an address of its own:
  *
  *      region->host       the VMM's mapping           always open
  *      region->slot_host  KVM's mapping of the same   page watched for any access: no page table
@@ -56,11 +62,11 @@ typedef enum trap_answer (*trap_fn)(void *context, const struct trap_event *even
 struct trap_set;
 
 /*
- * A set of traps on @space, which must outlive it. Errors: -EPERM and -EOPNOTSUPP (userfaultfd: the
- * text says what to do), -ENOMEM.
+ * A set of traps on @space, which must outlive it, of the VM behind @vm_fd (-1: none, userfaultfd
+ * in any case). Errors: -EPERM and -EOPNOTSUPP (userfaultfd: the text says what to do), -ENOMEM.
  */
-int trap_set_create(struct gpa_space *space, trap_fn fn, void *context, struct trap_set **set_out,
-		    struct error *error);
+int trap_set_create(struct gpa_space *space, int vm_fd, trap_fn fn, void *context,
+		    struct trap_set **set_out, struct error *error);
 
 /* Opens all pages, wakes whoever waits, ends the thread. NULL is allowed. */
 void trap_set_destroy(struct trap_set *set);

@@ -38,6 +38,7 @@ struct trap_set {
 	struct gpa_space *space;
 	trap_fn fn;
 	void *context;
+	int vm_fd; /* whose leaves are changed; -1: userfaultfd does it */
 	int uffd;
 	int stop; /* an eventfd: the thread is to end */
 	pthread_t thread;

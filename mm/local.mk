@@ -9,6 +9,7 @@ MM_SOURCES = %D%/arch.h %D%/buddy.c %D%/buddy.h %D%/errno.h %D%/flush.c %D%/flus
 	%D%/spinlock.h %D%/string.h %D%/types.h %D%/vaccess.c %D%/vaccess.h %D%/vm_area.c \
 	%D%/vm_area.h %D%/vm_array.c %D%/vm_array.h %D%/vmalloc.c %D%/vmalloc.h \
 	%D%/vmalloc_kinds.c %D%/vmalloc_private.h %D%/vmap.c %D%/vmap.h %D%/vmap_check.c \
+	%D%/vmap_drain.c %D%/vmap_linux.c %D%/vmap_linux.h \
 	%D%/vmap_private.h %D%/vmap_purge.c %D%/vmap_tree.c %D%/x86.h
 
 %C%_libmm_guest_a_SOURCES = $(MM_SOURCES) %D%/string.c

@@ -178,7 +178,7 @@ static void traps(void)
 	struct trap_set *set;
 	double start;
 
-	if (trap_set_create(vm.space, let, NULL, &set, &error) != 0)
+	if (trap_set_create(vm.space, -1, let, NULL, &set, &error) != 0)
 		fail("traps");
 	(void)touch_all();
 	start = now();

@@ -314,7 +314,7 @@ START_TEST(what_cannot_be_paged_is_refused_with_the_reason)
 	ck_assert_ptr_nonnull(strstr(error.text, "power of two"));
 	/* And it is left as it was. */
 	ck_assert_uint_eq(guest_word(9), 0);
-	ck_assert_int_eq(trap_set_create(space, let, NULL, &set, &error), 0);
+	ck_assert_int_eq(trap_set_create(space, -1, let, NULL, &set, &error), 0);
 	ck_assert_int_eq(trap_watch(set, ram->start, gpa_add(ram->start, PAGE), TRAP_ANY, &error),
 			 0);
 	ck_assert_int_eq(demand_start(ram, 0, &source, &demand, &error), -EBUSY);

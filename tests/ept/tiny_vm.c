@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A machine for tests: long mode, an identity map, three programs of a few bytes. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "ept/kvm_fd.h"
 #include "mm/x86.h"
+#include "tests/engine.h"
 #include "tests/ept/tiny_vm.h"
 
 #define PML4_GPA  0x1000
@@ -44,8 +44,8 @@ static void set_cpuid(struct tiny_vm *vm)
 	struct kvm_cpuid2 *cpuid = calloc(1, bytes);
 
 	cpuid->nent = 256;
-	need(ioctl(vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) == 0, "KVM_GET_SUPPORTED_CPUID");
-	need(ioctl(vm->vcpu_fd, KVM_SET_CPUID2, cpuid) == 0, "KVM_SET_CPUID2");
+	need(kvm_ioctl(vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) == 0, "KVM_GET_SUPPORTED_CPUID");
+	need(kvm_ioctl(vm->vcpu_fd, KVM_SET_CPUID2, cpuid) == 0, "KVM_SET_CPUID2");
 	free(cpuid);
 }
 
@@ -67,14 +67,14 @@ static void set_long_mode(struct tiny_vm *vm)
 				   .g = 1};
 	struct kvm_sregs sregs;
 
-	need(ioctl(vm->vcpu_fd, KVM_GET_SREGS, &sregs) == 0, "KVM_GET_SREGS");
+	need(kvm_ioctl(vm->vcpu_fd, KVM_GET_SREGS, &sregs) == 0, "KVM_GET_SREGS");
 	sregs.cs = code;
 	sregs.ds = sregs.es = sregs.ss = sregs.fs = sregs.gs = data;
 	sregs.cr0 = X86_CR0_PE | X86_CR0_PG | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP;
 	sregs.cr3 = PML4_GPA;
 	sregs.cr4 = X86_CR4_PAE;
 	sregs.efer = X86_EFER_LME | X86_EFER_LMA;
-	need(ioctl(vm->vcpu_fd, KVM_SET_SREGS, &sregs) == 0, "KVM_SET_SREGS");
+	need(kvm_ioctl(vm->vcpu_fd, KVM_SET_SREGS, &sregs) == 0, "KVM_SET_SREGS");
 }
 
 static void fill_low(char *low)
@@ -99,20 +99,19 @@ void tiny_vm_create(struct tiny_vm *vm, tiny_vm_prepare_fn prepare)
 	struct error error;
 
 	memset(vm, 0, sizeof(*vm));
-	vm->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	need(vm->kvm_fd >= 0, "/dev/kvm");
-	vm->vm_fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+	need(kvm_open(harness_engine(), &vm->kvm_fd, &error) == 0, "kvm_open");
+	vm->vm_fd = kvm_ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
 	need(vm->vm_fd >= 0, "KVM_CREATE_VM");
 	/* Where kvm_intel without unrestricted guests keeps its own pages. */
-	(void)ioctl(vm->vm_fd, KVM_SET_TSS_ADDR, 0xfffbd000);
+	(void)kvm_ioctl(vm->vm_fd, KVM_SET_TSS_ADDR, 0xfffbd000);
 	need(gpa_space_create(40, &vm->space, &error) == 0, "gpa_space_create");
 	need(kvm_slots_create(vm->vm_fd, vm->space, &vm->slots, &error) == 0, "kvm_slots_create");
 	fill_low(tiny_vm_add(vm, &low)->host);
 	if (prepare)
 		prepare(vm);
-	vm->vcpu_fd = ioctl(vm->vm_fd, KVM_CREATE_VCPU, 0);
+	vm->vcpu_fd = kvm_ioctl(vm->vm_fd, KVM_CREATE_VCPU, 0);
 	need(vm->vcpu_fd >= 0, "KVM_CREATE_VCPU");
-	vm->run_bytes = (size_t)ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	vm->run_bytes = (size_t)kvm_ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	vm->run = mmap(NULL, vm->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, vm->vcpu_fd, 0);
 	need(vm->run != MAP_FAILED, "kvm_run");
 	set_cpuid(vm);
@@ -122,11 +121,11 @@ void tiny_vm_create(struct tiny_vm *vm, tiny_vm_prepare_fn prepare)
 void tiny_vm_destroy(struct tiny_vm *vm)
 {
 	munmap(vm->run, vm->run_bytes);
-	close(vm->vcpu_fd);
+	kvm_close(vm->vcpu_fd);
 	kvm_slots_destroy(vm->slots);
 	gpa_space_destroy(vm->space);
-	close(vm->vm_fd);
-	close(vm->kvm_fd);
+	kvm_close(vm->vm_fd);
+	kvm_close(vm->kvm_fd);
 }
 
 const struct gpa_region *tiny_vm_add(struct tiny_vm *vm, const struct gpa_request *request)
@@ -146,11 +145,11 @@ int tiny_vm_continue(struct tiny_vm *vm)
 	int err;
 
 	do
-		err = ioctl(vm->vcpu_fd, KVM_RUN, 0) == 0 ? 0 : -errno;
+		err = kvm_ioctl(vm->vcpu_fd, KVM_RUN, 0) == 0 ? 0 : -errno;
 	while (err == -EINTR || err == -EAGAIN);
 	if (err)
 		return err;
-	need(ioctl(vm->vcpu_fd, KVM_GET_REGS, &regs) == 0, "KVM_GET_REGS");
+	need(kvm_ioctl(vm->vcpu_fd, KVM_GET_REGS, &regs) == 0, "KVM_GET_REGS");
 	vm->rax = regs.rax;
 	return (int)vm->run->exit_reason;
 }
@@ -161,9 +160,9 @@ static int start(struct tiny_vm *vm, uint64_t rip, uint64_t rdi, uint64_t rax, u
 
 	/* An exit left halfway (MMIO) is finished first: KVM completes it at the next entry. */
 	vm->run->immediate_exit = 1;
-	(void)ioctl(vm->vcpu_fd, KVM_RUN, 0);
+	(void)kvm_ioctl(vm->vcpu_fd, KVM_RUN, 0);
 	vm->run->immediate_exit = 0;
-	need(ioctl(vm->vcpu_fd, KVM_SET_REGS, &regs) == 0, "KVM_SET_REGS");
+	need(kvm_ioctl(vm->vcpu_fd, KVM_SET_REGS, &regs) == 0, "KVM_SET_REGS");
 	return tiny_vm_continue(vm);
 }
 

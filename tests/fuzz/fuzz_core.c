@@ -12,7 +12,7 @@
 #include "vmm/linux/linux.h"
 #include "vmm/source/source.h"
 
-const uint64_t fuzz_runs_default = 4000;
+uint64_t fuzz_runs_default = 4000;
 
 #define PAGES_LOOKED_AT 64
 

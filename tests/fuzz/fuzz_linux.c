@@ -11,7 +11,7 @@
 #include "tests/vmm/linux/small_kernel.h"
 #include "vmm/linux/check.h"
 
-const uint64_t fuzz_runs_default = 1500;
+uint64_t fuzz_runs_default = 1500;
 
 #define RECORDS_MAX 64u
 

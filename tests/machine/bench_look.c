@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "mm/vmalloc.h"
+#include "tests/engine.h"
 #include "vmm/audit/audit.h"
 #include "vmm/attach/inspector.h"
 #include "vmm/look/diff.h"
@@ -123,6 +124,7 @@ int main(int argc, char **argv)
 	uint64_t pages = argument(argc, argv, 1, 32768), rounds = argument(argc, argv, 3, 5);
 	uint64_t per_area = argument(argc, argv, 2, 128);
 	const struct guest_config config = {
+		.engine = harness_engine(),
 		.memory_bytes = ALIGN_UP(3 * pages * PAGE_SIZE, 8ull << 20) + (256ull << 20)};
 	struct inspector *inspector;
 	struct error error = {""};

@@ -68,6 +68,7 @@ static inline int64_t quiet_call(uint16_t opcode, const uint64_t *arg, size_t nr
 static inline void calls_start_with(uint64_t memory_bytes, unsigned int nr_vcpus)
 {
 	const struct guest_config config = {
+		.engine = harness_engine(),
 		.memory_bytes = memory_bytes,
 		.nr_vcpus = nr_vcpus,
 		.watchdog_seconds = 30,

@@ -33,7 +33,8 @@ static struct core_of_the_dead dead;
 
 static inline struct guest *start(const char *dump_path)
 {
-	const struct guest_config config = {.memory_bytes = 32ull << 20,
+	const struct guest_config config = {.engine = harness_engine(),
+					    .memory_bytes = 32ull << 20,
 					    .nr_vcpus = 2,
 					    .last_look = core_last_look,
 					    .last_look_context = &dead};

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "mm/vmalloc.h"
+#include "tests/engine.h"
 #include "vmm/attach/core.h"
 
 #define AREA_PAGES 5
@@ -57,7 +58,8 @@ static void panic(struct guest *guest)
 
 int main(int argc, char **argv)
 {
-	struct guest_config config = {.memory_bytes = 256ull << 20, .nr_vcpus = 2};
+	struct guest_config config = {
+		.engine = harness_engine(), .memory_bytes = 256ull << 20, .nr_vcpus = 2};
 	const struct core_options options = {.zstd = argc > 3 && !strcmp(argv[3], "zstd")};
 	struct core_of_the_dead core = {NULL, false};
 	struct error error = {""};

@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/engine.h"
+
 #define ARGS_MAX 32
 
 const char *served_directory(void)
@@ -89,10 +91,12 @@ int run_program(const char *const *argv, char *text, size_t size)
 
 void served_start(struct served *served, const char *name, const char *const *more)
 {
-	const char *argv[ARGS_MAX] = {"./nestbox", "run", "--json", "--socket", served->path};
+	const char *argv[ARGS_MAX] = {"./nestbox",          "run",        "--json",
+				      "--socket",           served->path, "--kvm",
+				      harness_engine_name()};
 	char line[256] = "";
 	struct pollfd poll_fd;
-	size_t count = 5;
+	size_t count = 7;
 	int fds[2];
 
 	snprintf(served->path, sizeof(served->path), "%s/%s.sock", served_directory(), name);

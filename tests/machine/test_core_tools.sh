@@ -9,6 +9,11 @@ make_core=$builddir/tests/machine/make_core
 image=$builddir/guest/nestbox-guest
 failed=0
 
+# shellcheck source=tests/machine/shell.sh disable=SC2034 # shell.sh's
+nestbox=$builddir/nestbox
+# shellcheck source=tests/machine/shell.sh
+. "${top_srcdir:-$(dirname "$0")/../..}/tests/machine/shell.sh"
+need_kvm
 for tool in readelf nm gdb crash zstd; do
   command -v "$tool" >/dev/null || { echo "$tool is missing: run scripts/setup test" >&2; exit 1; }
 done
@@ -150,7 +155,7 @@ for i in range(count):
         image[start + at - address:start + at - address + 2] = b"\x0f\x0b"
 open(sys.argv[2], "wb").write(image)
 PYTHON
-told=$("$builddir/nestbox" bench --image "$dir/image" --dump "$dir/dead" 2>&1)
+told=$("$builddir/nestbox" bench --kvm "$NESTBOX_KVM" --image "$dir/image" --dump "$dir/dead" 2>&1)
 report "a command whose guest dies ends with 1" $(($? != 1)) "$told"
 expect "it says where the core is" "$told" "^nestbox: the guest that died is in $dir/dead"
 image=$dir/image

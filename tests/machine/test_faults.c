@@ -125,6 +125,7 @@ static int count_descriptors(void)
 START_TEST(every_failing_call_is_survived)
 {
 	struct guest_config config = {
+		.engine = harness_engine(),
 		.image_path = image_path,
 		.memory_bytes = 64 << 20,
 		.nr_vcpus = 2,

@@ -3,7 +3,7 @@
 # Debian's kernel in QEMU (TCG), as other people's guests are: nestctl on its QMP socket and on the
 # cores that QEMU dumps says what the kernel itself says, and the audit catches what is planted
 # (tests/machine/linux_core.c). NESTBOX_LINUX=DIR adds cores: NAME.elf or NAME.elf.zst with
-# NAME.vmallocinfo. Takes half a minute.
+# NAME.vmallocinfo; NESTBOX_LINUX_SERIES=6.12 takes that kernel. Half a minute.
 set -uo pipefail
 
 build=$(realpath "${builddir:-.}")
@@ -45,10 +45,12 @@ done
 lab_fail() {
   missing "no kernel: $*"
 }
-# The lab's cache of kernels; a first run downloads one. It uses lab_fail() and, to call
+# The lab's cache of kernels; a first run downloads one. It uses lab_fail(), $series and, to call
 # scripts/setup, $here; it sets $kernel.
 # shellcheck disable=SC2034
 here=$tree/scripts
+# shellcheck disable=SC2034
+series=${NESTBOX_LINUX_SERIES:-6.1}
 # shellcheck source=scripts/lab.d/cache.sh
 . "$tree/scripts/lab.d/cache.sh"
 cache_open
@@ -59,7 +61,9 @@ flock -u 9
 mkdir -p "$work"/root/{bin,dev,proc}
 cp "$(command -v busybox)" "$work/root/bin/busybox"
 ln -s busybox "$work/root/bin/sh"
-cp "$kernel"/modules/*.ko "$work/root/"
+for module in irqbypass kvm; do
+  find "$kernel/lib/modules" -name "$module.ko" -exec cp {} "$work/root/" \;
+done
 cat >"$work/root/init" <<'INIT'
 #!/bin/sh
 busybox mount -t proc proc /proc

@@ -59,8 +59,10 @@ static uint64_t allocate(uint64_t pages)
 
 static void start(void)
 {
-	const struct guest_config config = {
-		.memory_bytes = 64ull << 20, .nr_vcpus = 2, .nr_nodes = 2};
+	const struct guest_config config = {.engine = harness_engine(),
+					    .memory_bytes = 64ull << 20,
+					    .nr_vcpus = 2,
+					    .nr_nodes = 2};
 	struct error error = {""};
 	struct guest_report report;
 

@@ -38,7 +38,8 @@ static json_t *selftest(const char *options, int *status_out)
 	json_t *json;
 	FILE *pipe;
 
-	snprintf(command, sizeof(command), "./nestbox selftest --json %s", options);
+	snprintf(command, sizeof(command), "./nestbox selftest --json --kvm %s %s",
+		 harness_engine_name(), options);
 	pipe = popen(command, "r");
 	ck_assert_ptr_nonnull(pipe);
 	json = json_loadf(pipe, 0, &error);

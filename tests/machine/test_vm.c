@@ -45,6 +45,7 @@ static void remove_image(void)
 static struct guest *start(unsigned int nr_vcpus, double watchdog_seconds)
 {
 	struct guest_config config = {
+		.engine = harness_engine(),
 		.image_path = image_path,
 		.memory_bytes = 64 << 20,
 		.nr_vcpus = nr_vcpus,
@@ -256,7 +257,9 @@ END_TEST
 
 START_TEST(a_guest_that_dies_at_once_is_reported_by_the_start)
 {
-	struct guest_config config = {.memory_bytes = 64 << 20, .watchdog_seconds = LONG_WATCHDOG};
+	struct guest_config config = {.engine = harness_engine(),
+				      .memory_bytes = 64 << 20,
+				      .watchdog_seconds = LONG_WATCHDOG};
 	struct tiny_image image;
 	struct guest_report report;
 	struct error error;
@@ -277,7 +280,8 @@ END_TEST
 
 START_TEST(what_cannot_be_started_says_why_and_leaves_nothing)
 {
-	struct guest_config config = {.image_path = "/nonexistent/image"};
+	struct guest_config config = {.engine = harness_engine(),
+				      .image_path = "/nonexistent/image"};
 	struct error error;
 	struct guest *guest = NULL;
 

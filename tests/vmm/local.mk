@@ -8,9 +8,10 @@ UNIT_TESTS += %D%/audit/test_audit %D%/audit/test_audit_hostile %D%/audit/test_a
 	%D%/machine/test_insn %D%/machine/test_kvm %D%/replay/test_fit %D%/replay/test_formats \
 	%D%/replay/test_ftrace %D%/replay/test_history \
 	%D%/replay/test_replay %D%/replay/test_replay_plan %D%/replay/test_replay_purges \
-	%D%/replay/test_replay_report %D%/replay/test_vmallocinfo %D%/service/test_server \
-	%D%/source/test_source %D%/wire/test_protocol %D%/wire/test_qmp
-TEST_TOOLS += %D%/audit/bench_audit %D%/look/bench_look
+	%D%/replay/test_replay_report %D%/replay/test_tree %D%/replay/test_vmallocinfo %D%/service/test_server \
+	%D%/soft/test_cpu %D%/soft/test_deliver %D%/soft/test_native \
+	%D%/soft/test_soft %D%/soft/test_tlb %D%/source/test_source %D%/wire/test_protocol %D%/wire/test_qmp
+TEST_TOOLS += %D%/audit/bench_audit %D%/look/bench_look %D%/soft/bench_cpu
 %C%_audit_test_audit_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=realloc
 %C%_look_test_look_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc \
 	-Wl,--wrap=realloc
@@ -24,4 +25,7 @@ check_LIBRARIES += %D%/libvmmtest.a
 	%D%/linux/small_kernel_btf.c %D%/linux/small_kernel_private.h \
 	%D%/look/look_all.h %D%/replay/history.c %D%/replay/history.h \
 	%D%/replay/model_executor.c %D%/replay/model_executor.h %D%/replay/replay_model.c \
-	%D%/replay/plan_text.h %D%/replay/replay_model.h
+	%D%/replay/linux_oracle.c %D%/replay/linux_oracle.h \
+	%D%/replay/plan_text.h %D%/replay/replay_model.h \
+	%D%/soft/bare.c %D%/soft/bare.h %D%/soft/forms.c %D%/soft/forms.h %D%/soft/native.c \
+	%D%/soft/native.h

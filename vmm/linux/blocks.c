@@ -55,7 +55,7 @@ static int one_block(struct blocks *blocks, uint64_t at, uint64_t index)
 	return blocks->block(blocks->context, &block);
 }
 
-/* The entries below @entry: a node's address has 2 in its lowest bits (lib/xarray.c). */
+/* The entries below @entry: a node's address has 2 in its lowest bits (Linux's lib/xarray.c). */
 static int entries(struct blocks *blocks, uint64_t entry, uint64_t index, int depth)
 {
 	const struct linux_types *t = &blocks->guest->types;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * kallsyms as the kernel keeps it in memory: names of token numbers, a table of tokens, offsets
- * from a base (scripts/kallsyms.c writes it). All names are decoded once: lookups are by hash and
- * by address.
+ * from a base (Linux's scripts/kallsyms.c writes it). All names are decoded once: lookups are by
+ * hash and by address.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ept/kvm_fd.h"
 #include "lib/clock.h"
 #include "lib/printable.h"
 #include "vmm/machine/guest_private.h"
@@ -95,9 +96,9 @@ static int host_error(int err)
 										     : err;
 }
 
-static int open_host(struct guest *guest, struct error *error)
+static int open_host(struct guest *guest, enum kvm_engine engine, struct error *error)
 {
-	int err = kvm_open(&guest->kvm_fd, error);
+	int err = kvm_open(engine, &guest->kvm_fd, error);
 
 	if (!err)
 		err = kvm_host_probe(guest->kvm_fd, "/sys", &guest->host, error);
@@ -165,7 +166,8 @@ static int make_memory(struct guest *guest, const struct guest_config *config, s
 	};
 	int err = choose_memory(guest, config, error);
 
-	guest->memory.trappable = guest->traps;
+	/* The soft engine takes rights from pages without a mapping of their own. */
+	guest->memory.trappable = guest->traps && strcmp(guest->host.module, "soft") != 0;
 	if (!err)
 		err = load_image(guest, config->image_path, error);
 	if (!err)
@@ -237,7 +239,7 @@ static int greet(struct guest *guest, double start, struct error *error)
 static int bring_up(struct guest *guest, const struct guest_config *config, struct error *error)
 {
 	double start = clock_seconds();
-	int err = open_host(guest, error);
+	int err = open_host(guest, config->engine, error);
 
 	guest->times.begin = start;
 	guest->times.kvm = clock_seconds() - start;
@@ -316,7 +318,7 @@ void guest_destroy(struct guest *guest)
 	gpa_space_destroy(guest->space);
 	image_unload(&guest->image);
 	if (guest->kvm_fd >= 0)
-		close(guest->kvm_fd);
+		kvm_close(guest->kvm_fd);
 	destroy_locks(guest);
 	free(guest);
 }

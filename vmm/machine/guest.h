@@ -75,6 +75,7 @@ typedef void (*guest_last_look_fn)(void *context, struct guest *guest);
 
 /* All zero but for the fields one wants otherwise. */
 struct guest_config {
+	enum kvm_engine engine; /* 0: KVM_AUTO */
 	const char *image_path; /* NULL: the built-in image */
 	uint64_t memory_bytes;  /* 0: MEMORY_BYTES_DEFAULT; else memory_layout_default()'s rules */
 	unsigned int nr_nodes;  /* 0: 1 */
@@ -166,6 +167,16 @@ int guest_kvm_fd(const struct guest *guest, int vcpu);
 
 /* The descriptor of /dev/kvm it was made with; the guest's. */
 int guest_kvm_device(const struct guest *guest);
+
+struct stage2_mode;
+struct stage2_reader;
+
+/*
+ * The second stage's tables of a guest on the soft engine, which are in this process: good until
+ * guest_destroy(), to be read while it is paused. Errors: -EOPNOTSUPP: they are the kernel's.
+ */
+int guest_second_stage(const struct guest *guest, struct stage2_mode *mode_out,
+		       struct stage2_reader *reader_out);
 
 uint64_t guest_memory_bytes(const struct guest *guest);
 

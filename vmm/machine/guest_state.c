@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is known of a guest, and that it failed: below its life, its rings, its traps and looks. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "vmm/machine/guest_private.h"
+#include "vmm/soft/soft.h"
 
 /* ---- the failure ---- */
 
@@ -117,6 +119,12 @@ int guest_kvm_fd(const struct guest *guest, int vcpu)
 	if (vcpu < 0)
 		return guest->vm->fd;
 	return (unsigned int)vcpu < guest->nr_vcpus ? guest->vm->vcpus[vcpu]->fd : -1;
+}
+
+int guest_second_stage(const struct guest *guest, struct stage2_mode *mode_out,
+		       struct stage2_reader *reader_out)
+{
+	return soft_second_stage(guest->vm->fd, mode_out, reader_out) ? -EOPNOTSUPP : 0;
 }
 
 int guest_kvm_device(const struct guest *guest)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * /dev/kvm, opened and described. The module is read from sysfs because KVM itself does not say
+ * A KVM, opened and described. The module is read from sysfs because KVM itself does not say
  * which one answers, nor whether it has a second stage in hardware.
  */
 #include "vmm/machine/kvm.h"
@@ -11,10 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+#include "ept/kvm_fd.h"
+#include "vmm/soft/soft.h"
 
 /* Numbers that Debian 12's header, Linux 6.1's, does not have yet. */
 #ifndef KVM_CAP_MEMORY_FAULT_INFO
@@ -104,7 +106,7 @@ static const char *open_remedy(int code)
 
 static int check_required(int kvm_fd, struct error *error)
 {
-	int version = ioctl(kvm_fd, KVM_GET_API_VERSION, 0);
+	int version = kvm_ioctl(kvm_fd, KVM_GET_API_VERSION, 0);
 
 	if (version != KVM_API_VERSION)
 		return error_set(error, -ENOTSUP,
@@ -113,14 +115,35 @@ static int check_required(int kvm_fd, struct error *error)
 	for (size_t i = 0; i < NR_CAPABILITIES; i++) {
 		const struct kvm_capability *cap = &capabilities[i];
 
-		if (cap->required && ioctl(kvm_fd, KVM_CHECK_EXTENSION, cap->number) <= 0)
+		if (cap->required && kvm_ioctl(kvm_fd, KVM_CHECK_EXTENSION, cap->number) <= 0)
 			return error_set(error, -ENOTSUP, "this KVM lacks KVM_CAP_%s (%s): %s",
 					 cap->name, cap->gives, cap->remedy);
 	}
 	return 0;
 }
 
-int kvm_open(int *fd_out, struct error *error)
+static int open_soft(int *fd_out, struct error *error)
+{
+	int err = soft_open(NULL, fd_out);
+
+	return err ? error_set(error, err, "the soft engine: %s", strerror(-err)) : 0;
+}
+
+int kvm_engine_parse(const char *text, enum kvm_engine *engine_out)
+{
+	static const char *const names[] = {
+		[KVM_AUTO] = "auto", [KVM_HOST] = "host", [KVM_SOFT] = "soft"};
+
+	for (unsigned int i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(text, names[i]) != 0)
+			continue;
+		*engine_out = (enum kvm_engine)i;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int open_device(int *fd_out, struct error *error)
 {
 	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	int err;
@@ -132,11 +155,18 @@ int kvm_open(int *fd_out, struct error *error)
 	}
 	err = check_required(fd, error);
 	if (err) {
-		close(fd);
+		kvm_close(fd);
 		return err;
 	}
 	*fd_out = fd;
 	return 0;
+}
+
+int kvm_open(enum kvm_engine engine, int *fd_out, struct error *error)
+{
+	if (engine == KVM_SOFT || (engine == KVM_AUTO && open_device(fd_out, error) != 0))
+		return open_soft(fd_out, error);
+	return engine == KVM_HOST ? open_device(fd_out, error) : 0;
 }
 
 int kvm_supported_cpuid(int kvm_fd, struct kvm_cpuid2 **cpuid_out, struct error *error)
@@ -151,7 +181,7 @@ int kvm_supported_cpuid(int kvm_fd, struct kvm_cpuid2 **cpuid_out, struct error 
 			return -ENOMEM;
 		}
 		cpuid->nent = room;
-		if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) == 0) {
+		if (kvm_ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) == 0) {
 			*cpuid_out = cpuid;
 			return 0;
 		}
@@ -285,12 +315,18 @@ int kvm_host_probe(int kvm_fd, const char *sysfs, struct kvm_host *host_out, str
 		return err;
 	probe_cpuid(cpuid, &host);
 	free(cpuid);
-	read_cpu_flags(flags, sizeof(flags));
-	kvm_module_probe(sysfs, flags, &host);
+	if (soft_is_device(kvm_fd)) {
+		snprintf(host.module, sizeof(host.module), "soft");
+		snprintf(host.second_stage, sizeof(host.second_stage), "ept");
+		host.ticks_are_instructions = true;
+	} else {
+		read_cpu_flags(flags, sizeof(flags));
+		kvm_module_probe(sysfs, flags, &host);
+	}
 	if (uname(&names) == 0)
 		snprintf(host.kernel, sizeof(host.kernel), "%s", names.release);
 	for (size_t i = 0; i < NR_CAPABILITIES; i++)
-		host.capability[i] = ioctl(kvm_fd, KVM_CHECK_EXTENSION, capabilities[i].number);
+		host.capability[i] = kvm_ioctl(kvm_fd, KVM_CHECK_EXTENSION, capabilities[i].number);
 	*host_out = host;
 	return 0;
 }

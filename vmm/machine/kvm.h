@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What this host's KVM is: /dev/kvm opened and found good enough, the module behind it, the kind
- * of second stage of translation it has, and the capabilities nestbox makes something of.
+ * Which KVM runs the guest and what it is: /dev/kvm, or the engine in this process that answers the
+ * same requests (vmm/soft/soft.h); opened and found good enough, the module behind it, the kind of
+ * second stage of translation it has, and the capabilities nestbox makes something of.
  */
 #ifndef VMM_MACHINE_KVM_H
 #define VMM_MACHINE_KVM_H
@@ -22,29 +23,40 @@ struct kvm_capability {
 
 #define KVM_CAPABILITIES_MAX 32
 
+enum kvm_engine {
+	KVM_AUTO, /* /dev/kvm where it is there and usable, else the soft engine */
+	KVM_HOST, /* /dev/kvm */
+	KVM_SOFT, /* the soft engine */
+};
+
 struct kvm_host {
-	char module[32];      /* "kvm_intel", "kvm_amd", "kvm_pvm", or "other" */
+	char module[32];      /* "kvm_intel", "kvm_amd", "kvm_pvm", "other", or "soft" */
 	char second_stage[8]; /* "ept", "npt" or "shadow" */
 	bool emulates_cpl0;   /* one instruction after the other: kvm_pvm */
 	char kernel[65];      /* release, as uname -r has it */
 	size_t nr_capabilities;
 	/* KVM_CHECK_EXTENSION's answers, in the order of kvm_capabilities() */
 	int capability[KVM_CAPABILITIES_MAX];
-	unsigned int physical_bits; /* of the guest: KVM_GET_SUPPORTED_CPUID, 0x80000008 */
-	bool pages_1g;              /* the guest's CPUID offers 1 GiB pages */
-	bool la57;                  /* and 5-level paging */
+	unsigned int physical_bits;  /* of the guest: KVM_GET_SUPPORTED_CPUID, 0x80000008 */
+	bool pages_1g;               /* the guest's CPUID offers 1 GiB pages */
+	bool la57;                   /* and 5-level paging */
+	bool ticks_are_instructions; /* of the guest's time stamp counter: the soft engine's */
 };
 
 /* The table of capabilities, kvm_capabilities_count() long. */
 const struct kvm_capability *kvm_capabilities(void);
 size_t kvm_capabilities_count(void);
 
+/* "auto", "host" or "soft". Errors: -EINVAL. */
+int kvm_engine_parse(const char *text, enum kvm_engine *engine_out);
+
 /*
- * Opens /dev/kvm, checks the API version and every required capability. The descriptor is the
- * caller's. @error names the remedy. Errors: -ENOENT, -ENODEV, -EACCES, -EPERM, -EBUSY (as
- * open(2) returned them), -ENOTSUP (API version, a capability).
+ * Opens the KVM that @engine says, checks the API version and every required capability. The
+ * descriptor is the caller's, to be closed by kvm_close(). @error names the remedy. Errors:
+ * -ENOENT, -ENODEV, -EACCES, -EPERM, -EBUSY (as open(2) returned them), -ENOTSUP (API version, a
+ * capability); of the soft engine -ENOMEM, -EMFILE.
  */
-int kvm_open(int *fd_out, struct error *error);
+int kvm_open(enum kvm_engine engine, int *fd_out, struct error *error);
 
 /*
  * Says what @kvm_fd, from kvm_open(), is. @sysfs is "/sys", or a test's directory.

@@ -6,10 +6,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "ept/kvm_fd.h"
 #include "lib/clock.h"
 #include "vmm/machine/exit.h"
 #include "vmm/machine/vm.h"
@@ -58,7 +58,7 @@ static bool run_once(struct vcpu *vcpu)
 
 	if (watched != WATCH_NOT_OURS)
 		return watched == WATCH_RUN;
-	if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
+	if (kvm_ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
 		vcpu->exit_pending = true;
 		return exit_handle(vcpu) == EXIT_GO_ON;
 	}
@@ -221,7 +221,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 	if (vcpu->run)
 		munmap(vcpu->run, vcpu->run_bytes);
 	if (vcpu->fd >= 0)
-		close(vcpu->fd);
+		kvm_close(vcpu->fd);
 	pthread_cond_destroy(&vcpu->run_changed);
 	pthread_mutex_destroy(&vcpu->run_mutex);
 	free(vcpu);
@@ -231,7 +231,7 @@ void vcpu_destroy(struct vcpu *vcpu)
 
 static int map_run(struct vcpu *vcpu, struct error *error)
 {
-	int bytes = ioctl(vcpu->vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	int bytes = kvm_ioctl(vcpu->vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	void *run;
 
 	if (bytes < (int)sizeof(struct kvm_run))
@@ -258,7 +258,7 @@ int vcpu_create(struct vm *vm, unsigned int index, const struct kvm_cpuid2 *cpui
 	vcpu->index = index;
 	pthread_mutex_init(&vcpu->run_mutex, NULL);
 	clock_cond_init(&vcpu->run_changed);
-	vcpu->fd = ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)index);
+	vcpu->fd = kvm_ioctl(vm->fd, KVM_CREATE_VCPU, (unsigned long)index);
 	if (vcpu->fd < 0)
 		err = error_set(error, -errno, "KVM_CREATE_VCPU %u: %s", index, strerror(errno));
 	if (!err)

@@ -4,9 +4,9 @@
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "mm/x86.h"
+#include "ept/kvm_fd.h"
 #include "vmm/machine/vcpu.h"
 #include "vmm/machine/vm.h"
 
@@ -108,7 +108,7 @@ static int set_cpuid(struct vcpu *vcpu, const struct kvm_cpuid2 *supported, stru
 		adjust_leaf(entry, vcpu->index);
 		cpuid->nent++;
 	}
-	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) != 0)
+	if (kvm_ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid) != 0)
 		err = error_set(error, -errno, "KVM_SET_CPUID2 on vCPU %u: %s", vcpu->index,
 				strerror(errno));
 	free(cpuid);
@@ -162,17 +162,17 @@ static int set_registers(struct vcpu *vcpu, const struct boot *boot, struct erro
 	struct kvm_sregs sregs;
 	const char *what = "KVM_GET_SREGS";
 
-	if (ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) != 0)
+	if (kvm_ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) != 0)
 		goto failed;
 	entry_sregs(vcpu, boot, &sregs);
 	what = "KVM_SET_SREGS";
-	if (ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) != 0)
+	if (kvm_ioctl(vcpu->fd, KVM_SET_SREGS, &sregs) != 0)
 		goto failed;
 	what = "KVM_SET_REGS";
-	if (ioctl(vcpu->fd, KVM_SET_REGS, &regs) != 0)
+	if (kvm_ioctl(vcpu->fd, KVM_SET_REGS, &regs) != 0)
 		goto failed;
 	what = "KVM_SET_MP_STATE";
-	if (ioctl(vcpu->fd, KVM_SET_MP_STATE, &runnable) != 0)
+	if (kvm_ioctl(vcpu->fd, KVM_SET_MP_STATE, &runnable) != 0)
 		goto failed;
 	return 0;
 failed:
@@ -192,8 +192,8 @@ int vcpu_get_registers(struct vcpu *vcpu, struct kvm_regs *regs_out, struct kvm_
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
 
-	if (ioctl(vcpu->fd, KVM_GET_REGS, &regs) != 0 ||
-	    ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) != 0)
+	if (kvm_ioctl(vcpu->fd, KVM_GET_REGS, &regs) != 0 ||
+	    kvm_ioctl(vcpu->fd, KVM_GET_SREGS, &sregs) != 0)
 		return -errno;
 	*regs_out = regs;
 	*sregs_out = sregs;
@@ -202,7 +202,7 @@ int vcpu_get_registers(struct vcpu *vcpu, struct kvm_regs *regs_out, struct kvm_
 
 uint64_t vcpu_tsc_khz(const struct vcpu *vcpu)
 {
-	int khz = ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0);
+	int khz = kvm_ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0);
 
 	return khz > 0 ? (uint64_t)khz : 0;
 }

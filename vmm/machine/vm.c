@@ -6,8 +6,9 @@
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "ept/kvm_fd.h"
 
 /*
  * Three pages and one that kvm_intel wants for itself on processors that cannot run real mode
@@ -28,7 +29,7 @@ static int create_fd(struct vm *vm, struct error *error)
 	int err;
 
 	do {
-		vm->fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+		vm->fd = kvm_ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
 	} while (vm->fd < 0 && errno == EINTR);
 	if (vm->fd >= 0)
 		return 0;
@@ -43,11 +44,11 @@ static int set_addresses(struct vm *vm, struct error *error)
 {
 	uint64_t identity = IDENTITY_MAP_ADDRESS;
 
-	if (ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SET_IDENTITY_MAP_ADDR) > 0 &&
-	    ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) != 0)
+	if (kvm_ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SET_IDENTITY_MAP_ADDR) > 0 &&
+	    kvm_ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) != 0)
 		return error_set(error, -errno, "KVM_SET_IDENTITY_MAP_ADDR: %s", strerror(errno));
-	if (ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SET_TSS_ADDR) > 0 &&
-	    ioctl(vm->fd, KVM_SET_TSS_ADDR, TSS_ADDRESS) != 0)
+	if (kvm_ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SET_TSS_ADDR) > 0 &&
+	    kvm_ioctl(vm->fd, KVM_SET_TSS_ADDR, TSS_ADDRESS) != 0)
 		return error_set(error, -errno, "KVM_SET_TSS_ADDR: %s", strerror(errno));
 	return 0;
 }
@@ -56,14 +57,14 @@ static int create_apics(struct vm *vm, struct error *error)
 {
 	struct kvm_enable_cap cap = {.cap = KVM_CAP_SPLIT_IRQCHIP};
 
-	if (ioctl(vm->fd, KVM_ENABLE_CAP, &cap) != 0)
+	if (kvm_ioctl(vm->fd, KVM_ENABLE_CAP, &cap) != 0)
 		return error_set(error, -errno, "KVM_CAP_SPLIT_IRQCHIP: %s", strerror(errno));
 	return 0;
 }
 
 static int create_vcpus(struct vm *vm, unsigned int count, struct error *error)
 {
-	int limit = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
+	int limit = kvm_ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
 	struct kvm_cpuid2 *cpuid;
 	int err;
 
@@ -138,7 +139,7 @@ int vm_destroy(struct vm *vm)
 	watch_destroy(vm->watch);
 	kvm_slots_destroy(vm->slots);
 	if (vm->fd >= 0)
-		close(vm->fd);
+		kvm_close(vm->fd);
 	backtrace_source_destroy(vm->traces);
 	free(vm);
 	return 0;
@@ -156,7 +157,7 @@ int vm_start(struct vm *vm, struct error *error)
 int vm_interrupt(struct vm *vm, unsigned int index, uint8_t vector)
 {
 	struct kvm_msi msi = {.address_lo = MSI_ADDRESS(index), .data = vector};
-	int delivered = ioctl(vm->fd, KVM_SIGNAL_MSI, &msi);
+	int delivered = kvm_ioctl(vm->fd, KVM_SIGNAL_MSI, &msi);
 
 	/* KVM answers -1 where an APIC is still off: then nobody took it. */
 	if (delivered < 0)

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "ept/kvm_fd.h"
 #include "lib/clock.h"
 #include "vmm/machine/vcpu_report.h"
 #include "vmm/machine/vm.h"
@@ -106,7 +106,7 @@ static int set_debug(struct vcpu *vcpu, uint32_t control)
 {
 	struct kvm_guest_debug debug = {.control = control};
 
-	return ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug);
+	return kvm_ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug);
 }
 
 /* Where a vCPU cannot be stepped its pages stay open. */
@@ -118,7 +118,7 @@ static void step_start(struct watch *watch, struct vcpu *vcpu, gpa_t page)
 	if (trap_release(watch->traps, page) != 0 || mine->nr_steps == WATCH_STEPS_MAX)
 		return;
 	mine->tries = 0;
-	if (ioctl(vcpu->fd, KVM_GET_REGS, &mine->before) == 0 &&
+	if (kvm_ioctl(vcpu->fd, KVM_GET_REGS, &mine->before) == 0 &&
 	    (set_debug(vcpu, control | KVM_GUESTDBG_BLOCKIRQ) == 0 ||
 	     set_debug(vcpu, control) == 0))
 		mine->steps[mine->nr_steps++] = page;
@@ -134,7 +134,7 @@ static bool step_again(struct watch *watch, struct vcpu *vcpu)
 	struct kvm_regs regs;
 
 	return mine->nr_steps && vcpu->run->exit_reason == KVM_EXIT_DEBUG &&
-	       mine->tries++ < STEP_TRIES_MAX && ioctl(vcpu->fd, KVM_GET_REGS, &regs) == 0 &&
+	       mine->tries++ < STEP_TRIES_MAX && kvm_ioctl(vcpu->fd, KVM_GET_REGS, &regs) == 0 &&
 	       memcmp(&regs, &mine->before, sizeof(regs)) == 0;
 }
 
@@ -418,7 +418,7 @@ int watch_create(struct vm *vm, const struct watch_ops *ops, void *context,
 	watch->context = context;
 	pthread_mutex_init(&watch->lock, NULL);
 	clock_cond_init(&watch->released);
-	err = trap_set_create(vm->space, on_trap, watch, &watch->traps, error);
+	err = trap_set_create(vm->space, vm->fd, on_trap, watch, &watch->traps, error);
 	if (err)
 		watch_destroy(watch);
 	else

@@ -5,8 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ept/kvm_fd.h"
 #include "vmm/base/cli.h"
 #include "vmm/nestbox/commands.h"
+#include "vmm/nestbox/guest_options.h"
 #include "vmm/machine/guest.h"
 
 enum doctor_verdict doctor_verdict(const struct doctor *doctor)
@@ -22,14 +24,19 @@ enum doctor_verdict doctor_verdict(const struct doctor *doctor)
 
 /* ---- KVM ---- */
 
+static bool is_soft(const struct doctor *doctor)
+{
+	return strcmp(doctor->host.module, "soft") == 0;
+}
+
 static void examine_stage(struct doctor *doctor)
 {
 	const struct kvm_host *host = &doctor->host;
 	const char *remedy = NULL;
 
 	if (strcmp(host->second_stage, "shadow") != 0) {
-		doctor_add(doctor, "second-stage", DOCTOR_OK, NULL, "%s, in hardware",
-			   host->second_stage);
+		doctor_add(doctor, "second-stage", DOCTOR_OK, NULL, "%s, in %s", host->second_stage,
+			   is_soft(doctor) ? "this program" : "hardware");
 		return;
 	}
 	if (strcmp(host->module, "kvm_intel") == 0)
@@ -70,15 +77,17 @@ static void examine_capabilities(struct doctor *doctor)
 		enum doctor_verdict missing = caps[i].required ? DOCTOR_MISSING : DOCTOR_LIMITED;
 
 		doctor_add(doctor, caps[i].name, value > 0 ? DOCTOR_OK : missing,
-			   value > 0 ? NULL : caps[i].remedy, "%s%d: %s",
-			   value > 0 ? "" : "missing, ", value, caps[i].gives);
+			   value > 0         ? NULL
+			   : is_soft(doctor) ? "the soft engine has no such thing: see --kvm host"
+					     : caps[i].remedy,
+			   "%s%d: %s", value > 0 ? "" : "missing, ", value, caps[i].gives);
 	}
 }
 
 /* The proof: a guest of the smallest size answers. */
-static void examine_guest(struct doctor *doctor)
+static void examine_guest(struct doctor *doctor, enum kvm_engine engine)
 {
-	struct guest_config config = {.memory_bytes = MEMORY_BYTES_MIN};
+	struct guest_config config = {.engine = engine, .memory_bytes = MEMORY_BYTES_MIN};
 	struct guest_report report;
 	struct error error;
 	struct guest *guest;
@@ -94,17 +103,34 @@ static void examine_guest(struct doctor *doctor)
 	guest_destroy(guest);
 }
 
-static void examine_kvm(struct doctor *doctor)
+/* What auto comes to; and why it is not the host's, where it is not. */
+static enum kvm_engine choose(struct doctor *doctor)
 {
 	struct error error;
 	int fd;
 
-	if (kvm_open(&fd, &error) != 0) {
+	if (kvm_open(KVM_HOST, &fd, &error) == 0) {
+		kvm_close(fd);
+		return KVM_HOST;
+	}
+	doctor_add(doctor, "kvm-host", DOCTOR_LIMITED, error.text,
+		   "cannot be used: the soft engine runs guests");
+	return KVM_SOFT;
+}
+
+static void examine_kvm(struct doctor *doctor, enum kvm_engine engine)
+{
+	struct error error;
+	int fd;
+
+	if (engine == KVM_AUTO)
+		engine = choose(doctor);
+	if (kvm_open(engine, &fd, &error) != 0) {
 		doctor_add(doctor, "kvm", DOCTOR_MISSING, error.text, "cannot be used");
 		return;
 	}
 	doctor->have_host = kvm_host_probe(fd, "/sys", &doctor->host, &error) == 0;
-	close(fd);
+	kvm_close(fd);
 	if (!doctor->have_host) {
 		doctor_add(doctor, "kvm", DOCTOR_MISSING, error.text, "cannot be examined");
 		return;
@@ -112,15 +138,15 @@ static void examine_kvm(struct doctor *doctor)
 	doctor_add(doctor, "kvm", DOCTOR_OK, NULL, "%s, Linux %s", doctor->host.module,
 		   doctor->host.kernel);
 	examine_stage(doctor);
-	examine_guest(doctor);
+	examine_guest(doctor, engine);
 	examine_cpuid(doctor);
 	examine_capabilities(doctor);
 }
 
-void doctor_examine(struct doctor *doctor)
+void doctor_examine(struct doctor *doctor, enum kvm_engine engine)
 {
 	memset(doctor, 0, sizeof(*doctor));
-	examine_kvm(doctor);
+	examine_kvm(doctor, engine);
 	doctor_examine_host(doctor);
 }
 
@@ -175,7 +201,9 @@ int command_doctor(const struct program *program, int argc, char **argv)
 {
 	static struct doctor doctor;
 	bool as_json = false;
-	const struct cli_option options[] = {CLI_OPTION_JSON(&as_json), {0}};
+	enum kvm_engine engine = KVM_AUTO;
+	const struct cli_option options[] = {
+		CLI_OPTION_JSON(&as_json), GUEST_OPTION_KVM(&engine), {0}};
 	const struct cli_command command = {
 		.name = "nestbox doctor",
 		.operands = "",
@@ -190,7 +218,7 @@ int command_doctor(const struct program *program, int argc, char **argv)
 	(void)program;
 	if (!cli_parse(&command, argc, argv, &operand, &status))
 		return status;
-	doctor_examine(&doctor);
+	doctor_examine(&doctor, engine);
 	status = doctor_verdict(&doctor) == DOCTOR_MISSING ? CLI_HOST : CLI_DONE;
 	if (!as_json) {
 		doctor_print(&doctor, stdout);

@@ -35,8 +35,11 @@ struct doctor {
 	struct doctor_finding findings[DOCTOR_FINDINGS_MAX];
 };
 
-/* Looks at the host; starts a small guest of the built-in image where KVM allows. Never fails. */
-void doctor_examine(struct doctor *doctor);
+/*
+ * Looks at the host and at the KVM that @engine says; starts a small guest of the built-in image
+ * where that allows. Never fails.
+ */
+void doctor_examine(struct doctor *doctor, enum kvm_engine engine);
 
 /* Adds a finding; @remedy may be NULL. Beyond DOCTOR_FINDINGS_MAX nothing happens. */
 void doctor_add(struct doctor *doctor, const char *name, enum doctor_verdict verdict,

@@ -6,8 +6,10 @@
 #include "vmm/attach/core.h"
 #include "vmm/base/cli.h"
 #include "vmm/machine/guest.h"
+#include "vmm/nestbox/commands.h"
 
 struct guest_options {
+	enum kvm_engine engine;
 	uint64_t cpus, memory_bytes, nodes, watchdog_seconds;
 	const char *image;
 	struct core_of_the_dead dump;
@@ -20,6 +22,16 @@ struct guest_options {
 		.watchdog_seconds = (uint64_t)GUEST_WATCHDOG_SECONDS, .image = NULL \
 	}
 
+/* The one of which KVM runs the guest, into an enum kvm_engine. */
+#define GUEST_OPTION_KVM(engine)                                                              \
+	{                                                                                     \
+		.name = "kvm", .kind = CLI_CUSTOM, .argument = "WHICH",                       \
+		.help = "host: /dev/kvm; soft: the engine in this program, on any machine;\n" \
+			"auto: /dev/kvm where it is there and usable, else soft (auto)",      \
+		.value = (engine), .parse = guest_options_parse_engine,                       \
+		.expects = "auto, host or soft"                                               \
+	}
+
 /* Rows of a struct cli_option table that fill the struct guest_options @o. */
 #define GUEST_OPTIONS(o) GUEST_OPTIONS_OF(o, "512M")
 
@@ -27,6 +39,7 @@ struct guest_options {
 #define GUEST_OPTIONS_OF(o, memory)                                                                \
 	CLI_OPTION("cpus", CLI_NUMBER, "N", "vCPUs of the guest (1)", &(o)->cpus, .min = 1,        \
 		   .max = NB_MAX_VCPUS),                                                           \
+		GUEST_OPTION_KVM(&(o)->engine),                                                    \
 		CLI_OPTION("memory", CLI_SIZE, "SIZE",                                             \
 			   "guest memory, half of it but at most 3 GiB below 4 GiB (" memory       \
 			   ");\n"                                                                  \
@@ -40,12 +53,18 @@ struct guest_options {
 			   "write an ELF core there if the guest dies: for gdb, drgn, crash",      \
 			   &(o)->dump.path),                                                       \
 		CLI_OPTION("trap-uaf", CLI_FLAG, NULL,                                             \
-			   "catch a guest that touches a frame it has given up (needs\n"           \
-			   "userfaultfd: root, or vm.unprivileged_userfaultfd)",                   \
+			   "catch a guest that touches a frame it has given up (with\n"            \
+			   "/dev/kvm: root, or vm.unprivileged_userfaultfd)",                      \
 			   &(o)->trap_uaf),                                                        \
 		CLI_OPTION("watchdog", CLI_NUMBER, "SECONDS",                                      \
 			   "stop a guest that makes no progress for so long (10); 0: never",       \
 			   &(o)->watchdog_seconds, .max = 86400)
+
+/* A cli_option's parse(), into an enum kvm_engine. */
+int guest_options_parse_engine(const char *text, void *value);
+
+/* *@program as it is for @guest: the soft engine counts instructions wherever it runs. */
+struct program guest_options_program(const struct program *program, const struct guest *guest);
 
 /* @options must outlive the guest: what becomes of its dump is kept there. */
 struct guest_config guest_options_config(struct guest_options *options);

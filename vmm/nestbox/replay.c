@@ -18,13 +18,17 @@
 #include "vmm/nestbox/guest_options.h"
 #include "vmm/replay/replay.h"
 #include "vmm/replay/end.h"
+#include "vmm/replay/explain.h"
 #include "vmm/replay/layout.h"
 #include "vmm/replay/needs.h"
 #include "vmm/replay/report.h"
+#include "vmm/replay/rules.h"
+#include "vmm/replay/state.h"
 
 struct settings {
 	const struct program *program;
-	bool json;
+	bool json, no_inference;
+	uint64_t explain; /* the number of an allocation; 0: none */
 	struct guest_options guest;
 	struct replay_options options;
 };
@@ -38,6 +42,10 @@ struct job {
 	struct ftrace_info info;
 	struct replay_layout layout;
 	uint64_t memory_bytes; /* the guest's */
+	struct replay_state state;
+	struct rules_found rules;
+	struct settle_options settle;
+	struct settle_report settled;
 };
 
 /* What the guest's own ranges leave free: guest/border.h refuses areas in those. */
@@ -121,6 +129,7 @@ static void job_close(struct job *job)
 {
 	replay_plan_free(&job->plan);
 	replay_layout_free(&job->layout);
+	replay_state_free(&job->state);
 	free(job->info.skipped_names);
 	vmallocinfo_free(&job->begin);
 	vmallocinfo_free(&job->end);
@@ -169,8 +178,92 @@ static int fit_guest(const char *folder, const struct guest_options *guest, stru
 			  most);
 }
 
+/* Model steps that inference may spend: some seconds. */
+#define INFERENCE_WORK UINT64_C(12000000)
+
+static void move_ranges(const struct replay_layout *layout, struct space_range *ranges,
+			size_t count)
+{
+	uint64_t length;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		length = ranges[i].end - ranges[i].start;
+		ranges[i].start = replay_layout_moved(layout, ranges[i].start);
+		ranges[i].end = ranges[i].start + length;
+	}
+}
+
+/* Reads what is known of the kernel's state: `state`, or the free tree alone. */
+static int read_state(const char *folder, struct job *job, struct input_error *error)
+{
+	static const char *const names[] = {"state", "freetree.begin"};
+	bool found = false;
+	size_t i;
+	int err = 0;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]) && !found && !err; i++) {
+		char *path = in_folder(folder, names[i]);
+
+		if (!path)
+			return -ENOMEM;
+		found = !access(path, F_OK);
+		if (found)
+			err = replay_state_read(path, &job->state, error);
+		free(path);
+	}
+	for (i = 0; i < job->state.shape_count; i++)
+		job->state.shape[i].start =
+			replay_layout_moved(&job->layout, job->state.shape[i].start);
+	move_ranges(&job->layout, job->state.pooled, job->state.pooled_count);
+	move_ranges(&job->layout, job->state.lazy, job->state.lazy_count);
+	return err;
+}
+
+static void show_inference(void *context, uint64_t done, uint64_t total, uint64_t missed)
+{
+	cli_progress_update(context, done, total);
+}
+
+/* Brings the plan to Linux's addresses. A state that does not fit the snapshot is said and left. */
+static int settle(const struct settings *settings, const char *folder, struct job *job,
+		  struct input_error *error)
+{
+	struct cli_progress progress;
+	int err = read_state(folder, job, error);
+
+	if (err)
+		return err;
+	replay_state_apply(&job->state, &job->plan);
+	job->settle.start = (struct settle_start){
+		.shape = job->state.shape,
+		.shape_count = job->state.shape_count,
+		.pooled = job->state.pooled,
+		.pooled_count = job->state.pooled_count,
+		.pools_known = job->state.pools_known,
+	};
+	err = rules_find(&job->plan, &job->info, &job->settle.start, guest_room.vmalloc_start,
+			 guest_room.vmalloc_end, &job->rules, error);
+	if (err)
+		return err;
+	cli_progress_start(&progress, job->name);
+	job->settle.rules = job->rules.rules;
+	job->settle.work = settings->no_inference ? 0 : INFERENCE_WORK;
+	job->settle.progress = show_inference;
+	job->settle.progress_context = &progress;
+	err = settle_plan(&job->plan, &job->settle, &job->settled, error);
+	if (err == -EINVAL && job->state.shape) {
+		fprintf(stderr, "%s: %s; going on without it\n", folder, error->text);
+		job->settle.start = (struct settle_start){0};
+		err = settle_plan(&job->plan, &job->settle, &job->settled, error);
+	}
+	cli_progress_end(&progress);
+	job->settle.progress = NULL;
+	return err;
+}
+
 /* On failure the job is closed. */
-static int job_open(const char *folder, const struct guest_options *guest, struct job *job,
+static int job_open(const char *folder, const struct settings *settings, struct job *job,
 		    struct input_error *error)
 {
 	int err = -ENOMEM;
@@ -188,7 +281,9 @@ static int job_open(const char *folder, const struct guest_options *guest, struc
 	if (!err)
 		err = read_meta(folder, &job->info, error);
 	if (!err)
-		err = fit_guest(folder, guest, job, error);
+		err = fit_guest(folder, &settings->guest, job, error);
+	if (!err)
+		err = settle(settings, folder, job, error);
 	if (!err)
 		return 0;
 err_close:
@@ -256,6 +351,9 @@ static enum cli_status replay_in(const struct cli_command *command, struct setti
 			.plan = &job->plan,
 			.trace = &job->info,
 			.outcome = &outcome,
+			.settled = &job->settled,
+			.rules = job->rules.text,
+			.rules_known = job->rules.known,
 			.end = job->end_path ? &end : NULL,
 			.end_path = job->end_path,
 			.cpus = guest_nr_vcpus(guest),
@@ -264,7 +362,7 @@ static enum cli_status replay_in(const struct cli_command *command, struct setti
 			.image = guest_image(guest)->name,
 			.kvm_module = host->module,
 			.second_stage = host->second_stage,
-			.latency_unit = settings->program->tick_unit,
+			.latency_unit = guest_options_program(settings->program, guest).tick_unit,
 			.start_seconds =
 				times->begin + times->started - settings->program->started_seconds,
 			.run_seconds = start,
@@ -329,6 +427,17 @@ static enum cli_status replay_job(const struct cli_command *command, struct sett
 	return status;
 }
 
+static enum cli_status explain_job(const struct cli_command *command,
+				   const struct settings *settings, struct job *job)
+{
+	struct input_error error;
+
+	if (!settle_explain_alloc(&job->plan, &job->settle, settings->explain, stdout, &error))
+		return CLI_DONE;
+	cli_error(command, "%s: %s", job->name, error.text);
+	return CLI_BAD_INPUT;
+}
+
 static enum cli_status replay_folders(const struct cli_command *command, struct settings *settings,
 				      char **folders, size_t count)
 {
@@ -340,14 +449,15 @@ static enum cli_status replay_folders(const struct cli_command *command, struct 
 	if (!jobs)
 		return cli_error(command, "out of memory"), CLI_HOST;
 	for (opened = 0; opened < count; opened++) {
-		if (job_open(folders[opened], &settings->guest, &jobs[opened], &error)) {
+		if (job_open(folders[opened], settings, &jobs[opened], &error)) {
 			cli_error(command, "%s", error.text);
 			status = CLI_BAD_INPUT;
 			break;
 		}
 	}
 	for (i = 0; i < count && opened == count; i++) {
-		one = replay_job(command, settings, &jobs[i]);
+		one = settings->explain ? explain_job(command, settings, &jobs[i])
+					: replay_job(command, settings, &jobs[i]);
 		status = one > status ? one : status;
 	}
 	while (opened > 0)
@@ -366,6 +476,12 @@ int command_replay(const struct program *program, int argc, char **argv)
 	const struct cli_option options[] = {
 		CLI_OPTION_JSON(&settings.json),
 		GUEST_OPTIONS_OF(&settings.guest, "what the recording needs, at least 512M"),
+		CLI_OPTION("explain", CLI_NUMBER, "N",
+			   "say what the search saw at the Nth allocation, and start no guest",
+			   &settings.explain, .max = INT64_MAX),
+		CLI_OPTION("no-inference", CLI_FLAG, NULL,
+			   "look for no order and no start that the recording does not tell",
+			   &settings.no_inference),
 		CLI_OPTION("audit", CLI_CUSTOM, "WHEN",
 			   "end: after the last operation (the default)\n"
 			   "every=N: after every N operations too\nnone: never",
@@ -385,7 +501,9 @@ int command_replay(const struct program *program, int argc, char **argv)
 			"DIR holds `trace` (the text of ftrace, trace-cmd report or perf script) "
 			"or\n"
 			"`trace.dat`, and may hold `vmallocinfo.begin` and `vmallocinfo.end`, the\n"
-			"areas before and after, and `meta`. A trace may stand alone, too.",
+			"areas before and after, `meta`, and `state` (docs/replay.md). A trace "
+			"may\n"
+			"stand alone, too.",
 		.min_operands = 1,
 		.max_operands = -1,
 	};

@@ -14,6 +14,15 @@ const char *replay_report_doubt(const struct replay_report *report)
 	return report->plan->conflicts.count ? "events are missing" : NULL;
 }
 
+const char *replay_report_start(const struct replay_report *report)
+{
+	if (!report->settled)
+		return "as it comes";
+	if (report->settled->start_known)
+		return "state file";
+	return report->settled->start_found ? "inferred" : "by address";
+}
+
 enum cli_status replay_report_status(const struct replay_report *report)
 {
 	const struct replay_outcome *outcome = report->outcome;
@@ -98,12 +107,38 @@ static json_t *notes_json(const struct replay_notes *notes)
 
 static json_t *address_json(const struct replay_report *report)
 {
+	const struct replay_outcome *outcome = report->outcome;
 	json_t *object = json_object();
 
-	add(object, "exact", report->outcome->exact);
-	add(object, "other", report->outcome->other.count);
-	json_object_set_new(object, "differences",
-			    differences_json(report, &report->outcome->other));
+	add(object, "exact", outcome->exact);
+	add(object, "inferred", outcome->by_order + outcome->by_start);
+	add(object, "explained", outcome->explained.count);
+	add(object, "missed", outcome->other.count);
+	add(object, "other", outcome->other.count);
+	add(object, "inferred_by_order", outcome->by_order);
+	add(object, "inferred_by_start", outcome->by_start);
+	json_object_set_new(object, "differences", differences_json(report, &outcome->other));
+	json_object_set_new(object, "explained_differences",
+			    differences_json(report, &outcome->explained));
+	return object;
+}
+
+/* What was inferred, and how hard it was looked for. */
+static json_t *inference_json(const struct replay_report *report)
+{
+	const struct settle_report *settled = report->settled;
+	json_t *object = json_object();
+
+	json_object_set_new(object, "rules", text(report->rules ? report->rules : ""));
+	json_object_set_new(object, "rules_known", json_boolean(report->rules_known));
+	json_object_set_new(object, "start", text(replay_report_start(report)));
+	if (!settled)
+		return object;
+	add(object, "operations_moved", settled->moved);
+	add(object, "starts_tried", settled->tried);
+	add(object, "steps", settled->work);
+	add(object, "from_pools", settled->from_pools);
+	add(object, "free_ranges", settled->holes);
 	return object;
 }
 
@@ -294,6 +329,7 @@ json_t *replay_report_json(const struct replay_report *report)
 	add(root, "skipped", report->trace->skipped);
 	add(root, "failed", report->outcome->failed);
 	json_object_set_new(root, "address", address_json(report));
+	json_object_set_new(root, "inference", inference_json(report));
 	json_object_set_new(root, "end_state", end_json(report->end));
 	json_object_set_new(root, "audit", audit_json(report->outcome));
 	add_machine(root, report);

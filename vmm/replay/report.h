@@ -13,6 +13,7 @@
 
 #include "vmm/base/cli.h"
 #include "vmm/replay/end.h"
+#include "vmm/replay/settle.h"
 #include "vmm/replay/layout.h"
 
 /* Everything a report is made of; all of it the caller's, nothing NULL but where said. */
@@ -21,10 +22,13 @@ struct replay_report {
 	const char *trace_path; /* for "file:line" */
 	const struct replay_plan *plan;
 	const struct ftrace_info *trace;
-	struct replay_outcome *outcome;     /* its latencies get sorted */
-	const struct replay_end_state *end; /* NULL without vmallocinfo.end */
-	const char *end_path;               /* of vmallocinfo.end; NULL without it */
-	const struct replay_layout *layout; /* where addresses went; NULL where they stayed */
+	struct replay_outcome *outcome;      /* its latencies get sorted */
+	const struct settle_report *settled; /* NULL: the plan was carried out as it was read */
+	const char *rules;                   /* whose; NULL likewise */
+	bool rules_known;                    /* by the release; else they fit best */
+	const struct replay_end_state *end;  /* NULL without vmallocinfo.end */
+	const char *end_path;                /* of vmallocinfo.end; NULL without it */
+	const struct replay_layout *layout;  /* where addresses went; NULL where they stayed */
 
 	unsigned int cpus; /* the guest's */
 	uint64_t memory_bytes;
@@ -41,6 +45,9 @@ struct replay_report {
 
 /* The report as a new JSON object, the caller's reference; NULL when there is no memory. */
 json_t *replay_report_json(const struct replay_report *report);
+
+/* Where the free tree's shape at the start is from: "state file", "inferred", "by address". */
+const char *replay_report_start(const struct replay_report *report);
 
 /* Writes the report for a person. */
 void replay_report_print(const struct replay_report *report, FILE *out);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "ept/live.h"
 #include "ept/predict.h"
 #include "ept/stats.h"
 #include "vmm/attach/core.h"
@@ -128,6 +129,16 @@ static json_t *counts_json(const struct live_counts *counts)
 			 "marked", (json_int_t)counts->marked);
 }
 
+static int open_live(struct service *service, struct error *error)
+{
+	struct stage2_reader reader;
+	struct stage2_mode mode;
+
+	if (guest_second_stage(service->guest, &mode, &reader) == 0)
+		return live_open_tables(&mode, &reader, &service->live.probe, error);
+	return live_open(0, &service->live.probe, error);
+}
+
 /* A root KVM named while we looked; where it did not, a further vCPU makes it. */
 static int find_root(struct service *service, struct error *error)
 {
@@ -136,7 +147,7 @@ static int find_root(struct service *service, struct error *error)
 	int err;
 
 	/* It stays open: KVM names a root once, and from then on each new one. */
-	err = service->live.probe ? 0 : live_open(0, &service->live.probe, error);
+	err = service->live.probe ? 0 : open_live(service, error);
 	if (!err)
 		err = live_root(service->live.probe, &mode, error);
 	if (err != -ENOENT || !service->live.probe)
@@ -147,27 +158,35 @@ static int find_root(struct service *service, struct error *error)
 	return err;
 }
 
-/* With all calls locked. */
-static int live_leaves(struct service *service, uint64_t start, uint64_t end, struct leaves *leaves,
-		       struct error *error)
+/* With all calls locked: visits the leaves of the real tables. */
+static int real_leaves(struct service *service, uint64_t start, uint64_t end, live_leaf_fn leaf,
+		       struct leaves *leaves, struct live_counts *counts_out, struct error *error)
 {
 	bool paused = guest_is_paused(service->guest);
-	struct live_counts counts;
 	int err = find_root(service, error);
 
 	if (err)
 		return err;
 	if (!paused && guest_freeze(service->guest) != 0)
 		return error_set(error, -ETIMEDOUT, "a vCPU does not let itself be stopped");
-	/* What ends the visit early is a full list. */
-	err = live_for_each(service->live.probe, gpa_make(start), gpa_make(end), add_live_leaf,
-			    leaves, &counts, error);
+	err = live_for_each(service->live.probe, gpa_make(start), gpa_make(end), leaf, leaves,
+			    counts_out, error);
+	if (!paused)
+		guest_resume(service->guest);
+	return err;
+}
+
+/* What ends the visit early is a full list. */
+static int live_leaves(struct service *service, uint64_t start, uint64_t end, struct leaves *leaves,
+		       struct error *error)
+{
+	struct live_counts counts;
+	int err = real_leaves(service, start, end, add_live_leaf, leaves, &counts, error);
+
 	if (!err)
 		err = put_leaves(leaves);
 	if (!err)
 		json_object_set_new(leaves->json, "counts", counts_json(&counts));
-	if (!paused)
-		guest_resume(service->guest);
 	return err;
 }
 
@@ -194,13 +213,44 @@ static json_t *query_live(struct service *service, const struct qmp_request *req
 	return qmp_return(request, leaves.json);
 }
 
+static int add_real_leaf(void *context, const struct stage2_leaf *leaf)
+{
+	return add_leaf(context, leaf->gpa, leaf->page_bytes, NULL);
+}
+
+/* Where the tables are in this process there is nothing to predict. */
+static int predicted_leaves(struct service *service, uint64_t start, uint64_t end,
+			    struct leaves *leaves, struct error *error)
+{
+	struct stage2_reader reader;
+	struct predict_host *host;
+	struct stage2_mode mode;
+	int err;
+
+	if (guest_second_stage(service->guest, &mode, &reader) == 0) {
+		service_lock_calls(service);
+		err = real_leaves(service, start, end, add_real_leaf, leaves, NULL, error);
+		service_unlock_calls(service);
+		json_object_set_new(leaves->json, "sees-thp", json_true());
+		return err;
+	}
+	err = predict_open(&host, error);
+	if (err)
+		return err;
+	json_object_set_new(leaves->json, "sees-thp", json_boolean(predict_sees_thp(host)));
+	err = predict_for_each(host, guest_space(service->guest), guest_slots(service->guest),
+			       gpa_make(start), gpa_make(end), largest_leaf(service), add_leaf,
+			       leaves, error);
+	predict_close(host);
+	return err;
+}
+
 static json_t *query_second(struct service *service, const struct qmp_request *request)
 {
 	struct leaves leaves = {
 		.list = json_array(), .limit = qmp_get(request, "limit")->word, .bytes = 1};
 	uint64_t start = qmp_get(request, "start")->word, end = qmp_get(request, "end")->word;
 	uint64_t top = 1ull << gpa_space_physical_bits(guest_space(service->guest));
-	struct predict_host *host;
 	struct error error;
 	int err;
 
@@ -211,16 +261,7 @@ static json_t *query_second(struct service *service, const struct qmp_request *r
 		return query_live(service, request, start, end);
 	}
 	leaves.json = json_pack("{s:o}", "leaves", leaves.list);
-	err = predict_open(&host, &error);
-	if (!err && start < end) {
-		json_object_set_new(leaves.json, "sees-thp", json_boolean(predict_sees_thp(host)));
-		err = predict_for_each(host, guest_space(service->guest),
-				       guest_slots(service->guest), gpa_make(start), gpa_make(end),
-				       largest_leaf(service), add_leaf, &leaves, &error);
-		predict_close(host);
-	} else if (!err) {
-		predict_close(host);
-	}
+	err = start < end ? predicted_leaves(service, start, end, &leaves, &error) : 0;
 	if (!err)
 		put_leaves(&leaves);
 	if (err < 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* QEMU's monitor by its QMP socket: one JSON object a line (docs/interop/qmp-spec of QEMU). */
+/* QEMU's monitor by its QMP socket: one JSON object a line (its qmp-spec). */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>

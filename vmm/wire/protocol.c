@@ -45,7 +45,7 @@ const struct qmp_command protocol_guest_commands[] = {
 			 IS("package", QMP_TEXT, "name and version"))},
 	{QUICK("query-kvm", "What the host's KVM is."),
 	 .returns = ARGS(IS("enabled", QMP_BOOL, "true"), IS("present", QMP_BOOL, "true"),
-			 IS("module", QMP_TEXT, "kvm_intel, kvm_amd, kvm_pvm or other"),
+			 IS("module", QMP_TEXT, "kvm_intel, kvm_amd, kvm_pvm, other, or soft"),
 			 IS("second-stage", QMP_TEXT, "ept, npt or shadow"))},
 	{QUICK("query-target", "The guest's architecture."),
 	 .returns = ARGS(IS("arch", QMP_TEXT, "x86_64"))},

@@ -61,6 +61,9 @@ static void run_on_model(struct model *model)
 		case REPLAY_FREE:
 			ck_assert(model_free(model, addresses[op->area]));
 			break;
+		case REPLAY_DECAY:
+		case REPLAY_RELEASE:
+			break;
 		case REPLAY_PURGE:
 			model_purge(model);
 			break;

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The order of operations that overlapped in time.
+ *
+ *	CPU 0   alloc enter ......................... exit 0x...28000
+ *	CPU 1         alloc enter .... exit 0x...30000
+ *
+ * By their exits CPU 1 was first, but then the model gives it 0x...28000. So CPU 0 chose first, and
+ * was held up before it could return. At a miss each move of one operation that the trace allows,
+ * near the miss or near one of the last purges, is tried over the steps that follow; the one that
+ * leaves the fewest misses stays.
+ */
+#include "vmm/replay/settle_private.h"
+
+#include <string.h>
+
+/* How far operations are moved, in steps of any kind, and how many purges back. */
+#define REACH        24
+#define REACH_FREE   256
+#define PURGES_BACK  4
+#define REACH_PURGE  64
+#define PURGE_WINDOW 2048
+
+/* How many steps behind a miss a move is judged by. */
+#define HORIZON 24
+
+/* steps[from] moves to where steps[to] is; what is between moves up or down. */
+struct edit {
+	size_t from, to;
+};
+
+struct repair {
+	struct settle *settle;
+	size_t at;          /* of the miss */
+	size_t end;         /* steps before this judge */
+	uint64_t after;     /* misses in [at, end) without an edit */
+	uint64_t best_left; /* of the best edit: misses in its window; */
+	int64_t best_gain;  /* how many fewer that is */
+	struct edit best;
+};
+
+static size_t low_of(const struct edit *edit)
+{
+	return edit->from < edit->to ? edit->from : edit->to;
+}
+
+static void apply(struct settle *settle, const struct edit *edit)
+{
+	struct replay_op op = settle->steps[edit->from], *steps = settle->steps;
+
+	if (edit->from < edit->to)
+		memmove(&steps[edit->from], &steps[edit->from + 1],
+			(edit->to - edit->from) * sizeof(op));
+	else
+		memmove(&steps[edit->to + 1], &steps[edit->to],
+			(edit->from - edit->to) * sizeof(op));
+	steps[edit->to] = op;
+}
+
+static void undo(struct settle *settle, const struct edit *edit)
+{
+	const struct edit back = {edit->to, edit->from};
+
+	apply(settle, &back);
+}
+
+/* Whether the trace allows it. */
+static bool allowed(const struct settle *settle, const struct edit *edit)
+{
+	const struct replay_op *steps = settle->steps;
+	size_t i;
+
+	for (i = edit->to; i < edit->from; i++) {
+		if (settle_precedes(settle, &steps[i], &steps[edit->from]))
+			return false;
+	}
+	for (i = edit->from + 1; i <= edit->to; i++) {
+		if (settle_precedes(settle, &steps[edit->from], &steps[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Misses in [from, at), as they were. */
+static uint64_t misses_before(const struct repair *repair, size_t from)
+{
+	const struct settle *settle = repair->settle;
+	uint64_t misses = 0;
+
+	for (; from < repair->at; from++) {
+		if (step_is_alloc(&settle->steps[from]))
+			misses += settle->missed[settle->steps[from].area];
+	}
+	return misses;
+}
+
+static void try_edit(struct repair *repair, size_t from, size_t to)
+{
+	struct settle *settle = repair->settle;
+	const struct edit edit = {from, to};
+	size_t low = low_of(&edit);
+	uint64_t before, left;
+	int64_t gain;
+
+	if (from == to || !allowed(settle, &edit))
+		return;
+	before = misses_before(repair, low) + repair->after;
+	settle_rewind(settle, low);
+	apply(settle, &edit);
+	left = settle_count(settle, &settle->run, low, repair->end, before);
+	undo(settle, &edit);
+	gain = (int64_t)before - (int64_t)left;
+	if (gain > repair->best_gain) {
+		repair->best_gain = gain;
+		repair->best = edit;
+	}
+}
+
+/* Of the step at @at: to before each one that it may have been before; and what may go before it.
+ */
+static void try_around(struct repair *repair, size_t at, bool later_too)
+{
+	const struct settle *settle = repair->settle;
+	const struct replay_op *steps = settle->steps;
+	size_t i;
+
+	for (i = at; i > 0 && at - i < REACH_FREE; i--) {
+		if (settle_precedes(settle, &steps[i - 1], &steps[at]))
+			break;
+		if (steps[i - 1].type != REPLAY_FREE)
+			try_edit(repair, at, i - 1);
+	}
+	for (i = at + 1; later_too && i < settle->count && i - at <= REACH; i++) {
+		if (steps[i].type != REPLAY_FREE && !settle_precedes(settle, &steps[at], &steps[i]))
+			try_edit(repair, i, at);
+	}
+}
+
+/* Around the purge at @at: frees and allocations to its other side. */
+static void try_purge(struct repair *repair, size_t at)
+{
+	const struct settle *settle = repair->settle;
+	const struct replay_op *steps = settle->steps;
+	size_t i;
+
+	for (i = at + 1; i < settle->count && i - at <= REACH_PURGE; i++) {
+		if (!settle_precedes(settle, &steps[at], &steps[i]))
+			try_edit(repair, i, at);
+	}
+	for (i = at; i > 0 && at - i < REACH_PURGE; i--) {
+		if (!settle_precedes(settle, &steps[i - 1], &steps[at]))
+			try_edit(repair, i - 1, at);
+	}
+}
+
+/* A miss at steps[@at]. Returns whether an edit was made, then with run before its first step. */
+static bool repair_miss(struct settle *settle, size_t at)
+{
+	struct repair repair = {.settle = settle, .at = at};
+	size_t i, purges = 0;
+
+	repair.end = settle->count - at > HORIZON ? at + HORIZON : settle->count;
+	settle_rewind(settle, at);
+	repair.after = settle_count(settle, &settle->run, at, repair.end, UINT64_MAX);
+	try_around(&repair, at, true);
+	for (i = at; i > 0 && purges < PURGES_BACK && at - i < PURGE_WINDOW; i--) {
+		if (settle->steps[i - 1].type == REPLAY_PURGE) {
+			try_purge(&repair, i - 1);
+			purges++;
+		}
+	}
+	for (i = at; i > 0 && at - i < REACH && !repair.best_gain; i--) {
+		if (step_is_alloc(&settle->steps[i - 1]))
+			try_around(&repair, i - 1, false);
+	}
+	if (!repair.best_gain) {
+		settle_rewind(settle, at + 1);
+		return false;
+	}
+	settle_rewind(settle, low_of(&repair.best));
+	apply(settle, &repair.best);
+	settle->moved++;
+	return true;
+}
+
+uint64_t settle_order(struct settle *settle)
+{
+	uint64_t misses = 0;
+	size_t i, edits = 0;
+
+	settle_restart(settle);
+	while (settle->at < settle->count && !settle->failed) {
+		size_t at = settle->at;
+
+		if (settle_advance(settle, at + 1) && settle->work < settle->options->work &&
+		    edits < 2 * settle->count)
+			edits += repair_miss(settle, at);
+	}
+	for (i = 0; i < settle->count; i++) {
+		if (step_is_alloc(&settle->steps[i]))
+			misses += settle->missed[settle->steps[i].area];
+	}
+	return misses;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A VM: its life, its lock, and its requests. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "ept/kvm_fd.h"
+#include "vmm/soft/private.h"
+
+#ifndef KVM_CAP_MEMORY_FAULT_INFO
+#define KVM_CAP_MEMORY_FAULT_INFO 232
+#endif
+#ifndef KVM_CAP_MEMORY_ATTRIBUTES
+#define KVM_CAP_MEMORY_ATTRIBUTES 233
+#endif
+
+/* ---- life ---- */
+
+static void vm_free(struct soft_vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		soft_vcpu_free(vm->vcpus[i]);
+	soft_code_free(vm->code);
+	soft_slots_free(vm);
+	soft_second_destroy(vm);
+	soft_stats_destroy(&vm->stats);
+	pthread_mutex_destroy(&vm->lock);
+	pthread_mutex_destroy(&vm->gate);
+	free(vm);
+}
+
+void soft_vm_get(struct soft_vm *vm)
+{
+	__atomic_add_fetch(&vm->references, 1, __ATOMIC_RELAXED);
+}
+
+void soft_vm_put(struct soft_vm *vm)
+{
+	if (__atomic_sub_fetch(&vm->references, 1, __ATOMIC_ACQ_REL) == 0)
+		vm_free(vm);
+}
+
+void soft_vm_lock(struct soft_vm *vm)
+{
+	__atomic_add_fetch(&vm->outsiders, 1, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&vm->gate);
+	pthread_mutex_lock(&vm->lock);
+	pthread_mutex_unlock(&vm->gate);
+	__atomic_sub_fetch(&vm->outsiders, 1, __ATOMIC_RELAXED);
+}
+
+void soft_vm_unlock(struct soft_vm *vm)
+{
+	pthread_mutex_unlock(&vm->lock);
+}
+
+/* ---- requests ---- */
+
+int soft_check_extension(unsigned long capability)
+{
+	switch (capability) {
+	case KVM_CAP_USER_MEMORY:
+	case KVM_CAP_DESTROY_MEMORY_REGION_WORKS:
+	case KVM_CAP_JOIN_MEMORY_REGIONS_WORKS:
+	case KVM_CAP_SPLIT_IRQCHIP:
+	case KVM_CAP_SIGNAL_MSI:
+	case KVM_CAP_IMMEDIATE_EXIT:
+	case KVM_CAP_EXT_CPUID:
+	case KVM_CAP_MP_STATE:
+	case KVM_CAP_READONLY_MEM:
+	case KVM_CAP_SYNC_MMU:
+	case KVM_CAP_BINARY_STATS_FD:
+	case KVM_CAP_SET_TSS_ADDR:
+	case KVM_CAP_SET_IDENTITY_MAP_ADDR:
+	case KVM_CAP_SET_GUEST_DEBUG:
+	case KVM_CAP_GET_TSC_KHZ:
+	case KVM_CAP_ENABLE_CAP_VM:
+	case KVM_CAP_CHECK_EXTENSION_VM:
+	case KVM_CAP_MEMORY_FAULT_INFO:
+		return 1;
+	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
+		return KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE;
+	case KVM_CAP_MEMORY_ATTRIBUTES:
+		return SOFT_ATTRIBUTES;
+	case KVM_CAP_NR_MEMSLOTS:
+		return SOFT_SLOTS_MAX;
+	case KVM_CAP_NR_VCPUS:
+	case KVM_CAP_MAX_VCPUS:
+	case KVM_CAP_MAX_VCPU_ID:
+		return SOFT_VCPUS_MAX;
+	default:
+		return 0;
+	}
+}
+
+static int enable(struct soft_vm *vm, const struct kvm_enable_cap *cap)
+{
+	if (cap->flags)
+		return -EINVAL;
+	switch (cap->cap) {
+	case KVM_CAP_SPLIT_IRQCHIP:
+		if (cap->args[0] > 24)
+			return -EINVAL;
+		if (vm->has_apics || vm->nr_vcpus)
+			return -EEXIST;
+		vm->has_apics = true;
+		return 0;
+	case KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2:
+		if (cap->args[0] & ~(uint64_t)KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE)
+			return -EINVAL;
+		vm->manual_dirty = cap->args[0];
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int signal_msi(struct soft_vm *vm, const struct kvm_msi *msi)
+{
+	if (!vm->has_apics || msi->flags)
+		return -EINVAL;
+	return soft_apic_message(vm, (uint64_t)msi->address_hi << 32 | msi->address_lo, msi->data);
+}
+
+/* With the lock. */
+static int answer(struct soft_vm *vm, unsigned long request, void *argument)
+{
+	switch (request) {
+	case KVM_CREATE_VCPU:
+		return soft_vcpu_create(vm, (unsigned long)argument);
+	case KVM_SET_USER_MEMORY_REGION:
+		return soft_slot_set(vm, argument);
+	case SOFT_SET_MEMORY_ATTRIBUTES:
+		return soft_attributes_set(vm, argument);
+	case KVM_ENABLE_CAP:
+		return enable(vm, argument);
+	case KVM_SIGNAL_MSI:
+		return signal_msi(vm, argument);
+	case KVM_GET_DIRTY_LOG:
+		return soft_dirty_get(vm, argument);
+	case KVM_CLEAR_DIRTY_LOG:
+		return soft_dirty_clear(vm, argument);
+	case KVM_RESET_DIRTY_RINGS:
+		return -EINVAL;
+	case KVM_SET_TSS_ADDR: /* pages kvm_intel needs without unrestricted guests */
+		return 0;
+	case KVM_SET_IDENTITY_MAP_ADDR:
+		return vm->nr_vcpus ? -EINVAL : 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
+static int vm_ioctl(void *object, unsigned long request, void *argument)
+{
+	struct soft_vm *vm = object;
+	int result;
+
+	if (request == KVM_CHECK_EXTENSION)
+		return soft_check_extension((unsigned long)argument);
+	if (request == KVM_GET_STATS_FD)
+		return soft_stats_fd(&vm->stats);
+	soft_vm_lock(vm);
+	result = answer(vm, request, argument);
+	soft_vm_unlock(vm);
+	return result;
+}
+
+static void vm_close(void *object)
+{
+	soft_vm_put(object);
+}
+
+static const struct kvm_fd_ops vm_ops = {vm_ioctl, vm_close};
+
+int soft_vm_create(const struct soft_options *options)
+{
+	struct soft_vm *vm = calloc(1, sizeof(*vm));
+	int err, fd;
+
+	if (!vm)
+		return -ENOMEM;
+	vm->options = *options;
+	vm->references = 1;
+	pthread_mutex_init(&vm->lock, NULL);
+	pthread_mutex_init(&vm->gate, NULL);
+	vm->code = soft_code_new();
+	err = vm->code ? soft_second_create(vm) : -ENOMEM;
+	if (!err)
+		err = soft_stats_create(&vm->stats, -1);
+	fd = err ? err : memfd_create("soft-vm", MFD_CLOEXEC);
+	if (fd < 0 && !err)
+		err = -errno;
+	if (!err)
+		err = kvm_fd_register(fd, &vm_ops, vm);
+	if (!err)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	soft_vm_put(vm);
+	return err;
+}
+
+int soft_second_stage(int vm_fd, struct stage2_mode *mode_out, struct stage2_reader *reader_out)
+{
+	const struct soft_vm *vm = kvm_fd_object(vm_fd, &vm_ops);
+
+	if (!vm)
+		return -EBADF;
+	*mode_out = vm->second.mode;
+	*reader_out = soft_second_reader();
+	return 0;
+}
