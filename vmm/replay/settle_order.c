@@ -168,9 +168,10 @@ static void delay_purge(struct repair *repair, size_t at)
 		}
 		if (!step_is_alloc(&steps[i]) || settle_precedes(settle, &steps[at], &steps[i]))
 			break;
-		try_edit(repair, at, i);
 		if (frees)
-			try_this(repair, &(struct edit){.from = at, .to = i, .leaves_frees = true});
+			try_this(repair,
+				 &(struct edit){.from = at, .to = i, .leaves_frees = true});
+		try_edit(repair, at, i);
 	}
 }
 
