@@ -21,6 +21,10 @@
 #define REACH_PURGE  64
 #define PURGE_WINDOW 2048
 
+/* How far back a free is looked for, and which part of all work one miss may take. */
+#define FREE_WINDOW 16384
+#define MISS_SHARE  32
+
 /* How many steps behind a miss a move is judged by. */
 #define HORIZON 24
 
@@ -39,6 +43,8 @@ struct repair {
 	size_t at;         /* of the miss */
 	size_t end;        /* steps before this judge */
 	uint64_t after;    /* misses in [at, end) without an edit */
+	bool done;          /* an edit leaves none */
+	uint64_t work_end;  /* no more is tried then */
 	int64_t best_gain; /* how many fewer the best edit leaves */
 	struct edit best;
 	struct replay_op kept[REACH_FREE + 1]; /* the steps that an edit moves, as they were */
@@ -113,7 +119,7 @@ static void try_this(struct repair *repair, const struct edit *edit)
 	uint64_t before, left;
 	int64_t gain;
 
-	if (edit->from == edit->to || !allowed(settle, edit))
+	if (repair->done || settle->work > repair->work_end || edit->from == edit->to || !allowed(settle, edit))
 		return;
 	before = misses_before(repair, low) + repair->after;
 	settle_rewind(settle, low);
@@ -125,6 +131,7 @@ static void try_this(struct repair *repair, const struct edit *edit)
 	if (gain > repair->best_gain) {
 		repair->best_gain = gain;
 		repair->best = *edit;
+		repair->done = !left;
 	}
 }
 
@@ -154,24 +161,19 @@ static void try_around(struct repair *repair, size_t at, bool later_too)
 }
 
 /* The purge at @at, to behind each allocation that it may have let by. */
-static void delay_purge(struct repair *repair, size_t at)
+static void delay_purge(struct repair *repair, size_t at, bool leaves_frees)
 {
 	const struct settle *settle = repair->settle;
 	const struct replay_op *steps = settle->steps;
-	bool frees = false;
-	size_t i;
+	struct edit edit = {.from = at, .leaves_frees = leaves_frees};
 
-	for (i = at + 1; i < settle->count && i - at <= REACH_PURGE; i++) {
-		if (steps[i].type == REPLAY_FREE) {
-			frees = true;
+	for (edit.to = at + 1; edit.to < settle->count && edit.to - at <= REACH_PURGE; edit.to++) {
+		if (steps[edit.to].type == REPLAY_FREE)
 			continue;
-		}
-		if (!step_is_alloc(&steps[i]) || settle_precedes(settle, &steps[at], &steps[i]))
+		if (!step_is_alloc(&steps[edit.to]) ||
+		    settle_precedes(settle, &steps[at], &steps[edit.to]))
 			break;
-		if (frees)
-			try_this(repair,
-				 &(struct edit){.from = at, .to = i, .leaves_frees = true});
-		try_edit(repair, at, i);
+		try_this(repair, &edit);
 	}
 }
 
@@ -192,6 +194,55 @@ static void try_purge(struct repair *repair, size_t at)
 	}
 }
 
+/* The free at @at, to the other side of each purge near it: it was in time for it, or it was not. */
+static void try_free(struct repair *repair, size_t at)
+{
+	const struct settle *settle = repair->settle;
+	size_t i;
+
+	for (i = at; i > 0 && at - i < REACH_FREE; i--) {
+		if (settle->steps[i - 1].type == REPLAY_PURGE)
+			try_edit(repair, at, i - 1);
+	}
+	for (i = at + 1; i < settle->count && i - at <= REACH_FREE; i++) {
+		if (settle->steps[i].type == REPLAY_PURGE)
+			try_edit(repair, at, i);
+	}
+}
+
+/* The last free of what is at @address, before the miss. */
+static void try_free_of(struct repair *repair, uint64_t address)
+{
+	const struct settle *settle = repair->settle;
+	const struct replay_area *area;
+	size_t i;
+
+	for (i = repair->at; i > 0 && repair->at - i < FREE_WINDOW; i--) {
+		if (settle->steps[i - 1].type != REPLAY_FREE)
+			continue;
+		area = &settle->plan->areas[settle->steps[i - 1].area];
+		if (area->address <= address && address < area->address + area->va_bytes) {
+			try_free(repair, i - 1);
+			return;
+		}
+	}
+}
+
+/* What the model chose at the miss, and what Linux chose. */
+static void try_frees(struct repair *repair)
+{
+	struct settle *settle = repair->settle;
+	uint32_t number = settle->steps[repair->at].area;
+	const struct replay_area *area = &settle->plan->areas[number];
+	struct tree_request request = settle_request(settle, area);
+	uint64_t chosen;
+
+	settle_rewind(settle, repair->at);
+	chosen = space_choose(&settle->run, &request, settle->nodes[number]).address;
+	try_free_of(repair, area->address);
+	try_free_of(repair, chosen);
+}
+
 /* A miss at steps[@at]. Returns whether an edit was made, then with run before its first step. */
 static bool repair_miss(struct settle *settle, size_t at)
 {
@@ -201,11 +252,14 @@ static bool repair_miss(struct settle *settle, size_t at)
 	repair.end = settle->count - at > HORIZON ? at + HORIZON : settle->count;
 	settle_rewind(settle, at);
 	repair.after = settle_count(settle, &settle->run, at, repair.end, UINT64_MAX);
+	repair.work_end = settle->work + settle->options->work / MISS_SHARE;
+	try_frees(&repair);
 	try_around(&repair, at, true);
 	for (i = at; i > 0 && purges < PURGES_BACK && at - i < PURGE_WINDOW; i--) {
 		if (!replay_op_has_area(&settle->steps[i - 1]))
-			delay_purge(&repair, i - 1);
+			delay_purge(&repair, i - 1, true);
 		if (settle->steps[i - 1].type == REPLAY_PURGE) {
+			delay_purge(&repair, i - 1, false);
 			try_purge(&repair, i - 1);
 			purges++;
 		}
