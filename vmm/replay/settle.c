@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/u64_map.h"
@@ -247,7 +246,6 @@ static int put_step(struct settle *settle, struct output *output, const struct r
 	struct step_result result;
 	int err = 0;
 
-	if (getenv("DBG")) {struct replay_area*x=&settle->plan->areas[op->area]; fprintf(stderr,"STEP %d area %u [%lu,%lu] %lx+%lx %s%s%s freed_by %lu node %u\n", op->type, op->area, op->begin_line, op->line, replay_op_has_area(op)?x->address:0,replay_op_has_area(op)? x->va_bytes:0, op->full?"full ":"",op->decayed?"dec ":"",step_is_alloc(op)&&settle->missed[op->area]?"MISSED":"",replay_op_has_area(op)?x->freed_by:0,replay_op_has_area(op)?settle->nodes[op->area]:0);}
 	if (step_is_alloc(op) && settle->missed[op->area]) {
 		area = &settle->plan->areas[op->area];
 		if (settle_explains(settle, &settle->run, op))
