@@ -107,6 +107,16 @@ static int exit_engine(struct soft_vcpu *vcpu)
 static void halt(struct soft_vcpu *vcpu)
 {
 	soft_count(vcpu, SOFT_VCPU_HALT_EXITS);
+	if (vcpu->vm->has_apics && vcpu->cpu.debug_step) {
+		/* Halted it is; the next KVM_RUN sleeps. */
+		vcpu->cpu.debug_hit.vector = SOFT_DB;
+		vcpu->cpu.debug_hit.pc = vcpu->cpu.rip;
+		vcpu->cpu.debug_hit.dr6 = SOFT_DR6_FIXED | SOFT_DR6_BS;
+		vcpu->cpu.debug_hit.dr7 = vcpu->cpu.debug_dr7 | SOFT_DR7_FIXED;
+		exit_debug(vcpu);
+		soft_leave(vcpu, 0);
+		return;
+	}
 	if (vcpu->vm->has_apics) {
 		vcpu->state = SOFT_HALTED;
 		return;
