@@ -93,6 +93,7 @@ struct guest_config {
 	bool traps;
 	guest_access_fn access; /* NULL: accesses to watched memory go on */
 	void *access_context;
+	unsigned int checks; /* SOFT_CHECK_* (vmm/soft/check.h); the soft engine's alone */
 	/* Frames the guest gave up are out of its reach until it hands them out again; one that
 	 * touches such a frame ends with a report (vmm/machine/uaf.h). Implies traps. */
 	bool trap_uaf;

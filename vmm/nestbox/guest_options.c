@@ -10,6 +10,11 @@ int guest_options_parse_engine(const char *text, void *value)
 	return kvm_engine_parse(text, value);
 }
 
+int guest_options_parse_checks(const char *text, void *value)
+{
+	return checks_parse(text, value);
+}
+
 struct guest_config guest_options_config(struct guest_options *options)
 {
 	return (struct guest_config){
@@ -21,6 +26,7 @@ struct guest_config guest_options_config(struct guest_options *options)
 		.nr_nodes = (unsigned int)options->nodes,
 		.nr_vcpus = (unsigned int)options->cpus,
 		.trap_uaf = options->trap_uaf,
+		.checks = options->checks,
 		.watchdog_seconds =
 			options->watchdog_seconds ? (double)options->watchdog_seconds : -1,
 	};

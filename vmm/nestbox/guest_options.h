@@ -5,6 +5,7 @@
 
 #include "vmm/attach/core.h"
 #include "vmm/base/cli.h"
+#include "vmm/machine/checks.h"
 #include "vmm/machine/guest.h"
 
 struct guest_options {
@@ -13,12 +14,14 @@ struct guest_options {
 	const char *image;
 	struct core_of_the_dead dump;
 	bool trap_uaf;
+	unsigned int checks; /* SOFT_CHECK_* */
 };
 
 #define GUEST_OPTIONS_DEFAULT                                                       \
 	{                                                                           \
 		.cpus = 1, .memory_bytes = MEMORY_BYTES_DEFAULT, .nodes = 1,        \
-		.watchdog_seconds = (uint64_t)GUEST_WATCHDOG_SECONDS, .image = NULL \
+		.watchdog_seconds = (uint64_t)GUEST_WATCHDOG_SECONDS, .image = NULL, \
+		.checks = CHECKS_DEFAULT                                    \
 	}
 
 /* The one of which KVM runs the guest, into an enum kvm_engine. */
@@ -74,6 +77,14 @@ struct guest_options {
 		 .help = "catch a guest that touches a frame it has given up (with\n"            \
 			 "/dev/kvm: root, or vm.unprivileged_userfaultfd)",                    \
 		 .value = &(o)->trap_uaf},                                                        \
+		{.name = "check",                                                                 \
+		 .kind = CLI_CUSTOM,                                                              \
+		 .argument = "LIST",                                                              \
+		 .help = "with the soft engine: what to check on every access, of stale, freed,\n"  \
+			 "race, wx, guard, stack; or all, or none (all but race)",             \
+		 .value = &(o)->checks,                                                           \
+		 .parse = guest_options_parse_checks,                                             \
+		 .expects = "all, none, or some of stale,freed,race,wx,guard,stack"},             \
 	{                                                                                         \
 		.name = "watchdog", .kind = CLI_NUMBER, .argument = "SECONDS",                    \
 		.help = "stop a guest that makes no progress for so long (10); 0: never",         \
@@ -82,6 +93,9 @@ struct guest_options {
 
 /* A cli_option's parse(), into an enum kvm_engine. */
 int guest_options_parse_engine(const char *text, void *value);
+
+/* The same, of checks. */
+int guest_options_parse_checks(const char *text, void *value);
 
 /* @options must outlive the guest: what becomes of its dump is kept there. */
 struct guest_config guest_options_config(struct guest_options *options);

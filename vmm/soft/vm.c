@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ept/kvm_fd.h"
+#include "vmm/soft/check_private.h"
 #include "vmm/soft/private.h"
 
 #ifndef KVM_CAP_MEMORY_FAULT_INFO
@@ -23,6 +24,7 @@ static void vm_free(struct soft_vm *vm)
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		soft_vcpu_free(vm->vcpus[i]);
 	soft_code_free(vm->code);
+	soft_check_free(vm->check);
 	soft_slots_free(vm);
 	soft_second_destroy(vm);
 	soft_stats_destroy(&vm->stats);
@@ -212,4 +214,17 @@ int soft_second_stage(int vm_fd, struct stage2_mode *mode_out, struct stage2_rea
 	*mode_out = vm->second.mode;
 	*reader_out = soft_second_reader();
 	return 0;
+}
+
+int soft_check_start(int vm_fd, const struct soft_check_config *config)
+{
+	struct soft_vm *vm = kvm_fd_object(vm_fd, &vm_ops);
+	int err;
+
+	if (!vm)
+		return -EBADF;
+	soft_vm_lock(vm);
+	err = soft_check_attach(vm, config);
+	soft_vm_unlock(vm);
+	return err;
 }
