@@ -146,6 +146,25 @@ int guest_call_batch(struct guest *guest, unsigned int vcpu,
 int guest_call(struct guest *guest, unsigned int vcpu, const struct nb_submission *submission,
 	       struct nb_completion *completion_out);
 
+/* What one vCPU is to do, with the others at the same time. */
+struct guest_batch {
+	const struct nb_submission *submissions;
+	uint32_t count; /* up to NB_RING_ENTRIES; 0: it sleeps */
+	struct nb_completion *completions;
+	size_t done; /* of them, afterwards */
+};
+
+struct soft_plan;
+
+/*
+ * Of a guest on the soft engine: all vCPUs get their batch, batches[vCPU], at one moment, and run
+ * by @plan (vmm/soft/plan.h), or with NULL by the one there is. What they do depends on the guest
+ * and the plan alone. No other call may be under way; nobody runs afterwards before the next of
+ * these calls. Errors: -EOPNOTSUPP (not that engine), -EINVAL, -ENOTRECOVERABLE, -ETIMEDOUT.
+ */
+int guest_call_together(struct guest *guest, struct guest_batch *batches,
+			const struct soft_plan *plan);
+
 /* The data area of a vCPU, for hypercalls that move text: NB_DATA_BYTES of guest memory. */
 void *guest_data(struct guest *guest, unsigned int vcpu);
 

@@ -46,6 +46,7 @@ struct guest {
 	void *last_look_context;
 	bool traps, trap_uaf;
 	unsigned int checks; /* SOFT_CHECK_*, of the soft engine; else 0 */
+	bool together;       /* guest_call_together() is under way: no doorbell rings twice */
 	guest_access_fn access;
 	void *access_context;
 	struct uaf *uaf; /* or NULL */

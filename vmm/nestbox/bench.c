@@ -351,7 +351,6 @@ int command_bench(const struct program *program, int argc, char **argv)
 				    .repeat = program->ticks_are_instructions ? REPEAT_COUNTING : 1,
 				    .seed = 1,
 				    .guest = GUEST_OPTIONS_DEFAULT};
-
 	const struct cli_option options[] = {
 		CLI_OPTION_JSON(&settings.json),
 		{.name = "case",

@@ -128,6 +128,7 @@ struct soft_vcpu {
 };
 
 struct soft_check;
+struct soft_planned;
 
 struct soft_vm {
 	struct soft_options options;
@@ -144,6 +145,9 @@ struct soft_vm {
 	struct soft_stats stats;
 	struct soft_code *code;
 	struct soft_check *check; /* or NULL */
+	struct soft_planned *planned; /* the plan of turns, or NULL */
+	bool held;    /* nobody has a turn (soft_hold()) */
+	bool yielded; /* the last turn ended with PAUSE */
 
 	struct soft_vcpu *vcpus[SOFT_VCPUS_MAX];
 	unsigned int nr_vcpus; /* made, in order; vcpus[] has no holes */
