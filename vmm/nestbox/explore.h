@@ -59,8 +59,7 @@ struct explore_outcome {
 	char kind[64];   /* what two failures must share to be the same: "check race", "audit areas" */
 	char text[640];  /* the first that was wrong */
 	unsigned int round;
-	uint64_t instructions;
-	bool have_report;
+	uint64_t instructions; /* of the rounds */
 	struct guest_report *report; /* of a guest that died: the outcome's */
 	struct explore_plan taken;   /* the switches there were */
 };

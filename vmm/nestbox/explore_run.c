@@ -13,6 +13,7 @@
 /* Operations a vCPU has in a round, at most. */
 #define OPS_A_ROUND 3
 #define AREA_PAGES  4
+#define REST_SECONDS 10.0
 
 static uint64_t draw(uint64_t *state)
 {
@@ -178,6 +179,7 @@ struct run {
 	struct guest *guest;
 	struct inspector *inspector;
 	struct audit *audit;
+	uint64_t start; /* instructions before the first round */
 	uint64_t address[EXPLORE_OPS_MAX]; /* by slot; 0: nothing there */
 	struct nb_submission calls[EXPLORE_VCPUS_MAX][EXPLORE_OPS_MAX / 8];
 	struct nb_completion answers[EXPLORE_VCPUS_MAX][EXPLORE_OPS_MAX / 8];
@@ -320,6 +322,11 @@ static int prepare(struct run *run, struct error *error)
 {
 	int err = inspector_create_for_guest(run->guest, &run->inspector, error);
 
+	/* How many the start took depends on when the host rang the first doorbells. */
+	if (!err && soft_hold(guest_kvm_fd(run->guest, -1), REST_SECONDS) != 0)
+		err = error_set(error, -ETIMEDOUT, "the guest does not come to rest");
+	if (!err)
+		soft_instructions(guest_kvm_fd(run->guest, -1), &run->start);
 	run->audit = err ? NULL : audit_create();
 	return !err && !run->audit ? error_set(error, -ENOMEM, "no memory for the auditor") : err;
 }
@@ -329,6 +336,7 @@ int explore_run(const struct guest_config *config, const struct explore_work *wo
 		struct error *error)
 {
 	struct run *run = calloc(1, sizeof(*run));
+	uint64_t now;
 	int err;
 
 	*outcome_out = (struct explore_outcome){.taken.listed = true};
@@ -343,8 +351,8 @@ int explore_run(const struct guest_config *config, const struct explore_work *wo
 		if (err)
 			error_set(error, err, "round %u: %s", round, strerror(-err));
 	}
-	if (run->guest)
-		soft_instructions(guest_kvm_fd(run->guest, -1), &outcome_out->instructions);
+	if (run->guest && soft_instructions(guest_kvm_fd(run->guest, -1), &now) == 0)
+		outcome_out->instructions = now - run->start;
 	audit_destroy(run->audit);
 	inspector_destroy(run->inspector);
 	guest_destroy(run->guest);
