@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/image/coverage.h"
 #include "vmm/machine/guest_private.h"
 #include "vmm/machine/vcpu_report.h"
+#include "vmm/soft/soft.h"
 
 _Static_assert(NB_FRAMES_TAKEN == SOFT_FRAMES_TAKEN, "the guest's list is as the engine reads it");
 _Static_assert(offsetof(struct nb_vcpu_area, frame_runs) ==
@@ -70,6 +72,36 @@ int guest_start_checks(struct guest *guest, struct error *error)
 	}
 	err = soft_check_start(guest->vm->fd, &config);
 	return err ? error_set(error, err, "the checks: %s", strerror(-err)) : 0;
+}
+
+/* ---- coverage ---- */
+
+int guest_start_coverage(struct guest *guest, struct error *error)
+{
+	int err = soft_is_device(guest->kvm_fd) ? 0 : -ENOTSUP;
+
+	if (err)
+		return error_set(error, err, "coverage is counted by the soft engine: --kvm soft");
+	err = coverage_range(&guest->image, &guest->coverage_start, &guest->coverage_end);
+	if (!err) {
+		guest->coverage_counts = calloc(guest->coverage_end - guest->coverage_start,
+						sizeof(*guest->coverage_counts));
+		if (!guest->coverage_counts)
+			err = -ENOMEM;
+	}
+	if (!err)
+		err = soft_count_addresses(guest->vm->fd, guest->coverage_start,
+					   guest->coverage_end - guest->coverage_start,
+					   guest->coverage_counts);
+	return err ? error_set(error, err, "counting coverage: %s", strerror(-err)) : 0;
+}
+
+int guest_coverage_save(struct guest *guest, struct error *error)
+{
+	if (!guest->coverage_counts)
+		return 0;
+	return coverage_write(&guest->image, guest->coverage_start, guest->coverage_end,
+			      guest->coverage_counts, guest->coverage, error);
 }
 
 /* ---- reports ---- */

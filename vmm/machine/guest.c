@@ -205,6 +205,8 @@ static int make_vm(struct guest *guest, struct error *error)
 		err = guest_make_uaf(guest, error);
 	if (!err && guest->checks)
 		err = guest_start_checks(guest, error);
+	if (!err && guest->coverage)
+		err = guest_start_coverage(guest, error);
 	return host_error(err);
 }
 
@@ -284,6 +286,7 @@ int guest_start(const struct guest_config *config, struct guest **guest_out,
 	guest->next_ticket = 1;
 	guest->trap_uaf = config->trap_uaf;
 	guest->checks = config->checks;
+	guest->coverage = config->coverage;
 	guest->traps = config->traps || config->trap_uaf;
 	guest->access = config->access;
 	guest->access_context = config->access_context;
@@ -329,5 +332,6 @@ void guest_destroy(struct guest *guest)
 	if (guest->kvm_fd >= 0)
 		kvm_close(guest->kvm_fd);
 	destroy_locks(guest);
+	free(guest->coverage_counts);
 	free(guest);
 }

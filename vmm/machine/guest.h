@@ -93,6 +93,7 @@ struct guest_config {
 	bool traps;
 	guest_access_fn access; /* NULL: accesses to watched memory go on */
 	void *access_context;
+	const char *coverage; /* not NULL: the file for guest_coverage_save(); soft engine only */
 	unsigned int checks; /* SOFT_CHECK_* (vmm/soft/check.h); the soft engine's alone */
 	/* Frames the guest gave up are out of its reach until it hands them out again; one that
 	 * touches such a frame ends with a report (vmm/machine/uaf.h). Implies traps. */
@@ -118,6 +119,12 @@ struct guest_times {
  */
 int guest_start(const struct guest_config *config, struct guest **guest_out,
 		struct guest_report *report_out, struct error *error);
+
+/*
+ * Writes the lines of the image's source executed since the start to config.coverage (vmm/image/
+ * coverage.h). No call may be under way. Does nothing where that is NULL. Errors: coverage_write()'s.
+ */
+int guest_coverage_save(struct guest *guest, struct error *error);
 
 /* Ends the guest and frees everything. No call may be under way. NULL is allowed. */
 void guest_destroy(struct guest *guest);

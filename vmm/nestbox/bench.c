@@ -341,6 +341,7 @@ static enum cli_status bench(const struct cli_command *command, struct settings 
 	if (status != CLI_DONE)
 		return status;
 	status = run_cases(command, settings, guest);
+	status = guest_options_save(command, guest, status);
 	guest_destroy(guest);
 	return status;
 }

@@ -27,6 +27,7 @@ struct guest_config guest_options_config(struct guest_options *options)
 		.nr_vcpus = (unsigned int)options->cpus,
 		.trap_uaf = options->trap_uaf,
 		.checks = options->checks,
+		.coverage = options->coverage,
 		.watchdog_seconds =
 			options->watchdog_seconds ? (double)options->watchdog_seconds : -1,
 	};
@@ -45,6 +46,17 @@ enum cli_status guest_options_start(const struct cli_command *command,
 	if (err == -ENOTRECOVERABLE)
 		report_print(&report, stderr);
 	return guest_exit_status(err);
+}
+
+enum cli_status guest_options_save(const struct cli_command *command, struct guest *guest,
+				   enum cli_status status)
+{
+	struct error error;
+
+	if (guest_coverage_save(guest, &error) == 0)
+		return status;
+	cli_error(command, "%s", error.text);
+	return CLI_HOST;
 }
 
 enum cli_status guest_exit_status(int code)

@@ -14,6 +14,7 @@ struct guest_options {
 	const char *image;
 	struct core_of_the_dead dump;
 	bool trap_uaf;
+	const char *coverage; /* a file, or NULL */
 	unsigned int checks; /* SOFT_CHECK_* */
 };
 
@@ -77,6 +78,12 @@ struct guest_options {
 		 .help = "catch a guest that touches a frame it has given up (with\n"            \
 			 "/dev/kvm: root, or vm.unprivileged_userfaultfd)",                    \
 		 .value = &(o)->trap_uaf},                                                        \
+		{.name = "coverage",                                                              \
+		 .kind = CLI_TEXT,                                                                \
+		 .argument = "FILE",                                                              \
+		 .help = "with the soft engine: write which lines of the guest's source were\n"     \
+			 "executed, and how often, as lcov has it; several times slower",      \
+		 .value = &(o)->coverage},                                                        \
 		{.name = "check",                                                                 \
 		 .kind = CLI_CUSTOM,                                                              \
 		 .argument = "LIST",                                                              \
@@ -106,6 +113,13 @@ struct guest_config guest_options_config(struct guest_options *options);
  */
 enum cli_status guest_options_start(const struct cli_command *command,
 				    const struct guest_config *config, struct guest **guest_out);
+
+/*
+ * Writes the guest's coverage if that is wanted, before it is destroyed. Returns @status, or says
+ * why it could not be written and returns CLI_HOST.
+ */
+enum cli_status guest_options_save(const struct cli_command *command, struct guest *guest,
+				   enum cli_status status);
 
 /*
  * What a program ends with after guest_start(), or what comes of it, failed with @code: something

@@ -146,6 +146,10 @@ struct soft_vm {
 	struct soft_code *code;
 	struct soft_check *check; /* or NULL */
 	struct soft_planned *planned; /* the plan of turns, or NULL */
+	struct {
+		uint64_t start, bytes; /* of linear addresses */
+		uint64_t *counts;      /* the user's, one an address; NULL: nobody counts */
+	} coverage;
 	bool held;    /* nobody has a turn (soft_hold()) */
 	bool yielded; /* the last turn ended with PAUSE */
 

@@ -74,6 +74,24 @@ static void tick(struct soft_vm *vm)
 		soft_apic_tick(vm->vcpus[i], vm->clock);
 }
 
+/* One instruction after the other, each counted at its address; REP's as one. */
+static enum soft_stop run_counted(struct soft_vcpu *vcpu, uint64_t budget)
+{
+	struct soft_vm *vm = vcpu->vm;
+	struct soft_cpu *cpu = &vcpu->cpu;
+	enum soft_stop stop = SOFT_STOP_BUDGET;
+
+	for (uint64_t i = 0; i < budget && stop == SOFT_STOP_BUDGET; i++) {
+		uint64_t at = cpu->rip - vm->coverage.start, before = cpu->instructions;
+		uint64_t rip = cpu->rip;
+
+		stop = soft_cpu_run(cpu, 1);
+		if (cpu->instructions != before && cpu->rip != rip && at < vm->coverage.bytes)
+			vm->coverage.counts[at]++;
+	}
+	return stop;
+}
+
 void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget)
 {
 	struct soft_vm *vm = vcpu->vm;
@@ -84,7 +102,7 @@ void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget)
 		budget = deadline > vm->clock ? deadline - vm->clock : 1;
 	vm->running = vcpu;
 	vm->turn_start = vcpu->cpu.instructions;
-	stop = soft_cpu_run(&vcpu->cpu, budget);
+	stop = vm->coverage.counts ? run_counted(vcpu, budget) : soft_cpu_run(&vcpu->cpu, budget);
 	if (stop == SOFT_STOP_PAUSE)
 		soft_plan_paused(vcpu);
 	vm->clock = soft_clock(vm);

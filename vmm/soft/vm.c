@@ -307,3 +307,17 @@ int soft_instructions(int vm_fd, uint64_t *count_out)
 	soft_vm_unlock(vm);
 	return 0;
 }
+
+int soft_count_addresses(int vm_fd, uint64_t start, uint64_t bytes, uint64_t *counts)
+{
+	struct soft_vm *vm = kvm_fd_object(vm_fd, &vm_ops);
+
+	if (!vm)
+		return -EBADF;
+	soft_vm_lock(vm);
+	vm->coverage.start = start;
+	vm->coverage.bytes = bytes;
+	vm->coverage.counts = counts;
+	soft_vm_unlock(vm);
+	return 0;
+}
