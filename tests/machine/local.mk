@@ -17,4 +17,4 @@ EXTRA_DIST += %D%/calls_machine.h %D%/inspected.h %D%/process_machine.h %D%/serv
 # A client of the service, and a guest of a few instructions.
 check_LIBRARIES += %D%/libmachinetest.a
 %C%_libmachinetest_a_SOURCES = %D%/service_client.c %D%/tiny_guest.S
-UNIT_TESTS += %D%/test_checks
+UNIT_TESTS += %D%/test_checks %D%/test_explore

@@ -230,8 +230,8 @@ START_TEST(names_are_what_they_are)
 {
 	unsigned int checks = 77;
 
-	ck_assert_int_eq(checks_parse("stale,race", &checks), 0);
-	ck_assert_uint_eq(checks, SOFT_CHECK_STALE | SOFT_CHECK_RACE);
+	ck_assert_int_eq(checks_parse("stale,wx", &checks), 0);
+	ck_assert_uint_eq(checks, SOFT_CHECK_STALE | SOFT_CHECK_WX);
 	ck_assert_int_eq(checks_parse("all", &checks), 0);
 	ck_assert_uint_eq(checks, SOFT_CHECK_ALL);
 	ck_assert_int_eq(checks_parse("none", &checks), 0);

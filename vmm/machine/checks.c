@@ -179,13 +179,6 @@ static void describe(const struct soft_finding *f, char *text, size_t bytes, con
 				 ", of a frame that has been given up",
 				 did, f->gva, f->gpa);
 		break;
-	case SOFT_CHECK_RACE:
-		*then = f->old_write ? "written" : "read";
-		snprintf(text, bytes,
-			 "%s %" PRIu32 " bytes at %#" PRIx64
-			 ", which another vCPU %s with nothing to order the two",
-			 did, f->bytes, f->gva, f->old_write ? "wrote" : "read");
-		break;
 	case SOFT_CHECK_WX:
 		snprintf(text, bytes, "%s %#" PRIx64 ", which may be both written and executed",
 			 did, f->gva);

@@ -88,10 +88,10 @@ struct guest_options {
 		 .kind = CLI_CUSTOM,                                                              \
 		 .argument = "LIST",                                                              \
 		 .help = "with the soft engine: what to check on every access, of stale, freed,\n"  \
-			 "race, wx, guard, stack; or all, or none (all but race)",             \
+			 "wx, guard, stack; or all, or none (all; bench: none)",               \
 		 .value = &(o)->checks,                                                           \
 		 .parse = guest_options_parse_checks,                                             \
-		 .expects = "all, none, or some of stale,freed,race,wx,guard,stack"},             \
+		 .expects = "all, none, or some of stale,freed,wx,guard,stack"},             \
 	{                                                                                         \
 		.name = "watchdog", .kind = CLI_NUMBER, .argument = "SECONDS",                    \
 		.help = "stop a guest that makes no progress for so long (10); 0: never",         \

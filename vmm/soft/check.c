@@ -14,8 +14,7 @@
 
 const char *soft_check_name(unsigned int check)
 {
-	static const char *const names[SOFT_CHECKS] = {"stale", "freed", "race",
-						       "wx",    "guard", "stack"};
+	static const char *const names[SOFT_CHECKS] = {"stale", "freed", "wx", "guard", "stack"};
 
 	for (unsigned int i = 0; i < SOFT_CHECKS; i++)
 		if (check == 1u << i)
@@ -45,7 +44,6 @@ void soft_check_free(struct soft_check *check)
 	unmake(check->frames, check->nr_frames * sizeof(*check->frames));
 	unmake(check->moments, SOFT_PASTS * sizeof(*check->moments));
 	unmake(check->unmapped, SOFT_UNMAPPED * sizeof(*check->unmapped));
-	soft_race_free(check->race);
 	free(check);
 }
 
@@ -60,10 +58,7 @@ static int check_new(const struct soft_check_config *config, struct soft_check *
 	check->frames = make(check->nr_frames * sizeof(*check->frames));
 	check->moments = make(SOFT_PASTS * sizeof(*check->moments));
 	check->unmapped = make(SOFT_UNMAPPED * sizeof(*check->unmapped));
-	if (config->checks & SOFT_CHECK_RACE)
-		check->race = soft_race_new(config);
-	if (!check->frames || !check->moments || !check->unmapped ||
-	    (!check->race && (config->checks & SOFT_CHECK_RACE))) {
+	if (!check->frames || !check->moments || !check->unmapped) {
 		soft_check_free(check);
 		return -ENOMEM;
 	}
@@ -193,8 +188,7 @@ enum soft_answer soft_check_found(struct soft_vcpu *vcpu, const struct soft_find
 	}
 	*vcpu->finding = *finding;
 	vcpu->finding->instruction = soft_clock(vcpu->vm);
-	if (finding->check != SOFT_CHECK_RACE)
-		soft_check_recall(vcpu->vm->check, past, &vcpu->finding->past);
+	soft_check_recall(vcpu->vm->check, past, &vcpu->finding->past);
 	vcpu->reason = SOFT_CHECKED;
 	return SOFT_LEAVE;
 }

@@ -3,7 +3,7 @@
  * Checks of what a guest does to its memory, on every access. Each is a bit; a guest that fails one
  * leaves KVM_RUN with KVM_EXIT_INTERNAL_ERROR, suberror SOFT_SUBERROR_CHECK, before the access
  * happens, and soft_finding() says what it was: both sides of it, who does this now (the vCPU's
- * registers are where it is) and who freed, unmapped or wrote the memory before.
+ * registers are where it is) and who freed or unmapped the memory before.
  *
  * The interpreter's lines carry most of them: a line leads to a page only while the page may be
  * used so. What makes that untrue takes the line away: a frame that is given up, a store in a frame
@@ -23,15 +23,13 @@
 #define SOFT_CHECK_STALE (1u << 0)
 /* An access, by whatever address or by the page walker, to a frame the guest has given up. */
 #define SOFT_CHECK_FREED (1u << 1)
-/* Two vCPUs, the same bytes, one of them writes, nothing orders them. */
-#define SOFT_CHECK_RACE (1u << 2)
 /* Supervisor memory that may be both written and executed. */
-#define SOFT_CHECK_WX (1u << 3)
+#define SOFT_CHECK_WX (1u << 2)
 /* A page that is not mapped, behind one that is: something ran over its end. */
-#define SOFT_CHECK_GUARD (1u << 4)
+#define SOFT_CHECK_GUARD (1u << 3)
 /* The same below the stack pointer's page: the stack did. */
-#define SOFT_CHECK_STACK (1u << 5)
-#define SOFT_CHECKS      6
+#define SOFT_CHECK_STACK (1u << 4)
+#define SOFT_CHECKS      5
 #define SOFT_CHECK_ALL   ((1u << SOFT_CHECKS) - 1)
 
 /* "stale", "freed", ... of one bit. */
@@ -87,7 +85,6 @@ struct soft_finding {
 	uint32_t bytes; /* 0: not known, somewhere in the page */
 	bool write, fetch, user;
 	bool table;   /* it is the page walker that touches gpa, on its way to gva */
-	bool old_write; /* RACE: the earlier access was a write */
 	uint64_t now_gpa; /* STALE: what the tables say; UINT64_MAX: nothing, or without that right */
 	struct soft_past past;
 };

@@ -89,9 +89,9 @@ void soft_check_mark(struct soft_vcpu *vcpu, struct soft_line *line, uint64_t gv
 		return;
 	if ((gva & ~(EPT_PAGE_BYTES - 1)) != check->config.direct_base + line->gpa)
 		frame->aliased = true;
-	if (line->write != SOFT_LINE_NONE && (frame->level || check->race || line->state))
+	if (line->write != SOFT_LINE_NONE && (frame->level || line->state))
 		line->write |= SOFT_LINE_CALL;
-	if (line->read != SOFT_LINE_NONE && (check->race || line->state))
+	if (line->read != SOFT_LINE_NONE && line->state)
 		line->read |= SOFT_LINE_CALL;
 }
 
@@ -303,17 +303,13 @@ enum soft_answer soft_check_access(struct soft_cpu *cpu, struct soft_line *line,
 				   size_t bytes, enum soft_access access)
 {
 	struct soft_vcpu *vcpu = soft_vcpu_of(cpu);
-	struct soft_check *check = vcpu->vm->check;
-	struct soft_check_frame *frame = frame_of(check, line->gpa);
+	struct soft_check_frame *frame = frame_of(vcpu->vm->check, line->gpa);
 	enum soft_answer answer = SOFT_OK;
 	uint64_t flags = X86_PTE_NX;
 
 	if (line->state)
 		answer = soft_check_fill(vcpu, gva, line->gpa + gva % EPT_PAGE_BYTES, access,
 					 cpu->cpl == 3 ? SOFT_USER : SOFT_SUPERVISOR, true, &flags);
-	if (answer == SOFT_OK && check->race)
-		answer = soft_race_access(vcpu, gva, line->gpa + gva % EPT_PAGE_BYTES, bytes,
-					  access);
 	if (answer == SOFT_OK && frame && frame->level && soft_access_writes(access))
 		table_changes(vcpu, line, gva, bytes);
 	return answer;
@@ -343,8 +339,6 @@ static void take_run(struct soft_vcpu *vcpu, uint32_t pfn, uint32_t nr, uint32_t
 			check->frames[i].freed = 0;
 		else
 			give_up(vcpu, &check->frames[i], i * EPT_PAGE_BYTES, past, aliased);
-	if (check->race && (nr & SOFT_FRAMES_TAKEN) && end <= check->nr_frames)
-		soft_race_taken(check->race, pfn, end - pfn);
 }
 
 bool soft_check_port(struct soft_vcpu *vcpu, uint16_t port)

@@ -36,8 +36,6 @@ struct soft_moment {
 	struct soft_past past;
 };
 
-struct soft_race;
-
 struct soft_check {
 	struct soft_check_config config;
 	struct soft_check_frame *frames;
@@ -45,7 +43,6 @@ struct soft_check {
 	struct soft_moment *moments;     /* SOFT_PASTS, by number modulo that */
 	struct soft_unmapped *unmapped;  /* SOFT_UNMAPPED */
 	uint32_t last;                   /* number of the last moment */
-	struct soft_race *race;          /* or NULL */
 };
 
 void soft_check_free(struct soft_check *check);
@@ -94,12 +91,5 @@ bool soft_check_port(struct soft_vcpu *vcpu, uint16_t port);
 
 /* mmu.c: what the guest's tables give, without a trace. False: they are not those of paging. */
 bool soft_mmu_look(struct soft_vcpu *vcpu, uint64_t gva, struct paging_walk *walk_out);
-
-/* check_race.c */
-struct soft_race *soft_race_new(const struct soft_check_config *config);
-void soft_race_free(struct soft_race *race);
-enum soft_answer soft_race_access(struct soft_vcpu *vcpu, uint64_t gva, uint64_t gpa, size_t bytes,
-				  enum soft_access access);
-void soft_race_taken(struct soft_race *race, uint64_t pfn, uint64_t nr);
 
 #endif
