@@ -150,11 +150,27 @@ static void take_stack(struct soft_vcpu *vcpu, struct soft_past *past)
 	}
 }
 
+/* The same instruction of the same call: the next iteration of REP, or of a loop. */
+#define SAME_MOMENT 1024
+
+static bool is_last_moment(const struct soft_vcpu *vcpu)
+{
+	const struct soft_check *check = vcpu->vm->check;
+	const struct soft_moment *last = &check->moments[check->last % SOFT_PASTS];
+
+	return check->last && last->past.vcpu == vcpu->id &&
+	       last->past.regs.rip == soft_cpu_rip(&vcpu->cpu) &&
+	       last->past.regs.rsp == vcpu->cpu.regs[SOFT_RSP] &&
+	       soft_clock(vcpu->vm) - last->past.instruction < SAME_MOMENT;
+}
+
 uint32_t soft_check_remember(struct soft_vcpu *vcpu)
 {
 	struct soft_check *check = vcpu->vm->check;
 	struct soft_moment *moment;
 
+	if (is_last_moment(vcpu))
+		return check->last;
 	if (++check->last == 0)
 		check->last = 1;
 	moment = &check->moments[check->last % SOFT_PASTS];
