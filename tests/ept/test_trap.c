@@ -76,7 +76,8 @@ static void setup_kind(enum gpa_backing_kind kind, bool trappable)
 {
 	ck_assert_int_eq(gpa_space_create(40, &space, &error), 0);
 	add_ram(kind, trappable);
-	ck_assert_msg(trap_set_create(space, -1, on_trap, &told, &set, &error) == 0, "%s", error.text);
+	ck_assert_msg(trap_set_create(space, -1, on_trap, &told, &set, &error) == 0, "%s",
+		      error.text);
 	told = 0;
 	answer_with(TRAP_LET);
 }
@@ -436,7 +437,8 @@ START_TEST(without_permission_the_error_says_what_to_do)
 	}
 	child = fork();
 	if (child == 0) {
-		int err = setuid(65534) ? 0 : trap_set_create(space, -1, on_trap, &told, &none, &error);
+		int err = setuid(65534) ? 0
+					: trap_set_create(space, -1, on_trap, &told, &none, &error);
 
 		/* An administrator may have allowed it to everybody. */
 		_exit(err == 0 || (err == -EPERM && strstr(error.text, "unprivileged_userfaultfd"))

@@ -39,9 +39,10 @@ static inline struct audit_result run_audit(struct process_machine *m)
 
 static inline void start_machine(struct process_machine *m, unsigned int nr_vcpus)
 {
-	const struct guest_config config = {
-		.engine = harness_engine(),
-		.memory_bytes = 16ull << 20, .nr_vcpus = nr_vcpus, .watchdog_seconds = 30};
+	const struct guest_config config = {.engine = harness_engine(),
+					    .memory_bytes = 16ull << 20,
+					    .nr_vcpus = nr_vcpus,
+					    .watchdog_seconds = 30};
 	const char *lab = getenv("NESTBOX_LAB");
 
 	*m = (struct process_machine){

@@ -43,8 +43,7 @@ static uint64_t call(unsigned int vcpu, struct nb_submission submission)
 	struct nb_completion completion;
 	int err = guest_call(guest, vcpu, &submission, &completion);
 
-	ck_assert_msg(err == 0, "vCPU %u died: %s", vcpu,
-		      err ? guest_failure(guest)->text : "");
+	ck_assert_msg(err == 0, "vCPU %u died: %s", vcpu, err ? guest_failure(guest)->text : "");
 	ck_assert_int_eq(completion.status, 0);
 	return completion.result[0];
 }

@@ -182,7 +182,8 @@ END_TEST
 
 START_TEST(shards_share_the_seeds)
 {
-	json_int_t one = instructions("--runs 5 --shard 1/2"), two = instructions("--runs 5 --shard 2/2");
+	json_int_t one = instructions("--runs 5 --shard 1/2"),
+		   two = instructions("--runs 5 --shard 2/2");
 
 	ck_assert_int_eq(one + two, instructions("--runs 10"));
 }
@@ -190,8 +191,9 @@ END_TEST
 
 START_TEST(bad_options_are_refused)
 {
-	static const char *const bad[] = {"--shard 0/2", "--shard 3/2", "--shard 1", "--runs 0",
-					  "--cpus 9",    "--kvm host",  "--pct 0",   "--check rase"};
+	static const char *const bad[] = {"--shard 0/2", "--shard 3/2", "--shard 1",
+					  "--runs 0",    "--cpus 9",    "--kvm host",
+					  "--pct 0",     "--check rase"};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		char command[256];

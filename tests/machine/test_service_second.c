@@ -138,8 +138,7 @@ static void check_that_leaves_come(void)
 		client_do(fd, "x-test-touch", "'address': '%s', 'value': 1, 'store': 1", address));
 	ck_assert_uint_eq(leaves_of(physical, 4096), 1);
 	/* The last MiB of RAM: nobody was there yet, but the soft engine's leaves are large. */
-	ck_assert_uint_eq(leaves_of((1ull << 32) + (15 << 20), 4096),
-			  harness_engine() == KVM_SOFT);
+	ck_assert_uint_eq(leaves_of((1ull << 32) + (15 << 20), 4096), harness_engine() == KVM_SOFT);
 }
 
 START_TEST(the_live_leaves_are_those_kvm_counts_and_the_guest_goes_on)

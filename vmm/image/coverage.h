@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* From counts of instructions to counts of source lines, in lcov's tracefile format (geninfo(1)). */
+/* From counts of instructions to counts of source lines, in lcov's tracefile format (geninfo(1)).
+ */
 #ifndef VMM_IMAGE_COVERAGE_H
 #define VMM_IMAGE_COVERAGE_H
 

@@ -62,8 +62,8 @@ int guest_start_checks(struct guest *guest, struct error *error)
 	int err;
 
 	for (unsigned int i = 0; i < guest->nr_vcpus; i++)
-		config.frames_gpa[i] = guest->boot.info.area_gpa[i] +
-				       offsetof(struct nb_vcpu_area, nr_frame_runs);
+		config.frames_gpa[i] =
+			guest->boot.info.area_gpa[i] + offsetof(struct nb_vcpu_area, nr_frame_runs);
 	for (size_t i = 0; i < sizeof(exempt) / sizeof(exempt[0]); i++) {
 		const struct image_symbol *symbol = image_symbol_named(&guest->image, exempt[i]);
 
@@ -184,8 +184,9 @@ static void describe(const struct soft_finding *f, char *text, size_t bytes, con
 			 did, f->gva);
 		break;
 	case SOFT_CHECK_GUARD:
-		snprintf(text, bytes, "%s %#" PRIx64 ", a page that is not mapped beside one that is",
-			 did, f->gva);
+		snprintf(text, bytes,
+			 "%s %#" PRIx64 ", a page that is not mapped beside one that is", did,
+			 f->gva);
 		break;
 	default:
 		snprintf(text, bytes, "%s %#" PRIx64 ", off the end of the stack", did, f->gva);

@@ -94,7 +94,7 @@ struct guest_config {
 	guest_access_fn access; /* NULL: accesses to watched memory go on */
 	void *access_context;
 	const char *coverage; /* not NULL: the file for guest_coverage_save(); soft engine only */
-	unsigned int checks; /* SOFT_CHECK_* (vmm/soft/check.h); the soft engine's alone */
+	unsigned int checks;  /* SOFT_CHECK_* (vmm/soft/check.h); the soft engine's alone */
 	/* Frames the guest gave up are out of its reach until it hands them out again; one that
 	 * touches such a frame ends with a report (vmm/machine/uaf.h). Implies traps. */
 	bool trap_uaf;
@@ -122,7 +122,8 @@ int guest_start(const struct guest_config *config, struct guest **guest_out,
 
 /*
  * Writes the lines of the image's source executed since the start to config.coverage (vmm/image/
- * coverage.h). No call may be under way. Does nothing where that is NULL. Errors: coverage_write()'s.
+ * coverage.h). No call may be under way. Does nothing where that is NULL. Errors:
+ * coverage_write()'s.
  */
 int guest_coverage_save(struct guest *guest, struct error *error);
 

@@ -45,10 +45,10 @@ struct guest {
 	guest_last_look_fn last_look; /* NULL: none, or it was called */
 	void *last_look_context;
 	bool traps, trap_uaf;
-	unsigned int checks; /* SOFT_CHECK_*, of the soft engine; else 0 */
+	unsigned int checks;  /* SOFT_CHECK_*, of the soft engine; else 0 */
 	const char *coverage; /* or NULL */
 	uint64_t coverage_start, coverage_end, *coverage_counts;
-	bool together;       /* guest_call_together() is under way: no doorbell rings twice */
+	bool together; /* guest_call_together() is under way: no doorbell rings twice */
 	guest_access_fn access;
 	void *access_context;
 	struct uaf *uaf; /* or NULL */

@@ -318,6 +318,7 @@ int kvm_host_probe(int kvm_fd, const char *sysfs, struct kvm_host *host_out, str
 	if (soft_is_device(kvm_fd)) {
 		snprintf(host.module, sizeof(host.module), "soft");
 		snprintf(host.second_stage, sizeof(host.second_stage), "ept");
+		host.ticks_are_instructions = true;
 	} else {
 		read_cpu_flags(flags, sizeof(flags));
 		kvm_module_probe(sysfs, flags, &host);

@@ -37,9 +37,10 @@ struct kvm_host {
 	size_t nr_capabilities;
 	/* KVM_CHECK_EXTENSION's answers, in the order of kvm_capabilities() */
 	int capability[KVM_CAPABILITIES_MAX];
-	unsigned int physical_bits; /* of the guest: KVM_GET_SUPPORTED_CPUID, 0x80000008 */
-	bool pages_1g;              /* the guest's CPUID offers 1 GiB pages */
-	bool la57;                  /* and 5-level paging */
+	unsigned int physical_bits;  /* of the guest: KVM_GET_SUPPORTED_CPUID, 0x80000008 */
+	bool pages_1g;               /* the guest's CPUID offers 1 GiB pages */
+	bool la57;                   /* and 5-level paging */
+	bool ticks_are_instructions; /* of the guest's time stamp counter: the soft engine's */
 };
 
 /* The table of capabilities, kvm_capabilities_count() long. */

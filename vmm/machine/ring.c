@@ -297,7 +297,8 @@ static int ring_all(struct guest *guest, const struct guest_batch *batches)
 			continue;
 		put_submissions(guest, &guest->rings[i], batches[i].submissions, batches[i].count);
 		if (vm_interrupt(guest->vm, i, NB_VECTOR_DOORBELL) < 0)
-			return stop_and_report(guest, i, REPORT_KVM, "the doorbell: KVM_SIGNAL_MSI");
+			return stop_and_report(guest, i, REPORT_KVM,
+					       "the doorbell: KVM_SIGNAL_MSI");
 	}
 	return 0;
 }

@@ -277,6 +277,7 @@ static enum cli_status run_cases(const struct cli_command *command, struct setti
 				 struct guest *guest)
 {
 	struct result results[NR_CASES];
+	struct program program;
 	struct cli_progress progress;
 	char name[NAME_BYTES] = "warming up";
 	size_t i, count = 0;
@@ -298,10 +299,11 @@ static enum cli_status run_cases(const struct cli_command *command, struct setti
 			report_print(guest_failure(guest), stderr);
 		return CLI_WRONG;
 	}
+	program = guest_options_program(settings->program, guest);
 	if (settings->json)
-		print_json(settings->program, guest, results, count);
+		print_json(&program, guest, results, count);
 	else
-		print_text(settings->program, guest, results, count);
+		print_text(&program, guest, results, count);
 	return CLI_DONE;
 }
 

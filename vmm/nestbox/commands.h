@@ -13,7 +13,8 @@ struct program {
 	double started_seconds; /* clock_seconds() at the start of main() */
 	/*
 	 * A tick of the guest's time stamp counter is an instruction: so it is in a lab that counts
-	 * them, which says so by NESTBOX_ICOUNT=1 (scripts/lab --icount).
+	 * them, which says so by NESTBOX_ICOUNT=1 (scripts/lab --icount); and on the soft engine
+	 * (guest_options_program()).
 	 */
 	bool ticks_are_instructions;
 	const char *tick_unit; /* "instructions" or "ticks", for a person and for JSON alike */

@@ -116,8 +116,8 @@ static enum cli_status explore(const struct cli_command *command, struct setting
 
 	while (!err && summary.runs < settings->runs &&
 	       (!settings->seconds || clock_seconds() - start < (double)settings->seconds)) {
-		uint64_t seed = settings->seed + settings->shard.index +
-				summary.runs * settings->shard.of;
+		uint64_t seed =
+			settings->seed + settings->shard.index + summary.runs * settings->shard.of;
 
 		err = run_seed(settings, &config, seed, found, &error);
 		summary.runs++;
@@ -210,9 +210,10 @@ int command_explore(const struct program *program, int argc, char **argv)
 	const struct cli_command command = {
 		.name = "nestbox explore",
 		.operands = "",
-		.summary = "Runs workloads on several vCPUs of the soft engine, each under an order\n"
-			   "of turns of its own, checks every access, audits between operations,\n"
-			   "and says of a failure how little it takes.",
+		.summary =
+			"Runs workloads on several vCPUs of the soft engine, each under an order\n"
+			"of turns of its own, checks every access, audits between operations,\n"
+			"and says of a failure how little it takes.",
 		.options = options,
 		.notes = "The same seed gives the same run, instruction for instruction.\n"
 			 "docs/explore.md says how to read a failure.",

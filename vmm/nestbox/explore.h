@@ -56,10 +56,11 @@ struct explore_plan {
 /* What became of a run. */
 struct explore_outcome {
 	bool wrong;
-	char kind[64];   /* what two failures must share to be the same: "check stale", "audit areas" */
-	char text[640];  /* the first that was wrong */
+	char kind[64];  /* what two failures must share to be the same: "check stale", "audit areas"
+			 */
+	char text[640]; /* the first that was wrong */
 	unsigned int round;
-	uint64_t instructions; /* of the rounds */
+	uint64_t instructions;       /* of the rounds */
 	struct guest_report *report; /* of a guest that died: the outcome's */
 	struct explore_plan taken;   /* the switches there were */
 };

@@ -149,9 +149,8 @@ static json_t *turns_json(const struct lines *lines, const struct explore_outcom
 
 		place(lines, turn->rip, text, sizeof(text));
 		json_array_append_new(all, json_pack("{s:i, s:I, s:s, s:i}", "vcpu",
-						     (int)turn->from, "after",
-						     (json_int_t)turn->at, "at", text, "next",
-						     (int)turn->to));
+						     (int)turn->from, "after", (json_int_t)turn->at,
+						     "at", text, "next", (int)turn->to));
 	}
 	return all;
 }
@@ -160,10 +159,10 @@ void explore_print_json(const struct guest_config *config, const struct explore_
 			const struct explore_work *work, const struct explore_outcome *outcome,
 			FILE *file)
 {
-	json_t *json = json_pack("{s:b, s:I, s:i, s:f, s:I}", "wrong", outcome->wrong, "runs",
-				 (json_int_t)summary->runs, "vcpus", (int)summary->vcpus, "seconds",
-				 summary->seconds, "instructions",
-				 (json_int_t)summary->instructions);
+	json_t *json =
+		json_pack("{s:b, s:I, s:i, s:f, s:I}", "wrong", outcome->wrong, "runs",
+			  (json_int_t)summary->runs, "vcpus", (int)summary->vcpus, "seconds",
+			  summary->seconds, "instructions", (json_int_t)summary->instructions);
 	struct lines lines;
 
 	if (outcome->wrong) {

@@ -11,8 +11,8 @@
 #include "vmm/nestbox/explore.h"
 
 /* Operations a vCPU has in a round, at most. */
-#define OPS_A_ROUND 3
-#define AREA_PAGES  4
+#define OPS_A_ROUND  3
+#define AREA_PAGES   4
 #define REST_SECONDS 10.0
 
 static uint64_t draw(uint64_t *state)
@@ -179,7 +179,7 @@ struct run {
 	struct guest *guest;
 	struct inspector *inspector;
 	struct audit *audit;
-	uint64_t start; /* instructions before the first round */
+	uint64_t start;                    /* instructions before the first round */
 	uint64_t address[EXPLORE_OPS_MAX]; /* by slot; 0: nothing there */
 	struct nb_submission calls[EXPLORE_VCPUS_MAX][EXPLORE_OPS_MAX / 8];
 	struct nb_completion answers[EXPLORE_VCPUS_MAX][EXPLORE_OPS_MAX / 8];
@@ -243,8 +243,8 @@ static void take_answers(struct run *run, size_t which[][BATCH_MAX])
 		for (unsigned int v = 0; v < run->work->vcpus; v++)
 			for (size_t i = 0; i < run->batches[v].done; i++) {
 				const struct explore_op *op = &run->work->ops[which[v][i]];
-				bool gives = op->kind == EXPLORE_VMALLOC ||
-					     op->kind == EXPLORE_KMALLOC;
+				bool gives =
+					op->kind == EXPLORE_VMALLOC || op->kind == EXPLORE_KMALLOC;
 
 				if (gives == allocations && op->kind != EXPLORE_TOUCH &&
 				    op->kind != EXPLORE_PURGE)

@@ -5,6 +5,17 @@
 #include <errno.h>
 #include <stdio.h>
 
+struct program guest_options_program(const struct program *program, const struct guest *guest)
+{
+	struct program counted = *program;
+
+	if (guest_kvm_host(guest)->ticks_are_instructions) {
+		counted.ticks_are_instructions = true;
+		counted.tick_unit = "instructions";
+	}
+	return counted;
+}
+
 int guest_options_parse_engine(const char *text, void *value)
 {
 	return kvm_engine_parse(text, value);

@@ -7,6 +7,7 @@
 #include "vmm/base/cli.h"
 #include "vmm/machine/checks.h"
 #include "vmm/machine/guest.h"
+#include "vmm/nestbox/commands.h"
 
 struct guest_options {
 	enum kvm_engine engine;
@@ -15,14 +16,14 @@ struct guest_options {
 	struct core_of_the_dead dump;
 	bool trap_uaf;
 	const char *coverage; /* a file, or NULL */
-	unsigned int checks; /* SOFT_CHECK_* */
+	unsigned int checks;  /* SOFT_CHECK_* */
 };
 
-#define GUEST_OPTIONS_DEFAULT                                                       \
-	{                                                                           \
-		.cpus = 1, .memory_bytes = MEMORY_BYTES_DEFAULT, .nodes = 1,        \
+#define GUEST_OPTIONS_DEFAULT                                                        \
+	{                                                                            \
+		.cpus = 1, .memory_bytes = MEMORY_BYTES_DEFAULT, .nodes = 1,         \
 		.watchdog_seconds = (uint64_t)GUEST_WATCHDOG_SECONDS, .image = NULL, \
-		.checks = CHECKS_DEFAULT                                    \
+		.checks = CHECKS_DEFAULT                                             \
 	}
 
 /* The one of which KVM runs the guest, into an enum kvm_engine. */
@@ -39,63 +40,63 @@ struct guest_options {
 #define GUEST_OPTIONS(o) GUEST_OPTIONS_OF(o, "512M")
 
 /* The same where --memory is @memory if it is not given. */
-#define GUEST_OPTIONS_OF(o, memory)                                                               \
-	{.name = "cpus",                                                                          \
-	 .kind = CLI_NUMBER,                                                                      \
-	 .argument = "N",                                                                         \
-	 .help = "vCPUs of the guest (1)",                                                        \
-	 .value = &(o)->cpus,                                                                     \
-	 .min = 1,                                                                                \
-	 .max = NB_MAX_VCPUS},                                                                    \
-		GUEST_OPTION_KVM(&(o)->engine),                                                   \
-		{.name = "memory",                                                                \
-		 .kind = CLI_SIZE,                                                                \
-		 .argument = "SIZE",                                                              \
-		 .help = "guest memory, half of it but at most 3 GiB below 4 GiB (" memory ");\n" \
-			 "sparse: it costs what the guest touches",                               \
-		 .value = &(o)->memory_bytes,                                                     \
-		 .min = MEMORY_BYTES_MIN,                                                         \
-		 .max = MEMORY_BYTES_MAX},                                                        \
-		{.name = "nodes",                                                                 \
-		 .kind = CLI_NUMBER,                                                              \
-		 .argument = "N",                                                                 \
-		 .help = "NUMA nodes the memory is split between (1)",                            \
-		 .value = &(o)->nodes,                                                            \
-		 .min = 1,                                                                        \
-		 .max = NB_MAX_NODES},                                                            \
-		{.name = "image",                                                                 \
-		 .kind = CLI_TEXT,                                                                \
-		 .argument = "FILE",                                                              \
-		 .help = "guest image in place of the built-in one",                              \
-		 .value = &(o)->image},                                                           \
-		{.name = "dump",                                                                  \
-		 .kind = CLI_TEXT,                                                                \
-		 .argument = "FILE",                                                              \
-		 .help = "write an ELF core there if the guest dies: for gdb, drgn, crash",       \
-		 .value = &(o)->dump.path},                                                       \
-		{.name = "trap-uaf",                                                              \
-		 .kind = CLI_FLAG,                                                                \
-		 .help = "catch a guest that touches a frame it has given up (with\n"            \
-			 "/dev/kvm: root, or vm.unprivileged_userfaultfd)",                    \
-		 .value = &(o)->trap_uaf},                                                        \
-		{.name = "coverage",                                                              \
-		 .kind = CLI_TEXT,                                                                \
-		 .argument = "FILE",                                                              \
-		 .help = "with the soft engine: write which lines of the guest's source were\n"     \
-			 "executed, and how often, as lcov has it; several times slower",      \
-		 .value = &(o)->coverage},                                                        \
-		{.name = "check",                                                                 \
-		 .kind = CLI_CUSTOM,                                                              \
-		 .argument = "LIST",                                                              \
-		 .help = "with the soft engine: what to check on every access, of stale, freed,\n"  \
-			 "wx, guard, stack; or all, or none (all; bench: none)",               \
-		 .value = &(o)->checks,                                                           \
-		 .parse = guest_options_parse_checks,                                             \
-		 .expects = "all, none, or some of stale,freed,wx,guard,stack"},             \
-	{                                                                                         \
-		.name = "watchdog", .kind = CLI_NUMBER, .argument = "SECONDS",                    \
-		.help = "stop a guest that makes no progress for so long (10); 0: never",         \
-		.value = &(o)->watchdog_seconds, .max = 86400                                     \
+#define GUEST_OPTIONS_OF(o, memory)                                                                \
+	{.name = "cpus",                                                                           \
+	 .kind = CLI_NUMBER,                                                                       \
+	 .argument = "N",                                                                          \
+	 .help = "vCPUs of the guest (1)",                                                         \
+	 .value = &(o)->cpus,                                                                      \
+	 .min = 1,                                                                                 \
+	 .max = NB_MAX_VCPUS},                                                                     \
+		GUEST_OPTION_KVM(&(o)->engine),                                                    \
+		{.name = "memory",                                                                 \
+		 .kind = CLI_SIZE,                                                                 \
+		 .argument = "SIZE",                                                               \
+		 .help = "guest memory, half of it but at most 3 GiB below 4 GiB (" memory ");\n"  \
+			 "sparse: it costs what the guest touches",                                \
+		 .value = &(o)->memory_bytes,                                                      \
+		 .min = MEMORY_BYTES_MIN,                                                          \
+		 .max = MEMORY_BYTES_MAX},                                                         \
+		{.name = "nodes",                                                                  \
+		 .kind = CLI_NUMBER,                                                               \
+		 .argument = "N",                                                                  \
+		 .help = "NUMA nodes the memory is split between (1)",                             \
+		 .value = &(o)->nodes,                                                             \
+		 .min = 1,                                                                         \
+		 .max = NB_MAX_NODES},                                                             \
+		{.name = "image",                                                                  \
+		 .kind = CLI_TEXT,                                                                 \
+		 .argument = "FILE",                                                               \
+		 .help = "guest image in place of the built-in one",                               \
+		 .value = &(o)->image},                                                            \
+		{.name = "dump",                                                                   \
+		 .kind = CLI_TEXT,                                                                 \
+		 .argument = "FILE",                                                               \
+		 .help = "write an ELF core there if the guest dies: for gdb, drgn, crash",        \
+		 .value = &(o)->dump.path},                                                        \
+		{.name = "trap-uaf",                                                               \
+		 .kind = CLI_FLAG,                                                                 \
+		 .help = "catch a guest that touches a frame it has given up (with\n"              \
+			 "/dev/kvm: root, or vm.unprivileged_userfaultfd)",                        \
+		 .value = &(o)->trap_uaf},                                                         \
+		{.name = "coverage",                                                               \
+		 .kind = CLI_TEXT,                                                                 \
+		 .argument = "FILE",                                                               \
+		 .help = "with the soft engine: write which lines of the guest's source were\n"    \
+			 "executed, and how often, as lcov has it; several times slower",          \
+		 .value = &(o)->coverage},                                                         \
+		{.name = "check",                                                                  \
+		 .kind = CLI_CUSTOM,                                                               \
+		 .argument = "LIST",                                                               \
+		 .help = "with the soft engine: what to check on every access, of stale, freed,\n" \
+			 "wx, guard, stack; or all, or none (all; bench: none)",                   \
+		 .value = &(o)->checks,                                                            \
+		 .parse = guest_options_parse_checks,                                              \
+		 .expects = "all, none, or some of stale,freed,wx,guard,stack"},                   \
+	{                                                                                          \
+		.name = "watchdog", .kind = CLI_NUMBER, .argument = "SECONDS",                     \
+		.help = "stop a guest that makes no progress for so long (10); 0: never",          \
+		.value = &(o)->watchdog_seconds, .max = 86400                                      \
 	}
 
 /* A cli_option's parse(), into an enum kvm_engine. */
@@ -103,6 +104,9 @@ int guest_options_parse_engine(const char *text, void *value);
 
 /* The same, of checks. */
 int guest_options_parse_checks(const char *text, void *value);
+
+/* *@program as it is for @guest: the soft engine counts instructions wherever it runs. */
+struct program guest_options_program(const struct program *program, const struct guest *guest);
 
 /* @options must outlive the guest: what becomes of its dump is kept there. */
 struct guest_config guest_options_config(struct guest_options *options);

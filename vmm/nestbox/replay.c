@@ -183,7 +183,7 @@ static enum cli_status replay_in(const struct cli_command *command, struct setti
 			.image = guest_image(guest)->name,
 			.kvm_module = host->module,
 			.second_stage = host->second_stage,
-			.latency_unit = settings->program->tick_unit,
+			.latency_unit = guest_options_program(settings->program, guest).tick_unit,
 			.start_seconds =
 				times->begin + times->started - settings->program->started_seconds,
 			.run_seconds = start,

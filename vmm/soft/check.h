@@ -70,7 +70,7 @@ int soft_check_start(int vm_fd, const struct soft_check_config *config);
 
 /* An earlier moment: registers, and what was on the stack from RSP on, for an unwinder. */
 struct soft_past {
-	bool known; /* false: it is so long ago that it was forgotten, all below is 0 */
+	bool known;           /* false: it is so long ago that it was forgotten, all below is 0 */
 	uint64_t instruction; /* of all vCPUs, since the VM's start */
 	unsigned int vcpu;
 	struct kvm_regs regs;
@@ -84,8 +84,9 @@ struct soft_finding {
 	uint64_t gva, gpa;
 	uint32_t bytes; /* 0: not known, somewhere in the page */
 	bool write, fetch, user;
-	bool table;   /* it is the page walker that touches gpa, on its way to gva */
-	uint64_t now_gpa; /* STALE: what the tables say; UINT64_MAX: nothing, or without that right */
+	bool table;       /* it is the page walker that touches gpa, on its way to gva */
+	uint64_t now_gpa; /* STALE: what the tables say; UINT64_MAX: nothing, or without that right
+			   */
 	struct soft_past past;
 };
 

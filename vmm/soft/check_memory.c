@@ -43,7 +43,7 @@ static bool leads_to(const struct soft_line *line, uint64_t gpa)
 static void close_lines(struct soft_vm *vm, bool (*close)(const struct soft_check_frame *frame))
 {
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
-		for (unsigned int class = 0; class < SOFT_CLASSES; class++)
+		for (unsigned int class = 0; class < SOFT_CLASSES; class ++)
 			for (unsigned int j = 0; j < SOFT_LINES; j++) {
 				struct soft_line *line = &vm->vcpus[i]->cpu.line_sets[class][j];
 				struct soft_check_frame *frame = frame_of(vm->check, line->gpa);
@@ -69,7 +69,7 @@ static void close_addresses(struct soft_vm *vm, uint64_t gva, uint64_t bytes)
 	uint64_t lines = bytes / EPT_PAGE_BYTES < SOFT_LINES ? bytes / EPT_PAGE_BYTES : SOFT_LINES;
 
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
-		for (unsigned int class = 0; class < SOFT_CLASSES; class++)
+		for (unsigned int class = 0; class < SOFT_CLASSES; class ++)
 			for (uint64_t j = 0; j < lines; j++)
 				close_line(line_at(&vm->vcpus[i]->cpu, class,
 						   gva + j * EPT_PAGE_BYTES));

@@ -17,11 +17,11 @@
 
 /* Of a frame of the guest's RAM. */
 struct soft_check_frame {
-	uint32_t freed;  /* when it was given up: a moment's number; 0: in use, or never told of */
-	uint32_t base;   /* a table's: linear address it maps >> shift of the level above its own */
-	uint8_t level;   /* the processor walked through it as a table of this level; 0: never */
-	bool many;       /* in more than one place, or level: base does not tell */
-	bool aliased;    /* lines may lead there by another address than direct_base's */
+	uint32_t freed; /* when it was given up: a moment's number; 0: in use, or never told of */
+	uint32_t base;  /* a table's: linear address it maps >> shift of the level above its own */
+	uint8_t level;  /* the processor walked through it as a table of this level; 0: never */
+	bool many;      /* in more than one place, or level: base does not tell */
+	bool aliased;   /* lines may lead there by another address than direct_base's */
 	uint8_t unused;
 };
 
@@ -40,9 +40,9 @@ struct soft_check {
 	struct soft_check_config config;
 	struct soft_check_frame *frames;
 	uint64_t nr_frames;
-	struct soft_moment *moments;     /* SOFT_PASTS, by number modulo that */
-	struct soft_unmapped *unmapped;  /* SOFT_UNMAPPED */
-	uint32_t last;                   /* number of the last moment */
+	struct soft_moment *moments;    /* SOFT_PASTS, by number modulo that */
+	struct soft_unmapped *unmapped; /* SOFT_UNMAPPED */
+	uint32_t last;                  /* number of the last moment */
 };
 
 void soft_check_free(struct soft_check *check);

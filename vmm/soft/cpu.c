@@ -24,6 +24,7 @@ void soft_cpu_init(struct soft_cpu *cpu, const struct soft_cpu_ops *ops, void *c
 	cpu->dr7 = SOFT_DR7_FIXED;
 	cpu->msr.pat = PAT_RESET;
 	soft_cpu_set_rflags(cpu, 0);
+	cpu->filled_count = SOFT_FILLED + 1;
 	soft_cpu_drop_lines(cpu);
 	soft_cpu_update(cpu);
 	soft_code_add(code, cpu);
@@ -44,9 +45,15 @@ void soft_cpu_drop_line(struct soft_cpu *cpu, uint64_t gva)
 
 void soft_cpu_drop_lines(struct soft_cpu *cpu)
 {
-	for (size_t class = 0; class < SOFT_CLASSES; class ++)
-		for (size_t at = 0; at < SOFT_LINES; at++)
-			cpu->line_sets[class][at] = SOFT_LINE_EMPTY;
+	struct soft_line *lines = &cpu->line_sets[0][0];
+
+	if (cpu->filled_count <= SOFT_FILLED)
+		for (size_t i = 0; i < cpu->filled_count; i++)
+			lines[cpu->filled[i]] = SOFT_LINE_EMPTY;
+	else
+		for (size_t at = 0; at < SOFT_CLASSES * SOFT_LINES; at++)
+			lines[at] = SOFT_LINE_EMPTY;
+	cpu->filled_count = 0;
 }
 
 void soft_cpu_update(struct soft_cpu *cpu)

@@ -86,7 +86,8 @@ struct soft_line {
 #define SOFT_LINE_WATCH 4ull
 #define SOFT_LINE_MARKS (SOFT_LINE_CALL | SOFT_LINE_CODE | SOFT_LINE_WATCH)
 
-#define SOFT_LINES 1024
+#define SOFT_LINES  1024
+#define SOFT_FILLED 128
 
 enum soft_class { SOFT_SUPERVISOR, SOFT_USER, SOFT_CLASSES };
 
@@ -265,6 +266,8 @@ struct soft_cpu {
 	uint64_t rflags;       /* all but SOFT_ARITHMETIC; soft_cpu_rflags() has them all */
 	uint64_t instructions; /* completed, each iteration of REP one; exact when not running */
 
+	uint64_t deliveries; /* through the IDT, tried */
+
 	uint64_t cr0, cr2, cr3, cr4, cr8, efer;
 	uint64_t dr[4], dr6, dr7;
 	struct kvm_segment segments[SOFT_SEGMENTS], tr, ldt;
@@ -313,6 +316,9 @@ struct soft_cpu {
 	struct soft_code *code;
 	struct soft_cpu *next; /* of those that share @code */
 	struct soft_line line_sets[SOFT_CLASSES][SOFT_LINES];
+	/* Which lines were filled since all were dropped; more than fit: any may have been. */
+	uint16_t filled[SOFT_FILLED];
+	unsigned int filled_count;
 };
 
 /* No decoded code yet. NULL when there is no memory. Freed when no processor uses it any more. */

@@ -203,7 +203,7 @@ static void enter(struct soft_vcpu *vcpu)
 		take_answer(vcpu);
 	/* A kick may take the first turn; an instruction of many accesses leaves with the next. */
 	for (int i = 0; i < 2 && (vcpu->cpu.io_waits || vcpu->cpu.answer_count); i++) {
-		soft_give_turn(vcpu, 1);
+		soft_give_turn(vcpu, 1, true);
 		if (vcpu->state == SOFT_LEAVES)
 			return;
 	}

@@ -40,6 +40,15 @@ static bool is_line_for(const struct soft_cpu *cpu, struct soft_line *line, uint
 	return tag != SOFT_LINE_NONE && (tag & ~SOFT_LINE_MARKS) == page;
 }
 
+/* So that a flush need not look at all lines. */
+static void note_filled(struct soft_cpu *cpu, const struct soft_line *line)
+{
+	if (cpu->filled_count < SOFT_FILLED)
+		cpu->filled[cpu->filled_count] = line - &cpu->line_sets[0][0];
+	if (cpu->filled_count <= SOFT_FILLED)
+		cpu->filled_count++;
+}
+
 /* The line of @gva's page, allowing @access, filled now if need be; *@line_out NULL: MMIO. */
 static bool find_line(struct soft_cpu *cpu, uint64_t gva, enum soft_access access,
 		      enum soft_class class, struct soft_line **line_out, uint64_t *gpa_out)
@@ -56,6 +65,7 @@ static bool find_line(struct soft_cpu *cpu, uint64_t gva, enum soft_access acces
 	answer = cpu->ops->fill(cpu, gva, access, class, line);
 	if (answer == SOFT_OK) {
 		mark_line(cpu, line);
+		note_filled(cpu, line);
 		return true;
 	}
 	*gpa_out = line->gpa + gva % X86_PAGE_SIZE;

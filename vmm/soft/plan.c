@@ -114,7 +114,8 @@ static const struct soft_switch *replay_next(struct soft_planned *planned)
 	while (planned->next < planned->plan.nr_switches && planned->current) {
 		const struct soft_switch *next = &planned->switches[planned->next];
 
-		if (next->from != planned->current->id || next->at >= own(planned, planned->current))
+		if (next->from != planned->current->id ||
+		    next->at >= own(planned, planned->current))
 			return next;
 		planned->next++;
 	}

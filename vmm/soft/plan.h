@@ -35,9 +35,9 @@ struct soft_switch {
 struct soft_plan {
 	enum soft_plan_kind kind;
 	uint64_t seed;
-	uint64_t turn;      /* RANDOM: mean length; 0: SOFT_PLAN_TURN_DEFAULT */
-	unsigned int depth; /* PCT, 1 to SOFT_PLAN_DEPTH_MAX */
-	uint64_t steps;     /* PCT */
+	uint64_t turn;                      /* RANDOM: mean length; 0: SOFT_PLAN_TURN_DEFAULT */
+	unsigned int depth;                 /* PCT, 1 to SOFT_PLAN_DEPTH_MAX */
+	uint64_t steps;                     /* PCT */
 	const struct soft_switch *switches; /* REPLAY: in order; copied */
 	size_t nr_switches;
 };

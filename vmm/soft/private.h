@@ -144,7 +144,7 @@ struct soft_vm {
 	struct stage2_tables second;
 	struct soft_stats stats;
 	struct soft_code *code;
-	struct soft_check *check; /* or NULL */
+	struct soft_check *check;     /* or NULL */
 	struct soft_planned *planned; /* the plan of turns, or NULL */
 	struct {
 		uint64_t start, bytes; /* of linear addresses */
@@ -198,8 +198,8 @@ void soft_turn_ended(struct soft_vcpu *vcpu, enum soft_stop stop);
 /* The vCPU leaves KVM_RUN with @result; wakes its thread. */
 void soft_leave(struct soft_vcpu *vcpu, int result);
 
-/* Up to @budget instructions of the vCPU, and what comes of them. */
-void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget);
+/* Up to @budget instructions of the vCPU, and what comes of them; @alone: nobody else wants one. */
+void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget, bool alone);
 
 /* The thread of @vcpu gives turns, or sleeps while another does, until the vCPU leaves. */
 void soft_take_part(struct soft_vcpu *vcpu);

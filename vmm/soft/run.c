@@ -245,6 +245,7 @@ static int attend(struct soft_cpu *cpu, bool shadow)
 static int deliver(struct soft_cpu *cpu)
 {
 	cpu->answer_next = 0;
+	cpu->deliveries++;
 	if (soft_deliver(cpu))
 		cpu->answer_count = 0;
 	return cpu->exit;
@@ -267,24 +268,19 @@ static int run_some(struct soft_cpu *cpu, uint64_t budget)
 	return run_chunk(cpu, budget < CHUNK_MAX ? budget : CHUNK_MAX);
 }
 
+/* Deliveries take from the budget, so that a processor that only faults ends as well. */
 enum soft_stop soft_cpu_run(struct soft_cpu *cpu, uint64_t budget)
 {
-	uint64_t before = cpu->instructions, used;
-	uint64_t delivered = 0;
+	uint64_t start = cpu->instructions + cpu->deliveries, used;
 	int exit;
 
 	take_answer(cpu);
-	for (;;) {
-		used = cpu->instructions - before + delivered;
+	do {
+		used = cpu->instructions + cpu->deliveries - start;
 		if (used >= budget)
 			return SOFT_STOP_BUDGET;
 		exit = run_some(cpu, budget - used);
-		if (exit != SOFT_EXIT_AGAIN)
-			break;
-		/* Deliveries, and instructions that only fault, take from the budget. */
-		if (cpu->instructions - before + delivered == used)
-			delivered++;
-	}
+	} while (exit == SOFT_EXIT_AGAIN);
 	if (cpu->io_waits)
 		cpu->io_rip = cpu->rip;
 	return exit;

@@ -27,6 +27,9 @@
 /* A vCPU that is alone has no need to look around so often. */
 #define TURNS_ALONE 16
 
+/* About what a PAUSE takes on processors of today, where a timer is waited for. */
+#define PAUSE_TICKS 40
+
 static bool takes_part(const struct soft_vcpu *vcpu)
 {
 	return vcpu->state == SOFT_READY || vcpu->state == SOFT_HALTED;
@@ -92,7 +95,7 @@ static enum soft_stop run_counted(struct soft_vcpu *vcpu, uint64_t budget)
 	return stop;
 }
 
-void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget)
+void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget, bool alone)
 {
 	struct soft_vm *vm = vcpu->vm;
 	uint64_t deadline = next_deadline(vm);
@@ -107,6 +110,9 @@ void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget)
 		soft_plan_paused(vcpu);
 	vm->clock = soft_clock(vm);
 	vm->running = NULL;
+	/* With nobody to take its turn a PAUSE is what it is on a processor: time that passes. */
+	if (alone && stop == SOFT_STOP_PAUSE && deadline != SOFT_NO_DEADLINE)
+		vm->clock += PAUSE_TICKS;
 	vcpu->stats.values[SOFT_VCPU_INSTRUCTIONS] = vcpu->cpu.instructions;
 	tick(vm);
 	soft_turn_ended(vcpu, stop);
@@ -137,16 +143,18 @@ static bool wants_turn(struct soft_vcpu *vcpu)
 	return vcpu->state == SOFT_READY;
 }
 
-static struct soft_vcpu *pick_by_plan(struct soft_vm *vm, uint64_t *budget_out)
+static struct soft_vcpu *pick_by_plan(struct soft_vm *vm, uint64_t *budget_out, bool *alone_out)
 {
-	bool wants[SOFT_VCPUS_MAX], any = false;
+	bool wants[SOFT_VCPUS_MAX];
+	unsigned int count = 0;
 
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		wants[i] = wants_turn(vm->vcpus[i]);
-		any |= wants[i];
+		count += wants[i];
 	}
 	/* One that left by immediate_exit is awaited. */
-	return any && soft_plan_may_run(vm) ? soft_plan_pick(vm, wants, budget_out) : NULL;
+	*alone_out = count == 1;
+	return count && soft_plan_may_run(vm) ? soft_plan_pick(vm, wants, budget_out) : NULL;
 }
 
 /* Whose turn is next, or NULL; *@alone_out: nobody else wants one. */
@@ -170,15 +178,14 @@ static struct soft_vcpu *pick_in_order(struct soft_vm *vm, bool *alone_out)
 	return first;
 }
 
-static struct soft_vcpu *pick(struct soft_vm *vm, uint64_t *budget_out)
+static struct soft_vcpu *pick(struct soft_vm *vm, uint64_t *budget_out, bool *alone_out)
 {
 	struct soft_vcpu *next;
-	bool alone;
 
 	if (vm->planned)
-		return pick_by_plan(vm, budget_out);
-	next = pick_in_order(vm, &alone);
-	*budget_out = vm->options.turn * (alone ? TURNS_ALONE : 1);
+		return pick_by_plan(vm, budget_out, alone_out);
+	next = pick_in_order(vm, alone_out);
+	*budget_out = vm->options.turn * (*alone_out ? TURNS_ALONE : 1);
 	return next;
 }
 
@@ -208,11 +215,12 @@ static void let_in(struct soft_vm *vm)
 static void drive(struct soft_vm *vm, struct soft_vcpu *driver)
 {
 	while (takes_part(driver) && soft_plan_may_run(vm)) {
+		bool alone;
 		uint64_t budget;
-		struct soft_vcpu *next = pick(vm, &budget);
+		struct soft_vcpu *next = pick(vm, &budget, &alone);
 
 		if (next)
-			soft_give_turn(next, budget);
+			soft_give_turn(next, budget, alone);
 		else if (!takes_part(driver) || !soft_plan_may_run(vm) || !skip_idle_time(vm))
 			break;
 		if (__atomic_load_n(&vm->outsiders, __ATOMIC_RELAXED))

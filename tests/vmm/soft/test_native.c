@@ -23,9 +23,12 @@ static void setup(void)
 {
 	native_setup();
 	bare = bare_new(MEMORY_BYTES);
+	bare_tables(bare);
 	bare_user(bare);
-	/* What is not mapped natively is not mapped here. */
-	for (uint64_t page = 0; page < MEMORY_BYTES; page += X86_PAGE_SIZE)
+	/* What is not mapped natively is not mapped here, but for the tables. */
+	for (uint64_t page = 0; page < BARE_CODE; page += X86_PAGE_SIZE)
+		bare_set_page(bare, page, BARE_SUPERVISOR);
+	for (uint64_t page = BARE_CODE; page < MEMORY_BYTES; page += X86_PAGE_SIZE)
 		if (page - NATIVE_DATA >= NATIVE_DATA_BYTES && page != NATIVE_CODE)
 			bare_set_page(bare, page, BARE_ABSENT);
 }
@@ -45,13 +48,15 @@ static int run_soft(const struct form_case *c, struct native_state *state)
 	bare_code(bare, rip, c->bytes, c->size);
 	memcpy(cpu->regs, state->regs, sizeof(state->regs));
 	soft_cpu_set_rflags(cpu, state->rflags);
-	for (unsigned int i = 0; i < 64 && cpu->rip - rip < c->insn_size + 4; i++) {
+	for (unsigned int i = 0; i < 64; i++) {
 		if (cpu->rip == rip + c->size)
 			break;
 		ck_assert_int_eq(soft_cpu_run(cpu, 1), SOFT_STOP_BUDGET);
-		if (cpu->event.pending) {
-			cpu->event.pending = false;
-			return cpu->event.vector;
+		if (cpu->cpl == 0) {
+			unsigned int vector = (cpu->rip - BARE_HANDLERS) / 16;
+
+			bare_user(bare);
+			return vector;
 		}
 	}
 	ck_assert_uint_eq(cpu->rip, rip + c->size);
