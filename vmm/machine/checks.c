@@ -55,7 +55,6 @@ int guest_start_checks(struct guest *guest, struct error *error)
 		.ram_end = guest->memory.ram[guest->memory.nr_ram - 1].end,
 		.direct_base = NB_DIRECT_BASE,
 		.frames_port = guest->checks & SOFT_CHECK_FREED ? NB_PORT_FRAMES : 0,
-		.frames_leave = guest->trap_uaf,
 		.nr_lists = guest->nr_vcpus,
 		.runs_max = NB_FRAME_RUNS,
 	};

@@ -94,7 +94,9 @@ struct guest_config {
 	guest_access_fn access; /* NULL: accesses to watched memory go on */
 	void *access_context;
 	const char *coverage; /* not NULL: the file for guest_coverage_save(); soft engine only */
-	unsigned int checks;  /* SOFT_CHECK_* (vmm/soft/check.h); the soft engine's alone */
+	/* SOFT_CHECK_* (vmm/soft/check.h) of the soft engine; elsewhere nothing. Not FREED with
+	 * trap_uaf, which sees to it. */
+	unsigned int checks;
 	/* Frames the guest gave up are out of its reach until it hands them out again; one that
 	 * touches such a frame ends with a report (vmm/machine/uaf.h). Implies traps. */
 	bool trap_uaf;

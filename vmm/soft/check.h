@@ -51,7 +51,6 @@ struct soft_check_config {
 	uint64_t ram_end;     /* no RAM from here on */
 	uint64_t direct_base; /* where the guest maps RAM for itself: only a hint for speed */
 	uint16_t frames_port; /* 0: none */
-	bool frames_leave;    /* the OUT leaves as well: the owner has a use for it */
 	unsigned int nr_lists, runs_max;
 	uint64_t frames_gpa[64];
 	/* Addresses of instructions that may do anything: those of which the guest itself expects
