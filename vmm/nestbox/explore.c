@@ -215,7 +215,8 @@ int command_explore(const struct program *program, int argc, char **argv)
 			"of turns of its own, checks every access, audits between operations,\n"
 			"and says of a failure how little it takes.",
 		.options = options,
-		.notes = "The same seed gives the same run, instruction for instruction.\n"
+		.notes = "Without --cpus there are two vCPUs, and all checks are on.\n"
+			 "The same seed gives the same run, instruction for instruction.\n"
 			 "docs/explore.md says how to read a failure.",
 	};
 	enum cli_status status;
