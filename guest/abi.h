@@ -211,12 +211,13 @@ enum nb_opcode {
 
 	/*
 	 * vmalloc_node_range(). arg: 0 size, 1 align, 2 start, 3 end, 4 gfp (32 bits), 5 prot,
-	 * 6 VM_ flags, 7 node (signed, -1 any), 8 caller. result: 0 address. The window must be
+	 * 6 VM_ flags, 7 node (signed, -1 any), 8 caller, 9 under rules (NB_OP_SET_RULES) the
+	 * pools' node plus 1, or 0. result: 0 address. The window must be
 	 * canonical, in one half, and clear of the direct map, the page array and the image; prot
 	 * present, without address bits.
 	 */
 	NB_OP_VMALLOC = 1,
-	/* arg: 0 address. */
+	/* arg: 0 address, 1 under rules the pools' node plus 1, or 0. */
 	NB_OP_VFREE = 2,
 	/*
 	 * get_vm_area_node(): a range without frames; arguments and result as NB_OP_VMALLOC, but
@@ -224,9 +225,9 @@ enum nb_opcode {
 	 * the image.
 	 */
 	NB_OP_GET_VM_AREA = 3,
-	/* arg: 0 address of an area without frames. */
+	/* arg: 0 address of an area without frames, 1 as NB_OP_VFREE. */
 	NB_OP_FREE_VM_AREA = 4,
-	/* result: 0 ranges given back. */
+	/* arg, under rules: 0 NB_PURGE_*. result: 0 ranges given back. */
 	NB_OP_PURGE = 5,
 	/* arg: 0 enum nb_mode. */
 	NB_OP_SET_MODE = 6,
@@ -247,6 +248,22 @@ enum nb_opcode {
 	 * area.progress counts loops and, in set-up and clearing up, areas.
 	 */
 	NB_OP_BENCH = 9,
+	/*
+	 * From now on ranges are placed, kept and given back as a release of Linux does it
+	 * (mm/vmap_linux.h). arg: 0 enum nb_order, 1 enum nb_search, 2 nodes with pools (0 before
+	 * 6.9), 3 whether a decay empties pools of fewer than four. All 0: the core's own rules.
+	 * -EBUSY while a range is lazy.
+	 */
+	NB_OP_SET_RULES = 10,
+	/*
+	 * Gives the free tree a shape: its tiles in preorder, a node before its left and its right
+	 * subtree. arg: 0 number of tiles, 1 offset in area.data of uint64_t each: a tile's start,
+	 * plus NB_SHAPE_RED. -EINVAL, nothing changed, if that is no red-black tree of just the
+	 * free tiles.
+	 */
+	NB_OP_SET_SHAPE = 11,
+	/* Gives back one lazy or pooled range. arg: 0 its address. -ENOENT. */
+	NB_OP_RELEASE = 12,
 
 	/*
 	 * Frames and objects of the host's own. FREE_PAGES and KFREE take only what ALLOC_PAGES
@@ -344,6 +361,13 @@ enum nb_opcode {
 	 */
 	NB_OP_SET_FAULT = 0x40,
 
+	/*
+	 * What the core asked of this CPU's caches, which x86 does by itself. arg: 0: 0 for
+	 * flush_cache_vmap(), 1 for flush_cache_vunmap(). result: 0 how many calls so far, 1 start
+	 * and 2 end of the range of the last, all 0 before there is one.
+	 */
+	NB_OP_CACHE_FLUSHES = 0x41,
+
 	/* The guest hurts itself, so that the host's reports can be tested. */
 	NB_OP_TEST_PANIC = 0x100,  /* BUG with a text */
 	NB_OP_TEST_FAULT = 0x101,  /* loads from arg[0] */
@@ -421,11 +445,22 @@ enum nb_fault { NB_FAULT_FRAME = 0, NB_FAULT_SLAB = 1, NB_FAULT_TABLE = 2, NB_FA
 #define NB_VMALLOC_END      0xffffe8ffffffffffull
 #define NB_PAGE_KERNEL      0x8000000000000163ull
 
+/* NB_OP_SET_RULES: the order of what a purge gives back, and how the search prunes. */
+enum nb_order { NB_ORDER_OWN = 0, NB_ORDER_NEWEST_FIRST = 1, NB_ORDER_BY_ADDRESS = 2 };
+enum nb_search { NB_SEARCH_5_2 = 0, NB_SEARCH_5_16 = 1, NB_SEARCH_5_18 = 2 };
+
+#define NB_SHAPE_RED 0x2u
+
+/* NB_OP_PURGE: empty the pools; only decay them; do not, they are. */
+#define NB_PURGE_FULL    0x1u
+#define NB_PURGE_DECAY   0x2u
+#define NB_PURGE_DECAYED 0x4u
+
 /* NB_OP_SET_MODE. */
 enum nb_mode { NB_MODE_LAZY = 0, NB_MODE_EAGER = 1, NB_MODE_MANUAL = 2 };
 
 /*
- * The single-CPU cases of Linux's test_vmalloc (lib/test_vmalloc.c, 6.1), by what one loop does.
+ * The single-CPU cases of test_vmalloc (Linux's lib/test_vmalloc.c, 6.1), by what one loop does.
  * "Touch" is a store to the first byte. Their own set-up is repeated for each NB_OP_BENCH.
  */
 enum nb_bench_case {

@@ -34,9 +34,25 @@ static void arch_flush_tlb_kernel_range(void *arch, u64 start, u64 end)
 	tlb_flush_range(start, end);
 }
 
-/* Caches are physically tagged. */
-static void arch_flush_cache(void *arch, u64 start, u64 end)
+/*
+ * Caches are physically tagged, so there is nothing to flush. But that the core calls these where
+ * another architecture would need them can be seen from outside (NB_OP_CACHE_FLUSHES).
+ */
+static void record_cache(struct cache_record *record, u64 start, u64 end)
 {
+	record->nr++;
+	record->start = start;
+	record->end = end;
+}
+
+static void arch_flush_cache_vmap(void *arch, u64 start, u64 end)
+{
+	record_cache(&this_cpu()->cache_vmap, start, end);
+}
+
+static void arch_flush_cache_vunmap(void *arch, u64 start, u64 end)
+{
+	record_cache(&this_cpu()->cache_vunmap, start, end);
 }
 
 /*
@@ -140,8 +156,8 @@ static const struct arch_ops plain_ops = {
 	.irq_save = arch_irq_save,
 	.irq_restore = arch_irq_restore,
 	.flush_tlb_kernel_range = arch_flush_tlb_kernel_range,
-	.flush_cache_vmap = arch_flush_cache,
-	.flush_cache_vunmap = arch_flush_cache,
+	.flush_cache_vmap = arch_flush_cache_vmap,
+	.flush_cache_vunmap = arch_flush_cache_vunmap,
 	.memmap_populate = arch_memmap_populate,
 	.clock_ns = arch_clock_ns,
 	.log = arch_log,

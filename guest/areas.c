@@ -166,11 +166,8 @@ static s64 op_remove_vm_area(struct cpu *cpu, const u64 *arg, u64 *result)
 	return err;
 }
 
-/* Tables for more pages than there are would take all memory, and stay. */
 static s64 op_alloc_vm_area(struct cpu *cpu, const u64 *arg, u64 *result)
 {
-	if (arg[0] >> PAGE_SHIFT > machine.mm.total_pages)
-		return arg[0] + PAGE_SIZE < arg[0] ? -EINVAL : -ENOMEM;
 	return alloc_vm_area(&machine.mm, arg[0], &result[0]);
 }
 

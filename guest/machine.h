@@ -25,6 +25,12 @@ enum cpu_state {
 
 struct hypercall_deferred;
 
+/* What the core asked of caches on one CPU (guest/arch.c). */
+struct cache_record {
+	u64 nr;         /* flush_cache_vmap() or flush_cache_vunmap() calls */
+	u64 start, end; /* of the last */
+};
+
 /* One CPU's own data; GS points at it. Others read id, apic_id and state. */
 struct cpu {
 	struct cpu *self; /* at offset 0, see this_cpu() */
@@ -34,6 +40,7 @@ struct cpu {
 	u32 trap_depth;
 	u32 refused_tail; /* with refused: the sq_tail that was reported as nonsense */
 	bool refused;
+	struct cache_record cache_vmap, cache_vunmap;
 	u32 skip_flushes; /* so many flushes to come are not done (NB_OP_TEST_SKIP_FLUSH) */
 	struct hypercall_deferred *deferred; /* what the next VECTOR_CALL does */
 	struct nb_vcpu_area *area;

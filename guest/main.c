@@ -77,6 +77,18 @@ static void copy_ranges(struct mem_range *to, const struct nb_range *from, u32 n
 		to[i] = (struct mem_range){from[i].start, from[i].end, from[i].node, from[i].kind};
 }
 
+/* The host says nothing of which CPU is near which memory: in order, as many to each node. */
+static void spread_cpus(struct mm_config *config)
+{
+	u32 i, nr_nodes = 0;
+
+	for (i = 0; i < config->nr_ram; i++)
+		if (config->ram[i].node >= nr_nodes)
+			nr_nodes = config->ram[i].node + 1;
+	for (i = 0; i < config->nr_cpus && i < MAX_CPUS; i++)
+		config->cpu_node[i] = (u8)(i * nr_nodes / config->nr_cpus);
+}
+
 static void core_init(const struct nb_boot_info *boot)
 {
 	struct mm_config config;
@@ -92,6 +104,7 @@ static void core_init(const struct nb_boot_info *boot)
 	config.nr_reserved = boot->nr_reserved;
 	copy_ranges(config.ram, boot->ram, boot->nr_ram);
 	copy_ranges(config.reserved, boot->reserved, boot->nr_reserved);
+	spread_cpus(&config);
 	switch (mm_init(&machine.mm, &config)) {
 	case 0:
 		break;

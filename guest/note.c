@@ -22,6 +22,11 @@
 #define NOTE_OFFSET(name, field) \
 	asm volatile(            \
 		NOTE_TEXT("OFFSET(" #name "." #field ")=%P0")::"i"(offsetof(struct name, field)));
+#define NOTE_FIELD(name, field, align, width) NOTE_OFFSET(name, field)
+#define NOTE_STRUCT(name, fields)             NOTE_SIZE(name) fields(NOTE_FIELD)
+/* Not through NOTE_NUMBER(), which would get the constant's value for its name. */
+#define NOTE_LISTED_NUMBER(member, name, least, greatest) \
+	asm volatile(NOTE_TEXT("NUMBER(" #name ")=%P0")::"i"(name));
 
 void layout_note(void);
 
@@ -35,8 +40,9 @@ __attribute__((used, noinline)) void layout_note(void)
 			     "3:\n")::"i"(NB_NOTE_LAYOUT));
 	asm volatile(NOTE_TEXT("SYMBOL(machine)=" LAYOUT_STRING(LAYOUT_MACHINE_HEX)));
 	NOTE_OFFSET(machine, mm)
-	LAYOUT_SIZES(NOTE_SIZE)
-	LAYOUT_OFFSETS(NOTE_OFFSET)
-	LAYOUT_NUMBERS(NOTE_NUMBER)
+	LAYOUT_STRUCTS(NOTE_STRUCT)
+	LAYOUT_MORE_OFFSETS(NOTE_OFFSET)
+	LAYOUT_NUMBERS(NOTE_LISTED_NUMBER)
+	LAYOUT_MORE_NUMBERS(NOTE_NUMBER)
 	asm volatile(IN_NOTE("4: .balign 4\n"));
 }

@@ -9,6 +9,7 @@
 #include "guest/workload.h"
 #include "mm/errno.h"
 #include "mm/vmalloc.h"
+#include "mm/vmap_linux.h"
 
 /* What guest/abi.h tells the host to pass is what the core takes. */
 _Static_assert(NB_VM_ALLOC == VM_ALLOC && NB_VM_MAP == VM_MAP && NB_VM_NO_GUARD == VM_NO_GUARD &&
@@ -26,9 +27,30 @@ _Static_assert((int)NB_FAULT_FRAME == (int)FAULT_FRAME && (int)NB_FAULT_SLAB == 
 		       (int)NB_FAULT_AREA == (int)FAULT_AREA,
 	       "one set of failures");
 
+_Static_assert((int)NB_ORDER_BY_ADDRESS == (int)VMAP_BY_ADDRESS &&
+		       (int)NB_ORDER_NEWEST_FIRST == (int)VMAP_NEWEST_FIRST &&
+		       (int)NB_SEARCH_5_16 == (int)VMAP_SEARCH_5_16 &&
+		       (int)NB_SEARCH_5_18 == (int)VMAP_SEARCH_5_18 &&
+		       NB_SHAPE_RED == VMAP_SHAPE_RED && NB_PURGE_FULL == VMAP_PURGE_FULL &&
+		       NB_PURGE_DECAY == VMAP_PURGE_DECAY && NB_PURGE_DECAYED == VMAP_PURGE_DECAYED,
+	       "one set of rules");
+
+/* The pools' node of an operation, which only spaces under rules know. */
+static bool take_node(u64 node)
+{
+	const struct vmap_rules *rules = &machine.mm.vmap.rules;
+
+	if (node > rules->nodes)
+		return false;
+	if (rules->nodes)
+		vmap_set_node(&machine.mm, (u32)node);
+	return true;
+}
+
 static s64 decode_request(const u64 *arg, struct vmalloc_request *request)
 {
-	if (!border_gfp(arg[4]) || arg[6] & ~BORDER_VM_FLAGS || !border_node(arg[7]))
+	if (!border_gfp(arg[4]) || arg[6] & ~BORDER_VM_FLAGS || !border_node(arg[7]) ||
+	    !take_node(arg[9]))
 		return -EINVAL;
 	request->size = arg[0];
 	request->align = arg[1];
@@ -73,7 +95,7 @@ static s64 op_vmalloc(struct cpu *cpu, const u64 *arg, u64 *result)
 
 static s64 op_vfree(struct cpu *cpu, const u64 *arg, u64 *result)
 {
-	return vfree(&machine.mm, arg[0]);
+	return take_node(arg[1]) ? vfree(&machine.mm, arg[0]) : -EINVAL;
 }
 
 static s64 op_get_vm_area(struct cpu *cpu, const u64 *arg, u64 *result)
@@ -88,13 +110,44 @@ static s64 op_get_vm_area(struct cpu *cpu, const u64 *arg, u64 *result)
 
 static s64 op_free_vm_area(struct cpu *cpu, const u64 *arg, u64 *result)
 {
-	return areas_free_vm_area(arg[0]);
+	return take_node(arg[1]) ? areas_free_vm_area(arg[0]) : -EINVAL;
 }
 
 static s64 op_purge(struct cpu *cpu, const u64 *arg, u64 *result)
 {
-	result[0] = vmap_purge(&machine.mm);
+	bool rules = machine.mm.vmap.rules.order;
+
+	if (arg[0] & ~(u64)(rules ? NB_PURGE_FULL | NB_PURGE_DECAY | NB_PURGE_DECAYED : 0))
+		return -EINVAL;
+	result[0] = rules ? vmap_purge_linux(&machine.mm, (u32)arg[0]) : vmap_purge(&machine.mm);
 	return 0;
+}
+
+static s64 op_set_rules(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	const struct vmap_rules rules = {(u32)arg[0], (u32)arg[1], (u32)arg[2], (u32)arg[3]};
+
+	if ((arg[0] | arg[1] | arg[2] | arg[3]) >> 32)
+		return -EINVAL;
+	if (mm_refuse_interrupt(&machine.mm, "vmap_set_rules"))
+		return -EPERM;
+	return vmap_set_rules(&machine.mm, &rules);
+}
+
+static s64 op_set_shape(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	const u64 *shape = border_data(cpu, arg[1], arg[0] * sizeof(u64));
+
+	if (arg[0] > NB_DATA_BYTES / sizeof(u64) || !shape)
+		return -EINVAL;
+	if (mm_refuse_interrupt(&machine.mm, "vmap_set_shape"))
+		return -EPERM;
+	return vmap_set_shape(&machine.mm, shape, arg[0]);
+}
+
+static s64 op_release(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	return vmap_release(&machine.mm, arg[0]);
 }
 
 static s64 op_set_mode(struct cpu *cpu, const u64 *arg, u64 *result)
@@ -131,15 +184,18 @@ static s64 op_stats(struct cpu *cpu, const u64 *arg, u64 *result)
 
 static const struct hypercall_op ops[] = {
 	[NB_OP_NOP] = {op_nop, 1},
-	[NB_OP_VMALLOC] = {op_vmalloc, 9},
-	[NB_OP_VFREE] = {op_vfree, 1},
-	[NB_OP_GET_VM_AREA] = {op_get_vm_area, 9},
-	[NB_OP_FREE_VM_AREA] = {op_free_vm_area, 1},
-	[NB_OP_PURGE] = {op_purge, 0},
+	[NB_OP_VMALLOC] = {op_vmalloc, 10},
+	[NB_OP_VFREE] = {op_vfree, 2},
+	[NB_OP_GET_VM_AREA] = {op_get_vm_area, 10},
+	[NB_OP_FREE_VM_AREA] = {op_free_vm_area, 2},
+	[NB_OP_PURGE] = {op_purge, 1},
 	[NB_OP_SET_MODE] = {op_set_mode, 1},
 	[NB_OP_VMALLOC_TO_PAGE] = {op_vmalloc_to_page, 1},
 	[NB_OP_STATS] = {op_stats, 0},
 	[NB_OP_BENCH] = {workload_bench, 5},
+	[NB_OP_SET_RULES] = {op_set_rules, 4},
+	[NB_OP_SET_SHAPE] = {op_set_shape, 2},
+	[NB_OP_RELEASE] = {op_release, 1},
 };
 
 const struct hypercall_table core_operations = {ops, 0, ARRAY_SIZE(ops)};
@@ -153,6 +209,21 @@ static s64 op_set_fault(struct cpu *cpu, const u64 *arg, u64 *result)
 	return 0;
 }
 
-static const struct hypercall_op fault_ops[] = {{op_set_fault, 2}};
+static s64 op_cache_flushes(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	const struct cache_record *record = arg[0] ? &cpu->cache_vunmap : &cpu->cache_vmap;
+
+	if (arg[0] > 1)
+		return -EINVAL;
+	result[0] = record->nr;
+	result[1] = record->start;
+	result[2] = record->end;
+	return 0;
+}
+
+static const struct hypercall_op fault_ops[] = {
+	[NB_OP_SET_FAULT - NB_OP_SET_FAULT] = {op_set_fault, 2},
+	[NB_OP_CACHE_FLUSHES - NB_OP_SET_FAULT] = {op_cache_flushes, 1},
+};
 
 const struct hypercall_table fault_operations = {fault_ops, NB_OP_SET_FAULT, ARRAY_SIZE(fault_ops)};

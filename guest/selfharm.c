@@ -79,8 +79,9 @@ static s64 op_log(struct cpu *cpu, const u64 *arg, u64 *result)
 		return -EINVAL;
 	__atomic_add_fetch(&machine.clock_ahead_ns, arg[1] * 1000000, __ATOMIC_RELAXED);
 	for (u64 i = 1; i <= arg[0]; i++)
-		mm_log(&machine.mm, LOG_INFO, "asked to say line %lu of %lu", (unsigned long)i,
-		       (unsigned long)arg[0]);
+		if (mm_printk_ratelimit(&machine.mm))
+			mm_log(&machine.mm, LOG_INFO, "asked to say line %lu of %lu",
+			       (unsigned long)i, (unsigned long)arg[0]);
 	return 0;
 }
 

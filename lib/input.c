@@ -3,12 +3,15 @@
 #include "lib/input.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#define BUFFER_BYTES (2 * INPUT_LINE_MAX)
+#define BUFFER_BYTES (8 * INPUT_LINE_MAX)
 
 static void make_printable(char *text)
 {
@@ -26,9 +29,10 @@ int input_fail(struct input_error *error, const char *path, unsigned long line, 
 
 	if (!error)
 		return -EINVAL;
-	if (line)
+	error->text[0] = '\0';
+	if (path && line)
 		snprintf(error->text, sizeof(error->text), "%.400s:%lu: ", path, line);
-	else
+	else if (path)
 		snprintf(error->text, sizeof(error->text), "%.400s: ", path);
 	used = strlen(error->text);
 	va_start(args, format);
@@ -38,69 +42,81 @@ int input_fail(struct input_error *error, const char *path, unsigned long line, 
 	return -EINVAL;
 }
 
-static int refuse_directory(const struct line_reader *reader, struct input_error *error)
+static int refuse_other_kinds(int fd, const char *path, struct input_error *error)
 {
 	struct stat status;
 
-	if (fstat(fileno(reader->file), &status) == 0 && S_ISDIR(status.st_mode))
-		return input_fail(error, reader->path, 0, "this is a directory, not a file");
-	return 0;
+	if (fstat(fd, &status) || S_ISREG(status.st_mode))
+		return 0;
+	if (S_ISDIR(status.st_mode))
+		return input_fail(error, path, 0, "this is a directory, not a file");
+	return input_fail(error, path, 0,
+			  "this is a %s, not a file: write what comes out of it to a file first",
+			  S_ISFIFO(status.st_mode)   ? "FIFO"
+			  : S_ISSOCK(status.st_mode) ? "socket"
+						     : "device");
+}
+
+int line_reader_open_fd(struct line_reader *reader, int fd, const char *path,
+			struct input_error *error)
+{
+	memset(reader, 0, sizeof(*reader));
+	reader->fd = fd;
+	reader->path = strdup(path);
+	reader->buffer = malloc(BUFFER_BYTES);
+	if (reader->path && reader->buffer)
+		return 0;
+	line_reader_close(reader);
+	input_fail(error, path, 0, "no memory to read it");
+	return -ENOMEM;
 }
 
 int line_reader_open(struct line_reader *reader, const char *path, struct input_error *error)
 {
-	int err;
+	/* Without O_NONBLOCK a FIFO nobody writes to would not even open. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err;
 
 	memset(reader, 0, sizeof(*reader));
-	reader->file = fopen(path, "re");
-	if (!reader->file) {
+	if (fd < 0) {
 		err = -errno;
 		input_fail(error, path, 0, "cannot be opened: %s", strerror(-err));
 		return err;
 	}
-	reader->path = strdup(path);
-	reader->buffer = malloc(BUFFER_BYTES);
-	if (!reader->path || !reader->buffer) {
-		err = -ENOMEM;
-		input_fail(error, path, 0, "no memory to read it");
-		goto err_close;
+	err = refuse_other_kinds(fd, path, error);
+	if (err) {
+		close(fd);
+		return err;
 	}
-	err = refuse_directory(reader, error);
-	if (err)
-		goto err_close;
-	return 0;
-
-err_close:
-	line_reader_close(reader);
-	return err;
+	return line_reader_open_fd(reader, fd, path, error);
 }
 
 void line_reader_close(struct line_reader *reader)
 {
-	if (reader->file)
-		fclose(reader->file);
+	close(reader->fd);
 	free(reader->path);
 	free(reader->buffer);
 	memset(reader, 0, sizeof(*reader));
+	reader->fd = -1;
 }
 
 /* Moves what is left to the front of the buffer and fills the rest. Returns 0 or -errno. */
 static int refill(struct line_reader *reader)
 {
 	size_t kept = reader->end - reader->start;
-	size_t got;
+	ssize_t got;
 
 	memmove(reader->buffer, reader->buffer + reader->start, kept);
 	reader->start = 0;
 	reader->end = kept;
-	errno = 0;
-	got = fread(reader->buffer + kept, 1, BUFFER_BYTES - kept, reader->file);
-	if (got < BUFFER_BYTES - kept) {
-		if (ferror(reader->file))
-			return errno ? -errno : -EIO;
-		reader->at_end = true;
+	while (reader->end < BUFFER_BYTES && !reader->at_end) {
+		got = read(reader->fd, reader->buffer + reader->end, BUFFER_BYTES - reader->end);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		reader->at_end = got == 0;
+		reader->end += (size_t)got;
 	}
-	reader->end += got;
 	return 0;
 }
 
@@ -185,17 +201,12 @@ size_t line_reader_peek(struct line_reader *reader, void *bytes, size_t size)
 	return size;
 }
 
-enum number_error number_parse(const char *text, size_t length, uint64_t *value_out)
+static enum number_error parse_digits(const char *text, size_t length, unsigned int base,
+				      uint64_t *value_out)
 {
 	bool overflow = false;
 	uint64_t value = 0;
-	unsigned int base = 10;
 
-	if (length > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
-		base = 16;
-		text += 2;
-		length -= 2;
-	}
 	if (length == 0)
 		return NUMBER_MALFORMED;
 	for (; length; text++, length--) {
@@ -211,6 +222,25 @@ enum number_error number_parse(const char *text, size_t length, uint64_t *value_
 		return NUMBER_OUT_OF_RANGE;
 	*value_out = value;
 	return NUMBER_OK;
+}
+
+static bool has_hex_prefix(const char *text, size_t length)
+{
+	return length > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
+}
+
+enum number_error number_parse(const char *text, size_t length, uint64_t *value_out)
+{
+	if (has_hex_prefix(text, length))
+		return parse_digits(text + 2, length - 2, 16, value_out);
+	return parse_digits(text, length, 10, value_out);
+}
+
+enum number_error number_parse_hex(const char *text, size_t length, uint64_t *value_out)
+{
+	size_t prefix = has_hex_prefix(text, length) ? 2 : 0;
+
+	return parse_digits(text + prefix, length - prefix, 16, value_out);
 }
 
 enum number_error number_parse_signed(const char *text, size_t length, int64_t *value_out)

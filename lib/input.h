@@ -13,7 +13,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 /* The longest line taken, in bytes, its newline included. ftrace's own limit is a page or two. */
 #define INPUT_LINE_MAX 32768
@@ -24,28 +23,36 @@ struct input_error {
 };
 
 struct line_reader {
-	FILE *file;
+	int fd;
 	char *path;
 	unsigned long line; /* number of the line last returned, the first being 1 */
-	char *buffer;       /* 2 * INPUT_LINE_MAX bytes; [start, end) is not yet returned */
+	char *buffer;       /* 8 * INPUT_LINE_MAX bytes; [start, end) is not yet returned */
 	size_t start;
 	size_t end;
 	bool at_end; /* the file has no more bytes than the buffer holds */
 };
 
 /*
- * Writes "path:line: message" to @error ("path: message" when @line is 0). Bytes of the message
- * that are not printable ASCII become '?', because it may quote the input. Returns -EINVAL, so
- * that a reader can return it. A NULL @error is allowed.
+ * Writes "path:line: message" to @error ("path: message" when @line is 0, "message" without @path).
+ * Bytes of the message that are not printable ASCII become '?', because it may quote the input.
+ * Returns -EINVAL, so that a reader can return it. A NULL @error is allowed.
  */
 int input_fail(struct input_error *error, const char *path, unsigned long line, const char *format,
 	       ...) __attribute__((format(printf, 4, 5)));
 
 /*
- * Opens @path. Returns 0, -EINVAL (a directory), -ENOMEM, or the errno of open(2), negated, with
- * @error filled in; on error nothing is left to close. Pair with line_reader_close().
+ * Opens @path. Returns 0, -EINVAL (a directory, or a FIFO, device or socket, which could keep us
+ * waiting for ever), -ENOMEM, or the errno of open(2), negated, with @error filled in; on error
+ * nothing is left to close. Pair with line_reader_close().
  */
 int line_reader_open(struct line_reader *reader, const char *path, struct input_error *error);
+
+/*
+ * The same for the descriptor @fd of any kind, which the reader closes, on error too; @path is
+ * what errors call it.
+ */
+int line_reader_open_fd(struct line_reader *reader, int fd, const char *path,
+			struct input_error *error);
 
 /* Frees what line_reader_open() took. */
 void line_reader_close(struct line_reader *reader);
@@ -82,6 +89,9 @@ enum number_error { NUMBER_OK, NUMBER_MALFORMED, NUMBER_OUT_OF_RANGE };
  * after "0x". No sign, no space. *@value_out is set only on NUMBER_OK.
  */
 enum number_error number_parse(const char *text, size_t length, uint64_t *value_out);
+
+/* The same for a number that is hexadecimal with or without its "0x". */
+enum number_error number_parse_hex(const char *text, size_t length, uint64_t *value_out);
 
 /* The same for a signed number; a hexadecimal one is not negative. */
 enum number_error number_parse_signed(const char *text, size_t length, int64_t *value_out);

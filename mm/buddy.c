@@ -13,6 +13,7 @@
 
 static void list_block(struct zone *zone, struct page *page, u32 order)
 {
+	lockdep_assert_held(&zone->lock);
 	page_set_word(page, page_word(zone, PAGE_FREE, order));
 	list_add(&page->list, &zone->free[order]);
 	zone->nr_free[order]++;
@@ -20,6 +21,7 @@ static void list_block(struct zone *zone, struct page *page, u32 order)
 
 static void unlist_block(struct zone *zone, struct page *page, u32 order)
 {
+	lockdep_assert_held(&zone->lock);
 	list_del(&page->list);
 	zone->nr_free[order]--;
 }
@@ -133,6 +135,7 @@ static struct page *take_block(struct mm *mm, struct zone *zone, u32 order, u64 
 	struct page *page = take_listed(zone, order);
 	u32 fresh_order;
 
+	lockdep_assert_held(&zone->lock);
 	if (page)
 		return page;
 	while ((page = take_fresh(mm, zone, &fresh_order, offline_out))) {

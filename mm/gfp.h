@@ -16,7 +16,8 @@
  *   NORETRY       a block of frames is not looked for again after this CPU's own lists, which may
  *                 hold it in pieces, were given back for it
  *   NOFAIL        fails only when nothing is left: failures on demand (struct fault_injection) pass
- *                 it by. Linux would wait for ever; here nobody could ever free anything
+ *                 it by, and a vmalloc call's tables, page array and bookkeeping as well as its
+ *                 frames. Linux would wait for ever; here nobody could ever free anything
  *                 meanwhile, so it returns NULL as well, and that is reported as a warning, in
  *                 spite of NOWARN
  *   NOWARN        no line is logged when there is no memory
@@ -65,7 +66,7 @@ typedef u32 gfp_t;
 	(GFP_KERNEL | __GFP_HIGH | __GFP_ATOMIC | __GFP_NOWARN | __GFP_RETRY_MAYFAIL | \
 	 __GFP_NOFAIL | __GFP_NORETRY | __GFP_MEMALLOC | __GFP_NOMEMALLOC)
 
-/* Any node will do. */
+/* Any node will do, the CPU's own first; so does any number below 0. */
 #define NUMA_NO_NODE (-1)
 
 #endif

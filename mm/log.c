@@ -6,59 +6,48 @@
 
 #include "mm/mm.h"
 
-__attribute__((format(printf, 3, 4))) static void say(struct mm *mm, enum log_level level,
-						      const char *format, ...)
+/* Takes a token; *@missed_out: as many messages were held back since the last time. */
+static bool take_token(struct log_limit *limit, u64 now, u32 *missed_out)
 {
-	va_list args;
+	u64 passed = now - limit->last_ns;
 
-	va_start(args, format);
-	mm->ops->log(mm->arch, level, format, args);
-	va_end(args);
-}
-
-/* Whether one more may be said; *@held_back_out: and before it, that so many were not. */
-static bool within_limit(struct mm *mm, struct log_limit *limit, u64 *held_back_out)
-{
-	u64 now = mm->ops->clock_ns(mm->arch);
-	bool within;
-
-	if (!spin_trylock(&limit->lock)) {
-		__atomic_add_fetch(&limit->held_back, 1, __ATOMIC_RELAXED);
+	lockdep_assert_held(&limit->lock);
+	/* Clocks of two CPUs may be a little apart. */
+	if ((s64)passed > 0) {
+		limit->last_ns = now;
+		limit->missing_ns -= passed < limit->missing_ns ? passed : limit->missing_ns;
+	}
+	if (limit->missing_ns > (LOG_BURST - 1) * LOG_INTERVAL_NS)
 		return false;
-	}
-	if (limit->said == 0 || (s64)(now - limit->begin_ns) >= (s64)LOG_INTERVAL_NS) {
-		limit->begin_ns = now;
-		limit->said = 0;
-		*held_back_out = __atomic_exchange_n(&limit->held_back, 0, __ATOMIC_RELAXED);
-	}
-	within = limit->said < LOG_BURST;
-	if (within)
-		limit->said++;
-	else
-		__atomic_add_fetch(&limit->held_back, 1, __ATOMIC_RELAXED);
-	spin_unlock(&limit->lock);
-	return within;
+	limit->missing_ns += LOG_INTERVAL_NS;
+	*missed_out = __atomic_exchange_n(&limit->missed, 0, __ATOMIC_RELAXED);
+	return true;
 }
 
-static bool may_say(struct mm *mm, struct log_limit *limit, const char *what)
+bool mm_printk_ratelimit(struct mm *mm)
 {
-	u64 held_back = 0;
+	struct log_limit *limit = &mm->log_limit;
+	u32 missed = 0;
+	bool taken;
 
 	if (!mm->ops->clock_ns)
 		return true;
-	if (!within_limit(mm, limit, &held_back))
-		return false;
-	if (held_back)
-		say(mm, LOG_WARNING, "%lu %s suppressed", (unsigned long)held_back, what);
-	return true;
+	taken = spin_trylock(&limit->lock);
+	if (taken) {
+		taken = take_token(limit, mm->ops->clock_ns(mm->arch), &missed);
+		spin_unlock(&limit->lock);
+	}
+	if (!taken)
+		__atomic_add_fetch(&limit->missed, 1, __ATOMIC_RELAXED);
+	if (missed)
+		mm_log(mm, LOG_WARNING, "printk: %u messages suppressed.", missed);
+	return taken;
 }
 
 void mm_log(struct mm *mm, enum log_level level, const char *format, ...)
 {
 	va_list args;
 
-	if (!may_say(mm, &mm->lines, "messages"))
-		return;
 	va_start(args, format);
 	mm->ops->log(mm->arch, level, format, args);
 	va_end(args);
@@ -66,6 +55,5 @@ void mm_log(struct mm *mm, enum log_level level, const char *format, ...)
 
 void mm_warn_at(struct mm *mm, const char *file, int line, const char *text)
 {
-	if (may_say(mm, &mm->warnings, "warnings"))
-		mm->ops->warn(mm->arch, file, line, text);
+	mm->ops->warn(mm->arch, file, line, text);
 }

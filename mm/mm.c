@@ -13,6 +13,16 @@ static bool config_is_sane(const struct mm_config *config)
 	       IS_ALIGNED(config->root_phys, PAGE_SIZE);
 }
 
+static int join_nodes(struct mm *mm, const struct mm_config *config)
+{
+	for (u32 cpu = 0; cpu < mm->nr_cpus; cpu++) {
+		if (config->cpu_node[cpu] >= mm->nr_nodes)
+			return -EINVAL;
+		mm->local_node[cpu] = &mm->node[config->cpu_node[cpu]];
+	}
+	return 0;
+}
+
 int mm_init_frames(struct mm *mm, const struct mm_config *config)
 {
 	int err;
@@ -29,6 +39,8 @@ int mm_init_frames(struct mm *mm, const struct mm_config *config)
 	list_init(&mm->processes.head);
 	err = page_alloc_init(mm, config->ram, config->nr_ram, config->reserved,
 			      config->nr_reserved);
+	if (!err)
+		err = join_nodes(mm, config);
 	if (!err)
 		kmalloc_init(mm);
 	return err;

@@ -33,6 +33,7 @@ struct mm_config {
 	u32 nr_ram, nr_reserved;
 	struct mem_range ram[MAX_RAM];
 	struct mem_range reserved[MAX_RESERVED];
+	u8 cpu_node[MAX_CPUS]; /* the node each CPU is nearest to, not above the highest with RAM */
 };
 
 /*
@@ -56,7 +57,7 @@ struct mm {
 	u32 nr_nodes; /* highest node with RAM, plus 1 */
 	struct fault_injection fault;
 	struct interrupt_state interrupts;
-	struct log_limit lines, warnings;
+	struct log_limit log_limit;
 	u64 total_pages; /* of all RAM, reserved included */
 	struct page_table pt;
 	struct vmap_space vmap;
@@ -69,13 +70,15 @@ struct mm {
 	/* 0, or, online, 1 + n where the n-th 2 MiB of the section hold its struct pages. */
 	u8 section_online[MAX_SECTIONS];
 	struct node node[MAX_NODES];
+	struct node *local_node[MAX_CPUS]; /* each CPU's own */
 	struct process_list processes;
 	struct flush_ledger flushes;
 };
 
 /*
- * Makes @mm, zeroed memory of the caller's, ready for use. Returns 0, -EINVAL or -ENOSPC
- * (page_alloc_init()), -ENOMEM. @config is not kept.
+ * Makes @mm, zeroed memory of the caller's, ready for use. Returns 0, -EINVAL (a CPU's node that
+ * is not there, or as page_alloc_init()), -ENOSPC (page_alloc_init()), -ENOMEM. @config is not
+ * kept.
  */
 int mm_init(struct mm *mm, const struct mm_config *config);
 

@@ -21,14 +21,22 @@
 /* Who may go below the watermark. */
 #define GFP_NO_WATERMARK (__GFP_HIGH | __GFP_MEMALLOC | __GFP_NOFAIL)
 
-struct zone *page_zone(struct mm *mm, const struct page *page)
+/* Two bytes of the word that never change, whoever exchanges it meanwhile. */
+__attribute__((no_sanitize("thread"))) struct zone *page_zone(struct mm *mm,
+							      const struct page *page)
 {
 	return &mm->node[page->node].zone[page->zone];
 }
 
-static inline struct node *preferred_node(struct mm *mm, int node)
+/* The node @node names, or this CPU's own for one below 0; NULL for one that is not there. */
+static struct node *preferred_node(struct mm *mm, int node)
 {
-	return &mm->node[(u32)node < mm->nr_nodes ? node : 0];
+	if (node < 0)
+		return mm->local_node[mm->nr_cpus == 1 ? 0 : cpu_id(mm)];
+	if ((u32)node < mm->nr_nodes)
+		return &mm->node[node];
+	mm_warn(mm, "frames were asked for of a node that is not there");
+	return NULL;
 }
 
 static enum zone_id highest_zone(gfp_t gfp)
@@ -59,7 +67,7 @@ static NOINLINE void report_failure(struct mm *mm, gfp_t gfp, u32 order, u64 nr)
 {
 	if (gfp & __GFP_NOFAIL)
 		mm_warn(mm, "a __GFP_NOFAIL allocation failed: nothing is left");
-	if (!(gfp & __GFP_NOWARN))
+	if (!(gfp & __GFP_NOWARN) && mm_printk_ratelimit(mm))
 		mm_log(mm, LOG_WARNING, "page allocation failure: order:%u, mode:%llx, missing:%lu",
 		       order, (unsigned long long)gfp, (unsigned long)nr);
 }
@@ -73,7 +81,7 @@ static void zero_block(struct mm *mm, struct page *page, u32 order)
 	if (mm->ops->zero_frames && page->state != PAGE_TABLE)
 		mm->ops->zero_frames(mm->arch, page_to_pfn(mm, page), 1ull << order);
 	else
-		memset(page_address(mm, page), 0, PAGE_SIZE << order);
+		clear_words(page_address(mm, page), PAGE_SIZE / sizeof(u64) << order);
 }
 
 static struct page *alloc_from_zone(struct mm *mm, struct zone *zone, gfp_t gfp, u32 order,
@@ -157,13 +165,16 @@ static inline bool frame_must_fail(struct mm *mm, gfp_t gfp)
 static NOINLINE struct page *alloc_pages_slow(struct mm *mm, gfp_t gfp, u32 order, int node,
 					      enum page_state state, void *owner)
 {
+	struct node *preferred = preferred_node(mm, node);
 	struct page *page = NULL;
 
+	if (!preferred)
+		return NULL;
 	if (order <= MAX_ORDER && !frame_must_fail(mm, gfp)) {
-		page = alloc_from_zones(mm, gfp, order, preferred_node(mm, node), state);
+		page = alloc_from_zones(mm, gfp, order, preferred, state);
 		if (!page && order && !(gfp & __GFP_NORETRY)) {
 			drain_local_pages(mm);
-			page = alloc_from_zones(mm, gfp, order, preferred_node(mm, node), state);
+			page = alloc_from_zones(mm, gfp, order, preferred, state);
 		}
 	}
 	if (!page) {
@@ -177,16 +188,16 @@ static NOINLINE struct page *alloc_pages_slow(struct mm *mm, gfp_t gfp, u32 orde
 	return page;
 }
 
-/* One frame, nothing unusual about it, on @cpu. */
-static inline struct page *alloc_one(struct mm *mm, gfp_t gfp, int node, enum page_state state,
-				     void *owner, u32 cpu)
+/* One frame, nothing unusual about it, of the own node of @cpu, which this is. */
+static inline struct page *alloc_one(struct mm *mm, gfp_t gfp, enum page_state state, void *owner,
+				     u32 cpu)
 {
-	struct zone *zone = preferred_node(mm, node)->fallback[0];
+	struct zone *zone = mm->local_node[cpu]->fallback[0];
 	struct page_pcp *pcp = &zone->pcp[cpu];
 	struct page *page = pcp->top;
 
 	if (unlikely(!page))
-		return alloc_pages_slow(mm, gfp, 0, node, state, owner);
+		return alloc_pages_slow(mm, gfp, 0, NUMA_NO_NODE, state, owner);
 	pcp->top = page->next;
 	pcp->count--;
 	page_set_word(page, page_word_held(zone, state, 0));
@@ -194,22 +205,23 @@ static inline struct page *alloc_one(struct mm *mm, gfp_t gfp, int node, enum pa
 	return page;
 }
 
-static NOINLINE struct page *alloc_one_smp(struct mm *mm, gfp_t gfp, u32 order, int node,
-					   enum page_state state, void *owner)
+static NOINLINE struct page *alloc_one_smp(struct mm *mm, gfp_t gfp, enum page_state state,
+					   void *owner)
 {
 	if (mm->ops->frames_note)
-		return alloc_pages_slow(mm, gfp, order, node, state, owner);
-	return alloc_one(mm, gfp, node, state, owner, cpu_id(mm));
+		return alloc_pages_slow(mm, gfp, 0, NUMA_NO_NODE, state, owner);
+	return alloc_one(mm, gfp, state, owner, cpu_id(mm));
 }
 
 struct page *alloc_pages(struct mm *mm, gfp_t gfp, u32 order, int node, enum page_state state,
 			 void *owner)
 {
-	if (unlikely(order | (gfp & GFP_UNUSUAL) | mm->fault.fail[FAULT_FRAME]))
+	if (unlikely(order | (gfp & GFP_UNUSUAL) | mm->fault.fail[FAULT_FRAME]) ||
+	    unlikely(node >= 0))
 		return alloc_pages_slow(mm, gfp, order, node, state, owner);
 	if (mm->slow_frames)
-		return alloc_one_smp(mm, gfp, order, node, state, owner);
-	return alloc_one(mm, gfp, node, state, owner, 0);
+		return alloc_one_smp(mm, gfp, state, owner);
+	return alloc_one(mm, gfp, state, owner, 0);
 }
 
 static inline struct page *pop_one(struct page *page, u64 word, void *owner, struct page **out)
@@ -276,6 +288,8 @@ static NOINLINE u64 bulk_slow(struct mm *mm, gfp_t gfp, int node, enum page_stat
 	struct node *preferred = preferred_node(mm, node);
 	u64 want = nr, got = 0;
 
+	if (!preferred)
+		return 0;
 	if (mm->fault.fail[FAULT_FRAME] && !(gfp & __GFP_NOFAIL))
 		want = frames_before_fault(mm, nr);
 	for (u32 i = 0; got < want && i < preferred->nr_fallback; i++) {
@@ -298,11 +312,11 @@ static NOINLINE u64 bulk_slow(struct mm *mm, gfp_t gfp, int node, enum page_stat
 u64 alloc_pages_bulk(struct mm *mm, gfp_t gfp, int node, enum page_state state, void *owner, u64 nr,
 		     struct page **pages)
 {
-	struct zone *zone = preferred_node(mm, node)->fallback[0];
+	struct zone *zone = mm->local_node[0]->fallback[0];
 	struct page_pcp *pcp = &zone->pcp[0];
 
 	if (unlikely((gfp & GFP_UNUSUAL) | mm->fault.fail[FAULT_FRAME] | mm->slow_frames) ||
-	    unlikely(pcp->count < nr))
+	    unlikely(node >= 0) || unlikely(pcp->count < nr))
 		return bulk_slow(mm, gfp, node, state, owner, nr, pages);
 	pop_many(pcp, page_word_held(zone, state, 0), owner, nr, pages);
 	return nr;
@@ -324,7 +338,7 @@ static NOINLINE void free_pages_slow(struct mm *mm, struct page *page, u32 order
 
 	if (order == 0 && page_leave(page))
 		return;
-	if (order > MAX_ORDER || !word_is_allocated(page->word, order)) {
+	if (order > MAX_ORDER || !word_is_allocated(page_peek_word(page), order)) {
 		report_bad_free(mm, page, order);
 		return;
 	}
@@ -356,7 +370,7 @@ static NOINLINE void free_one_smp(struct mm *mm, struct page *page)
 
 void free_pages(struct mm *mm, struct page *page, u32 order)
 {
-	if (unlikely(order || !word_is_allocated(page->word, 0)))
+	if (unlikely(order || !word_is_allocated(page_peek_word(page), 0)))
 		free_pages_slow(mm, page, order);
 	else if (mm->slow_frames)
 		free_one_smp(mm, page);
@@ -366,7 +380,7 @@ void free_pages(struct mm *mm, struct page *page, u32 order)
 
 static inline bool push_one(struct page **top, struct page *page, u64 word, u64 pcp_word)
 {
-	if (unlikely(page->word != word))
+	if (unlikely(page_peek_word(page) != word))
 		return false;
 	page_set_word(page, pcp_word);
 	page->next = *top;
@@ -418,7 +432,7 @@ static ALWAYS_INLINE u64 free_some(struct mm *mm, u64 nr, struct page *const *pa
 	struct page *page = pages[nr - 1];
 	struct zone *zone = page_zone(mm, page);
 	struct page_pcp *pcp = &zone->pcp[cpu];
-	u64 word = page->word, run;
+	u64 word = page_peek_word(page), run;
 
 	if (unlikely(!word_is_allocated(word, 0)))
 		return nr;
@@ -440,7 +454,7 @@ static NOINLINE void free_bulk_slow(struct mm *mm, u64 nr, struct page *const *p
 		struct page *page = pages[nr - 1];
 		u64 left = free_some(mm, nr, pages, cpu);
 
-		if (left == nr && !word_is_allocated(page->word, 0)) {
+		if (left == nr && !word_is_allocated(page_peek_word(page), 0)) {
 			free_pages_slow(mm, page, 0);
 			left--;
 		} else if (left == nr) {

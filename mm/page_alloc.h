@@ -169,7 +169,8 @@ int page_alloc_init(struct mm *mm, const struct mem_range *ram, u32 nr_ram,
 /*
  * Allocates a block of 2^@order frames, @order in [0, MAX_ORDER], and marks its first frame with
  * @state, @order, @owner and refcount 1. @node is preferred (only that one with
- * __GFP_THISNODE); NUMA_NO_NODE prefers node 0. __GFP_DMA and
+ * __GFP_THISNODE); one below 0, NUMA_NO_NODE above all, is this CPU's own; from a
+ * node beyond mm->nr_nodes there is nothing, which is reported through arch->warn. __GFP_DMA and
  * __GFP_DMA32 bound the zone. With __GFP_ZERO the frames are zeroed. Order 0 comes from the
  * per-CPU list. Returns NULL when nothing fits, or @order is above MAX_ORDER; without __GFP_NOWARN
  * that is logged. mm/gfp.h says what each flag does. Frames on other CPUs' lists are out of reach.

@@ -14,54 +14,13 @@
 #include "mm/pgtable.h"
 
 #include "mm/errno.h"
-#include "mm/mm.h"
+#include "mm/pgtable_private.h"
 #include "mm/string.h"
 
 /* What an entry that names a table looks like: all rights, which the leaves then restrict. */
 #define TABLE_FLAGS (X86_PTE_P | X86_PTE_RW | X86_PTE_A)
 
 #define PT_BYTES (1ull << X86_LEVEL_SHIFT(2)) /* what one page table's leaves map */
-
-static inline u64 level_bytes(int level)
-{
-	return 1ull << X86_LEVEL_SHIFT(level);
-}
-
-static inline u64 entry_index(u64 va, int level)
-{
-	return (va >> X86_LEVEL_SHIFT(level)) & (X86_TABLE_ENTRIES - 1);
-}
-
-static inline u64 entry_read(const u64 *entry)
-{
-	return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
-}
-
-static inline bool is_table(u64 entry)
-{
-	return (entry & (X86_PTE_P | X86_PTE_PS)) == X86_PTE_P;
-}
-
-static inline u64 *table_at(const struct mm *mm, u64 entry)
-{
-	return phys_to_virt(mm, entry & X86_PTE_ADDR_MASK);
-}
-
-/* Both addresses in one canonical half (vol. 1, 3.3.7.1): bits 63:47 all alike, and the same. */
-static inline bool is_canonical_range(u64 start, u64 last)
-{
-	s64 sign = (s64)start >> 47;
-
-	return start <= last && sign == (s64)last >> 47 && (sign == 0 || sign == -1);
-}
-
-/* The end of the part of [va, end) below the next multiple of @step. */
-static inline u64 part_end(u64 va, u64 end, u64 step)
-{
-	u64 last = va | (step - 1);
-
-	return last < end - 1 ? last + 1 : end;
-}
 
 /* ---- walking ---- */
 
@@ -79,15 +38,14 @@ static inline bool is_canonical(u64 va)
 	return (u64)((s64)(va << WALK_VA_SHIFT) >> WALK_VA_SHIFT) == va;
 }
 
-/* The page table for the canonical @va if a walk led there lately, or NULL. */
-static inline u64 *recent_table(const struct mm *mm, struct page_table *pt, u64 va)
+/* Where the page table for the canonical @va is if a walk led there lately, or 0. */
+static inline u64 recent_table(struct page_table *pt, u64 va)
 {
 	u64 word = __atomic_load_n(walk_slot(pt, va), __ATOMIC_ACQUIRE);
-	u64 phys = word << WALK_PFN_SHIFT >> (WALK_PFN_SHIFT - PAGE_SHIFT);
 
-	if (((word ^ va << WALK_VA_SHIFT) >> (64 - WALK_PFN_SHIFT)) || !phys)
-		return NULL;
-	return phys_to_virt(mm, phys);
+	if ((word ^ va << WALK_VA_SHIFT) >> (64 - WALK_PFN_SHIFT))
+		return 0;
+	return word << WALK_PFN_SHIFT >> (WALK_PFN_SHIFT - PAGE_SHIFT);
 }
 
 /* The page table (level 1) that @va's leaf would be in, or NULL where there is none. */
@@ -111,12 +69,7 @@ static u64 *find_table(const struct mm *mm, struct page_table *pt, u64 va)
 	return table_at(mm, entry);
 }
 
-/*
- * Walks down to @level or to where no table leads on: returns that entry, its level in
- * *@level_out.
- */
-static u64 *walk(const struct mm *mm, const struct page_table *pt, u64 va, int level,
-		 int *level_out)
+u64 *pt_walk(const struct mm *mm, const struct page_table *pt, u64 va, int level, int *level_out)
 {
 	u64 *entry = table_at(mm, pt->root_phys) + entry_index(va, 4);
 	int at = 4;
@@ -129,14 +82,18 @@ static u64 *walk(const struct mm *mm, const struct page_table *pt, u64 va, int l
 	return entry;
 }
 
-/* Makes the clear @entry of @level name a new table of the level below. */
-static int make_table(struct mm *mm, struct page_table *pt, u64 *entry, int level)
+/*
+ * Makes the clear @entry of @level name a new table of the level below. What @gfp says of zones is
+ * not for tables.
+ */
+static int make_table(struct mm *mm, struct page_table *pt, u64 *entry, int level, gfp_t gfp)
 {
 	struct page *page = NULL;
 	u64 expected = 0;
 
-	if (!fault_hit(mm, FAULT_TABLE))
-		page = alloc_pages(mm, GFP_KERNEL | __GFP_ZERO, 0, NUMA_NO_NODE, PAGE_TABLE, pt);
+	if (gfp & __GFP_NOFAIL || !fault_hit(mm, FAULT_TABLE))
+		page = alloc_pages(mm, (gfp & GFP_RECLAIM_MASK) | __GFP_ZERO, 0, NUMA_NO_NODE,
+				   PAGE_TABLE, pt);
 	if (!page)
 		return -ENOMEM;
 	page->index = (u64)level - 1;
@@ -149,14 +106,13 @@ static int make_table(struct mm *mm, struct page_table *pt, u64 *entry, int leve
 	return 0;
 }
 
-/* Makes what tables are missing until @va has an entry of @level. */
-static int make_tables(struct mm *mm, struct page_table *pt, u64 va, int level)
+int pt_make_tables(struct mm *mm, struct page_table *pt, u64 va, int level, gfp_t gfp)
 {
 	u64 *entry, value;
 	int at, err;
 
 	for (;;) {
-		entry = walk(mm, pt, va, level, &at);
+		entry = pt_walk(mm, pt, va, level, &at);
 		if (at == level)
 			return 0;
 		value = entry_read(entry);
@@ -164,13 +120,13 @@ static int make_tables(struct mm *mm, struct page_table *pt, u64 va, int level)
 			continue; /* another CPU's, since the walk */
 		if (value)
 			return -EBUSY;
-		err = make_table(mm, pt, entry, at);
+		err = make_table(mm, pt, entry, at, gfp);
 		if (err)
 			return err;
 	}
 }
 
-int pt_prepare(struct mm *mm, struct page_table *pt, u64 start, u64 end, int level)
+int pt_prepare_gfp(struct mm *mm, struct page_table *pt, u64 start, u64 end, int level, gfp_t gfp)
 {
 	u64 step = level_bytes(level + 1);
 	int err;
@@ -179,11 +135,16 @@ int pt_prepare(struct mm *mm, struct page_table *pt, u64 start, u64 end, int lev
 	    !IS_ALIGNED(start | end, level_bytes(level)))
 		return -EINVAL;
 	for (u64 va = start; va != end; va = part_end(va, end, step)) {
-		err = make_tables(mm, pt, va, level);
+		err = pt_make_tables(mm, pt, va, level, gfp);
 		if (err)
 			return err;
 	}
 	return 0;
+}
+
+int pt_prepare(struct mm *mm, struct page_table *pt, u64 start, u64 end, int level)
+{
+	return pt_prepare_gfp(mm, pt, start, end, level, GFP_KERNEL);
 }
 
 int pt_lookup(struct mm *mm, const struct page_table *pt, u64 va, u64 *entry_out)
@@ -193,8 +154,8 @@ int pt_lookup(struct mm *mm, const struct page_table *pt, u64 va, u64 *entry_out
 
 	if (!is_canonical_range(va, va))
 		return 0;
-	entry = entry_read(walk(mm, pt, va, 1, &level));
-	if (!(entry & X86_PTE_P))
+	entry = entry_read(pt_walk(mm, pt, va, 1, &level));
+	if (!is_leaf(entry, level))
 		return 0;
 	*entry_out = entry;
 	return level;
@@ -212,39 +173,132 @@ bool pt_translate(struct mm *mm, const struct page_table *pt, u64 va, u64 *phys_
 	return true;
 }
 
-/* ---- clearing ---- */
+/* ---- what is no leaf and not clear ---- */
 
-/* Clears @nr entries; with a string instruction that is one instruction for each. */
-static inline void clear_entries(u64 *entry, u64 nr)
+/* The seed's pgd_none_or_clear_bad(), pud_ and pmd_, report so. */
+static __attribute__((noinline, cold)) void report_bad(struct mm *mm, const u64 *entry, u64 value,
+						       int level)
 {
-	u64 zero = 0;
+	static const char *const names[] = {"pte", "pmd", "pud", "pgd"};
 
-	__asm__ volatile("rep stosq" : "+D"(entry), "+c"(nr) : "a"(zero) : "memory");
+	mm_log(mm, LOG_WARNING, "%s:%d: bad %s %016llx(%016llx).", __FILE__, __LINE__,
+	       names[level - 1], (unsigned long long)(uintptr_t)entry, (unsigned long long)value);
+}
+
+/* Reports what of @nr entries is neither clear nor present, before it is cleared. */
+static __attribute__((noinline, cold)) void report_absent(struct mm *mm, const u64 *entry, u64 nr)
+{
+	for (; nr; nr--, entry++) {
+		if (*entry && !(*entry & X86_PTE_P))
+			mm_warn(mm, "a page table entry is not present and not clear");
+	}
 }
 
 /*
- * What lies at @va is no page table: clears a large leaf, skips a hole. Returns where to go on,
- * not beyond @end.
+ * The first entry for [va, end) that is neither clear nor a table's, of any level: the address from
+ * which on it is for the range, or @end.
+ */
+static u64 next_used(struct mm *mm, const struct page_table *pt, u64 va, u64 end, u64 **entry_out,
+		     int *level_out)
+{
+	while (va != end) {
+		u64 *entry = pt_walk(mm, pt, va, 1, level_out);
+		u64 next = part_end(va, end, *level_out > 1 ? level_bytes(*level_out) : PT_BYTES);
+		u64 step = *level_out > 1 ? next - va : PAGE_SIZE;
+
+		/* One upper entry, or the rest of a page table. */
+		for (; va != next; va += step, entry++) {
+			u64 value = entry_read(entry);
+
+			if (value && !(*level_out > 1 && is_table(value))) {
+				*entry_out = entry;
+				return va;
+			}
+		}
+	}
+	return end;
+}
+
+u64 pt_next_entry(struct mm *mm, struct page_table *pt, u64 va, u64 end, u64 **entry_out)
+{
+	int level;
+
+	while ((va = next_used(mm, pt, va, end, entry_out, &level)) != end && level > 1)
+		va = part_end(va, end, level_bytes(level));
+	return va;
+}
+
+bool pt_expect_clear(struct mm *mm, const struct page_table *pt, u64 start, u64 end)
+{
+	u64 *entry, value;
+	int level;
+
+	if (start >= end || !is_canonical_range(start, end - 1) ||
+	    next_used(mm, pt, start, end, &entry, &level) == end)
+		return true;
+	value = entry_read(entry);
+	if (level == 1 || is_leaf(value, level))
+		mm_warn(mm, "something is mapped where a mapping was to go");
+	else
+		report_bad(mm, entry, value, level);
+	return false;
+}
+
+/* ---- clearing ---- */
+
+/* Whether all of @nr > 0 entries are present. */
+static inline bool all_present(const u64 *entry, u64 nr)
+{
+	u64 all = X86_PTE_P;
+
+	for (; nr >= 4; nr -= 4, entry += 4)
+		all &= entry[0] & entry[1] & entry[2] & entry[3];
+	while (nr--)
+		all &= *entry++;
+	return all;
+}
+
+/* Clears @nr > 0 entries; with a string instruction that is one instruction for each. */
+static inline void clear_entries(struct mm *mm, u64 *entry, u64 nr)
+{
+	if (nr == 1 && likely(*entry & X86_PTE_P)) {
+		WRITE_ONCE(*entry, 0);
+		return;
+	}
+	if (unlikely(!all_present(entry, nr)))
+		report_absent(mm, entry, nr);
+	clear_words(entry, nr);
+}
+
+/*
+ * What lies at @va is no page table: clears a large leaf, reports and clears what is bad, skips a
+ * hole. Returns where to go on, not beyond @end.
  */
 static __attribute__((noinline)) u64 unmap_large(struct mm *mm, struct page_table *pt, u64 va,
 						 u64 end)
 {
 	int level;
-	u64 *entry = walk(mm, pt, va, 1, &level);
+	u64 *entry = pt_walk(mm, pt, va, 1, &level), value = entry_read(entry);
 	u64 next = part_end(va, end, level_bytes(level));
 
-	if (!(entry_read(entry) & X86_PTE_P))
+	/* A table that came since the walk is another area's; nothing of this one is in it. */
+	if (!value || is_table(value))
 		return next;
-	if (next - va == level_bytes(level))
-		__atomic_store_n(entry, 0, __ATOMIC_RELAXED);
-	else
+	if (is_leaf(value, level) && next - va != level_bytes(level)) {
 		mm_warn(mm, "a part of a large page was to be unmapped");
+		return next;
+	}
+	if (!is_leaf(value, level)) {
+		report_bad(mm, entry, value, level);
+		/* Walks that led on from here lead nowhere. */
+		for (u32 i = 0; i < PT_WALKS; i++)
+			__atomic_store_n(&pt->walk[i], 0, __ATOMIC_RELEASE);
+	}
+	__atomic_store_n(entry, 0, __ATOMIC_RELAXED);
 	return next;
 }
 
-/* A range of any kind: over several page tables, where there is none, or senseless. */
-static __attribute__((noinline)) void unmap_slow(struct mm *mm, struct page_table *pt, u64 start,
-						 u64 end)
+void pt_unmap(struct mm *mm, struct page_table *pt, u64 start, u64 end)
 {
 	u64 next;
 
@@ -259,7 +313,8 @@ static __attribute__((noinline)) void unmap_slow(struct mm *mm, struct page_tabl
 
 		if (table) {
 			next = part_end(start, end, PT_BYTES);
-			clear_entries(table + entry_index(start, 1), (next - start) >> PAGE_SHIFT);
+			clear_entries(mm, table + entry_index(start, 1),
+				      (next - start) >> PAGE_SHIFT);
 		} else {
 			next = unmap_large(mm, pt, start, end);
 		}
@@ -272,70 +327,20 @@ static inline bool in_one_table(u64 index, u64 nr)
 	return nr - 1 < X86_TABLE_ENTRIES - index;
 }
 
-void pt_unmap(struct mm *mm, struct page_table *pt, u64 start, u64 end)
+void pt_unmap_quick(struct mm *mm, struct page_table *pt, u64 start, u64 end)
 {
 	u64 index = entry_index(start, 1), nr = (end - start) >> PAGE_SHIFT;
 
 	if (likely(in_one_table(index, nr) && IS_ALIGNED(start | end, PAGE_SIZE) &&
 		   is_canonical(start))) {
-		u64 *table = recent_table(mm, pt, start);
+		u64 phys = recent_table(pt, start);
 
-		if (likely(table)) {
-			clear_entries(table + index, nr);
+		if (likely(phys)) {
+			clear_entries(mm, (u64 *)phys_to_virt(mm, phys) + index, nr);
 			return;
 		}
 	}
-	unmap_slow(mm, pt, start, end);
-}
-
-u64 pt_next_entry(struct mm *mm, struct page_table *pt, u64 va, u64 end, u64 **entry_out)
-{
-	u64 *entry, next;
-	int level;
-
-	while (va != end) {
-		entry = walk(mm, pt, va, 1, &level);
-		next = part_end(va, end, level > 1 ? level_bytes(level) : PT_BYTES);
-		if (level > 1) {
-			va = next;
-			continue;
-		}
-		/* The rest of one page table. */
-		for (; va != next; va += PAGE_SIZE, entry++) {
-			if (entry_read(entry)) {
-				*entry_out = entry;
-				return va;
-			}
-		}
-	}
-	return end;
-}
-
-/* Frees the table @entry names, of @level, and those it leads to. */
-static void free_table(struct mm *mm, struct page_table *pt, u64 entry, int level)
-{
-	const u64 *table = table_at(mm, entry);
-
-	for (u32 i = 0; level > 1 && i < X86_TABLE_ENTRIES; i++) {
-		if (is_table(table[i]))
-			free_table(mm, pt, table[i], level - 1);
-	}
-	free_pages(mm, pfn_to_page(mm, (entry & X86_PTE_ADDR_MASK) >> PAGE_SHIFT), 0);
-	pt->nr_tables--;
-}
-
-void pt_free_lower_half(struct mm *mm, struct page_table *pt)
-{
-	u64 *root = table_at(mm, pt->root_phys);
-
-	for (u32 i = 0; i < X86_TABLE_ENTRIES / 2; i++) {
-		u64 entry = root[i];
-
-		root[i] = 0;
-		if (is_table(entry))
-			free_table(mm, pt, entry, 3);
-	}
-	memset(pt->walk, 0, sizeof(pt->walk));
+	pt_unmap(mm, pt, start, end);
 }
 
 /* ---- mapping frames ---- */
@@ -347,6 +352,14 @@ static inline u64 leaf_bias(const struct mm *mm, pgprot_t prot)
 }
 _Static_assert(sizeof(struct page) == 1 << 6, "leaf_bias() and write_entries() shift by it");
 
+static inline bool write_entry(u64 *entry, const struct page *page, u64 bias)
+{
+	if (unlikely(!page) || unlikely(*entry))
+		return false;
+	WRITE_ONCE(*entry, ((u64)(uintptr_t)page << (PAGE_SHIFT - 6)) + bias);
+	return true;
+}
+
 /*
  * Writes leaves for @pages[0..nr), nr > 0. Returns NULL, or where it stopped: at a frame that is
  * none or at an entry that is not clear.
@@ -356,12 +369,22 @@ static inline struct page *const *write_entries(u64 *entry, struct page *const *
 {
 	struct page *const *end = pages + nr;
 
-	do {
-		if (unlikely(!*pages) || unlikely(READ_ONCE(*entry)))
+	if (nr == 1)
+		return write_entry(entry, *pages, bias) ? NULL : pages;
+	for (; end - pages >= 4; pages += 4, entry += 4) {
+		if (!write_entry(&entry[0], pages[0], bias))
+			return &pages[0];
+		if (!write_entry(&entry[1], pages[1], bias))
+			return &pages[1];
+		if (!write_entry(&entry[2], pages[2], bias))
+			return &pages[2];
+		if (!write_entry(&entry[3], pages[3], bias))
+			return &pages[3];
+	}
+	for (; pages != end; pages++, entry++) {
+		if (!write_entry(entry, *pages, bias))
 			return pages;
-		WRITE_ONCE(*entry, ((u64)(uintptr_t)*pages << (PAGE_SHIFT - 6)) + bias);
-		entry++;
-	} while (++pages != end);
+	}
 	return NULL;
 }
 
@@ -374,7 +397,7 @@ static __attribute__((noinline)) int undo_map(struct mm *mm, struct page_table *
 	return *at ? -EBUSY : -EINVAL;
 }
 
-/* A range of any kind, as unmap_slow(). */
+/* A range of any kind: over several page tables, where there is none, or senseless. */
 static __attribute__((noinline)) int map_slow(struct mm *mm, struct page_table *pt, u64 start,
 					      struct page *const *pages, u64 nr, pgprot_t prot)
 {
@@ -401,79 +424,15 @@ static __attribute__((noinline)) int map_slow(struct mm *mm, struct page_table *
 int pt_map_pages(struct mm *mm, struct page_table *pt, u64 start, struct page *const *pages, u64 nr,
 		 pgprot_t prot)
 {
-	u64 index = entry_index(start, 1), *table;
+	u64 index = entry_index(start, 1), phys;
 	struct page *const *stop;
 
 	if (unlikely(!in_one_table(index, nr) || !IS_ALIGNED(start, PAGE_SIZE) ||
 		     !is_canonical(start)))
 		return map_slow(mm, pt, start, pages, nr, prot);
-	table = recent_table(mm, pt, start);
-	if (unlikely(!table))
+	phys = recent_table(pt, start);
+	if (unlikely(!phys))
 		return map_slow(mm, pt, start, pages, nr, prot);
-	stop = write_entries(table + index, pages, nr, leaf_bias(mm, prot));
+	stop = write_entries((u64 *)phys_to_virt(mm, phys) + index, pages, nr, leaf_bias(mm, prot));
 	return unlikely(stop) ? undo_map(mm, pt, start, pages, stop) : 0;
-}
-
-/* ---- mapping physical ranges ---- */
-
-/* A leaf of @level: in large ones PS is set and the PAT bit has another place. */
-static u64 make_leaf(u64 phys, pgprot_t prot, int level)
-{
-	if (level == 1)
-		return phys | prot;
-	if (prot & X86_PTE_PAT)
-		prot |= X86_PTE_PAT_BIG;
-	return phys | prot | X86_PTE_PS;
-}
-
-/* The largest level a leaf at @va may have; a table in its place, even an empty one, stays. */
-static int leaf_level(const struct mm *mm, const struct page_table *pt, u64 va, u64 end, u64 phys,
-		      int max_level)
-{
-	int level = max_level, at;
-
-	while (level > 1 &&
-	       (!IS_ALIGNED(va | phys, level_bytes(level)) || end - va < level_bytes(level) ||
-		(is_table(entry_read(walk(mm, pt, va, level, &at))) && at == level)))
-		level--;
-	return level;
-}
-
-/* Makes the tables for every leaf of the range and sees that the leaves' places are clear. */
-static int prepare_range(struct mm *mm, struct page_table *pt, u64 start, u64 end, u64 phys,
-			 int max_level)
-{
-	int level, at, err;
-
-	for (u64 va = start; va != end; va += level_bytes(level)) {
-		level = leaf_level(mm, pt, va, end, phys + (va - start), max_level);
-		err = make_tables(mm, pt, va, level);
-		if (err)
-			return err;
-		if (entry_read(walk(mm, pt, va, level, &at)))
-			return -EBUSY;
-	}
-	return 0;
-}
-
-int pt_map_range(struct mm *mm, struct page_table *pt, u64 start, u64 end, u64 phys, pgprot_t prot,
-		 int max_level)
-{
-	int level, at, err;
-
-	if (start >= end || !is_canonical_range(start, end - 1) ||
-	    !IS_ALIGNED(start | end | phys, PAGE_SIZE) || max_level < 1 || max_level > 3 ||
-	    phys >> X86_PHYSICAL_BITS_MAX || (phys + (end - start) - 1) >> X86_PHYSICAL_BITS_MAX)
-		return -EINVAL;
-	err = prepare_range(mm, pt, start, end, phys, max_level);
-	if (err)
-		return err;
-	for (u64 va = start; va != end; va += level_bytes(level)) {
-		u64 to = phys + (va - start);
-
-		level = leaf_level(mm, pt, va, end, to, max_level);
-		__atomic_store_n(walk(mm, pt, va, level, &at), make_leaf(to, prot, level),
-				 __ATOMIC_RELAXED);
-	}
-	return 0;
 }

@@ -13,6 +13,7 @@
 #ifndef MM_PGTABLE_H
 #define MM_PGTABLE_H
 
+#include "mm/gfp.h"
 #include "mm/types.h"
 #include "mm/x86.h"
 
@@ -51,6 +52,9 @@ struct page_table {
  */
 int pt_prepare(struct mm *mm, struct page_table *pt, u64 start, u64 end, int level);
 
+/* The same with a @gfp other than GFP_KERNEL: how to try, not where (GFP_RECLAIM_MASK). */
+int pt_prepare_gfp(struct mm *mm, struct page_table *pt, u64 start, u64 end, int level, gfp_t gfp);
+
 /*
  * Maps @pages[0..nr) at @start upward with 4 KiB leaves. @start page aligned, @nr > 0, the range
  * canonical and in one half. Returns 0; -EBUSY when a leaf in the range is not clear; -EINVAL when
@@ -71,15 +75,28 @@ int pt_map_range(struct mm *mm, struct page_table *pt, u64 start, u64 end, u64 p
 /*
  * Clears every leaf in [start, end), page aligned. A larger leaf that is only partly inside is
  * the caller's bug: it is reported (arch->warn) and stays whole. Clear leaves are skipped. So is
- * a range that is not canonical: nothing can be mapped there.
+ * a range that is not canonical: nothing can be mapped there. What is neither clear nor present is
+ * cleared and reported as the seed does: a warning for each such page, a line "bad pmd" (pud, pgd)
+ * for an entry above.
  */
 void pt_unmap(struct mm *mm, struct page_table *pt, u64 start, u64 end);
+
+/* The same, but entries above the leaves are not looked at where a walk was lately. */
+void pt_unmap_quick(struct mm *mm, struct page_table *pt, u64 start, u64 end);
 
 /*
  * The leaf entry that maps @va: its value in *@entry_out and its level as the result (1, 2, 3),
  * or 0 when @va is not mapped (*@entry_out untouched).
  */
 int pt_lookup(struct mm *mm, const struct page_table *pt, u64 va, u64 *entry_out);
+
+/*
+ * Whether nothing is in the way of a mapping of [start, end), page aligned: no leaf, no entry of
+ * any level that is not clear and no table's. The first that is gets reported, a warning for leaves
+ * and a line "bad pmd" for others, and stays. For ranges whose leaves are the caller's; none is in
+ * the way where nothing can be mapped.
+ */
+bool pt_expect_clear(struct mm *mm, const struct page_table *pt, u64 start, u64 end);
 
 /*
  * The first page in [va, end) whose 4 KiB entry is not all zero, present or not: its address, and

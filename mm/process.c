@@ -40,12 +40,31 @@ static void copy_kernel_half(struct mm *mm, struct process *process)
 	const u64 *from = root_of(mm, &mm->pt);
 	u64 *to = root_of(mm, &process->pt);
 
+	lockdep_assert_held(&mm->processes.lock);
 	for (u32 i = FIRST_KERNEL_ENTRY; i < X86_TABLE_ENTRIES; i++) {
 		u64 entry = __atomic_load_n(&from[i], __ATOMIC_ACQUIRE);
 
 		if (to[i] != entry)
 			__atomic_store_n(&to[i], entry, __ATOMIC_RELEASE);
 	}
+}
+
+/* Makes @process, which is ready, one of those that can be found, and the caller's. */
+static void link_process(struct mm *mm, struct process *process)
+{
+	lockdep_assert_held(&mm->processes.lock);
+	copy_kernel_half(mm, process);
+	process->id = ++mm->processes.last_id;
+	process->claimed = 1;
+	mm->processes.nr++;
+	list_add_tail(&process->link, &mm->processes.head);
+}
+
+static void unlink_process(struct mm *mm, struct process *process)
+{
+	lockdep_assert_held(&mm->processes.lock);
+	list_del(&process->link);
+	mm->processes.nr--;
 }
 
 int process_create(struct mm *mm, struct process **process_out)
@@ -71,11 +90,7 @@ int process_create(struct mm *mm, struct process **process_out)
 	process->pt.user_flag = X86_PTE_US;
 	list_init(&process->vmas);
 	spin_lock(&mm->processes.lock);
-	copy_kernel_half(mm, process);
-	process->id = ++mm->processes.last_id;
-	process->claimed = 1;
-	mm->processes.nr++;
-	list_add_tail(&process->link, &mm->processes.head);
+	link_process(mm, process);
 	spin_unlock(&mm->processes.lock);
 	*process_out = process;
 	return 0;
@@ -86,6 +101,7 @@ static struct process *find_process(struct mm *mm, u64 id)
 {
 	struct process *process;
 
+	lockdep_assert_held(&mm->processes.lock);
 	list_for_each_entry (process, &mm->processes.head, link) {
 		if (process->id == id)
 			return process;
@@ -128,8 +144,7 @@ void process_destroy(struct mm *mm, struct process *process)
 	list_for_each_entry_safe (vma, following, &process->vmas, link)
 		vma_destroy(mm, vma);
 	spin_lock(&mm->processes.lock);
-	list_del(&process->link);
-	mm->processes.nr--;
+	unlink_process(mm, process);
 	spin_unlock(&mm->processes.lock);
 	pt_free_lower_half(mm, &process->pt);
 	free_pages(mm, pfn_to_page(mm, process->pt.root_phys >> PAGE_SHIFT), 0);
@@ -288,6 +303,7 @@ static int map_frames(struct mm *mm, struct vm_area_struct *vma, u64 addr, u64 n
 	pgprot_t prot = user_prot(vma->vm_flags);
 	int err = get_frames(mm, addr, nr);
 
+	lockdep_assert_held(&mm->vmap.lock);
 	for (u64 at = 0; !err && at != nr << PAGE_SHIFT; at += PAGE_SIZE) {
 		struct page *page = vmalloc_to_page(mm, addr + at);
 
@@ -306,7 +322,11 @@ static bool can_be_shown(const struct vm_struct *vm, u64 pgoff, u64 nr)
 	return vm->flags & VM_USERMAP && pgoff < pages && nr <= pages - pgoff;
 }
 
-/* As long as the lock is held the area stays complete: who frees it begins by claiming it. */
+/*
+ * Maps @nr pages of the area at @addr, from its page @pgoff on, over @vma; or only looks whether
+ * that can be, for @vma NULL. As long as the lock is held the area stays complete: who frees it
+ * begins by claiming it.
+ */
 static int remap_locked(struct mm *mm, struct vm_area_struct *vma, u64 addr, u64 pgoff, u64 nr)
 {
 	struct vmap_area *area;
@@ -317,7 +337,7 @@ static int remap_locked(struct mm *mm, struct vm_area_struct *vma, u64 addr, u64
 	area = vmap_busy_from(&mm->vmap, addr);
 	vm = area ? __atomic_load_n(&area->vm, __ATOMIC_ACQUIRE) : NULL;
 	if (vm && area->va_start == addr && can_be_shown(vm, pgoff, nr))
-		err = map_frames(mm, vma, addr + (pgoff << PAGE_SHIFT), nr);
+		err = vma ? map_frames(mm, vma, addr + (pgoff << PAGE_SHIFT), nr) : 0;
 	spin_unlock(&mm->vmap.lock);
 	return err;
 }
@@ -330,11 +350,12 @@ int remap_vmalloc_range(struct mm *mm, struct vm_area_struct *vma, u64 addr, u64
 
 	if (mm_refuse_interrupt(mm, "remap_vmalloc_range"))
 		return -EPERM;
-	if (!IS_ALIGNED(addr, PAGE_SIZE))
+	if (!IS_ALIGNED(addr, PAGE_SIZE) || nr > mm->total_pages)
 		return -EINVAL;
-	if (nr > mm->total_pages)
-		return -EINVAL;
-	err = pt_prepare(mm, pt, vma->vm_start, vma->vm_end, 1);
+	/* What is refused costs no tables. */
+	err = remap_locked(mm, NULL, addr, pgoff, nr);
+	if (!err)
+		err = pt_prepare(mm, pt, vma->vm_start, vma->vm_end, 1);
 	if (err)
 		return err;
 	if (pt_next_entry(mm, pt, vma->vm_start, vma->vm_end, &entry) != vma->vm_end)

@@ -285,8 +285,9 @@ static inline void rb_take_place(struct rb_root *root, struct rb_node *node, str
 }
 
 /*
- * @node has two children: the one before it moves up into its place if it is a child, which takes
- * no search and leaves fewer summaries to bring up to date; else the one after it.
+ * @node has two children: the one after it moves up into its place, as in Linux, whose free tree's
+ * shape can be told by the addresses it leads to. Trees without a summary have a cheaper choice:
+ * the one before it if it is a child, which takes no search.
  */
 static __attribute__((noinline, unused)) void rb_erase_inner(struct rb_root *root,
 							     struct rb_node *node,
@@ -295,7 +296,7 @@ static __attribute__((noinline, unused)) void rb_erase_inner(struct rb_root *roo
 	struct rb_node *heir = node->left, *parent;
 	bool left = false, is_short;
 
-	if (heir->right) {
+	if (adopt || heir->right) {
 		heir = node->right;
 		while (heir->left)
 			heir = heir->left;

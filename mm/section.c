@@ -61,6 +61,7 @@ static int populate(struct mm *mm, struct zone *zone, u64 first, u64 place)
 {
 	int err = mm->ops->memmap_populate(mm->arch, first, place << PAGE_SHIFT);
 
+	lockdep_assert_held(&mm->section_lock);
 	if (err)
 		return err;
 	page_set_word(pfn_to_page(mm, place),

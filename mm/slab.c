@@ -46,12 +46,21 @@ void kmem_cache_init(struct kmem_cache *cache, const char *name, u32 object_byte
 		list_init(&cache->node[node].partial);
 }
 
+/* In the core's tests what is in a free object is nothing anybody can go on with. */
+static inline void poison(const struct kmem_cache *cache, void *object)
+{
+#ifdef MM_DEBUG
+	memset((char *)object + sizeof(void *), 0x6b, cache->object_bytes - sizeof(void *));
+#endif
+}
+
 /* ---- the lists; cache->lock is held ---- */
 
 static void add_partial(struct kmem_cache *cache, struct page *slab)
 {
 	struct kmem_cache_node *node = &cache->node[slab->node];
 
+	lockdep_assert_held(&cache->lock);
 	list_add(&slab->list, &node->partial);
 	node->nr_partial++;
 	node->nr_empty += slab->in_use == 0;
@@ -61,14 +70,17 @@ static void remove_partial(struct kmem_cache *cache, struct page *slab)
 {
 	struct kmem_cache_node *node = &cache->node[slab->node];
 
+	lockdep_assert_held(&cache->lock);
 	list_del(&slab->list);
 	node->nr_partial--;
 	node->nr_empty -= slab->in_use == 0;
 }
 
 /* Makes @slab, which is on no list, this CPU's, with all its free objects. */
-static void activate(struct kmem_cache_cpu *cpu, struct page *slab, u32 id)
+static void activate(struct kmem_cache *cache, struct kmem_cache_cpu *cpu, struct page *slab,
+		     u32 id)
 {
+	lockdep_assert_held(&cache->lock);
 	slab->active = (u16)(id + 1);
 	slab->in_use = slab->objects;
 	cpu->freelist = slab->freelist;
@@ -85,6 +97,7 @@ static struct page *deactivate(struct kmem_cache *cache, struct kmem_cache_cpu *
 	struct page *slab = cpu->slab;
 	struct kmem_cache_node *node = &cache->node[slab->node];
 
+	lockdep_assert_held(&cache->lock);
 	while (cpu->freelist) {
 		void *object = cpu->freelist;
 
@@ -111,11 +124,16 @@ static struct page *first_partial(struct kmem_cache *cache, u32 node)
 	return list_empty(partial) ? NULL : list_entry(partial->next, struct page, list);
 }
 
-/* A slab with free objects of @node, or, with NUMA_NO_NODE, of the first node that has one. */
+/* A slab with free objects of @node, or, with NUMA_NO_NODE, of this CPU's own or any other. */
 static struct page *find_partial(struct mm *mm, struct kmem_cache *cache, int node)
 {
+	struct page *own;
+
 	if (node != NUMA_NO_NODE)
 		return first_partial(cache, (u32)node);
+	own = first_partial(cache, mm->local_node[cpu_id(mm)]->id);
+	if (own)
+		return own;
 	for (u32 id = 0; id < mm->nr_nodes; id++) {
 		struct page *slab = first_partial(cache, id);
 
@@ -152,7 +170,7 @@ static bool take_new(struct mm *mm, struct kmem_cache *cache, struct kmem_cache_
 	carve(mm, cache, slab);
 	spin_lock(&cache->lock);
 	cache->node[slab->node].nr_slabs++;
-	activate(cpu, slab, cpu_id(mm));
+	activate(cache, cpu, slab, cpu_id(mm));
 	spin_unlock(&cache->lock);
 	return true;
 }
@@ -173,7 +191,7 @@ static bool take_partial(struct mm *mm, struct kmem_cache *cache, struct kmem_ca
 			remove_partial(cache, slab);
 	}
 	if (slab && slab->freelist)
-		activate(cpu, slab, cpu_id(mm));
+		activate(cache, cpu, slab, cpu_id(mm));
 	spin_unlock(&cache->lock);
 	return cpu->freelist != NULL;
 }
@@ -228,8 +246,12 @@ static NOINLINE void *alloc_slow(struct mm *mm, struct kmem_cache *cache, gfp_t 
 
 	if (slab_must_fail(mm, gfp))
 		return NULL;
-	if ((u32)node >= mm->nr_nodes)
-		node = gfp & __GFP_THISNODE ? 0 : NUMA_NO_NODE;
+	if (node >= (int)mm->nr_nodes) {
+		mm_warn(mm, "an object was asked for of a node that is not there");
+		return NULL;
+	}
+	if (node < 0)
+		node = gfp & __GFP_THISNODE ? mm->local_node[cpu_id(mm)]->id : NUMA_NO_NODE;
 	if (!refill(mm, cache, cpu, gfp, node))
 		return NULL;
 	object = pop_object(cpu);
@@ -291,8 +313,10 @@ static struct page *free_to_slab(struct kmem_cache *cache, struct page *slab, vo
 	struct kmem_cache_node *node = &cache->node[slab->node];
 	bool listed = slab->freelist && !slab->active;
 
+	lockdep_assert_held(&cache->lock);
 	*link_of(object) = slab->freelist;
 	slab->freelist = object;
+	poison(cache, object);
 	slab->in_use--;
 	if (slab->active)
 		return NULL;
@@ -347,6 +371,7 @@ static inline void free_on(struct mm *mm, struct kmem_cache *cache, void *object
 	}
 	*link_of(object) = cpu->freelist;
 	cpu->freelist = object;
+	poison(cache, object);
 }
 
 static NOINLINE void free_smp(struct mm *mm, struct kmem_cache *cache, void *object)

@@ -51,7 +51,7 @@ struct kmem_cache {
 /* Sets up @cache in the caller's memory. @object_bytes in [8, 2048], a multiple of 8. */
 void kmem_cache_init(struct kmem_cache *cache, const char *name, u32 object_bytes);
 
-/* One object, on @node if possible (NUMA_NO_NODE: any), zeroed with __GFP_ZERO; or NULL. */
+/* One object, on @node if possible (below 0: this CPU's own), zeroed with __GFP_ZERO; or NULL. */
 void *kmem_cache_alloc(struct mm *mm, struct kmem_cache *cache, gfp_t gfp, int node);
 
 /*

@@ -24,6 +24,20 @@ typedef struct {
 	u32 word;
 } spinlock_t;
 
+/*
+ * In the core's tests: the lock is held, by whoever it is; else the program ends here. Stands where
+ * a function relies on its caller, and in spin_unlock().
+ */
+#ifdef MM_DEBUG
+#define lockdep_assert_held(lock)                                      \
+	do {                                                           \
+		if (!__atomic_load_n(&(lock)->word, __ATOMIC_RELAXED)) \
+			__builtin_trap();                              \
+	} while (0)
+#else
+#define lockdep_assert_held(lock) ((void)(lock))
+#endif
+
 static inline void spin_lock(spinlock_t *lock)
 {
 	while (unlikely(__atomic_exchange_n(&lock->word, 1, __ATOMIC_ACQUIRE))) {
@@ -40,6 +54,7 @@ static inline bool spin_trylock(spinlock_t *lock)
 
 static inline void spin_unlock(spinlock_t *lock)
 {
+	lockdep_assert_held(lock);
 	__atomic_store_n(&lock->word, 0, __ATOMIC_RELEASE);
 }
 

@@ -22,6 +22,7 @@ static const struct vm_struct *area_from(const struct vmap_space *space, u64 add
 {
 	struct vmap_area *area = vmap_busy_from(space, addr);
 
+	lockdep_assert_held(&space->lock);
 	while (area) {
 		const struct vm_struct *vm = __atomic_load_n(&area->vm, __ATOMIC_ACQUIRE);
 

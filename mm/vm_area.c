@@ -30,7 +30,7 @@ struct vm_struct *vm_area_reserve(struct mm *mm, const struct vmalloc_request *r
 	u64 nr_pages = request_pages(request), align = request->align;
 
 	/* The guard must not wrap either. */
-	if (nr_pages == 0 || nr_pages + 1 >= 1ull << (64 - PAGE_SHIFT)) {
+	if (nr_pages == 0 || request->size > VM_SIZE_MAX) {
 		*err_out = -EINVAL;
 		return NULL;
 	}
@@ -98,10 +98,12 @@ int vm_area_copy(struct mm *mm, u64 addr, struct vm_struct *copy_out)
 
 /* ---- giving up ---- */
 
-int vm_report_free(struct mm *mm, const char *what, u64 addr, const char *text, int err)
+/* Linux 2.6.23's %p: sixteen digits. */
+int vm_report_free_at(struct mm *mm, const char *file, int line, const char *what, u64 addr,
+		      const char *text, int err)
 {
-	mm_log(mm, LOG_ERR, "Trying to %s (%p)", what, (void *)(uintptr_t)addr);
-	mm_warn(mm, text);
+	mm_log(mm, LOG_ERR, "Trying to %s (%016llx)", what, (unsigned long long)addr);
+	mm_warn_at(mm, file, line, text);
 	return err;
 }
 
@@ -166,6 +168,10 @@ int remove_vm_area(struct mm *mm, u64 addr, struct vm_struct **vm_out)
 
 /* ---- filling and emptying ---- */
 
+/*
+ * Tables for more pages than the machine has would take its memory, and stay: so such an area is
+ * refused before anything is made.
+ */
 int alloc_vm_area(struct mm *mm, u64 size, u64 *addr_out)
 {
 	const struct vmalloc_request request = {
@@ -183,6 +189,8 @@ int alloc_vm_area(struct mm *mm, u64 size, u64 *addr_out)
 
 	if (mm_refuse_interrupt(mm, "alloc_vm_area"))
 		return -EPERM;
+	if (size <= VM_SIZE_MAX && request_pages(&request) > mm->total_pages)
+		return -ENOMEM;
 	vm = vm_area_reserve(mm, &request, &err);
 	if (!vm)
 		return err;
@@ -195,6 +203,27 @@ int alloc_vm_area(struct mm *mm, u64 size, u64 *addr_out)
 	*addr_out = vm->addr;
 	vmap_publish(mm, vm->area, vm, VMAP_RESERVED);
 	return 0;
+}
+
+/*
+ * Maps @pages[0..@nr) at @addr, in an area that is the caller's alone. Nobody may reach a frame of
+ * a mapping that then fails, because the frames go back to their owner and the area may live on
+ * without a flush: so a leaf is written only when nothing is left that can fail.
+ */
+static int map_area(struct mm *mm, u64 addr, struct page *const *pages, u64 nr, pgprot_t prot)
+{
+	u64 end = addr + (nr << PAGE_SHIFT), i = 0;
+	int err = -EBUSY;
+
+	while (i < nr && pages[i])
+		i++;
+	if (i != nr)
+		err = -EINVAL;
+	else if (pt_expect_clear(mm, &mm->pt, addr, end))
+		err = pt_map_pages(mm, &mm->pt, addr, pages, nr, prot);
+	/* After an error too, as the seed does it. */
+	mm->ops->flush_cache_vmap(mm->arch, addr, end);
+	return err;
 }
 
 int map_vm_area(struct mm *mm, u64 addr, struct page *const *pages, u64 nr, pgprot_t prot)
@@ -211,13 +240,12 @@ int map_vm_area(struct mm *mm, u64 addr, struct page *const *pages, u64 nr, pgpr
 	if (err)
 		return err;
 	if (nr == vm_payload_bytes(vm) >> PAGE_SHIFT)
-		err = pt_map_pages(mm, &mm->pt, addr, pages, nr, prot);
+		err = map_area(mm, addr, pages, nr, prot);
 	else
 		err = -EINVAL;
 	if (!err) {
 		vm->flags |= VM_MAP;
 		vm->prot = prot;
-		mm->ops->flush_cache_vmap(mm->arch, addr, addr + (nr << PAGE_SHIFT));
 	}
 	vmap_publish(mm, area, vm, VMAP_RESERVED);
 	return err;
@@ -337,16 +365,15 @@ int vmap(struct mm *mm, struct page **pages, u64 count, u64 flags, pgprot_t prot
 	vm = vm_area_reserve(mm, &request, &err);
 	if (!vm)
 		return err;
-	err = pt_map_pages(mm, &mm->pt, vm->addr, pages, count, prot);
+	err = map_area(mm, vm->addr, pages, count, prot);
 	if (err) {
-		/* A leaf that was in the way is not this area's. */
+		/* What was in the way is not this area's. */
 		vmap_free(mm, vm->area);
 		kfree(mm, vm);
 		return err;
 	}
 	if (give)
 		give_pages(vm, pages, count);
-	mm->ops->flush_cache_vmap(mm->arch, vm->addr, vm->addr + (count << PAGE_SHIFT));
 	*addr_out = vm->addr;
 	vmap_publish(mm, vm->area, vm, give ? VMAP_FRAMES : VMAP_MAPPED);
 	return 0;
@@ -363,14 +390,14 @@ int vunmap(struct mm *mm, u64 addr)
 	if (addr == 0)
 		return 0;
 	if (!IS_ALIGNED(addr, PAGE_SIZE))
-		return vm_report_free(mm, "vunmap() bad address", addr, "vunmap() of a bad address",
+		return vm_report_free(mm, "vfree() bad address", addr, "vunmap() of a bad address",
 				      -EINVAL);
 	err = vmap_claim(mm, addr, VMAP_MAPPED, &area, &vm);
 	if (err == -EBUSY)
 		return vm_report_free(mm, "vunmap() vm area that vmap() did not make", addr,
 				      "vunmap() of an area that is not vmap()'s", err);
 	if (err)
-		return vm_report_free(mm, "vunmap() nonexistent vm area", addr,
+		return vm_report_free(mm, "vfree() nonexistent vm area", addr,
 				      "vunmap() of a nonexistent area", err);
 	vm_area_destroy(mm, area, vm);
 	return 0;

@@ -6,7 +6,8 @@
  * A call that changes an area takes it for itself meanwhile: another one that names it then gets
  * -ENOENT, and nobody finds it. So a range cannot be freed while it is being filled.
  *
- * Protections: P set, NX set, no address bits. Everything here refuses another one with -EINVAL.
+ * Protections: P set, NX set, no address bits. Everything here refuses another one with -EINVAL
+ * (vmalloc_area(), mm/vmalloc.h, takes one without NX).
  *
  * Nothing here may be called with a lock of the core held, or from an interrupt, where each returns
  * -EPERM (mm/interrupt.h).
@@ -44,15 +45,17 @@ void vm_struct_free(struct mm *mm, struct vm_struct *vm);
 /*
  * Reserves an area with VM_IOREMAP (and so its alignment) whose tables are in place, for the pages
  * before the guard, in every process alive; nothing is mapped. A later map_vm_area() cannot run out
- * of memory. Errors as get_vm_area_node(), with nothing reserved; tables stay.
+ * of memory. Errors as get_vm_area_node(), with nothing reserved, and -ENOMEM for more pages than
+ * the machine has, with no table made; else tables stay.
  */
 int alloc_vm_area(struct mm *mm, u64 size, u64 *addr_out);
 
 /*
  * Maps @pages[0..@nr), the caller's, over the whole reserved area that starts at @addr, which
  * gets VM_MAP. Returns 0; -EINVAL (@nr is not the area's number of pages, a NULL page, @prot);
- * -ENOENT; -EBUSY (the area has pages of its own, or something is mapped in it); -ENOMEM. After an
- * error the area and its leaves are as before.
+ * -ENOENT; -EBUSY (the area has pages of its own, or something is in the way in it, which is
+ * reported); -ENOMEM. After an error the area, its flags and its leaves are as before, and no leaf
+ * has been anything else in between.
  */
 int map_vm_area(struct mm *mm, u64 addr, struct page *const *pages, u64 nr, pgprot_t prot);
 

@@ -24,14 +24,14 @@
 static COLD void report_alloc(struct mm *mm, const struct vmalloc_request *request,
 			      const char *what)
 {
-	if (!(request->gfp & __GFP_NOWARN))
+	if (!(request->gfp & __GFP_NOWARN) && mm_printk_ratelimit(mm))
 		mm_log(mm, LOG_WARNING, "vmalloc error: size %lu, %s", (unsigned long)request->size,
 		       what);
 }
 
 static COLD void report_range(struct mm *mm, const struct vmalloc_request *request, u64 size)
 {
-	if (!(request->gfp & __GFP_NOWARN))
+	if (!(request->gfp & __GFP_NOWARN) && mm_printk_ratelimit(mm))
 		mm_log(mm, LOG_WARNING,
 		       "vmap allocation for size %lu failed: use vmalloc=<size> to increase size",
 		       (unsigned long)size);
@@ -40,7 +40,11 @@ static COLD void report_range(struct mm *mm, const struct vmalloc_request *reque
 static COLD int undo_bookkeeping(struct mm *mm, const struct vmalloc_request *request,
 				 struct vm_struct *vm, u64 size, int err)
 {
-	if (!vm)
+	/* Nothing is there for a node that is not, which the bookkeeping, asked for first, finds.
+	 */
+	if (request->node >= (int)mm->nr_nodes)
+		err = -EINVAL;
+	else if (!vm)
 		report_alloc(mm, request, "vm_struct allocation failed");
 	else if (err != -EINVAL)
 		report_range(mm, request, size);
@@ -126,7 +130,7 @@ static ALWAYS_INLINE void destroy_area(struct mm *mm, struct vmap_area *area, st
 	u64 addr = vm->addr, end = addr + bytes;
 
 	mm->ops->flush_cache_vunmap(mm->arch, addr, end);
-	pt_unmap(mm, &mm->pt, addr, end);
+	(nr ? pt_unmap_quick : pt_unmap)(mm, &mm->pt, addr, end);
 	vmap_free(mm, area);
 	free_frames(mm, vm, nr);
 	kfree(mm, vm);
@@ -168,6 +172,30 @@ static COLD int undo_area(struct mm *mm, const struct vmalloc_request *request,
 }
 
 /*
+ * Leaves for @pages could not be made, because of @err. Tables that must be there are asked for
+ * once more, by the request's own rules; what is in the way is reported. Returns 0 or the error.
+ */
+static COLD int map_again(struct mm *mm, const struct vmalloc_request *request,
+			  const struct vm_struct *vm, u64 start, struct page **pages, u64 nr,
+			  int err)
+{
+	u64 end = start + (nr << PAGE_SHIFT);
+
+	if (err == -ENOMEM && request->gfp & __GFP_NOFAIL) {
+		err = pt_prepare_gfp(mm, &mm->pt, start, end, 1, request->gfp);
+		if (!err)
+			err = pt_map_pages(mm, &mm->pt, start, pages, nr, vm->prot);
+	}
+	if (err == -EBUSY)
+		pt_expect_clear(mm, &mm->pt, start, end);
+	/* After an error too, as the seed does it. */
+	if (err)
+		mm->ops->flush_cache_vmap(mm->arch, vm->addr,
+					  vm->addr + (vm->nr_pages << PAGE_SHIFT));
+	return err;
+}
+
+/*
  * Allocates @nr frames into @pages, part of @vm's page array from entry @first on, and maps them.
  * After an error the area and all before @first are gone, too.
  */
@@ -175,7 +203,7 @@ static inline int fill_part(struct mm *mm, const struct vmalloc_request *request
 			    struct vm_struct *vm, u64 first, struct page **pages, u64 nr)
 {
 	gfp_t gfp = request->gfp | __GFP_NOWARN;
-	u64 got;
+	u64 start = vm->addr + (first << PAGE_SHIFT), got;
 	int err;
 
 	if (nr == 1) {
@@ -187,7 +215,9 @@ static inline int fill_part(struct mm *mm, const struct vmalloc_request *request
 	if (unlikely(got != nr))
 		return undo_area(mm, request, vm, first + got, first, "failed to allocate pages",
 				 -ENOMEM);
-	err = pt_map_pages(mm, &mm->pt, vm->addr + (first << PAGE_SHIFT), pages, nr, vm->prot);
+	err = pt_map_pages(mm, &mm->pt, start, pages, nr, vm->prot);
+	if (unlikely(err))
+		err = map_again(mm, request, vm, start, pages, nr, err);
 	if (unlikely(err))
 		return undo_area(mm, request, vm, first + nr, first, "failed to map pages", err);
 	return 0;
@@ -203,7 +233,10 @@ __attribute__((noinline)) int vm_fill_outside(struct mm *mm, const struct vmallo
 
 	if (err)
 		return undo_area(mm, request, vm, 0, 0, "failed to allocate page array", err);
-	err = pt_prepare(mm, &mm->pt, vm->addr, vm->addr + (vm->nr_pages << PAGE_SHIFT), 1);
+	err = pt_prepare_gfp(mm, &mm->pt, vm->addr, vm->addr + (vm->nr_pages << PAGE_SHIFT), 1,
+			     request->gfp);
+	if (err == -EBUSY)
+		pt_expect_clear(mm, &mm->pt, vm->addr, vm->addr + (vm->nr_pages << PAGE_SHIFT));
 	if (err)
 		return undo_area(mm, request, vm, 0, 0, "failed to map pages", err);
 	for (u64 first = 0; first < vm->nr_pages; first += count) {

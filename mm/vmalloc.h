@@ -91,16 +91,18 @@ struct vmalloc_request {
 /*
  * Allocates @request->size bytes of frames and maps them; the seed's __vmalloc_node() with today's
  * window, alignment and flags. *@addr_out is the first address. Returns 0; -EINVAL (size 0 or one
- * that wraps, align no power of two, window empty); -ENOMEM (more pages than the machine has, no
- * frames, no tables, no bookkeeping); -ENOSPC (no room in the window). After an error nothing is
- * left behind. Logs Linux's message unless __GFP_NOWARN.
+ * that wraps, align no power of two, window empty, a node beyond mm->nr_nodes); -ENOMEM (more pages
+ * than the machine has, no frames, no tables, no bookkeeping); -ENOSPC (no room in the window);
+ * -EBUSY (something is mapped there, which is reported through arch->warn or as a bad entry). After
+ * an error nothing is left behind. Logs Linux's message unless __GFP_NOWARN.
  */
 int vmalloc_node_range(struct mm *mm, const struct vmalloc_request *request, u64 *addr_out);
 
 /*
  * The seed's calls: @size bytes anywhere in Linux's vmalloc range, any node, GFP_KERNEL,
  * PAGE_KERNEL; what a name adds is said beside it. Errors as vmalloc_node_range(); those that take
- * a @prot refuse one without NX, or with other than a leaf's flags, with -EINVAL.
+ * a @prot refuse one without NX, or with other than a leaf's flags, with -EINVAL (vmalloc_area(),
+ * below, takes one without NX).
  */
 int vmalloc(struct mm *mm, u64 size, u64 *addr_out);
 int vmalloc_node(struct mm *mm, u64 size, int node, u64 *addr_out);
@@ -116,7 +118,8 @@ int vmalloc_prot_node(struct mm *mm, u64 size, gfp_t gfp, pgprot_t prot, int nod
 /*
  * Fills the reserved area that starts at @addr with frames and maps them: the seed's
  * __vmalloc_area() and __vmalloc_area_node(). From then on it is vfree()'s. Returns 0; -EINVAL
- * (@prot), -ENOENT, -EBUSY (it has frames, or something is mapped in it), with the area as it was;
+ * (@prot, @node), -ENOENT, -EBUSY (it has frames, or something is in the way in it, which is
+ * reported), with the area as it was;
  * -ENOMEM or -ENOSPC, and then, as in the seed, the area is gone.
  */
 int vmalloc_area(struct mm *mm, u64 addr, gfp_t gfp, pgprot_t prot);

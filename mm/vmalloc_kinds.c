@@ -99,17 +99,6 @@ int vmalloc_exec(struct mm *mm, u64 size, u64 *addr_out)
 
 /* ---- frames for a range that is there already ---- */
 
-static bool leaves_are_clear(struct mm *mm, const struct vm_struct *vm)
-{
-	u64 entry, end = vm->addr + vm_payload_bytes(vm);
-
-	for (u64 va = vm->addr; va != end; va += PAGE_SIZE) {
-		if (pt_lookup(mm, &mm->pt, va, &entry))
-			return false;
-	}
-	return true;
-}
-
 int vmalloc_area_node(struct mm *mm, u64 addr, gfp_t gfp, pgprot_t prot, int node)
 {
 	struct vmalloc_request request = {.gfp = gfp, .prot = prot, .node = node};
@@ -119,7 +108,7 @@ int vmalloc_area_node(struct mm *mm, u64 addr, gfp_t gfp, pgprot_t prot, int nod
 
 	if (mm_refuse_interrupt(mm, "vmalloc_area_node"))
 		return -EPERM;
-	if (!prot_is_data(prot))
+	if (!prot_is_leaf(prot) || node >= (int)mm->nr_nodes)
 		return -EINVAL;
 	err = vmap_claim(mm, addr, VMAP_RESERVED, &area, &vm);
 	if (err)
@@ -132,7 +121,7 @@ int vmalloc_area_node(struct mm *mm, u64 addr, gfp_t gfp, pgprot_t prot, int nod
 		vm_area_destroy(mm, area, vm);
 		return -ENOMEM;
 	}
-	if (!leaves_are_clear(mm, vm)) {
+	if (!pt_expect_clear(mm, &mm->pt, addr, addr + request.size)) {
 		vmap_publish(mm, area, vm, VMAP_RESERVED);
 		return -EBUSY;
 	}

@@ -14,20 +14,28 @@ static inline u64 vm_payload_bytes(const struct vm_struct *vm)
 	return vm->size - (vm->flags & VM_NO_GUARD ? 0 : PAGE_SIZE);
 }
 
+/* The largest size that with its guard does not reach the end of 64 bits. */
+#define VM_SIZE_MAX (0 - 2 * PAGE_SIZE)
+
 static inline u64 request_pages(const struct vmalloc_request *request)
 {
 	return (request->size + PAGE_SIZE - 1) >> PAGE_SHIFT;
 }
 
+/* Whether a caller's protection is a leaf's flags, present, and nothing else. */
+static inline bool prot_is_leaf(pgprot_t prot)
+{
+	return (prot & X86_PTE_P) && !(prot & ~(X86_PTE_NX | 0xfff));
+}
+
 /*
- * Whether a caller's protection is a leaf's flags and forbids execution: of all the seed's calls,
- * vmalloc_exec() alone makes memory that can be executed.
+ * Whether it also forbids execution: of all the seed's calls, only vmalloc_exec() and
+ * vmalloc_area(), by which a kernel's module_alloc() fills its range, make memory that can be
+ * executed.
  */
 static inline bool prot_is_data(pgprot_t prot)
 {
-	const pgprot_t flags = X86_PTE_NX | 0xfff;
-
-	return (prot & X86_PTE_P) && (prot & X86_PTE_NX) && !(prot & ~flags);
+	return prot_is_leaf(prot) && (prot & X86_PTE_NX);
 }
 
 /*
@@ -61,6 +69,9 @@ struct vm_struct *vm_area_reserve(struct mm *mm, const struct vmalloc_request *r
 				  int *err_out);
 
 /* Reports "Trying to @what (@addr)" and @text, and returns @err. */
-int vm_report_free(struct mm *mm, const char *what, u64 addr, const char *text, int err);
+int vm_report_free_at(struct mm *mm, const char *file, int line, const char *what, u64 addr,
+		      const char *text, int err);
+#define vm_report_free(mm, what, addr, text, err) \
+	vm_report_free_at((mm), __FILE__, __LINE__, (what), (addr), (text), (err))
 
 #endif

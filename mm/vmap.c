@@ -7,12 +7,14 @@
 
 #include "mm/errno.h"
 #include "mm/mm.h"
+#include "mm/vmap_linux.h"
 #include "mm/vmap_private.h"
 
 /* ---- allocation's side of the trees ---- */
 
 /* The area is on the tile list. A busy tile beside it saves the search. */
-static void insert_busy(struct vmap_space *space, struct vmap_area *area)
+static inline __attribute__((always_inline)) void insert_busy(struct vmap_space *space,
+							      struct vmap_area *area)
 {
 	area->state = VMAP_AREA_BUSY;
 	area->kind = VMAP_RESERVED;
@@ -151,8 +153,8 @@ static inline bool find_place(struct vmap_space *space, const struct vmap_reques
 
 /* ---- allocation ---- */
 
-static inline struct vmap_area *new_area(struct mm *mm, const struct vmap_request *request,
-					 u64 start, u64 end)
+static inline __attribute__((always_inline)) struct vmap_area *new_area(
+	struct mm *mm, const struct vmap_request *request, u64 start, u64 end)
 {
 	struct vmap_space *space = &mm->vmap;
 	struct vmap_area *area = space->spare;
@@ -171,7 +173,7 @@ static inline struct vmap_area *new_area(struct mm *mm, const struct vmap_reques
 	return area;
 }
 
-/* Cuts the busy range out of the middle of @hole, which keeps what is before it. */
+/* Cuts the busy range out of the middle of @hole, which keeps what is behind it, as in Linux. */
 static __attribute__((noinline)) struct vmap_area *cut_middle(struct mm *mm,
 							      const struct vmap_request *request,
 							      struct vmap_area *hole, u64 addr)
@@ -182,16 +184,18 @@ static __attribute__((noinline)) struct vmap_area *cut_middle(struct mm *mm,
 	area = new_area(mm, request, addr, addr + request->size);
 	if (!area)
 		return NULL;
-	rest = new_area(mm, request, area->va_end, hole->va_end);
+	rest = new_area(mm, request, hole->va_start, addr);
 	if (!rest) {
 		vmap_area_put(mm, area);
 		return NULL;
 	}
-	hole->va_end = addr;
+	hole->va_start = area->va_end;
 	rb_propagate(&hole->node, hole_summarise);
-	list_add(&area->tile, &hole->tile);
-	list_add(&rest->tile, &area->tile);
-	hole_insert_after(space, rest, hole);
+	list_add_tail(&rest->tile, &hole->tile);
+	list_add_tail(&area->tile, &hole->tile);
+	hole_insert_before(space, rest, hole);
+	if (space->hint.hole == hole)
+		space->hint.hole = rest;
 	return area;
 }
 
@@ -199,8 +203,8 @@ static __attribute__((noinline)) struct vmap_area *cut_middle(struct mm *mm,
  * Takes [addr, addr + size) out of its hole. At an end of the hole the hole shrinks; a hole used
  * whole becomes the area itself. NULL without memory, nothing changed.
  */
-static inline struct vmap_area *cut(struct mm *mm, const struct vmap_request *request,
-				    const struct place *place)
+static inline __attribute__((always_inline)) struct vmap_area *cut(
+	struct mm *mm, const struct vmap_request *request, const struct place *place)
 {
 	struct vmap_space *space = &mm->vmap;
 	struct vmap_area *hole = place->hole, *area;
@@ -233,6 +237,19 @@ static inline struct vmap_area *cut(struct mm *mm, const struct vmap_request *re
 	return area;
 }
 
+void vmap_insert_busy(struct vmap_space *space, struct vmap_area *area)
+{
+	insert_busy(space, area);
+}
+
+struct vmap_area *vmap_cut(struct mm *mm, const struct vmap_request *request,
+			   struct vmap_area *hole, u64 addr)
+{
+	const struct place place = {hole, addr};
+
+	return cut(mm, request, &place);
+}
+
 /* Nothing was found: once more after a purge, and then without Linux's short cut. */
 static __attribute__((noinline)) bool find_harder(struct mm *mm, const struct vmap_request *request,
 						  struct place *place)
@@ -263,6 +280,8 @@ int vmap_alloc(struct mm *mm, const struct vmap_request *request, struct vmap_ar
 		return -EINVAL;
 	if (fault_hit(mm, FAULT_AREA))
 		return -ENOSPC;
+	if (unlikely(space->rules.order))
+		return vmap_alloc_linux(mm, request, area_out);
 	spin_lock(&space->lock);
 	if (likely(find_place(space, request, &place)) || find_harder(mm, request, &place)) {
 		area = cut(mm, request, &place);
@@ -284,6 +303,7 @@ static inline struct vmap_area *find_busy(struct vmap_space *space, u64 addr)
 	struct vmap_area *recent = *recent_slot(space, addr);
 	struct rb_node *node = space->busy.node;
 
+	lockdep_assert_held(&space->lock);
 	if (recent && recent->va_start == addr)
 		return recent;
 
@@ -296,6 +316,7 @@ static struct vmap_area *find_busy_containing(const struct vmap_space *space, u6
 {
 	struct rb_node *node = space->busy.node;
 
+	lockdep_assert_held(&space->lock);
 	while (node) {
 		if (addr < area_of(node)->va_start)
 			node = node->left;

@@ -75,7 +75,26 @@ struct vmap_area {
 		struct vmap_area *next_lazy; /* lazy: the one given back before it, or NULL */
 	};
 	u32 state; /* enum vmap_state */
-	u32 kind;  /* busy: enum vmap_kind */
+	u32 kind;  /* busy: enum vmap_kind; lazy, under rules: 1 + its node, VMAP_POOLED */
+};
+
+#define VMAP_POOLED (1u << 31) /* in its node's pool */
+
+/* Which Linux's rules a space follows, and in what order it gives lazy ranges back. */
+enum vmap_order {
+	VMAP_OWN_RULES = 0,
+	VMAP_NEWEST_FIRST = 1, /* 5.2 to 5.10 */
+	VMAP_BY_ADDRESS = 2,   /* from 5.11 on; from 6.9 on, node by node */
+};
+
+/* By what the search prunes: always size + align - 1, never, or for large alignments. */
+enum vmap_search { VMAP_SEARCH_5_2 = 0, VMAP_SEARCH_5_16 = 1, VMAP_SEARCH_5_18 = 2 };
+
+/* All zero: the core's own. mm/vmap_linux.h has what follows them. */
+struct vmap_rules {
+	u32 order, search; /* enum vmap_order, enum vmap_search */
+	u32 nodes;         /* 6.9: possible CPUs; 0 before; 1: no pools, and lists from the end */
+	u32 small_empty;   /* 1: a decay by a quarter empties a pool of fewer than four */
 };
 
 #define VMAP_RECENT 64
@@ -109,6 +128,8 @@ struct vmap_space {
 	u32 mode;       /* enum vmap_mode */
 	u32 pad;
 	struct kmem_cache cache; /* struct vmap_area */
+	struct vmap_rules rules;
+	u32 node, pad2; /* under rules: 1 + the pools' node of the next operation, or 0 */
 };
 
 /* vmap_request.flags */

@@ -149,6 +149,7 @@ static const char *check_space(struct vmap_space *space)
 	struct tally tally = {{0}, 0, 0};
 	const char *wrong = rb_check(&space->busy, NULL);
 
+	lockdep_assert_held(&space->lock);
 	if (!wrong)
 		wrong = rb_check(&space->free, hole_summarise);
 	if (!wrong)

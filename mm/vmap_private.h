@@ -68,6 +68,7 @@ static inline void busy_erase(struct vmap_space *space, struct vmap_area *area)
 {
 	struct vmap_area **recent = recent_slot(space, area->va_start);
 
+	lockdep_assert_held(&space->lock);
 	if (*recent == area)
 		*recent = NULL;
 	rb_erase(&space->busy, &area->node, NULL);
@@ -89,6 +90,15 @@ void hole_erase(struct vmap_space *space, struct vmap_area *area);
 
 /* The lowest busy tile that ends after @addr, or NULL. vmap_space.lock is held. */
 struct vmap_area *vmap_busy_from(const struct vmap_space *space, u64 addr);
+
+/* What vmap_alloc() does with a place: makes [addr, + size) of @hole, or the tile @area, busy. */
+struct vmap_area *vmap_cut(struct mm *mm, const struct vmap_request *request,
+			   struct vmap_area *hole, u64 addr);
+void vmap_insert_busy(struct vmap_space *space, struct vmap_area *area);
+
+/* One flush for all of a list of lazy tiles; and one tile, off its list, becomes free. */
+void vmap_flush_list(struct mm *mm, const struct vmap_area *area);
+void vmap_release_area(struct mm *mm, struct vmap_area *area);
 
 /* Links @area into the busy tree by its address, with a search. */
 void busy_insert(struct vmap_space *space, struct vmap_area *area);

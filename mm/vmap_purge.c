@@ -7,6 +7,7 @@
  * lazy, so nobody hands them out, and what is given back now waits for the next purge.
  */
 #include "mm/mm.h"
+#include "mm/vmap_linux.h"
 #include "mm/vmap_private.h"
 
 /* A purge gives the lock up after this many tiles, so that nobody waits for all of it. */
@@ -43,29 +44,31 @@ static inline void insert_free(struct vmap_space *space, struct vmap_area *area)
 
 /*
  * Makes @area, busy or lazy and out of its tree or list, free: one with the free tile before it,
- * the one after it, both, or neither.
+ * the one after it, both (then the one before it is what stays, as in Linux), or neither.
  */
-static void release_area(struct mm *mm, struct vmap_area *area)
+static inline __attribute__((always_inline)) void release_area(struct mm *mm,
+							       struct vmap_area *area)
 {
 	struct vmap_space *space = &mm->vmap;
 	struct vmap_area *prev = prev_tile(area), *next = next_tile(area), *gone = NULL;
 	bool prev_free = prev->state == VMAP_AREA_FREE;
 
-	if (next->state == VMAP_AREA_FREE) {
-		next->va_start = area->va_start;
-		if (prev_free) {
-			hole_erase(space, prev);
-			next->va_start = prev->va_start;
-			list_del(&prev->tile);
-			vmap_area_put(mm, prev);
-			gone = prev;
-		}
-		rb_propagate(&next->node, hole_summarise);
-		update_hint(space, next, gone);
-	} else if (prev_free) {
+	lockdep_assert_held(&space->lock);
+	if (prev_free) {
 		prev->va_end = area->va_end;
+		if (next->state == VMAP_AREA_FREE) {
+			hole_erase(space, next);
+			prev->va_end = next->va_end;
+			list_del(&next->tile);
+			vmap_area_put(mm, next);
+			gone = next;
+		}
 		rb_propagate(&prev->node, hole_summarise);
-		update_hint(space, prev, NULL);
+		update_hint(space, prev, gone);
+	} else if (next->state == VMAP_AREA_FREE) {
+		next->va_start = area->va_start;
+		rb_propagate(&next->node, hole_summarise);
+		update_hint(space, next, NULL);
 	} else {
 		insert_free(space, area);
 		update_hint(space, area, NULL);
@@ -73,6 +76,11 @@ static void release_area(struct mm *mm, struct vmap_area *area)
 	}
 	list_del(&area->tile);
 	vmap_area_put(mm, area);
+}
+
+void vmap_release_area(struct mm *mm, struct vmap_area *area)
+{
+	release_area(mm, area);
 }
 
 /* The seed's way: one flush for each range. The range stays busy until it is over. */
@@ -89,7 +97,7 @@ static __attribute__((noinline)) void free_eagerly(struct mm *mm, struct vmap_ar
 }
 
 /* The union of all ranges on the list of @area. Nothing but the purge itself changes them. */
-static void flush_all(struct mm *mm, const struct vmap_area *area)
+void vmap_flush_list(struct mm *mm, const struct vmap_area *area)
 {
 	u64 start = ~0ull, end = 0;
 
@@ -110,6 +118,7 @@ static inline void free_first_purged(struct mm *mm)
 	struct vmap_space *space = &mm->vmap;
 	struct vmap_area *area = space->purging, *next = area->next_lazy;
 
+	lockdep_assert_held(&space->lock);
 	space->purging = next;
 	space->nr_lazy--;
 	if (next && next->va_end == area->va_start) {
@@ -131,13 +140,14 @@ static u64 purge(struct mm *mm)
 	struct vmap_space *space = &mm->vmap;
 	u64 count = 0;
 
+	lockdep_assert_held(&space->purge_lock);
 	spin_lock(&space->lock);
 	space->purging = space->lazy;
 	space->lazy = NULL;
 	spin_unlock(&space->lock);
 	if (!space->purging)
 		return 0;
-	flush_all(mm, space->purging);
+	vmap_flush_list(mm, space->purging);
 	spin_lock(&space->lock);
 	space->nr_purges++;
 	space->nr_flushes++;
@@ -158,6 +168,8 @@ u64 vmap_purge(struct mm *mm)
 
 	if (mm_refuse_interrupt(mm, "vmap_purge"))
 		return 0;
+	if (mm->vmap.rules.order)
+		return vmap_purge_linux(mm, 0);
 	spin_lock(&mm->vmap.purge_lock);
 	count = purge(mm);
 	spin_unlock(&mm->vmap.purge_lock);
@@ -173,23 +185,44 @@ static __attribute__((noinline)) void purge_unless_busy(struct mm *mm)
 	spin_unlock(&mm->vmap.purge_lock);
 }
 
-void vmap_free(struct mm *mm, struct vmap_area *area)
+/* Puts the area on the lazy list. */
+static inline __attribute__((always_inline)) void make_lazy(struct vmap_space *space,
+							    struct vmap_area *area)
 {
-	struct vmap_space *space = &mm->vmap;
-	bool too_many;
-
-	if (unlikely(READ_ONCE(space->mode) == VMAP_EAGER)) {
-		free_eagerly(mm, area);
-		return;
-	}
-	spin_lock(&space->lock);
 	busy_erase(space, area);
 	area->state = VMAP_AREA_LAZY;
 	area->next_lazy = space->lazy;
 	space->lazy = area;
 	space->nr_lazy++;
 	space->nr_lazy_pages += area_bytes(area) >> PAGE_SHIFT;
-	too_many = space->nr_lazy_pages > space->lazy_max_pages && space->mode == VMAP_LAZY;
+}
+
+/* Without automatic purges, and perhaps with nodes. */
+static __attribute__((noinline)) void free_manually(struct vmap_space *space,
+						    struct vmap_area *area)
+{
+	spin_lock(&space->lock);
+	make_lazy(space, area);
+	area->kind = space->node;
+	spin_unlock(&space->lock);
+}
+
+void vmap_free(struct mm *mm, struct vmap_area *area)
+{
+	struct vmap_space *space = &mm->vmap;
+	u32 mode = READ_ONCE(space->mode);
+	bool too_many;
+
+	if (unlikely(mode != VMAP_LAZY)) {
+		if (mode == VMAP_EAGER)
+			free_eagerly(mm, area);
+		else
+			free_manually(space, area);
+		return;
+	}
+	spin_lock(&space->lock);
+	make_lazy(space, area);
+	too_many = space->nr_lazy_pages > space->lazy_max_pages;
 	spin_unlock(&space->lock);
 	if (unlikely(too_many))
 		purge_unless_busy(mm);

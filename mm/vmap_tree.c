@@ -91,6 +91,7 @@ struct vmap_area *vmap_busy_from(const struct vmap_space *space, u64 addr)
 	struct rb_node *node = space->busy.node;
 	struct vmap_area *found = NULL;
 
+	lockdep_assert_held(&space->lock);
 	while (node) {
 		if (area_of(node)->va_end > addr) {
 			found = area_of(node);

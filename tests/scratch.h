@@ -41,7 +41,7 @@ static inline void scratch_remove(void)
 static inline void assert_error(const char *error, const char *path, unsigned long line,
 				const char *what)
 {
-	char prefix[128];
+	char prefix[640];
 
 	if (line)
 		snprintf(prefix, sizeof(prefix), "%s:%lu: ", path, line);

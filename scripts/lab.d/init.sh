@@ -45,9 +45,12 @@ finish() {
   sleep 60
 }
 
+# What $lab_module needs comes first.
 load_kvm() {
-  insmod /lab/modules/irqbypass.ko || fail "cannot load irqbypass"
-  insmod /lab/modules/kvm.ko || fail "cannot load kvm"
+  while read -r module; do
+    [ "$module" != "$lab_module.ko" ] || break
+    insmod "/lab/modules/$module" || fail "cannot load $module"
+  done <"/lab/modules/$lab_module.list"
   # shellcheck disable=SC2086 # parameters are words
   insmod "/lab/modules/$lab_module.ko" $lab_parameters || fail "cannot load $lab_module"
   [ -c /dev/kvm ] || fail "no /dev/kvm after loading $lab_module"

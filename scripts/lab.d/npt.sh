@@ -38,7 +38,9 @@ machine_start() {
   local options=(-M q35 -m "${memory_mib}M" -smp "$cpus"
     -nodefaults -no-user-config -display none -no-reboot
     -kernel "$kernel/vmlinuz" -initrd "$work/initrd")
-  local cpu=max,-la57 words=$lab_words node_options
+  # Without no_timer_check a kernel whose timer is late, because the host is busy, panics: "IO-APIC +
+  # timer doesn't work".
+  local cpu=max,-la57 words="$lab_words no_timer_check" node_options
   mapfile -t node_options < <(machine_nodes)
   options+=("${node_options[@]}")
   [ "$la57" = 0 ] || cpu=max

@@ -68,19 +68,56 @@ payload_add() {
   fi
 }
 
-# Adds what argument $1, or the value of an option --name=value, names: any plain file, and a
-# directory inside the tree (one outside, such as /usr, is more likely meant for the lab's own).
+# Whether directory $1 is one that the lab has itself, and a command means the lab's; or one that the
+# work goes on in, which is more than a command means to bring.
+is_labs_own() {
+  case $PWD/ in "$1"/*) return 0 ;; esac
+  case $here/ in "$1"/*) return 0 ;; esac
+  case $1 in
+    / | /bin | /boot | /dev | /etc | /home | /lab | /lib | /lib64 | /mnt | /opt | /proc | /root | /run | \
+      /sbin | /srv | /sys | /tmp | /usr | /usr/* | /var | /var/tmp | /dev/* | /proc/* | /sys/*) return 0 ;;
+  esac
+  return 1
+}
+
+# Adds what argument $1, or the value of an option --name=value, names.
 payload_add_argument() {
   local word=$1 path
   case $word in -*=*) word=${word#*=} ;; esac
   [ -n "$word" ] && [ -e "$word" ] || return 0
   path=$(absolute "$word")
-  case $path in /dev/* | /proc/* | /sys/*) return ;; esac
   if [ -f "$path" ]; then
+    case $path in /proc/* | /sys/*) return ;; esac
     payload_add_file "$path"
-  elif [ -d "$path" ]; then
-    case $path in "$tree"/*) payload_add "$path" ;; esac
+    [ ! -x "$path" ] || payload_add_siblings "$(dirname "$path")"
+  elif [ -d "$path" ] && ! is_labs_own "$path"; then
+    payload_check_size "$path"
+    payload_add "$path"
   fi
+}
+
+# Refuses directory $1, before it is read, if it cannot fit.
+payload_check_size() {
+  local mib
+  mib=$(find -L "$1" -name .git -prune -o -type f -printf '%s\n' 2>/dev/null |
+    awk '{ sum += $1 } END { printf "%d", sum / 1048576 }')
+  [ $((mib * 3)) -lt "$memory_mib" ] ||
+    bad_usage "$1 holds $mib MiB, too much for a lab of $memory_mib MiB: name less, or use --memory"
+}
+
+# Adds what the words of shell text $1 name: files, directories, programs in PATH.
+payload_add_text() {
+  local word words path
+  # Quotes and operators part words; what an expansion would give is not known here.
+  read -r -d '' -a words < <(tr ";|&()<>\"'\`={}" ' ' <<<"$1") || :
+  for word in "${words[@]}"; do
+    if [ -e "$word" ]; then
+      payload_add_argument "$word"
+    elif [[ $word = [a-z]* && $word != */* ]] && ! is_busybox_applet "$word"; then
+      path=$(type -P -- "$word") && payload_add_file "$path"
+    fi
+  done
+  return 0
 }
 
 # The programs of a build directory use each other and the guest image: adds those beside $1.
@@ -149,8 +186,26 @@ payload_paths() {
   done | LC_ALL=C sort -z -u
 }
 
+# Puts the modules asked for, and those they need, into directory $1 as modprobe wants them.
+payload_modules() {
+  local module path release
+  [ ${#modules[@]} -gt 0 ] || return 0
+  release=$(basename "$kernel"/lib/modules/*)
+  for module in "${modules[@]}"; do
+    kernel_modules "$module" ||
+      grep -q "/${module//[-_]/[-_]}\.ko$" "$kernel"/lib/modules/*/modules.builtin || bad_usage "--module $module: kernel $series has none of that name"
+  done | LC_ALL=C sort -u >"$work/modules"
+  while read -r path; do
+    mkdir -p "$1/lib/modules/$release/$(dirname "$path")"
+    ln "$kernel/lib/modules/$release/$path" "$1/lib/modules/$release/$path" 2>/dev/null ||
+      cp "$kernel/lib/modules/$release/$path" "$1/lib/modules/$release/$path"
+  done <"$work/modules"
+  awk -F: 'NR == FNR { want[$1] = 1; next } $1 in want' "$work/modules" \
+    "$kernel/lib/modules/$release/modules.dep" >"$1/lib/modules/$release/modules.dep"
+}
+
 payload_build() {
-  local word size_mib
+  local word previous='' size_mib
   payload_files[$PWD]=1
   for word in "${with[@]}"; do
     payload_add "$word"
@@ -159,14 +214,16 @@ payload_build() {
   if [ ${#command[@]} -gt 0 ]; then
     payload_add_command
     for word in "${command[@]:1}"; do
-      payload_add_argument "$word"
+      if [ "$previous" = -c ]; then payload_add_text "$word"; else payload_add_argument "$word"; fi
+      previous=$word
     done
   fi
   mkdir -p "$work/job/lab"
   payload_job >"$work/job/lab/job"
   payload_settings >"$work/job/lab/settings"
+  payload_modules "$work/job"
   {
-    (cd "$work/job" && printf 'lab/job\0lab/settings\0' | cpio --quiet -0 -o -H newc -R 0:0)
+    (cd "$work/job" && find . -mindepth 1 -print0 | cpio --quiet -0 -o -H newc -R 0:0)
     (cd / && payload_paths | cpio --quiet -0 -o -H newc -L -R 0:0)
   } >"$work/payload.cpio" || lab_fail "cannot pack the files for the lab"
   size_mib=$(($(stat -c %s "$work/payload.cpio") / 1048576))

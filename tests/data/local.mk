@@ -3,4 +3,4 @@
 EXTRA_DIST += %D%/fork-1cpu/trace %D%/fork-1cpu/vmallocinfo.begin %D%/fork-1cpu/vmallocinfo.end \
 	%D%/mixed-2cpu/trace %D%/mixed-2cpu/vmallocinfo.begin %D%/mixed-2cpu/vmallocinfo.end \
 	%D%/modules-2cpu/trace %D%/modules-2cpu/vmallocinfo.begin \
-	%D%/modules-2cpu/vmallocinfo.end %D%/linux-vmalloc-instructions
+	%D%/modules-2cpu/vmallocinfo.end %D%/formats %D%/linux-vmalloc-instructions

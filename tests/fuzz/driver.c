@@ -9,7 +9,7 @@
 
 #define ROOM 65536
 
-const uint64_t fuzz_runs_default __attribute__((weak)) = 20000;
+uint64_t fuzz_runs_default __attribute__((weak)) = 20000;
 
 /* xorshift64*: the same numbers from the same seed everywhere. */
 static uint64_t state;

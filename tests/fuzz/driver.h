@@ -28,7 +28,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes);
 
 /* How many runs a plain start makes; a slow target defines it smaller. */
-extern const uint64_t fuzz_runs_default;
+extern uint64_t fuzz_runs_default;
 
 /* Writes a good input to @bytes, which has room for @room, and returns its size. */
 size_t fuzz_example(uint8_t *bytes, size_t room);

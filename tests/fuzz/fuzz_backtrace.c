@@ -12,7 +12,7 @@
 #include "tests/fuzz/driver.h"
 #include "vmm/image/backtrace.h"
 
-const uint64_t fuzz_runs_default = 500;
+uint64_t fuzz_runs_default = 500;
 
 #define TRACES     4u
 #define STACK_BASE 0xffffffff80210000ull

@@ -11,7 +11,7 @@
 #include "vmm/nestbox/guest_options.h"
 #include "vmm/nestbox/run_config.h"
 
-const uint64_t fuzz_runs_default = 8000;
+uint64_t fuzz_runs_default = 8000;
 
 struct values {
 	bool flag;

@@ -5,7 +5,7 @@
 #include "tests/fuzz/driver.h"
 #include "vmm/domain/domain.h"
 
-const uint64_t fuzz_runs_default = 5000;
+uint64_t fuzz_runs_default = 5000;
 
 static void count(void *context, const char *text)
 {

@@ -11,7 +11,7 @@
 #include "tests/vmm/inspect/core_mix.h"
 #include "vmm/look/maps.h"
 
-const uint64_t fuzz_runs_default = 8000;
+uint64_t fuzz_runs_default = 8000;
 
 #define RECORDS_MAX 16u
 

@@ -18,7 +18,7 @@
 #define BUDGET       400
 #define STOPS_MAX    4000
 
-const uint64_t fuzz_runs_default = 1500;
+uint64_t fuzz_runs_default = 1500;
 
 static uint64_t used(const struct soft_cpu *cpu)
 {

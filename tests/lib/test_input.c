@@ -4,6 +4,7 @@
 #include "tests/top.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "tests/scratch.h"
 #include "lib/input.h"
@@ -116,6 +117,46 @@ START_TEST(what_cannot_be_opened_is_named)
 }
 END_TEST
 
+/* Neither a FIFO nobody writes to nor a device that never ends keeps the reader. */
+START_TEST(what_is_no_file_is_refused_at_once)
+{
+	struct line_reader reader;
+	const char *path = scratch_write("");
+
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_eq(line_reader_open(&reader, path, &error), -EINVAL);
+	assert_error(error.text, path, 0, "this is a FIFO, not a file");
+	scratch_remove();
+	ck_assert_int_eq(line_reader_open(&reader, "/dev/zero", &error), -EINVAL);
+	assert_error(error.text, "/dev/zero", 0, "this is a device, not a file");
+}
+END_TEST
+
+/* A pipe's bytes come in pieces; lines do not care. */
+START_TEST(a_pipe_is_read_by_lines)
+{
+	struct line_reader reader;
+	int ends[2], i;
+	char *line;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	if (fork() == 0) {
+		for (i = 0; i < 1000; i++)
+			dprintf(ends[1], "line %d of %s", i, "pieces\n");
+		_exit(0);
+	}
+	close(ends[1]);
+	ck_assert_int_eq(line_reader_open_fd(&reader, ends[0], "pipe", &error), 0);
+	for (i = 0; i < 1000; i++) {
+		ck_assert_int_eq(line_reader_next(&reader, &line, &error), 1);
+		ck_assert_int_eq(atoi(line + 5), i);
+	}
+	ck_assert_int_eq(line_reader_next(&reader, &line, &error), 0);
+	line_reader_close(&reader);
+}
+END_TEST
+
 START_TEST(error_text_holds_no_control_characters)
 {
 	input_fail(&error, "f", 3, "word '%s'", "\x1b[31m\xff!");
@@ -153,6 +194,24 @@ START_TEST(numbers_are_read_strictly)
 	ck_assert_int_eq(number_parse(numbers[_i].text, strlen(numbers[_i].text), &value),
 			 numbers[_i].error);
 	ck_assert_uint_eq(value, numbers[_i].error ? 77 : numbers[_i].value);
+}
+END_TEST
+
+START_TEST(hexadecimal_needs_no_prefix)
+{
+	uint64_t value = 77;
+
+	ck_assert_int_eq(number_parse_hex("cff68000", 8, &value), NUMBER_OK);
+	ck_assert_uint_eq(value, 0xcff68000);
+	ck_assert_int_eq(number_parse_hex("0x10", 4, &value), NUMBER_OK);
+	ck_assert_uint_eq(value, 0x10);
+	ck_assert_int_eq(number_parse_hex("10", 2, &value), NUMBER_OK);
+	ck_assert_uint_eq(value, 0x10);
+	ck_assert_int_eq(number_parse_hex("0x", 2, &value), NUMBER_MALFORMED);
+	ck_assert_int_eq(number_parse_hex("", 0, &value), NUMBER_MALFORMED);
+	ck_assert_int_eq(number_parse_hex("g", 1, &value), NUMBER_MALFORMED);
+	ck_assert_int_eq(number_parse_hex("10000000000000000", 17, &value), NUMBER_OUT_OF_RANGE);
+	ck_assert_uint_eq(value, 0x10);
 }
 END_TEST
 
@@ -207,11 +266,14 @@ static Suite *input_suite(void)
 	tcase_add_test(lines, crlf_is_refused);
 	tcase_add_test(lines, line_length_limit_is_exact);
 	tcase_add_test(lines, what_cannot_be_opened_is_named);
+	tcase_add_test(lines, what_is_no_file_is_refused_at_once);
+	tcase_add_test(lines, a_pipe_is_read_by_lines);
 	tcase_add_test(lines, error_text_holds_no_control_characters);
 	suite_add_tcase(suite, lines);
 	tcase_add_loop_test(values, numbers_are_read_strictly, 0,
 			    sizeof(numbers) / sizeof(numbers[0]));
 	tcase_add_test(values, signed_numbers_are_read_strictly);
+	tcase_add_test(values, hexadecimal_needs_no_prefix);
 	tcase_add_test(values, map_remembers_every_key);
 	suite_add_tcase(suite, values);
 	return suite;

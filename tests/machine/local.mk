@@ -2,19 +2,26 @@
 MACHINE_TESTS += %D%/test_audit %D%/test_calls %D%/test_calls_fail %D%/test_calls_smp \
 	%D%/test_core %D%/test_faults %D%/test_guest %D%/test_look %D%/test_process \
 	%D%/test_process_audit %D%/test_process_calls %D%/test_process_smp %D%/test_selftest \
-	%D%/test_service %D%/test_service_dirty %D%/test_service_second %D%/test_tlb \
-	%D%/test_traps %D%/test_user %D%/test_vm
-MACHINE_SHELL_TESTS += %D%/test_nestbox.sh %D%/test_nestctl.sh
+	%D%/test_service %D%/test_service_dirty %D%/test_service_end %D%/test_service_second \
+	%D%/test_tlb %D%/test_traps %D%/test_user %D%/test_vm
+MACHINE_SHELL_TESTS += %D%/test_nestbox.sh %D%/test_nestctl.sh \
+	%D%/test_replay_inputs.sh
+# What of KVM, of a kernel's tables and of its tracing nestbox relies on.
+KERNEL_TESTS += %D%/test_vm %D%/test_guest %D%/test_traps %D%/test_tlb %D%/test_service_dirty \
+	%D%/test_service_second
 # Not tests: figures, and what other tests run.
-TEST_TOOLS += %D%/bench_look %D%/bench_service %D%/make_core
+TEST_TOOLS += %D%/bench_look %D%/bench_service %D%/linux_core %D%/make_core
 NODES_TESTS += %D%/test_backing.sh
-HOST_TESTS += %D%/test_core_tools.sh
+HOST_TESTS += %D%/test_core_tools.sh %D%/test_linux.sh
 COUNTING_TESTS += %D%/test_counting.sh
-%C%_test_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=malloc -Wl,--wrap=realloc,--wrap=mmap,--wrap=memfd_create,--wrap=ftruncate,--wrap=read -Wl,--wrap=open,--wrap=ioctl,--wrap=pthread_create
-EXTRA_DIST += %D%/calls_machine.h %D%/inspected.h %D%/process_machine.h %D%/service_client.h \
-	%D%/shell.sh \
-	%D%/tiny_guest.h
+%C%_test_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=malloc \
+	-Wl,--wrap=realloc,--wrap=mmap,--wrap=memfd_create,--wrap=ftruncate,--wrap=read \
+	-Wl,--wrap=open,--wrap=ioctl,--wrap=pthread_create
+%C%_linux_core_SOURCES = %D%/linux_core.c %D%/linux_core.h %D%/linux_faults.c
+EXTRA_DIST += %D%/calls_machine.h %D%/core_file.h %D%/inspected.h %D%/process_machine.h \
+	%D%/service_client.h %D%/service_fixture.h %D%/shell.sh %D%/tiny_guest.h
 # A client of the service, and a guest of a few instructions.
 check_LIBRARIES += %D%/libmachinetest.a
 %C%_libmachinetest_a_SOURCES = %D%/service_client.c %D%/tiny_guest.S
+MACHINE_SHELL_TESTS += %D%/test_verbs.sh
 UNIT_TESTS += %D%/test_checks %D%/test_explore

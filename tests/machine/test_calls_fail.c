@@ -113,8 +113,6 @@ START_TEST(a_call_from_an_interrupt_is_refused_by_its_name)
 		char text[64];
 
 		snprintf(text, sizeof(text), ": %s() from an interrupt", refused[i].name);
-		/* Past what is held back. */
-		ck_assert_int_eq(QUIET(NB_OP_TEST_LOG, 0, 6000), 0);
 		ck_assert_msg(call_in_interrupt(i) == -EPERM, "%s", refused[i].name);
 		ck_assert_msg(m.warnings == warnings + 1, "%s: not reported", refused[i].name);
 		ck_assert_msg(strstr(m.warning, text), "%s: %s", refused[i].name, m.warning);
@@ -156,29 +154,27 @@ START_TEST(a_flood_of_lines_is_held_back_and_counted)
 {
 	unsigned int lines;
 
-	ck_assert_int_eq(QUIET(NB_OP_TEST_LOG, 0, 6000), 0);
+	ck_assert_int_eq(QUIET(NB_OP_TEST_LOG, 0, 50000), 0);
 	lines = m.lines;
 	GOOD(NB_OP_TEST_LOG, 300, 0);
 	ck_assert_uint_eq(m.lines - lines, 10);
 	ck_assert_str_eq(m.line, "asked to say line 10 of 300");
-	GOOD(NB_OP_TEST_LOG, 1, 6000);
+	GOOD(NB_OP_TEST_LOG, 1, 5500);
 	ck_assert_uint_eq(m.lines - lines, 12);
-	ck_assert_str_eq(m.line_before, "290 messages suppressed");
+	ck_assert_str_eq(m.line_before, "printk: 290 messages suppressed.");
 	ck_assert_str_eq(m.line, "asked to say line 1 of 1");
 	BAD(EINVAL, NB_OP_TEST_LOG, 10001, 0);
 	BAD(EINVAL, NB_OP_TEST_LOG, 1, ~0ull);
 }
 END_TEST
 
-START_TEST(a_hosts_mistakes_are_said_ten_times)
+START_TEST(a_hosts_mistakes_are_all_said)
 {
-	unsigned int warnings;
+	unsigned int warnings = m.warnings;
 
-	ck_assert_int_eq(QUIET(NB_OP_TEST_LOG, 0, 6000), 0);
-	warnings = m.warnings;
 	for (int i = 0; i < 30; i++)
 		ck_assert_int_eq(QUIET(NB_OP_VFREE, framed + 1), -EINVAL);
-	ck_assert_uint_eq(m.warnings - warnings, 10);
+	ck_assert_uint_eq(m.warnings - warnings, 30);
 	ck_assert_ptr_nonnull(strstr(m.warning, "vfree() of a bad address"));
 	ck_assert_ptr_nonnull(strstr(m.line, "Trying to vfree() bad address"));
 	/* The rate comes from the host's KVM. */
@@ -438,7 +434,7 @@ static Suite *calls_fail_suite(void)
 	tcase_add_test(tcase, a_call_from_an_interrupt_is_refused_by_its_name);
 	tcase_add_test(tcase, an_interrupt_is_no_reason_to_refuse_the_rest);
 	tcase_add_test(tcase, a_flood_of_lines_is_held_back_and_counted);
-	tcase_add_test(tcase, a_hosts_mistakes_are_said_ten_times);
+	tcase_add_test(tcase, a_hosts_mistakes_are_all_said);
 	tcase_add_loop_test(tcase, any_allocation_may_fail_and_nothing_is_left_behind, 0,
 			    (int)((NR_FAILING + CALLS_A_GUEST - 1) / CALLS_A_GUEST));
 	suite_add_tcase(suite, tcase);

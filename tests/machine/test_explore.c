@@ -109,7 +109,7 @@ static void is_found(const char *function, plant_fn take_out, const char *kind)
 	ck_assert_ptr_nonnull(out);
 	ck_assert_uint_eq(fwrite(file, 1, image.size_bytes, out), image.size_bytes);
 	ck_assert_int_eq(fclose(out), 0);
-	snprintf(options, sizeof(options), "--runs %d --shrink 5 --image %s", RUNS, path);
+	snprintf(options, sizeof(options), "--runs %d --shrink 60 --image %s", RUNS, path);
 	json = explore(options, &status);
 	remove(path);
 	ck_assert_int_eq(status, 1);

@@ -3,50 +3,7 @@
  * The control socket of a running guest against clients of every kind. One guest serves most
  * tests, so that each also shows that those before it left nothing behind.
  */
-#include <errno.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-
-#include "tests/harness.h"
-#include "tests/machine/service_client.h"
-
-static struct served guest;
-static int fd; /* a client that only looks on */
-
-static const char *const two_cpus[] = {"--cpus", "2", "--memory", "32M", NULL};
-
-static void start(void)
-{
-	served_start(&guest, "common", two_cpus);
-}
-
-static void stop(void)
-{
-	kill(guest.pid, SIGKILL);
-	waitpid(guest.pid, NULL, 0);
-}
-
-static void connect_one(void)
-{
-	fd = client_open(&guest, false);
-}
-
-/* Whatever a test did: the guest serves, and its structures are right. */
-static void still_serves(void)
-{
-	json_t *nop = client_return(fd, "{\"execute\": \"nop\", \"arguments\": {\"value\": 9}}\n");
-	json_t *audit = client_return(fd, "{\"execute\": \"audit\"}\n");
-
-	ck_assert_int_eq(json_integer_value(json_object_get(nop, "value")), 9);
-	ck_assert_int_eq(json_integer_value(json_object_get(audit, "violations")), 0);
-	ck_assert_int_gt(json_integer_value(json_object_get(audit, "items")), 100);
-	json_decref(nop);
-	json_decref(audit);
-	close(fd);
-}
+#include "tests/machine/service_fixture.h"
 
 /* ---- what a client may send ---- */
 
@@ -330,7 +287,9 @@ START_TEST(a_paused_guest_takes_no_calls_and_is_looked_at)
 	int other = client_open(&guest, false);
 	json_t *event, *registers;
 
-	client_refused(fd, "{\"execute\": \"query-registers\"}", "stop it");
+	registers = client_return(fd, "{\"execute\": \"query-registers\"}");
+	ck_assert_str_eq(json_string_value(json_object_get(registers, "state")), "running");
+	json_decref(registers);
 	json_decref(client_return(other, "{\"execute\": \"stop\"}"));
 	event = client_hear_event(fd, "STOP");
 	json_decref(event);
@@ -373,153 +332,10 @@ START_TEST(warnings_are_events_for_those_who_negotiated)
 }
 END_TEST
 
-/* ---- its end ---- */
-
-START_TEST(sigterm_ends_it_well)
-{
-	static const char *const plain[] = {"--memory", "16M", NULL};
-	struct served own;
-	json_t *event;
-	int other;
-
-	served_start(&own, "ended", plain);
-	other = client_open(&own, false);
-	kill(own.pid, SIGTERM);
-	event = client_hear_event(other, "SHUTDOWN");
-	ck_assert_str_eq(
-		json_string_value(json_object_get(json_object_get(event, "data"), "reason")),
-		"TERM");
-	json_decref(event);
-	ck_assert_ptr_null(client_hear(other));
-	ck_assert_int_eq(served_wait(&own), 0);
-	ck_assert_int_ne(access(own.path, F_OK), 0);
-	close(other);
-}
-END_TEST
-
-START_TEST(a_guest_that_panics_can_still_be_looked_at)
-{
-	static const char *const plain[] = {"--memory", "16M", NULL};
-	struct served own;
-	json_t *event, *status;
-	int other, watches;
-
-	served_start(&own, "panic", plain);
-	watches = client_open(&own, false);
-	other = client_open(&own, false);
-	client_refused(other,
-		       "{\"execute\": \"x-test-fault\", \"arguments\": {\"address\": "
-		       "\"0x5000\"}}",
-		       "dead");
-	client_refused(other, "{\"execute\": \"nop\"}", "dead");
-	json_decref(client_hear_event(watches, "GUEST_PANIC"));
-	status = client_return(other, "{\"execute\": \"query-events\"}");
-	event = json_object_get(status, "events");
-	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(event, 0), "event")),
-			 "OOPS");
-	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(event, 1), "event")),
-			 "GUEST_PANIC");
-	json_decref(status);
-	status = client_return(other, "{\"execute\": \"query-status\"}");
-	ck_assert_str_eq(json_string_value(json_object_get(status, "status")), "dead");
-	ck_assert_str_eq(
-		json_string_value(json_object_get(json_object_get(status, "failure"), "kind")),
-		"trap");
-	json_decref(status);
-	client_refused(other, "{\"execute\": \"nop\"}", "dead");
-	client_refused(other, "{\"execute\": \"cont\"}", "dead");
-	json_decref(client_return(other, "{\"execute\": \"query-maps\"}"));
-	json_decref(client_return(other, "{\"execute\": \"quit\"}"));
-	ck_assert_int_eq(served_wait(&own), 1);
-	close(other);
-	close(watches);
-}
-END_TEST
-
-/* Clears the leaf that maps @address, behind the guest's back. */
-static void clear_leaf(int client, const char *address)
-{
-	json_t *walk, *entries, *leaf;
-	char text[256];
-
-	snprintf(text, sizeof(text),
-		 "{\"execute\": \"query-walk\", \"arguments\": {\"address\": \"%s\"}}", address);
-	walk = client_return(client, text);
-	entries = json_object_get(walk, "entries");
-	leaf = json_array_get(entries, json_array_size(entries) - 1);
-	ck_assert(json_is_true(json_object_get(leaf, "leaf")));
-	snprintf(text, sizeof(text),
-		 "{\"execute\": \"write-memory\", \"arguments\": {\"address\": \"%s\", \"space\": "
-		 "\"physical\", \"bytes\": \"0000000000000000\"}}",
-		 json_string_value(json_object_get(leaf, "at")));
-	json_decref(client_return(client, text));
-	json_decref(walk);
-}
-
-START_TEST(what_audits_find_is_an_event_once_and_ends_with_status_1)
-{
-	static const char *const audited[] = {"--memory", "16M", "--audit", "every=1", NULL};
-	json_t *area, *event, *audit;
-	struct served own;
-	int other, watches;
-
-	served_start(&own, "audited", audited);
-	other = client_open(&own, false);
-	watches = client_open(&own, false);
-	area = client_return(other, "{\"execute\": \"vmalloc\", \"arguments\": {\"size\": 8192}}");
-	clear_leaf(other, json_string_value(json_object_get(area, "address")));
-	json_decref(client_return(other, "{\"execute\": \"nop\"}"));
-	event = client_hear_event(watches, "AUDIT_VIOLATION");
-	ck_assert_str_eq(
-		json_string_value(json_object_get(json_object_get(event, "data"), "check")),
-		"mapping");
-	ck_assert_str_eq(
-		json_string_value(json_object_get(json_object_get(event, "data"), "address")),
-		json_string_value(json_object_get(area, "address")));
-	json_decref(event);
-	audit = client_return(other, "{\"execute\": \"audit\", \"arguments\": {\"checks\": "
-				     "\"mapping\"}}");
-	ck_assert_int_eq(json_integer_value(json_object_get(audit, "violations")), 1);
-	ck_assert_uint_eq(json_array_size(json_object_get(audit, "found")), 1);
-	json_decref(audit);
-	/* It is told once: the next thing heard is the end. */
-	json_decref(client_return(other, "{\"execute\": \"quit\"}"));
-	event = client_hear(watches);
-	ck_assert_str_eq(json_string_value(json_object_get(event, "event")), "SHUTDOWN");
-	json_decref(event);
-	ck_assert_int_eq(served_wait(&own), 1);
-	json_decref(area);
-	close(other);
-	close(watches);
-}
-END_TEST
-
-START_TEST(who_waits_for_one_vcpu_keeps_nobody_from_another)
-{
-	static const char *const patient[] = {"--memory",   "16M", "--cpus", "2",
-					      "--watchdog", "0",   NULL};
-	struct served own;
-	int spins, other;
-
-	served_start(&own, "spins", patient);
-	spins = client_open(&own, false);
-	other = client_open(&own, false);
-	ck_assert(client_say_text(spins, "{\"execute\": \"x-test-spin\"}"));
-	json_decref(client_return(other, "{\"execute\": \"nop\", \"arguments\": {\"vcpu\": 1}}"));
-	json_decref(client_return(other, "{\"execute\": \"query-maps\"}"));
-	json_decref(client_return(other, "{\"execute\": \"query-status\"}"));
-	json_decref(client_return(other, "{\"execute\": \"quit\"}"));
-	/* A guest without end ends all the same; that it was ended is not its fault. */
-	ck_assert_int_le(served_wait(&own), 1);
-	close(spins);
-	close(other);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("service");
-	TCase *common = tcase_create("one guest"), *own = tcase_create("guests of their own");
+	TCase *common = tcase_create("one guest");
 	int skipped = harness_need_kvm(), status;
 
 	if (skipped)
@@ -527,7 +343,6 @@ int main(void)
 	/* Before the tests fork: one directory for all. */
 	served_directory();
 	tcase_set_timeout(common, 2 * WAIT_SECONDS);
-	tcase_set_timeout(own, 2 * WAIT_SECONDS);
 	tcase_add_unchecked_fixture(common, start, stop);
 	tcase_add_checked_fixture(common, connect_one, still_serves);
 	tcase_add_test(common, the_socket_is_the_users_alone);
@@ -544,11 +359,6 @@ int main(void)
 	tcase_add_test(common, a_paused_guest_takes_no_calls_and_is_looked_at);
 	tcase_add_test(common, warnings_are_events_for_those_who_negotiated);
 	suite_add_tcase(suite, common);
-	tcase_add_test(own, sigterm_ends_it_well);
-	tcase_add_test(own, a_guest_that_panics_can_still_be_looked_at);
-	tcase_add_test(own, what_audits_find_is_an_event_once_and_ends_with_status_1);
-	tcase_add_test(own, who_waits_for_one_vcpu_keeps_nobody_from_another);
-	suite_add_tcase(suite, own);
 	status = harness_run(suite);
 	served_remove_directory();
 	return status;

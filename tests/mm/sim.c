@@ -63,6 +63,8 @@ static void op_flush_tlb(void *arch, u64 start, u64 end)
 	sim->flush[sim->nr_flushes++ % SIM_FLUSHES] = (struct sim_flush){start, end};
 	sim->nr_flushed_pages += (end - start) >> PAGE_SHIFT;
 	pthread_mutex_unlock(&sim->lock);
+	if (sim->look)
+		sim->look(SIM_FLUSH_TLB, start, end);
 }
 
 static void op_flush_cache_vmap(void *arch, u64 start, u64 end)
@@ -71,7 +73,10 @@ static void op_flush_cache_vmap(void *arch, u64 start, u64 end)
 
 	pthread_mutex_lock(&sim->lock);
 	sim->nr_cache_vmap++;
+	sim->cache_vmap = (struct sim_flush){start, end};
 	pthread_mutex_unlock(&sim->lock);
+	if (sim->look)
+		sim->look(SIM_CACHE_VMAP, start, end);
 }
 
 static void op_flush_cache_vunmap(void *arch, u64 start, u64 end)
@@ -80,7 +85,10 @@ static void op_flush_cache_vunmap(void *arch, u64 start, u64 end)
 
 	pthread_mutex_lock(&sim->lock);
 	sim->nr_cache_vunmap++;
+	sim->cache_vunmap = (struct sim_flush){start, end};
 	pthread_mutex_unlock(&sim->lock);
+	if (sim->look)
+		sim->look(SIM_CACHE_VUNMAP, start, end);
 }
 
 static int op_memmap_populate(void *arch, u64 section_pfn, u64 phys)
@@ -117,6 +125,7 @@ __attribute__((format(printf, 3, 0))) static void op_log(void *arch, enum log_le
 	struct sim *sim = arch;
 
 	pthread_mutex_lock(&sim->lock);
+	sim->log_level[sim->nr_logs % SIM_LOG_LINES] = level;
 	vsnprintf(sim->log[sim->nr_logs++ % SIM_LOG_LINES], SIM_TEXT, format, args);
 	pthread_mutex_unlock(&sim->lock);
 }
@@ -230,6 +239,7 @@ static struct mm_config core_config(struct sim *sim, const struct sim_config *co
 
 	if (core.nr_reserved > MAX_RESERVED)
 		fatal("too many reserved ranges");
+	memcpy(core.cpu_node, config->cpu_node, sizeof(core.cpu_node));
 	memcpy(core.ram, config->ram, sizeof(core.ram));
 	memcpy(&core.reserved[2], config->reserved, config->nr_reserved * sizeof(core.reserved[0]));
 	return core;

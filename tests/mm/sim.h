@@ -25,6 +25,7 @@
 
 struct sim_config {
 	u32 nr_cpus; /* 0 means 1 */
+	u8 cpu_node[MAX_CPUS];
 	u32 nr_ram, nr_reserved;
 	struct mem_range ram[MAX_RAM];
 	/* Above the two frames the simulation reserves itself, at the start of ram[0]. */
@@ -35,6 +36,10 @@ struct sim_config {
 struct sim_flush {
 	u64 start, end;
 };
+
+/* What the simulation calls, after it has recorded it, when the core flushes: a test's own look. */
+enum sim_event { SIM_FLUSH_TLB, SIM_CACHE_VMAP, SIM_CACHE_VUNMAP, SIM_NR_EVENTS };
+typedef void (*sim_look)(enum sim_event event, u64 start, u64 end);
 
 struct sim {
 	struct mm mm;
@@ -47,10 +52,13 @@ struct sim {
 	struct sim_flush flush[SIM_FLUSHES];
 	u64 nr_flushed_pages;
 	u64 nr_cache_vmap, nr_cache_vunmap;
-	u64 nr_populated;  /* sections */
+	struct sim_flush cache_vmap, cache_vunmap; /* the last */
+	sim_look look;                             /* or NULL; without the lock */
+	u64 nr_populated;                          /* sections */
 	u32 populate_fail; /* the next so many memmap_populate() calls return -ENOMEM */
 	u64 nr_logs;       /* log[n % SIM_LOG_LINES] is the n-th, counted from 0 */
 	char log[SIM_LOG_LINES][SIM_TEXT];
+	enum log_level log_level[SIM_LOG_LINES];
 	/* What the clock says next, and how far it goes on then: LOG_INTERVAL_NS at first. */
 	u64 clock_ns, clock_step_ns;
 	u64 nr_warnings;

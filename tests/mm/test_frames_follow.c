@@ -27,6 +27,8 @@ static void note(void *arch, u64 pfn, u64 nr, bool taken)
 	pthread_mutex_lock(&noted_lock);
 	for (u64 i = pfn; i < pfn + nr; i++) {
 		ck_assert_uint_lt(i, FRAMES);
+		/* Not before it is noted can anybody else have it. */
+		ck_assert(taken || i != pfn || pfn_to_page(mm, i)->state > PAGE_PCP);
 		/* Frames of before the following started are given up untaken. */
 		if (ever[i])
 			ck_assert_int_ne(taken_now[i], taken);
@@ -111,6 +113,21 @@ START_TEST(blocks_and_objects_are_followed)
 }
 END_TEST
 
+/* Nor is a process's last table read when it is out of reach. */
+START_TEST(a_process_gives_up_its_tables_when_it_needs_them_no_more)
+{
+	struct vm_area_struct *vma;
+	struct process *process;
+	u64 before = nr_given_up;
+
+	ck_assert_int_eq(process_create(mm, &process), 0);
+	ck_assert_int_eq(vma_create(mm, process, 0x10000, 0x12000, VM_READ, &vma), 0);
+	ck_assert_int_eq(pt_prepare(mm, &process->pt, 0x10000, 0x12000, 1), 0);
+	process_destroy(mm, process);
+	ck_assert_uint_eq(nr_given_up, before + 4);
+}
+END_TEST
+
 START_TEST(a_bad_free_gives_nothing_up)
 {
 	struct page *page = alloc_pages(mm, GFP_KERNEL, 0, NUMA_NO_NODE, PAGE_OTHER, NULL);
@@ -176,6 +193,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, follow, teardown);
 	tcase_add_test(tcase, a_batch_is_settled_once);
 	tcase_add_test(tcase, blocks_and_objects_are_followed);
+	tcase_add_test(tcase, a_process_gives_up_its_tables_when_it_needs_them_no_more);
 	tcase_add_test(tcase, a_bad_free_gives_nothing_up);
 	tcase_add_loop_test(tcase, the_core_never_touches_what_it_gave_up, 0, 2);
 	suite_add_tcase(suite, tcase);

@@ -269,71 +269,110 @@ static void stop_clock(void)
 	sim->clock_step_ns = 0;
 }
 
-START_TEST(ten_messages_are_said_in_five_seconds_and_then_how_many_were_not)
+/* As many as there are tokens for, of @nr. */
+static u64 ask(u32 nr)
+{
+	u64 given = 0;
+
+	while (nr--)
+		given += mm_printk_ratelimit(mm);
+	return given;
+}
+
+START_TEST(ten_tokens_at_once_then_one_each_five_seconds)
 {
 	stop_clock();
-	for (u32 i = 0; i < 25; i++)
-		mm_log(mm, LOG_INFO, "line %u", i);
-	ck_assert_uint_eq(sim->nr_logs, 10);
-	ck_assert_str_eq(sim->log[9], "line 9");
+	ck_assert_uint_eq(ask(25), 10);
+	ck_assert_uint_eq(sim->nr_logs, 0);
 	sim->clock_ns += 5 * SECOND - 1;
-	mm_log(mm, LOG_INFO, "too early");
-	ck_assert_uint_eq(sim->nr_logs, 10);
+	ck_assert_uint_eq(ask(1), 0);
+	ck_assert_uint_eq(sim->nr_logs, 0);
 	sim->clock_ns += 1;
-	mm_log(mm, LOG_INFO, "again");
-	ck_assert_uint_eq(sim->nr_logs, 12);
-	ck_assert_str_eq(sim->log[10], "16 messages suppressed");
-	ck_assert_str_eq(sim->log[11], "again");
-	for (u32 i = 1; i < 12; i++)
-		mm_log(mm, LOG_INFO, "more");
-	ck_assert_uint_eq(sim->nr_logs, 21);
-	/* Nothing held back, nothing said of it. */
-	sim->clock_ns += 20 * SECOND;
-	mm_log(mm, LOG_INFO, "two were held back");
-	sim->clock_ns += 20 * SECOND;
-	mm_log(mm, LOG_INFO, "none were");
-	ck_assert_uint_eq(sim->nr_logs, 24);
-	ck_assert_str_eq(sim->log[21], "2 messages suppressed");
+	ck_assert_uint_eq(ask(3), 1);
+	ck_assert_uint_eq(sim->nr_logs, 1);
+	ck_assert_str_eq(sim->log[0], "printk: 16 messages suppressed.");
+	ck_assert_uint_eq(sim->log_level[0], LOG_WARNING);
+	/* Parts of five seconds add up, whether a token was asked for meanwhile or not. */
+	sim->clock_ns += 13 * SECOND;
+	ck_assert_uint_eq(ask(5), 2);
+	ck_assert_str_eq(sim->log[1], "printk: 2 messages suppressed.");
+	sim->clock_ns += 2 * SECOND;
+	ck_assert_uint_eq(ask(2), 1);
+	ck_assert_str_eq(sim->log[2], "printk: 3 messages suppressed.");
+	/* No more than ten, however long nothing was said; and of nothing held back, nothing. */
+	sim->clock_ns += 1000 * SECOND;
+	ck_assert_uint_eq(ask(1), 1);
+	ck_assert_str_eq(sim->log[3], "printk: 1 messages suppressed.");
+	sim->clock_ns += 1000 * SECOND;
+	ck_assert_uint_eq(ask(10), 10);
+	ck_assert_uint_eq(sim->nr_logs, 4);
+	ck_assert_uint_eq(ask(1), 0);
+	/* A clock that goes back a little, as another CPU's may, gives nothing and takes nothing.
+	 */
+	sim->clock_ns -= 1000;
+	ck_assert_uint_eq(ask(1), 0);
+	sim->clock_ns += 5 * SECOND + 1000;
+	ck_assert_uint_eq(ask(2), 1);
 }
 END_TEST
 
-START_TEST(a_caller_s_mistakes_are_said_ten_times)
+START_TEST(a_machine_without_a_clock_holds_nothing_back)
+{
+	struct arch_ops ops = *mm->ops;
+
+	ops.clock_ns = NULL;
+	mm->ops = &ops;
+	ck_assert_uint_eq(ask(100), 100);
+}
+END_TEST
+
+/* As the seed: its own printk() and WARN_ON() of a caller's mistake are not limited. */
+START_TEST(a_caller_s_mistakes_are_all_said)
 {
 	u64 lines = sim->nr_logs;
 
 	stop_clock();
 	for (u32 i = 0; i < 200; i++)
 		ck_assert_int_eq(vfree(mm, framed + PAGE_SIZE + i), i ? -EINVAL : -ENOENT);
-	ck_assert_uint_eq(sim->nr_logs - lines, 10);
-	ck_assert_uint_eq(sim->nr_warnings, 10);
-	sim->clock_ns += 6 * SECOND;
-	ck_assert_int_eq(vfree(mm, 5), -EINVAL);
-	ck_assert(sim_logged(sim, "190 messages suppressed"));
-	ck_assert(sim_logged(sim, "190 warnings suppressed"));
-	ck_assert_uint_eq(sim->nr_warnings, 11);
+	ck_assert_uint_eq(sim->nr_logs - lines, 200);
+	ck_assert_uint_eq(sim->nr_warnings, 200);
 }
 END_TEST
 
-START_TEST(lines_do_not_silence_warnings)
+/* What fails for want of something: no space, too much of it, no frame. One bucket for all. */
+START_TEST(what_there_is_not_enough_of_is_said_ten_times)
 {
+	u64 addr;
+
 	stop_clock();
-	for (u32 i = 0; i < 100; i++)
-		mm_log(mm, LOG_INFO, "noise");
-	mm_warn(mm, "something is wrong");
-	ck_assert_uint_eq(sim->nr_warnings, 1);
-	ck_assert_ptr_nonnull(strstr(sim->warning, "something is wrong"));
+	for (u32 i = 0; i < 5; i++) {
+		ck_assert_int_eq(get_vm_area(mm, 64ull << 40, 0, &addr), -ENOSPC);
+		ck_assert_int_eq(vmalloc(mm, 1ull << 50, &addr), -ENOMEM);
+	}
+	ck_assert_uint_eq(sim->nr_logs, 10);
+	ck_assert_int_eq(get_vm_area(mm, 64ull << 40, 0, &addr), -ENOSPC);
+	ck_assert_int_eq(vmalloc(mm, 1ull << 50, &addr), -ENOMEM);
+	ck_assert_ptr_null(alloc_pages(mm, GFP_KERNEL, MAX_ORDER + 1, 0, PAGE_OTHER, mm));
+	ck_assert_uint_eq(sim->nr_logs, 10);
+	/* Nobody asks for a token for what is not to be said. */
+	ck_assert_ptr_null(
+		alloc_pages(mm, GFP_KERNEL | __GFP_NOWARN, MAX_ORDER + 1, 0, PAGE_OTHER, mm));
+	sim->clock_ns += 5 * SECOND;
+	ck_assert_int_eq(vmalloc(mm, 1ull << 50, &addr), -ENOMEM);
+	ck_assert_str_eq(sim->log[10], "printk: 3 messages suppressed.");
+	ck_assert_uint_eq(sim->nr_logs, 12);
 }
 END_TEST
 
-START_TEST(whoever_says_something_while_another_one_does_is_held_back)
+START_TEST(whoever_asks_for_a_token_while_another_one_does_is_held_back)
 {
 	stop_clock();
-	spin_lock(&mm->lines.lock);
-	mm_log(mm, LOG_INFO, "from an interrupt of the logger");
-	spin_unlock(&mm->lines.lock);
-	ck_assert_uint_eq(sim->nr_logs, 0);
-	mm_log(mm, LOG_INFO, "later");
-	ck_assert_str_eq(sim->log[0], "1 messages suppressed");
+	spin_lock(&mm->log_limit.lock);
+	ck_assert_uint_eq(ask(1), 0);
+	spin_unlock(&mm->log_limit.lock);
+	ck_assert_uint_eq(ask(1), 1);
+	ck_assert_str_eq(sim->log[0], "printk: 1 messages suppressed.");
+	ck_assert_uint_eq(mm->log_limit.lock.word, 0);
 }
 END_TEST
 
@@ -370,10 +409,11 @@ static Suite *interrupt_suite(void)
 	tcase_add_loop_test(tcase, d21_a_call_from_an_interrupt_is_reported_and_does_nothing, 0,
 			    (int)ARRAY_SIZE(calls));
 	tcase_add_test(tcase, another_cpu_may_call_meanwhile);
-	tcase_add_test(tcase, ten_messages_are_said_in_five_seconds_and_then_how_many_were_not);
-	tcase_add_test(tcase, a_caller_s_mistakes_are_said_ten_times);
-	tcase_add_test(tcase, lines_do_not_silence_warnings);
-	tcase_add_test(tcase, whoever_says_something_while_another_one_does_is_held_back);
+	tcase_add_test(tcase, ten_tokens_at_once_then_one_each_five_seconds);
+	tcase_add_test(tcase, a_machine_without_a_clock_holds_nothing_back);
+	tcase_add_test(tcase, a_caller_s_mistakes_are_all_said);
+	tcase_add_test(tcase, what_there_is_not_enough_of_is_said_ten_times);
+	tcase_add_test(tcase, whoever_asks_for_a_token_while_another_one_does_is_held_back);
 	tcase_add_test(tcase, a_page_array_s_area_is_nobody_else_s_to_free_or_write);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -3,6 +3,7 @@
  * The choice of zone and node for a frame: flags, distance, watermarks and reserves.
  */
 #include "tests/harness.h"
+#include "mm/errno.h"
 #include "tests/mm/sim.h"
 
 #define MIB (1ull << 20)
@@ -119,12 +120,111 @@ START_TEST(thisnode_stays_there)
 }
 END_TEST
 
-START_TEST(a_node_that_is_none_means_any)
+/* Of a node without RAM, its nearest; of one that is not there, nothing, and that is reported. */
+START_TEST(a_node_that_is_not_there_has_no_frames)
 {
-	ck_assert_uint_eq(take(GFP_KERNEL, 0, NUMA_NO_NODE)->node, 0);
-	ck_assert_uint_eq(take(GFP_KERNEL, 0, 4)->node, 0);
-	ck_assert_uint_eq(take(GFP_KERNEL, 2, 1 << 30)->node, 0);
-	ck_assert_uint_eq(take(GFP_KERNEL, 2, -7)->node, 0);
+	static const int none[] = {4, 7, 99, 1 << 30};
+
+	for (u32 i = 0; i < ARRAY_SIZE(none); i++) {
+		ck_assert_ptr_null(take(GFP_KERNEL, 0, none[i]));
+		ck_assert_ptr_null(take(GFP_KERNEL | __GFP_NOFAIL, 2, none[i]));
+		ck_assert_uint_eq(
+			alloc_pages_bulk(mm, GFP_KERNEL, none[i], PAGE_OTHER, sim, 5, pages), 0);
+		ck_assert_ptr_null(kmalloc_node(mm, 64, GFP_KERNEL, none[i]));
+		ck_assert_uint_eq(sim->nr_warnings, 4 * (i + 1));
+	}
+	ck_assert_ptr_nonnull(strstr(sim->warning, "of a node that is not there"));
+	ck_assert_uint_eq(take(GFP_KERNEL, 0, 2)->node, 1);
+}
+END_TEST
+
+/*
+ * Below 0 is the CPU's own node, by each way to a frame, and where that has no more, the next. CPUs
+ * 0 to 3 of nodes 0, 1, 3 and 1.
+ */
+START_TEST(any_node_is_the_cpus_own)
+{
+	static const u8 own[] = {0, 1, 3, 1};
+	struct sim_config config = {.nr_cpus = 4, .cpu_node = {0, 1, 3, 1}};
+	u64 nr = 0;
+
+	sim_destroy(sim);
+	sim_add_ram(&config, 0, 64 * MIB, 0);
+	sim_add_ram(&config, 4 * GIB, 64 * MIB, 3);
+	sim_add_ram(&config, 5 * GIB, 64 * MIB, 1);
+	sim = sim_create_frames(&config);
+	mm = &sim->mm;
+	for (u32 cpu = 0; cpu < 4; cpu++) {
+		void *object;
+
+		sim_set_cpu(cpu);
+		for (int node = -7; node < 0; node++) {
+			ck_assert_uint_eq(take(GFP_KERNEL, 0, node)->node, own[cpu]);
+			ck_assert_uint_eq(take(GFP_KERNEL, 2, node)->node, own[cpu]);
+			ck_assert_uint_eq(take(GFP_KERNEL | __GFP_ZERO, 0, node)->node, own[cpu]);
+			ck_assert_uint_eq(take(GFP_KERNEL | __GFP_THISNODE, 0, node)->node,
+					  own[cpu]);
+			ck_assert_uint_eq(
+				alloc_pages_bulk(mm, GFP_KERNEL, node, PAGE_OTHER, sim, 9, pages),
+				9);
+			for (u32 i = 0; i < 9; i++)
+				ck_assert_uint_eq(pages[i]->node, own[cpu]);
+			object = kmalloc_node(mm, 64, GFP_KERNEL, node);
+			ck_assert_uint_eq(virt_to_page(mm, object)->node, own[cpu]);
+			object = kmalloc_node(mm, 96, GFP_KERNEL | __GFP_THISNODE, node);
+			ck_assert_uint_eq(virt_to_page(mm, object)->node, own[cpu]);
+		}
+	}
+	/* The last CPU's is node 1: then its neighbours. */
+	while (take(GFP_KERNEL | __GFP_THISNODE | __GFP_NOWARN, 0, -1))
+		nr++;
+	ck_assert_uint_gt(nr, 50 * MIB / 4096);
+	ck_assert_uint_eq(take(GFP_KERNEL, 0, -1)->node, 0);
+	sim_set_cpu(2);
+	ck_assert_uint_eq(take(GFP_KERNEL, 0, -1)->node, 3);
+	sim_set_cpu(0);
+}
+END_TEST
+
+/* A slab with free objects of the CPU's own node goes before another's. */
+START_TEST(objects_of_the_own_node_go_first)
+{
+	struct sim_config config = {.nr_cpus = 2, .cpu_node = {0, 1}};
+	void *object[2];
+
+	sim_destroy(sim);
+	sim_add_ram(&config, 0, 64 * MIB, 0);
+	sim_add_ram(&config, 4 * GIB, 64 * MIB, 1);
+	sim = sim_create_frames(&config);
+	mm = &sim->mm;
+	for (int node = 0; node < 2; node++) {
+		object[0] = kmalloc_node(mm, 256, GFP_KERNEL, node);
+		object[1] = kmalloc_node(mm, 256, GFP_KERNEL, node);
+		kfree(mm, object[1]);
+		kmem_cache_shrink(mm, &mm->kmalloc[mm->kmalloc_index[16]]);
+	}
+	for (u32 cpu = 0; cpu < 2; cpu++) {
+		sim_set_cpu(cpu);
+		object[0] = kmalloc_node(mm, 256, GFP_KERNEL, NUMA_NO_NODE);
+		ck_assert_uint_eq(virt_to_page(mm, object[0])->node, cpu);
+	}
+	sim_set_cpu(0);
+}
+END_TEST
+
+START_TEST(a_cpu_of_a_node_that_is_not_there_is_refused)
+{
+	struct sim_config config = {.nr_cpus = 2, .cpu_node = {0, 1}};
+	struct sim *none = NULL;
+
+	sim_add_ram(&config, 0, 64 * MIB, 0);
+	ck_assert_int_eq(sim_try_create(&config, &none), -EINVAL);
+	config.cpu_node[1] = 255;
+	ck_assert_int_eq(sim_try_create(&config, &none), -EINVAL);
+	config.cpu_node[1] = 0;
+	config.cpu_node[2] = 7; /* beyond its CPUs */
+	ck_assert_int_eq(sim_try_create(&config, &none), 0);
+	sim_destroy(none);
 }
 END_TEST
 
@@ -184,7 +284,10 @@ static Suite *suite(void)
 	tcase_add_test(one, nofail_fails_only_when_nothing_is_left);
 	tcase_add_loop_test(nodes, nodes_are_tried_by_distance, 0, 4);
 	tcase_add_test(nodes, thisnode_stays_there);
-	tcase_add_test(nodes, a_node_that_is_none_means_any);
+	tcase_add_test(nodes, a_node_that_is_not_there_has_no_frames);
+	tcase_add_test(nodes, any_node_is_the_cpus_own);
+	tcase_add_test(nodes, objects_of_the_own_node_go_first);
+	tcase_add_test(nodes, a_cpu_of_a_node_that_is_not_there_is_refused);
 	suite_add_tcase(suite, one);
 	suite_add_tcase(suite, nodes);
 	return suite;

@@ -334,6 +334,56 @@ START_TEST(cpus_that_make_the_same_table_end_up_with_one)
 }
 END_TEST
 
+/* What a walk found is remembered for its 2 MiB, and only where a walk was. */
+START_TEST(a_walk_is_remembered_as_the_header_says)
+{
+	const u64 va = 0xffffc91234567000ull, number = va >> 21;
+	struct page *page[1];
+	u64 table, end;
+
+	get_frames(1, page);
+	ck_assert_int_eq(pt_map_pages(mm, pt, va, page, 1, PAGE_KERNEL), 0);
+	table = pt->walk[number % PT_WALKS];
+	ck_assert_uint_eq(table >> 37, va << 16 >> 37);
+	ck_assert_uint_eq(pfn_to_page(mm, table & ((1ull << 37) - 1))->index, 1);
+	for (u32 i = 0; i < PT_WALKS; i++)
+		ck_assert(i == number % PT_WALKS || pt->walk[i] == 0);
+	/* Of the same slot, another table. */
+	end = va + ((u64)PT_WALKS << 21);
+	ck_assert_int_eq(pt_map_pages(mm, pt, end, page, 1, PAGE_KERNEL), 0);
+	ck_assert_uint_ne(pt->walk[number % PT_WALKS], table);
+	pt_unmap_quick(mm, pt, va, va + PAGE_SIZE);
+	ck_assert_uint_eq(pt->walk[number % PT_WALKS], table);
+	ck_assert_uint_eq(lookup(va), 0);
+	ck_assert_uint_eq(lookup(end), leaf_of(page[0], PAGE_KERNEL));
+}
+END_TEST
+
+/* Leaves of any look, at the ends of what is asked for, of both halves. */
+START_TEST(what_is_in_the_way_is_found_wherever_it_is)
+{
+	static const u64 at[] = {0x7ffffffff000ull, 0x1000, BASE, 0xffffffffffffe000ull};
+	struct page *page[1];
+
+	get_frames(1, page);
+	for (u32 i = 0; i < ARRAY_SIZE(at); i++) {
+		/* One that looks like a table's entry. */
+		ck_assert(pt_expect_clear(mm, pt, at[i], at[i] + PAGE_SIZE));
+		ck_assert_int_eq(
+			pt_map_pages(mm, pt, at[i], page, 1, X86_PTE_P | X86_PTE_RW | X86_PTE_A),
+			0);
+		ck_assert(!pt_expect_clear(mm, pt, at[i], at[i] + PAGE_SIZE));
+		ck_assert(!pt_expect_clear(mm, pt, at[i] - PAGE_SIZE, at[i] + PAGE_SIZE));
+		ck_assert(pt_expect_clear(mm, pt, at[i] - PAGE_SIZE, at[i]));
+		ck_assert(pt_expect_clear(mm, pt, at[i] + PAGE_SIZE, at[i]));
+		pt_unmap_quick(mm, pt, at[i], at[i] + PAGE_SIZE);
+		ck_assert_uint_eq(lookup(at[i]), 0);
+		ck_assert(pt_expect_clear(mm, pt, at[i], at[i] + PAGE_SIZE));
+	}
+	ck_assert_uint_eq(sim->nr_warnings, 2 * ARRAY_SIZE(at));
+}
+END_TEST
+
 static Suite *pgtable_suite(void)
 {
 	Suite *suite = suite_create("pgtable");
@@ -342,6 +392,8 @@ static Suite *pgtable_suite(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_set_timeout(tcase, 60);
 	tcase_add_test(tcase, pages_are_mapped_one_by_one_with_their_protection);
+	tcase_add_test(tcase, a_walk_is_remembered_as_the_header_says);
+	tcase_add_test(tcase, what_is_in_the_way_is_found_wherever_it_is);
 	tcase_add_test(tcase, a_mapping_crosses_the_ends_of_tables);
 	tcase_add_test(tcase, a_leaf_in_the_way_or_a_missing_frame_changes_nothing);
 	tcase_add_test(tcase, a_table_that_cannot_be_made_changes_no_leaf);

@@ -3,51 +3,7 @@
  * Processes: user ranges, frames shown in them and what keeps those frames, the kernel's half.
  * Test dNN_ is the input that shows defect NN of the seed.
  */
-#include "tests/mm/seed_fixture.h"
-
-#include "mm/process.h"
-
-#define BASE 0x10000000ull
-
-static struct process *process;
-
-static struct process *must_process(void)
-{
-	struct process *created = NULL;
-
-	ck_assert_int_eq(process_create(mm, &created), 0);
-	return created;
-}
-
-static void setup_process(void)
-{
-	setup();
-	process = must_process();
-}
-
-static struct vm_area_struct *must_vma(u64 start, u64 nr, u64 flags)
-{
-	struct vm_area_struct *vma = NULL;
-
-	ck_assert_int_eq(vma_create(mm, process, start, start + nr * PAGE_SIZE, flags, &vma), 0);
-	return vma;
-}
-
-static u64 must_user(u64 nr)
-{
-	u64 addr = 0;
-
-	ck_assert_int_eq(vmalloc_user(mm, nr * PAGE_SIZE, &addr), 0);
-	return addr;
-}
-
-static u64 user_entry(u64 va)
-{
-	u64 entry = 0;
-
-	pt_lookup(mm, &process->pt, va, &entry);
-	return entry;
-}
+#include "tests/mm/process_fixture.h"
 
 /* ---- ranges ---- */
 
@@ -300,128 +256,6 @@ START_TEST(only_user_areas_are_shown_and_only_from_their_start)
 }
 END_TEST
 
-#define RACES      300
-#define RACE_PAGES 200
-
-static u64 shared_addr;
-static u32 stop;
-
-/* Without laziness an address is free at once, and the next area gets it again. */
-static void *free_again_and_again(void *unused)
-{
-	sim_set_cpu(1);
-	for (u32 n = 0; !__atomic_load_n(&stop, __ATOMIC_ACQUIRE); n++) {
-		u64 addr;
-
-		if (vmalloc_user(mm, RACE_PAGES * PAGE_SIZE, &addr))
-			continue;
-		__atomic_store_n(&shared_addr, addr, __ATOMIC_RELEASE);
-		for (u32 i = 0; i < n % 4096; i++)
-			__builtin_ia32_pause();
-		vfree(mm, addr);
-	}
-	return NULL;
-}
-
-START_TEST(d30_a_free_and_a_remap_at_once_come_one_after_the_other)
-{
-	struct sim_config config = sim_default_config(2);
-	struct vm_area_struct *vma;
-	pthread_t thread;
-	u32 nr_mapped = 0;
-	u64 before, addr;
-
-	teardown();
-	sim = sim_create(&config);
-	mm = &sim->mm;
-	process = must_process();
-	vma = must_vma(BASE, RACE_PAGES, VM_READ | VM_WRITE);
-	before = core_frames_in_use(sim);
-	vmap_set_mode(mm, VMAP_EAGER);
-	ck_assert_int_eq(pthread_create(&thread, NULL, free_again_and_again, NULL), 0);
-	while (nr_mapped < RACES) {
-		addr = __atomic_load_n(&shared_addr, __ATOMIC_ACQUIRE);
-		if (addr == 0 || remap_vmalloc_range(mm, vma, addr, 0))
-			continue;
-		nr_mapped++;
-		for (u32 i = 0; i < RACE_PAGES; i++) {
-			u64 pfn = user_entry(BASE + i * PAGE_SIZE) >> PAGE_SHIFT & 0xffffffffff;
-			u32 state = READ_ONCE(pfn_to_page(mm, pfn)->state);
-
-			ck_assert(state == PAGE_VMALLOC || state == PAGE_OTHER);
-		}
-		vma_destroy(mm, vma);
-		vma = must_vma(BASE, RACE_PAGES, VM_READ | VM_WRITE);
-	}
-	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
-	pthread_join(thread, NULL);
-	ck_assert_uint_eq(sim->nr_warnings, 0);
-	ck_assert_ptr_null(core_check(sim));
-	sim_set_cpu(1); /* the slabs it kept */
-	core_frames_in_use(sim);
-	sim_set_cpu(0);
-	ck_assert_uint_eq(core_frames_in_use(sim), before);
-}
-END_TEST
-
-static u32 remap_done;
-
-static void *remap_once(void *vma)
-{
-	sim_set_cpu(1);
-	ck_assert_int_eq(remap_vmalloc_range(mm, vma, shared_addr, 0), 0);
-	__atomic_store_n(&remap_done, 1, __ATOMIC_RELEASE);
-	return NULL;
-}
-
-START_TEST(d30_a_remap_waits_for_the_lock_that_a_free_begins_with)
-{
-	struct sim_config config = sim_default_config(2);
-	struct vm_area_struct *vma;
-	pthread_t thread;
-
-	teardown();
-	sim = sim_create(&config);
-	mm = &sim->mm;
-	process = must_process();
-	vma = must_vma(BASE, 4, VM_READ);
-	shared_addr = must_user(4);
-	spin_lock(&mm->vmap.lock);
-	ck_assert_int_eq(pthread_create(&thread, NULL, remap_once, vma), 0);
-	usleep(200000);
-	ck_assert_uint_eq(__atomic_load_n(&remap_done, __ATOMIC_ACQUIRE), 0);
-	ck_assert_uint_eq(vmalloc_to_page(mm, shared_addr)->refcount, 1);
-	spin_unlock(&mm->vmap.lock);
-	pthread_join(thread, NULL);
-	ck_assert_uint_eq(process->nr_user_pages, 4);
-}
-END_TEST
-
-START_TEST(d31_a_range_is_mapped_whole_or_not_at_all)
-{
-	struct vm_area_struct *vma = must_vma(BASE, 4, VM_READ);
-	u64 addr = must_user(4), mapped;
-
-	/* Something in the way, at the end. */
-	take_pages(2);
-	ck_assert_int_eq(vm_insert_page(mm, vma, BASE + 3 * PAGE_SIZE, pages[0]), 0);
-	ck_assert_int_eq(remap_vmalloc_range(mm, vma, addr, 0), -EBUSY);
-	ck_assert_uint_eq(process->nr_user_pages, 1);
-	ck_assert_uint_eq(user_entry(BASE), 0);
-	ck_assert_uint_eq(vma->vm_flags, VM_READ | VM_MIXEDMAP);
-	ck_assert_ptr_null(core_check(sim));
-	vma_destroy(mm, vma);
-	/* A frame at the end that cannot be shown. */
-	pages[1] = alloc_pages(mm, GFP_KERNEL, 1, 0, PAGE_OTHER, sim);
-	ck_assert_int_eq(vmap(mm, pages, 2, VM_USERMAP, PAGE_KERNEL, &mapped), 0);
-	vma = must_vma(BASE, 2, VM_READ);
-	ck_assert_int_eq(remap_vmalloc_range(mm, vma, mapped, 0), -EINVAL);
-	ck_assert_uint_eq(pages[0]->refcount, 1);
-	ck_assert_uint_eq(process->nr_user_pages, 0);
-	ck_assert_ptr_null(core_check(sim));
-}
-END_TEST
-
 #define IMAGE_PHYS 0x200000ull
 
 /* Boot memory is nobody's: no reference is taken, none is dropped. */
@@ -565,9 +399,6 @@ static Suite *process_suite(void)
 	tcase_add_test(tcase, d29_offsets_beyond_the_area_are_refused);
 	tcase_add_test(tcase, d29_offsets_do_not_wrap_into_the_area_before);
 	tcase_add_test(tcase, only_user_areas_are_shown_and_only_from_their_start);
-	tcase_add_test(tcase, d30_a_free_and_a_remap_at_once_come_one_after_the_other);
-	tcase_add_test(tcase, d30_a_remap_waits_for_the_lock_that_a_free_begins_with);
-	tcase_add_test(tcase, d31_a_range_is_mapped_whole_or_not_at_all);
 	tcase_add_test(tcase, the_image_is_shown_read_only_and_stays);
 	tcase_add_test(tcase, a_process_is_one_callers_at_a_time);
 	tcase_add_test(tcase, every_process_sees_new_kernel_mappings_after_a_sync);

@@ -207,7 +207,7 @@ static void show_area(struct range *range, const struct area *area)
 	for (u64 i = 0; i < range->nr; i++)
 		clear &= range->shown[i] == NULL;
 	err = remap_vmalloc_range(mm, range->vma, area->addr, pgoff);
-	ck_assert_int_eq(err, !clear ? -EBUSY : fits ? 0 : -EINVAL);
+	ck_assert_int_eq(err, !fits ? -EINVAL : clear ? 0 : -EBUSY);
 	for (u64 i = 0; i < range->nr && !err; i++) {
 		range->shown[i] = vmalloc_to_page(mm, area->addr + ((pgoff + i) << PAGE_SHIFT));
 		ck_assert_int_eq(pt_lookup(mm, &range->process->pt,

@@ -301,7 +301,7 @@ static void take_one(struct mm *mm, u64 draw)
 	static const gfp_t some[] = {0, 0, 0, 0, 0, __GFP_ZERO, GFP_DMA, GFP_DMA32};
 	u32 size = (u32)(draw >> 8) % (draw % 16 ? 300 : 9000) + 1;
 	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | some[draw >> 40 & 7];
-	u8 *address = kmalloc_node(mm, size, gfp, (int)(draw >> 50) % 4 - 1);
+	u8 *address = kmalloc_node(mm, size, gfp, (int)(draw >> 50) % 3 - 1);
 
 	if (!address)
 		return;

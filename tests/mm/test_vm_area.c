@@ -50,6 +50,38 @@ START_TEST(each_kind_of_vmalloc_is_what_its_name_says)
 }
 END_TEST
 
+/* Wherever in the list the wrong one is, it is seen before anything is done. */
+START_TEST(every_page_for_vmap_is_looked_at_first)
+{
+	u64 tables = mm->pt.nr_tables, addr = 77;
+
+	take_pages(9);
+	for (u32 i = 0; i < 9; i++) {
+		struct page *page = pages[i];
+
+		pages[i] = NULL;
+		ck_assert_int_eq(vmap(mm, pages, 9, 0, PAGE_KERNEL, &addr), -EINVAL);
+		ck_assert_int_eq(vmap(mm, pages, 9, VM_MAP_PUT_PAGES, PAGE_KERNEL, &addr), -EINVAL);
+		pages[i] = page;
+		page->refcount = 0;
+		ck_assert_int_eq(vmap(mm, pages, 9, VM_MAP_PUT_PAGES, PAGE_KERNEL, &addr), -EINVAL);
+		page->refcount = 1;
+		page->state = PAGE_TABLE;
+		ck_assert_int_eq(vmap(mm, pages, 9, VM_MAP_PUT_PAGES, PAGE_KERNEL, &addr), -EINVAL);
+		page->state = PAGE_OTHER;
+		page->order = 1;
+		ck_assert_int_eq(vmap(mm, pages, 9, VM_MAP_PUT_PAGES, PAGE_KERNEL, &addr), -EINVAL);
+		page->order = 0;
+		ck_assert_uint_eq(page->refcount, 1);
+	}
+	ck_assert_uint_eq(addr, 77);
+	ck_assert_uint_eq(sim->nr_cache_vmap, 0);
+	ck_assert_uint_eq(mm->pt.nr_tables, tables);
+	ck_assert_uint_eq(mm->vmap.nr_busy, 0);
+	ck_assert_ptr_null(core_check(sim));
+}
+END_TEST
+
 START_TEST(a_node_is_preferred)
 {
 	struct sim_config config = sim_default_config(1);
@@ -71,8 +103,11 @@ START_TEST(a_node_is_preferred)
 }
 END_TEST
 
-/* No call but vmalloc_exec() makes executable memory, and no protection smuggles an address in. */
-START_TEST(only_vmalloc_exec_makes_executable_memory)
+/*
+ * Executable memory is made by vmalloc_exec(), and by vmalloc_area() for module_alloc() alone; and
+ * no protection smuggles an address in.
+ */
+START_TEST(executable_memory_is_made_by_two_calls_alone)
 {
 	static const pgprot_t bad[] = {
 		PAGE_KERNEL_EXEC,    PAGE_KERNEL_ROX,          0,
@@ -84,12 +119,16 @@ START_TEST(only_vmalloc_exec_makes_executable_memory)
 		ck_assert_int_eq(vmalloc_prot(mm, PAGE_SIZE, GFP_KERNEL, bad[i], &addr), -EINVAL);
 		ck_assert_int_eq(vmalloc_prot_node(mm, PAGE_SIZE, GFP_KERNEL, bad[i], 0, &addr),
 				 -EINVAL);
-		ck_assert_int_eq(vmalloc_area(mm, range, GFP_KERNEL, bad[i]), -EINVAL);
+		if (i > 1)
+			ck_assert_int_eq(vmalloc_area(mm, range, GFP_KERNEL, bad[i]), -EINVAL);
 		ck_assert_int_eq(vmap(mm, pages, 1, 0, bad[i], &addr), -EINVAL);
 		ck_assert_int_eq(map_vm_area(mm, range, pages, 1, bad[i]), -EINVAL);
 	}
 	ck_assert_uint_eq(leaves(), 0);
 	ck_assert_uint_eq(mm->vmap.nr_busy, 1);
+	ck_assert_int_eq(vmalloc_area(mm, range, GFP_KERNEL, PAGE_KERNEL_EXEC), 0);
+	ck_assert_uint_eq(entry_at(range) & ~X86_PTE_ADDR_MASK, PAGE_KERNEL_EXEC);
+	ck_assert_uint_eq(find_vm_area(mm, range)->prot, PAGE_KERNEL_EXEC);
 }
 END_TEST
 
@@ -150,6 +189,10 @@ START_TEST(pages_put_into_an_area_are_freed_with_it)
 	for (u32 i = 0; i < 2; i++)
 		ck_assert_int_eq(vmap(mm, &pages[i], 1, VM_MAP_PUT_PAGES, PAGE_KERNEL, &before),
 				 -EINVAL);
+	/* Whichever of them it is. */
+	pages[1] = pages[0];
+	pages[0] = alloc_pages(mm, GFP_KERNEL, 0, 0, PAGE_OTHER, sim);
+	ck_assert_int_eq(vmap(mm, pages, 2, VM_MAP_PUT_PAGES, PAGE_KERNEL, &before), -EINVAL);
 }
 END_TEST
 
@@ -192,8 +235,9 @@ static Suite *vm_area_suite(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, each_kind_of_vmalloc_is_what_its_name_says, 0,
 			    ARRAY_SIZE(kinds));
+	tcase_add_test(tcase, every_page_for_vmap_is_looked_at_first);
 	tcase_add_test(tcase, a_node_is_preferred);
-	tcase_add_test(tcase, only_vmalloc_exec_makes_executable_memory);
+	tcase_add_test(tcase, executable_memory_is_made_by_two_calls_alone);
 	tcase_add_test(tcase, a_reserved_area_can_be_filled_with_frames);
 	tcase_add_test(tcase, an_area_with_something_in_it_is_not_filled);
 	tcase_add_test(tcase, pages_put_into_an_area_are_freed_with_it);

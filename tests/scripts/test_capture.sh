@@ -25,8 +25,19 @@ capture() {
 
 # Prints each kind of event in trace $1 with the names of its fields.
 shape() {
-  grep -v '^#' "$1" | sed -n 's/^.*: \([a-z_]*\): (\([a-z_]*+\).*) \(.*\)$/\1 \3/p' |
+  grep -v '^#' "$1" | sed -n 's/^.*: \([a-z_]*\): ([^ ]*+.*) \(.*\)$/\1 \2/p' |
     sed 's/=[^ ]*//g' | LC_ALL=C sort -u
+}
+
+# Prints the shapes a trace may have here: those of the recorded ones, and since 6.9 (pools) more.
+shapes() {
+  if grep -q -w decay_va_pool_node /proc/kallsyms; then
+    shape "$top/tests/data/mixed-2cpu/trace" |
+      sed '/^alloc_vmap_area_exit/s/$/ flags/; /^free/s/$/ flags/; /^purge_enter/s/$/ full/'
+    echo 'decay vn full'
+  else
+    shape "$top/tests/data/mixed-2cpu/trace"
+  fi
 }
 
 # Prints the areas in use in snapshot $1, and those that are after replaying trace $2 on it. Lazily
@@ -53,7 +64,7 @@ test_capture() {
   before=$(kernel_state)
   # Forty processes at once: one after the other they would share a cached stack.
   # shellcheck disable=SC2016 # for that shell
-  capture --out "$folder" -- sh -c 'for i in $(seq 40); do sleep 1 & done; wait'
+  capture --out "$folder" --state 'while read -r f; do echo state >"$f"; echo ok; done' -- sh -c 'for i in $(seq 40); do sleep 1 & done; wait'
   expect "a capture succeeds" 0 "$status"
   expect "the kernel is as it was" "$before" "$(kernel_state)"
   expect "the trace starts at the snapshot" "tracing_mark_write: vmallocinfo captured" \
@@ -61,11 +72,36 @@ test_capture() {
   expect "the work is in the trace" yes \
     "$([ "$(grep -c ' alloc_vmap_area_exit: ' "$folder/trace")" -ge 20 ] && echo yes)"
   expect "the events are those of the recorded traces" "" \
-    "$(shape "$folder/trace" | grep -v -x -F "$(shape "$top/tests/data/mixed-2cpu/trace")")"
+    "$(shape "$folder/trace" | grep -v -x -F "$(shapes)")"
+  expect "so are those of the prelude" "" "$(shape "$folder/prelude" | grep -v -x -F "$(shapes)")"
+  expect "meta knows the kernel" "kernel=$(uname -r)" "$(grep '^kernel=' "$folder/meta")"
+  expect "and the machine" "possible_cpus=$(nproc) nodes=1 levels=4 kaslr_offset=0x0" \
+    "$(grep -E '^(possible_cpus|nodes|levels|kaslr_offset)=' "$folder/meta" | tr '\n' ' ' | sed 's/ $//')"
+  expect "the state is taken at the marker" "state" "$(cat "$folder/state")"
   expect "the snapshots and the trace tell one story" "$(areas "$folder/vmallocinfo.end")" \
     "$(areas_after "$folder/vmallocinfo.begin" "$folder/trace")"
   expect "the header counts the events" "$(grep -c -v '^#' "$folder/trace")" \
     "$(sed -n 's/^# entries-in-buffer.* \([0-9]*\)\/.*/\1/p' "$folder/trace")"
+}
+
+# A capture that is killed puts the kernel back all the same.
+test_killed() {
+  local before pid i
+  before=$(kernel_state)
+  "$top/scripts/capture" --gentle --out "$work/killed" --seconds 100 >"$work/said" 2>&1 &
+  pid=$!
+  for ((i = 0; i < 100; i++)); do
+    ! grep -q 1 /sys/kernel/tracing/instances/nestbox_capture/events/*/enable 2>/dev/null || break
+    sleep 0.2
+  done
+  [ $i -lt 100 ] || echo "it never began"
+  kill -KILL "$pid"
+  wait "$pid" 2>/dev/null
+  for ((i = 0; i < 100; i++)); do
+    [ "$before" != "$(kernel_state)" ] || break
+    sleep 0.2
+  done
+  expect "a killed capture leaves the kernel as it was" "$before" "$(kernel_state)"
 }
 
 test_refusals() {
@@ -90,5 +126,6 @@ test_refusals() {
   exit 77
 }
 test_capture
+test_killed
 test_refusals
 exit $((failures > 0))

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# docs/seed-map.md has a row for each defect, and every test and file it names is there; nestbox
-# selftest has a row for each function.
+# docs/seed-map.md has a row for each function and each defect of the seed, and every test and file
+# it names is there; nestbox selftest has a row for each function.
 set -eu
 top=${top_srcdir:-$(dirname "$0")/../..}
 page=$top/docs/seed-map.md
@@ -22,6 +22,16 @@ sed -n '/^## Functions/,/^## Defects/s/^| *\(`[^|]*`[^|]*\) |.*/\1/p' "$page" |
   grep -oE '`[a-z_0-9]+`' | tr -d '`' >"$scratch/functions"
 [ "$(wc -l <"$scratch/functions")" -ge 38 ] ||
   { echo "docs/seed-map.md: fewer functions than the seed has" >&2; exit 1; }
+# The seed's functions, in its order.
+for function in vunmap_pte_range vunmap_pmd_range vunmap_pud_range unmap_kernel_range \
+  unmap_vm_area vmap_pte_range vmap_pmd_range vmap_pud_range map_vm_area __get_vm_area_node \
+  __get_vm_area get_vm_area get_vm_area_node __find_vm_area __remove_vm_area remove_vm_area \
+  __vunmap vfree vunmap vmap __vmalloc_area_node __vmalloc_area __vmalloc_node __vmalloc vmalloc \
+  vmalloc_user vmalloc_node vmalloc_exec vmalloc_32 vmalloc_32_user vread vwrite \
+  remap_vmalloc_range vmalloc_sync_all f alloc_vm_area free_vm_area; do
+  grep -qx "$function" "$scratch/functions" ||
+    { echo "docs/seed-map.md: no row for $function" >&2; exit 1; }
+done
 while read -r function; do
   grep -qF "{\"$function\", " "$top"/vmm/selftest/*.c ||
     { echo "nestbox selftest has no row for $function" >&2; exit 1; }

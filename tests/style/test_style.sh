@@ -36,7 +36,7 @@ clean_tree() {
 | `vmm/base/` | lines | `lib/` |
 | `vmm/run/` | runs | `vmm/base/`, `lib/`, `ept/`, `guest/abi.h` |
 TEXT
-  mkdir -p "$work/scripts"
+  mkdir -p "$work/scripts" "$work/docs"
   # shellcheck disable=SC2016 # the script's text
   printf '#!/bin/sh\n# %s\necho "$1"\n' "$spdx" >"$work/scripts/tool"
 }
@@ -101,6 +101,21 @@ test_spdx() {
   refuses spdx.sh 'NOTES:1:see /work'
 }
 
+test_docs() {
+  accepts docs.sh
+  c_file vmm/run/spy.c '/* As mm/gone.c does. */'
+  refuses docs.sh 'vmm/run/spy.c:2: names mm/gone.c'
+  # shellcheck disable=SC2016 # backquotes of Markdown
+  echo 'See `vmm/run/`, and for more `docs/gone.md`.' >"$work/docs/page.md"
+  refuses docs.sh 'docs/page.md:1: names docs/gone.md'
+  # shellcheck disable=SC2016 # the script's text
+  printf '#!/bin/sh\n# %s\necho "$1" # from tests/gone.sh, says scripts/gone.\n' "$spdx" >"$work/scripts/tool"
+  accepts docs.sh
+  # shellcheck disable=SC2016
+  printf '#!/bin/sh\n# %s\n# from scripts/gone.\necho "$1"\n' "$spdx" >"$work/scripts/tool"
+  refuses docs.sh 'scripts/tool:3: names scripts/gone'
+}
+
 test_format() {
   command -v clang-format >/dev/null || return 0
   accepts format.sh
@@ -116,9 +131,34 @@ test_shellcheck() {
   refuses shellcheck.sh 'SC2086'
 }
 
+# The map and what it names, each time with one thing missing.
+test_seed_map() {
+  local top=$here/../..
+  seed_tree() {
+    mkdir -p "$work/docs" "$work/tests" "$work/vmm"
+    cp "$top/docs/seed-map.md" "$work/docs/"
+    cp -r "$top/mm" "$work/"
+    cp -r "$top/tests/mm" "$top/tests/machine" "$top/tests/style" "$work/tests/"
+    cp -r "$top/vmm/selftest" "$work/vmm/"
+  }
+  seed_tree
+  accepts seed_map.sh
+  # shellcheck disable=SC2016 # backquotes of Markdown
+  sed -i '/^| `vunmap` /d' "$work/docs/seed-map.md"
+  refuses seed_map.sh 'docs/seed-map.md: no row for vunmap'
+  seed_tree
+  sed -i '/^| D7 /d' "$work/docs/seed-map.md"
+  refuses seed_map.sh '35 rows for 36 defects'
+  seed_tree
+  sed -i 's/{"vread", /{"vreed", /' "$work"/vmm/selftest/*.c
+  refuses seed_map.sh 'nestbox selftest has no row for vread'
+}
+
 clean_tree
 test_includes
+test_seed_map
 test_spdx
+test_docs
 test_format
 test_shellcheck
 exit $((failures > 0))

@@ -60,6 +60,7 @@ static void fill_allocation(const struct guest_executor *executor,
 	sqe->arg[5] = request->prot & X86_PTE_P ? request->prot & PROT_BITS : NB_PAGE_KERNEL;
 	sqe->arg[6] = flags | (map ? NB_VM_ALLOC | NB_VM_ARRAY_OUTSIDE : NB_VM_MAP);
 	sqe->arg[7] = node_of(executor, request->node);
+	sqe->arg[9] = request->va_node;
 }
 
 static void fill(const struct guest_executor *executor, const struct replay_request *request,
@@ -75,9 +76,20 @@ static void fill(const struct guest_executor *executor, const struct replay_requ
 	case REPLAY_FREE:
 		sqe->opcode = request->mapped ? NB_OP_VFREE : NB_OP_FREE_VM_AREA;
 		sqe->arg[0] = request->address;
+		sqe->arg[1] = request->va_node;
 		break;
 	case REPLAY_PURGE:
 		sqe->opcode = NB_OP_PURGE;
+		sqe->arg[0] = (request->full ? NB_PURGE_FULL : 0) |
+			      (request->decayed ? NB_PURGE_DECAYED : 0);
+		break;
+	case REPLAY_DECAY:
+		sqe->opcode = NB_OP_PURGE;
+		sqe->arg[0] = NB_PURGE_DECAY | (request->full ? NB_PURGE_FULL : 0);
+		break;
+	case REPLAY_RELEASE:
+		sqe->opcode = NB_OP_RELEASE;
+		sqe->arg[0] = request->address;
 		break;
 	}
 }
@@ -120,6 +132,55 @@ static int submit(void *context, const struct replay_request *requests, size_t c
 			return input_fail(error, NULL, 0, "out of memory"), -ENOMEM;
 	}
 	return 0;
+}
+
+/* One hypercall that has to succeed. */
+static int demand(const struct guest_executor *executor, const struct nb_submission *sqe,
+		  const char *what, struct input_error *error)
+{
+	struct nb_completion answer;
+
+	if (guest_call(executor->guest, 0, sqe, &answer)) {
+		guest_died(executor, error);
+		return -ENOTRECOVERABLE;
+	}
+	if (answer.status)
+		return input_fail(error, NULL, 0, "the guest did not take %s: %s", what,
+				  strerror((int)-answer.status));
+	return 0;
+}
+
+static int set_rules(void *context, const struct space_rules *rules, struct input_error *error)
+{
+	const struct nb_submission sqe = {
+		.opcode = NB_OP_SET_RULES,
+		.arg = {rules->order == SPACE_BY_ADDRESS ? NB_ORDER_BY_ADDRESS
+							 : NB_ORDER_NEWEST_FIRST,
+			(uint64_t)rules->search, rules->nodes, rules->small_empty},
+	};
+
+	return demand(context, &sqe, "Linux's rules", error);
+}
+
+_Static_assert((int)TREE_RULE_5_2 == (int)NB_SEARCH_5_2 &&
+		       (int)TREE_RULE_5_16 == (int)NB_SEARCH_5_16 &&
+		       (int)TREE_RULE_5_18 == (int)NB_SEARCH_5_18,
+	       "one set of searches");
+
+static int set_shape(void *context, const struct tree_shape *shape, size_t count,
+		     struct input_error *error)
+{
+	struct guest_executor *executor = context;
+	const struct nb_submission sqe = {.opcode = NB_OP_SET_SHAPE, .arg = {count, 0}};
+	uint64_t *data = guest_data(executor->guest, 0);
+	size_t i;
+
+	if (count > NB_DATA_BYTES / sizeof(*data))
+		return input_fail(error, NULL, 0,
+				  "a free tree of %zu holes is more than the guest takes", count);
+	for (i = 0; i < count; i++)
+		data[i] = shape[i].start | (shape[i].red ? NB_SHAPE_RED : 0);
+	return demand(executor, &sqe, "the shape of the free tree", error);
 }
 
 /* One tile as the replay counts areas; false for one that is none. */
@@ -175,7 +236,15 @@ static int run_audit(void *context, struct replay_audit *audit_out, struct input
 
 struct replay_executor guest_executor_interface(struct guest_executor *executor)
 {
-	return (struct replay_executor){executor, NB_RING_ENTRIES, submit, final_areas, run_audit};
+	return (struct replay_executor){
+		.context = executor,
+		.max_batch = NB_RING_ENTRIES,
+		.submit = submit,
+		.set_rules = set_rules,
+		.set_shape = set_shape,
+		.final_areas = final_areas,
+		.audit = run_audit,
+	};
 }
 
 /* ---- making one ---- */

@@ -6,7 +6,7 @@
  * A page that is no longer mapped may wait for its flush until its range is purged; where every
  * unmap flushes (eager), it may not. The audit remembers each page with the frame and the number
  * of flushes at the time, until a flush covers it. What happened and was undone between two audits
- * is not seen. A flush that the ledger has but no CPU did is for the probes of audit_probe.c.
+ * is not seen. A flush that the ledger has but no CPU did is for the probes of probe.c.
  *
  * The direct map, the page array and the image map the same for ever, and are left to "stray".
  */

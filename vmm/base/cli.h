@@ -42,6 +42,13 @@ struct cli_option {
 	const char *expects;
 };
 
+/* One in a line or two, with whatever else it has. */
+#define CLI_OPTION(its_name, its_kind, its_argument, its_help, its_value, ...)      \
+	{                                                                           \
+		.name = (its_name), .kind = (its_kind), .argument = (its_argument), \
+		.help = (its_help), .value = (its_value), __VA_ARGS__               \
+	}
+
 /* The option every command has besides --help and --version. */
 #define CLI_OPTION_JSON(variable)                                                              \
 	{                                                                                      \

@@ -91,7 +91,7 @@ void backtrace_print(const struct backtrace *trace, const char *indent, FILE *fi
  */
 json_t *backtrace_json(const struct backtrace *trace);
 
-/* For vmm/backtrace*.c: appends the frames of @address, inlined ones first. */
+/* For backtrace.c and backtrace_names.c: appends the frames of @address, inlined ones first. */
 struct Dwarf;
 void backtrace_append(struct backtrace *trace, const struct image *image, struct Dwarf *dwarf,
 		      uint64_t address, bool exact);

@@ -94,7 +94,7 @@ const struct image_symbol *image_symbol_named(const struct image *image, const c
  */
 const char *image_place(const struct image *image, uint64_t address, char text[IMAGE_PLACE_BYTES]);
 
-/* For vmm/image*.c: the symbol table, read from an Elf that stays the caller's. */
+/* For image.c and image_symbols.c: the symbol table, read from an Elf that stays the caller's. */
 struct Elf;
 int image_read_symbols(struct image *image, struct Elf *elf, struct error *error);
 

@@ -26,12 +26,12 @@ struct key {
 	{"SIZE(" #structure ")", offsetof(struct layout, structure.bytes), KEY_OFFSET}, \
 		fields(KEY_OF_FIELD)
 #define KEY_OF_NUMBER(member, key, least, greatest) \
-	{"NUMBER(" key ")", offsetof(struct layout, member), KEY_NUMBER},
+	{"NUMBER(" #key ")", offsetof(struct layout, member), KEY_NUMBER},
 
 static const struct key keys[] = {
 	{"SYMBOL(machine)", offsetof(struct layout, machine), KEY_SYMBOL},
 	{"OFFSET(machine.mm)", offsetof(struct layout, machine_mm), KEY_NUMBER},
-	LAYOUT_STRUCTS(KEY_OF_STRUCT) LAYOUT_NUMBERS_NEEDED(KEY_OF_NUMBER)};
+	LAYOUT_STRUCTS(KEY_OF_STRUCT) LAYOUT_NUMBERS(KEY_OF_NUMBER)};
 
 #define NR_KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -176,14 +176,14 @@ static int check_structs(const struct layout *l, struct error *error)
 	return 0;
 }
 
-#define CHECK_NUMBER(member, key, least, greatest)                                       \
-	if (l->member - (uint64_t)(least) > (uint64_t)(greatest) - (uint64_t)(least))    \
-		return error_set(error, -EINVAL, "layout note: " key " cannot be %#llx", \
+#define CHECK_NUMBER(member, key, least, greatest)                                        \
+	if (l->member - (uint64_t)(least) > (uint64_t)(greatest) - (uint64_t)(least))     \
+		return error_set(error, -EINVAL, "layout note: " #key " cannot be %#llx", \
 				 (unsigned long long)l->member);
 
 static int check_numbers(const struct layout *l, struct error *error)
 {
-	LAYOUT_NUMBERS_NEEDED(CHECK_NUMBER)
+	LAYOUT_NUMBERS(CHECK_NUMBER)
 	return 0;
 }
 

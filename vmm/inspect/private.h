@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What an inspector is made of. Private to vmm/inspect*.c. */
+/* What an inspector is made of. Private to this room. */
 #ifndef VMM_INSPECT_PRIVATE_H
 #define VMM_INSPECT_PRIVATE_H
 

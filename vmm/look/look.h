@@ -5,13 +5,13 @@
  * file.
  *
  *     look.h          what an address is, and what maps a frame
- *     look_maps.h     page tables as ranges
- *     look_walk.h     one address, entry by entry, both stages
- *     look_search.h   bytes, in physical or virtual memory
- *     look_frames.h   one frame, and all of them by state and owner
- *     look_zones.h    zones and slabs
- *     look_tree.h     the address space: busy, lazy, free; areas as /proc/vmallocinfo's lines
- *     look_diff.h     the state of the machine at a moment, and what changed between two
+ *     maps.h     page tables as ranges
+ *     walk.h     one address, entry by entry, both stages
+ *     search.h   bytes, in physical or virtual memory
+ *     frames.h   one frame, and all of them by state and owner
+ *     zones.h    zones and slabs
+ *     tree.h     the address space: busy, lazy, free; areas as /proc/vmallocinfo's lines
+ *     diff.h     the state of the machine at a moment, and what changed between two
  *
  * Common to all: each call first makes the inspector forget its translations, so it sees the
  * guest as it is. Nothing that is read is trusted: text is printable, counts and lists are bounded
@@ -93,7 +93,7 @@ typedef int (*look_mapping_fn)(void *context, const struct look_mapping *mapping
 int look_mappings_of(struct inspector *inspector, const struct paging_mode *paging, uint64_t gpa,
 		     look_mapping_fn mapping, void *context);
 
-/* For vmm/look*.c and their like: the tiles, read again where the list broke. -ENOMEM. */
+/* For this room and their like: the tiles, read again where the list broke. -ENOMEM. */
 int look_areas(struct inspector *inspector, struct inspect_areas *areas_out);
 
 /* Reads text at @gva up to its NUL or @bytes - 1, what is not printable as '?'. "" if unmapped. */

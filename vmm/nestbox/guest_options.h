@@ -41,63 +41,38 @@ struct guest_options {
 
 /* The same where --memory is @memory if it is not given. */
 #define GUEST_OPTIONS_OF(o, memory)                                                                \
-	{.name = "cpus",                                                                           \
-	 .kind = CLI_NUMBER,                                                                       \
-	 .argument = "N",                                                                          \
-	 .help = "vCPUs of the guest (1)",                                                         \
-	 .value = &(o)->cpus,                                                                      \
-	 .min = 1,                                                                                 \
-	 .max = NB_MAX_VCPUS},                                                                     \
+	CLI_OPTION("cpus", CLI_NUMBER, "N", "vCPUs of the guest (1)", &(o)->cpus, .min = 1,        \
+		   .max = NB_MAX_VCPUS),                                                           \
 		GUEST_OPTION_KVM(&(o)->engine),                                                    \
-		{.name = "memory",                                                                 \
-		 .kind = CLI_SIZE,                                                                 \
-		 .argument = "SIZE",                                                               \
-		 .help = "guest memory, half of it but at most 3 GiB below 4 GiB (" memory ");\n"  \
-			 "sparse: it costs what the guest touches",                                \
-		 .value = &(o)->memory_bytes,                                                      \
-		 .min = MEMORY_BYTES_MIN,                                                          \
-		 .max = MEMORY_BYTES_MAX},                                                         \
-		{.name = "nodes",                                                                  \
-		 .kind = CLI_NUMBER,                                                               \
-		 .argument = "N",                                                                  \
-		 .help = "NUMA nodes the memory is split between (1)",                             \
-		 .value = &(o)->nodes,                                                             \
-		 .min = 1,                                                                         \
-		 .max = NB_MAX_NODES},                                                             \
-		{.name = "image",                                                                  \
-		 .kind = CLI_TEXT,                                                                 \
-		 .argument = "FILE",                                                               \
-		 .help = "guest image in place of the built-in one",                               \
-		 .value = &(o)->image},                                                            \
-		{.name = "dump",                                                                   \
-		 .kind = CLI_TEXT,                                                                 \
-		 .argument = "FILE",                                                               \
-		 .help = "write an ELF core there if the guest dies: for gdb, drgn, crash",        \
-		 .value = &(o)->dump.path},                                                        \
-		{.name = "trap-uaf",                                                               \
-		 .kind = CLI_FLAG,                                                                 \
-		 .help = "catch a guest that touches a frame it has given up (with\n"              \
-			 "/dev/kvm: root, or vm.unprivileged_userfaultfd)",                        \
-		 .value = &(o)->trap_uaf},                                                         \
-		{.name = "coverage",                                                               \
-		 .kind = CLI_TEXT,                                                                 \
-		 .argument = "FILE",                                                               \
-		 .help = "with the soft engine: write which lines of the guest's source were\n"    \
-			 "executed, and how often, as lcov has it; several times slower",          \
-		 .value = &(o)->coverage},                                                         \
-		{.name = "check",                                                                  \
-		 .kind = CLI_CUSTOM,                                                               \
-		 .argument = "LIST",                                                               \
-		 .help = "with the soft engine: what to check on every access, of stale, freed,\n" \
-			 "wx, guard, stack; or all, or none (all; bench: none)",                   \
-		 .value = &(o)->checks,                                                            \
-		 .parse = guest_options_parse_checks,                                              \
-		 .expects = "all, none, or some of stale,freed,wx,guard,stack"},                   \
-	{                                                                                          \
-		.name = "watchdog", .kind = CLI_NUMBER, .argument = "SECONDS",                     \
-		.help = "stop a guest that makes no progress for so long (10); 0: never",          \
-		.value = &(o)->watchdog_seconds, .max = 86400                                      \
-	}
+		CLI_OPTION("memory", CLI_SIZE, "SIZE",                                             \
+			   "guest memory, half of it but at most 3 GiB below 4 GiB (" memory       \
+			   ");\n"                                                                  \
+			   "sparse: it costs what the guest touches",                              \
+			   &(o)->memory_bytes, .min = MEMORY_BYTES_MIN, .max = MEMORY_BYTES_MAX),  \
+		CLI_OPTION("nodes", CLI_NUMBER, "N", "NUMA nodes the memory is split between (1)", \
+			   &(o)->nodes, .min = 1, .max = NB_MAX_NODES),                            \
+		CLI_OPTION("image", CLI_TEXT, "FILE", "guest image in place of the built-in one",  \
+			   &(o)->image),                                                           \
+		CLI_OPTION("dump", CLI_TEXT, "FILE",                                               \
+			   "write an ELF core there if the guest dies: for gdb, drgn, crash",      \
+			   &(o)->dump.path),                                                       \
+		CLI_OPTION("trap-uaf", CLI_FLAG, NULL,                                             \
+			   "catch a guest that touches a frame it has given up (with\n"            \
+			   "/dev/kvm: root, or vm.unprivileged_userfaultfd)",                      \
+			   &(o)->trap_uaf),                                                        \
+		CLI_OPTION("coverage", CLI_TEXT, "FILE",                                           \
+			   "with the soft engine: write which lines of the guest's source were\n"  \
+			   "executed, and how often, as lcov has it; several times slower",        \
+			   &(o)->coverage),                                                        \
+		CLI_OPTION(                                                                        \
+			"check", CLI_CUSTOM, "LIST",                                               \
+			"with the soft engine: what to check on every access, of stale, freed,\n"  \
+			"wx, guard, stack; or all, or none (all; bench: none)",                    \
+			&(o)->checks, .parse = guest_options_parse_checks,                         \
+			.expects = "all, none, or some of stale,freed,wx,guard,stack"),            \
+		CLI_OPTION("watchdog", CLI_NUMBER, "SECONDS",                                      \
+			   "stop a guest that makes no progress for so long (10); 0: never",       \
+			   &(o)->watchdog_seconds, .max = 86400)
 
 /* A cli_option's parse(), into an enum kvm_engine. */
 int guest_options_parse_engine(const char *text, void *value);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -17,11 +18,17 @@
 #include "vmm/nestbox/guest_options.h"
 #include "vmm/replay/replay.h"
 #include "vmm/replay/end.h"
+#include "vmm/replay/explain.h"
+#include "vmm/replay/layout.h"
+#include "vmm/replay/needs.h"
 #include "vmm/replay/report.h"
+#include "vmm/replay/rules.h"
+#include "vmm/replay/state.h"
 
 struct settings {
 	const struct program *program;
-	bool json;
+	bool json, no_inference;
+	uint64_t explain; /* the number of an allocation; 0: none */
 	struct guest_options guest;
 	struct replay_options options;
 };
@@ -33,6 +40,22 @@ struct job {
 	struct vmallocinfo begin, end;
 	struct replay_plan plan;
 	struct ftrace_info info;
+	struct replay_layout layout;
+	uint64_t memory_bytes; /* the guest's */
+	struct replay_state state;
+	struct rules_found rules;
+	struct settle_options settle;
+	struct settle_report settled;
+};
+
+/* What the guest's own ranges leave free: guest/border.h refuses areas in those. */
+static const struct replay_room guest_room = {
+	.low = NB_DIRECT_BASE + NB_RAM_LIMIT,
+	.high = NB_MEMMAP_BASE,
+	.vmalloc_start = NB_VMALLOC_START,
+	.vmalloc_end = NB_VMALLOC_END,
+	.modules_start = NB_MODULES_BASE,
+	.modules_end = UINT64_MAX,
 };
 
 static int parse_audit(const char *text, void *value)
@@ -70,7 +93,7 @@ static int read_snapshot(const char *folder, const char *file, char **path_out,
 
 	if (!path)
 		return -ENOMEM;
-	if (access(path, F_OK) != 0 && errno == ENOENT) {
+	if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
 		free(path);
 		return 0;
 	}
@@ -82,9 +105,31 @@ static int read_snapshot(const char *folder, const char *file, char **path_out,
 	return err;
 }
 
+/* The file of the recording: the first of these the folder has, or @folder itself if it is a file.
+ */
+static char *find_trace(const char *folder)
+{
+	static const char *const names[] = {"trace", "trace.dat", "trace.txt"};
+	struct stat status;
+	char *path;
+	size_t i;
+
+	if (!stat(folder, &status) && !S_ISDIR(status.st_mode))
+		return strdup(folder);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		path = in_folder(folder, names[i]);
+		if (!path || !access(path, F_OK))
+			return path;
+		free(path);
+	}
+	return in_folder(folder, names[0]);
+}
+
 static void job_close(struct job *job)
 {
 	replay_plan_free(&job->plan);
+	replay_layout_free(&job->layout);
+	replay_state_free(&job->state);
 	free(job->info.skipped_names);
 	vmallocinfo_free(&job->begin);
 	vmallocinfo_free(&job->end);
@@ -94,12 +139,136 @@ static void job_close(struct job *job)
 	free(job->end_path);
 }
 
+/* Adds what the folder's `meta` says, if it has one. */
+static int read_meta(const char *folder, struct ftrace_info *info, struct input_error *error)
+{
+	char *path = in_folder(folder, "meta");
+	int err = path ? 0 : -ENOMEM;
+
+	if (path && !access(path, F_OK))
+		err = ftrace_read_meta(path, info, error);
+	free(path);
+	return err;
+}
+
+/* Moves the recording to where the guest can have it, and finds how much memory that takes. */
+static int fit_guest(const char *folder, const struct guest_options *guest, struct job *job,
+		     struct input_error *error)
+{
+	int err = replay_layout_find(&job->plan, job->begin_path ? &job->begin : NULL,
+				     job->end_path ? &job->end : NULL, &guest_room, folder,
+				     &job->layout, error);
+	uint64_t needed = replay_plan_memory(&job->plan);
+	char most[32];
+
+	if (err)
+		return err;
+	replay_layout_move_plan(&job->layout, &job->plan);
+	replay_layout_move_snapshot(&job->layout, &job->begin);
+	replay_layout_move_snapshot(&job->layout, &job->end);
+	job->memory_bytes = needed > MEMORY_BYTES_DEFAULT ? needed : MEMORY_BYTES_DEFAULT;
+	if (guest->memory_bytes)
+		job->memory_bytes = guest->memory_bytes;
+	if (job->memory_bytes <= MEMORY_BYTES_MAX)
+		return 0;
+	cli_size_format(MEMORY_BYTES_MAX, most, sizeof(most));
+	return input_fail(error, job->trace_path, 0,
+			  "more is mapped at one time than a guest can have memory (%s); replay it "
+			  "with --memory SIZE, and what does not fit will fail",
+			  most);
+}
+
+/* Model steps that inference may spend: some seconds. */
+#define INFERENCE_WORK UINT64_C(12000000)
+
+static void move_ranges(const struct replay_layout *layout, struct space_range *ranges,
+			size_t count)
+{
+	uint64_t length;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		length = ranges[i].end - ranges[i].start;
+		ranges[i].start = replay_layout_moved(layout, ranges[i].start);
+		ranges[i].end = ranges[i].start + length;
+	}
+}
+
+/* Reads what is known of the kernel's state: `state`, or the free tree alone. */
+static int read_state(const char *folder, struct job *job, struct input_error *error)
+{
+	static const char *const names[] = {"state", "freetree.begin"};
+	bool found = false;
+	size_t i;
+	int err = 0;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]) && !found && !err; i++) {
+		char *path = in_folder(folder, names[i]);
+
+		if (!path)
+			return -ENOMEM;
+		found = !access(path, F_OK);
+		if (found)
+			err = replay_state_read(path, &job->state, error);
+		free(path);
+	}
+	for (i = 0; i < job->state.shape_count; i++)
+		job->state.shape[i].start =
+			replay_layout_moved(&job->layout, job->state.shape[i].start);
+	move_ranges(&job->layout, job->state.pooled, job->state.pooled_count);
+	move_ranges(&job->layout, job->state.lazy, job->state.lazy_count);
+	return err;
+}
+
+static void show_inference(void *context, uint64_t done, uint64_t total, uint64_t missed)
+{
+	cli_progress_update(context, done, total);
+}
+
+/* Brings the plan to Linux's addresses. A state that does not fit the snapshot is said and left. */
+static int settle(const struct settings *settings, const char *folder, struct job *job,
+		  struct input_error *error)
+{
+	struct cli_progress progress;
+	int err = read_state(folder, job, error);
+
+	if (err)
+		return err;
+	replay_state_apply(&job->state, &job->plan);
+	job->settle.start = (struct settle_start){
+		.shape = job->state.shape,
+		.shape_count = job->state.shape_count,
+		.pooled = job->state.pooled,
+		.pooled_count = job->state.pooled_count,
+		.pools_known = job->state.pools_known,
+	};
+	err = rules_find(&job->plan, &job->info, &job->settle.start, guest_room.vmalloc_start,
+			 guest_room.vmalloc_end, &job->rules, error);
+	if (err)
+		return err;
+	cli_progress_start(&progress, job->name);
+	job->settle.rules = job->rules.rules;
+	job->settle.work = settings->no_inference ? 0 : INFERENCE_WORK;
+	job->settle.progress = show_inference;
+	job->settle.progress_context = &progress;
+	err = settle_plan(&job->plan, &job->settle, &job->settled, error);
+	if (err == -EINVAL && job->state.shape) {
+		fprintf(stderr, "%s: %s; going on without it\n", folder, error->text);
+		job->settle.start = (struct settle_start){0};
+		err = settle_plan(&job->plan, &job->settle, &job->settled, error);
+	}
+	cli_progress_end(&progress);
+	job->settle.progress = NULL;
+	return err;
+}
+
 /* On failure the job is closed. */
-static int job_open(const char *folder, struct job *job, struct input_error *error)
+static int job_open(const char *folder, const struct settings *settings, struct job *job,
+		    struct input_error *error)
 {
 	int err = -ENOMEM;
 
-	*job = (struct job){.name = folder_name(folder), .trace_path = in_folder(folder, "trace")};
+	*job = (struct job){.name = folder_name(folder), .trace_path = find_trace(folder)};
 	input_fail(error, folder, 0, "out of memory");
 	if (!job->name || !job->trace_path)
 		goto err_close;
@@ -109,6 +278,12 @@ static int job_open(const char *folder, struct job *job, struct input_error *err
 	if (!err)
 		err = replay_plan_read(job->trace_path, job->begin_path ? &job->begin : NULL,
 				       &job->plan, &job->info, error);
+	if (!err)
+		err = read_meta(folder, &job->info, error);
+	if (!err)
+		err = fit_guest(folder, &settings->guest, job, error);
+	if (!err)
+		err = settle(settings, folder, job, error);
 	if (!err)
 		return 0;
 err_close:
@@ -176,10 +351,14 @@ static enum cli_status replay_in(const struct cli_command *command, struct setti
 			.plan = &job->plan,
 			.trace = &job->info,
 			.outcome = &outcome,
+			.settled = &job->settled,
+			.rules = job->rules.text,
+			.rules_known = job->rules.known,
 			.end = job->end_path ? &end : NULL,
 			.end_path = job->end_path,
 			.cpus = guest_nr_vcpus(guest),
 			.memory_bytes = guest_memory_bytes(guest),
+			.layout = &job->layout,
 			.image = guest_image(guest)->name,
 			.kvm_module = host->module,
 			.second_stage = host->second_stage,
@@ -197,6 +376,27 @@ static enum cli_status replay_in(const struct cli_command *command, struct setti
 	return status;
 }
 
+/* Says why there is nothing to replay; that is never right. */
+static enum cli_status replay_nothing(const struct cli_command *command,
+				      const struct settings *settings, const struct job *job,
+				      const char *reason)
+{
+	json_t *json;
+
+	if (!settings->json) {
+		printf("%s: WRONG; 0 of 0 addresses: %s\n", job->name, reason);
+		return CLI_WRONG;
+	}
+	json = json_pack("{s:s, s:I, s:I, s:s, s:{s:i, s:i}}", "trace", job->name, "events",
+			 (json_int_t)job->info.events, "allocs", (json_int_t)job->plan.allocs,
+			 "nothing_replayed", reason, "address", "exact", 0, "other", 0);
+	if (json)
+		json_dumpf(json, stdout, JSON_INDENT(1));
+	putchar('\n');
+	json_decref(json);
+	return CLI_WRONG;
+}
+
 static enum cli_status replay_job(const struct cli_command *command, struct settings *settings,
 				  struct job *job)
 {
@@ -204,10 +404,14 @@ static enum cli_status replay_job(const struct cli_command *command, struct sett
 	struct guest_executor *executor;
 	struct error error;
 	enum cli_status status;
+	char reason[256];
 	struct guest *guest;
 	int err;
 
+	if (replay_plan_is_empty(&job->plan, &job->info, reason, sizeof(reason)))
+		return replay_nothing(command, settings, job, reason);
 	config.message = guest_message_print;
+	config.memory_bytes = job->memory_bytes;
 	status = guest_options_start(command, &config, &guest);
 	if (status != CLI_DONE)
 		return status;
@@ -224,6 +428,17 @@ static enum cli_status replay_job(const struct cli_command *command, struct sett
 	return status;
 }
 
+static enum cli_status explain_job(const struct cli_command *command,
+				   const struct settings *settings, struct job *job)
+{
+	struct input_error error;
+
+	if (!settle_explain_alloc(&job->plan, &job->settle, settings->explain, stdout, &error))
+		return CLI_DONE;
+	cli_error(command, "%s: %s", job->name, error.text);
+	return CLI_BAD_INPUT;
+}
+
 static enum cli_status replay_folders(const struct cli_command *command, struct settings *settings,
 				      char **folders, size_t count)
 {
@@ -235,14 +450,15 @@ static enum cli_status replay_folders(const struct cli_command *command, struct 
 	if (!jobs)
 		return cli_error(command, "out of memory"), CLI_HOST;
 	for (opened = 0; opened < count; opened++) {
-		if (job_open(folders[opened], &jobs[opened], &error)) {
+		if (job_open(folders[opened], settings, &jobs[opened], &error)) {
 			cli_error(command, "%s", error.text);
 			status = CLI_BAD_INPUT;
 			break;
 		}
 	}
 	for (i = 0; i < count && opened == count; i++) {
-		one = replay_job(command, settings, &jobs[i]);
+		one = settings->explain ? explain_job(command, settings, &jobs[i])
+					: replay_job(command, settings, &jobs[i]);
 		status = one > status ? one : status;
 	}
 	while (opened > 0)
@@ -260,15 +476,18 @@ int command_replay(const struct program *program, int argc, char **argv)
 	};
 	const struct cli_option options[] = {
 		CLI_OPTION_JSON(&settings.json),
-		GUEST_OPTIONS(&settings.guest),
-		{.name = "audit",
-		 .kind = CLI_CUSTOM,
-		 .argument = "WHEN",
-		 .help = "end: after the last operation (the default)\n"
-			 "every=N: after every N operations too\nnone: never",
-		 .value = &settings.options,
-		 .parse = parse_audit,
-		 .expects = "end, every=N or none"},
+		GUEST_OPTIONS_OF(&settings.guest, "what the recording needs, at least 512M"),
+		CLI_OPTION("explain", CLI_NUMBER, "N",
+			   "say what the search saw at the Nth allocation, and start no guest",
+			   &settings.explain, .max = INT64_MAX),
+		CLI_OPTION("no-inference", CLI_FLAG, NULL,
+			   "look for no order and no start that the recording does not tell",
+			   &settings.no_inference),
+		CLI_OPTION("audit", CLI_CUSTOM, "WHEN",
+			   "end: after the last operation (the default)\n"
+			   "every=N: after every N operations too\nnone: never",
+			   &settings.options, .parse = parse_audit,
+			   .expects = "end, every=N or none"),
 		{0},
 	};
 	const struct cli_command command = {
@@ -279,14 +498,20 @@ int command_replay(const struct program *program, int argc, char **argv)
 			"in a guest, and compares every address, the end state and the page\n"
 			"tables with what they have to be.",
 		.options = options,
-		.notes = "DIR holds `trace` (ftrace's text), and may hold `vmallocinfo.begin` and\n"
-			 "`vmallocinfo.end`, the areas before and after.",
+		.notes =
+			"DIR holds `trace` (the text of ftrace, trace-cmd report or perf script) "
+			"or\n"
+			"`trace.dat`, and may hold `vmallocinfo.begin` and `vmallocinfo.end`, the\n"
+			"areas before and after, `meta`, and `state` (docs/replay.md). A trace "
+			"may\n"
+			"stand alone, too.",
 		.min_operands = 1,
 		.max_operands = -1,
 	};
 	enum cli_status status;
 	int first;
 
+	settings.guest.memory_bytes = 0; /* sized by each recording */
 	if (!cli_parse(&command, argc, argv, &first, &status))
 		return (int)status;
 	return (int)replay_folders(&command, &settings, argv + first, (size_t)(argc - first));

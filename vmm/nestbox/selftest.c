@@ -176,11 +176,7 @@ int command_selftest(const struct program *program, int argc, char **argv)
 	struct settings settings = {.guest = GUEST_OPTIONS_DEFAULT};
 	const struct cli_option options[] = {
 		CLI_OPTION_JSON(&settings.json),
-		{.name = "function",
-		 .kind = CLI_TEXT,
-		 .argument = "NAME",
-		 .help = "this function alone",
-		 .value = &settings.function},
+		CLI_OPTION("function", CLI_TEXT, "NAME", "this function alone", &settings.function),
 		GUEST_OPTIONS_OF(&settings.guest, MEMORY_TEXT),
 		{0},
 	};

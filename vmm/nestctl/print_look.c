@@ -3,15 +3,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "guest/abi.h"
 #include "vmm/nestctl/nestctl.h"
 
-static const char *size_text(uint64_t bytes, char text[32])
-{
-	cli_size_format(bytes, text, 32);
-	return text;
-}
-
-/* As size_text() where that is short, else to a tenth of the largest unit. */
+/* As ctl_size_text() where that is short, else to a tenth of the largest unit. */
 static const char *rounded_text(uint64_t bytes, char text[32])
 {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
@@ -27,25 +22,33 @@ static const char *rounded_text(uint64_t bytes, char text[32])
 	return text;
 }
 
-/* A list that was not seen to its end. */
-static enum cli_status ends(struct ctl *ctl, const json_t *value)
+/* Of the vmalloc range: what lies outside it is free too, and of no use to vmalloc(). */
+static void print_largest_hole(FILE *out, const json_t *tiles)
 {
-	if (json_object_get(value, "next"))
-		fprintf(ctl->out, "... more from %s on\n", ctl_text(value, "next"));
-	if (!json_object_get(value, "broken"))
-		return CLI_DONE;
-	cli_error(ctl->cli, "the guest's list of areas is broken: %s", ctl_text(value, "broken"));
-	return CLI_WRONG;
-}
+	uint64_t largest_start = 0, largest_end = 0;
+	char text[32];
 
-enum cli_status ctl_print_areas(struct ctl *ctl, const json_t *value)
-{
-	const json_t *areas = json_object_get(value, "areas");
-	size_t i;
+	for (size_t i = 0; i < json_array_size(tiles); i++) {
+		const json_t *tile = json_array_get(tiles, i);
+		uint64_t start = ctl_number(tile, "start"), end = ctl_number(tile, "end");
 
-	for (i = 0; i < json_array_size(areas); i++)
-		fprintf(ctl->out, "%s\n", ctl_text(json_array_get(areas, i), "line"));
-	return ends(ctl, value);
+		if (strcmp(ctl_text(tile, "state"), "free") != 0)
+			continue;
+		start = start > NB_VMALLOC_START ? start : NB_VMALLOC_START;
+		end = end - 1 < NB_VMALLOC_END ? end : NB_VMALLOC_END + 1;
+		if (start < end && end - start > largest_end - largest_start) {
+			largest_start = start;
+			largest_end = end;
+		}
+	}
+	if (largest_end == 0)
+		fprintf(out, "no hole among these in the vmalloc range\n");
+	else
+		fprintf(out,
+			"the largest hole in the vmalloc range is 0x%" PRIx64 "-0x%" PRIx64
+			", %s\n",
+			largest_start, largest_end,
+			rounded_text(largest_end - largest_start, text));
 }
 
 enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value)
@@ -64,56 +67,40 @@ enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value)
 	}
 	fprintf(ctl->out, "%" PRIu64 " busy, %" PRIu64 " lazy, %" PRIu64 " free; ",
 		ctl_number(sum, "busy"), ctl_number(sum, "lazy"), ctl_number(sum, "free"));
-	fprintf(ctl->out, "%s of areas; the largest hole is %s-%s\n",
-		size_text(ctl_number(sum, "payload-bytes"), text), ctl_text(sum, "largest-start"),
-		ctl_text(sum, "largest-end"));
-	return ends(ctl, value);
+	fprintf(ctl->out, "%s of areas; ", ctl_size_text(ctl_number(sum, "payload-bytes"), text));
+	print_largest_hole(ctl->out, tiles);
+	return ctl_print_end(ctl, value);
 }
 
 /* ---- page tables ---- */
 
 enum cli_status ctl_print_maps(struct ctl *ctl, const json_t *value)
 {
-	const json_t *maps = json_object_get(value, "maps");
-	char text[32];
-	size_t i;
+	enum cli_status status = ctl_print_lists(ctl, value);
 
-	if (json_array_size(maps))
-		fprintf(ctl->out, "%-37s %-6s %-6s %10s %8s %-14s %s\n", "# range", "rights",
-			"page", "leaves", "runs", "physical", "region");
-	for (i = 0; i < json_array_size(maps); i++) {
-		const json_t *map = json_array_get(maps, i);
-
-		fprintf(ctl->out, "0x%016" PRIx64 "-0x%016" PRIx64 " %s %c %-6s",
-			ctl_number(map, "start"), ctl_number(map, "end"), ctl_text(map, "rights"),
-			json_is_true(json_object_get(map, "global")) ? 'g' : '-',
-			size_text(ctl_number(map, "page-bytes"), text));
-		fprintf(ctl->out, " %10" PRIu64 " %8" PRIu64 " %-14s %s\n",
-			ctl_number(map, "leaves"), ctl_number(map, "runs"),
-			ctl_text(map, "physical"), ctl_text(map, "region"));
-	}
 	if (!ctl_number(value, "bad-entries"))
-		return ends(ctl, value);
+		return status;
 	fprintf(ctl->out, "%" PRIu64 " bad entries, the first governs %s\n",
 		ctl_number(value, "bad-entries"), ctl_text(value, "first-bad"));
 	return CLI_WRONG;
 }
 
-static void print_second(FILE *out, const json_t *second)
+static void print_second(FILE *out, const json_t *second, const char *how)
 {
 	char text[32];
 
 	if (!second)
 		return;
 	if (!json_is_true(json_object_get(second, "mapped"))) {
-		fprintf(out, " -> nothing");
+		fprintf(out, " ->%s nothing", how);
 		return;
 	}
-	fprintf(out, " -> %s leaf at %s", size_text(ctl_number(second, "leaf-bytes"), text),
+	fprintf(out, " ->%s %s leaf at %s", how,
+		ctl_size_text(ctl_number(second, "leaf-bytes"), text),
 		ctl_text(second, "physical"));
 }
 
-static void print_entry(FILE *out, const json_t *entry)
+static void print_entry(FILE *out, const json_t *entry, const char *how)
 {
 	static const char *const names[] = {"?", "PTE", "PDE", "PDPTE", "PML4E", "PML5E"};
 	const json_t *flags = json_object_get(entry, "flags");
@@ -124,13 +111,15 @@ static void print_entry(FILE *out, const json_t *entry)
 		ctl_text(entry, "at"), ctl_number(entry, "value"), ctl_text(entry, "rights"));
 	for (i = 0; i < json_array_size(flags); i++)
 		fprintf(out, " %s", json_string_value(json_array_get(flags, i)) ?: "");
-	print_second(out, json_object_get(entry, "second"));
+	print_second(out, json_object_get(entry, "second"), how);
 	fputc('\n', out);
 }
 
 enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value)
 {
 	const json_t *entries = json_object_get(value, "entries");
+	const char *how = strcmp(ctl_text(value, "second-stage"), "tables") ? " predicted" : "";
+	const json_t *second = json_object_get(value, "second");
 	char text[32];
 	size_t i;
 
@@ -140,31 +129,18 @@ enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value)
 		fprintf(ctl->out, " (%s)", ctl_text(value, "place"));
 	fputc('\n', ctl->out);
 	for (i = 0; i < json_array_size(entries); i++)
-		print_entry(ctl->out, json_array_get(entries, i));
+		print_entry(ctl->out, json_array_get(entries, i), how);
 	if (!json_object_get(value, "physical"))
-		return CLI_DONE;
+		return CLI_WRONG;
 	fprintf(ctl->out, "  guest-physical %s, %s page, %s", ctl_text(value, "physical"),
-		size_text(ctl_number(value, "page-bytes"), text), ctl_text(value, "rights"));
-	print_second(ctl->out, json_object_get(value, "second"));
-	fprintf(ctl->out, "\n  both stages: %s, a TLB entry can cover %s\n",
-		ctl_text(value, "both"), size_text(ctl_number(value, "tlb-bytes"), text));
-	return CLI_DONE;
-}
-
-enum cli_status ctl_print_mappings(struct ctl *ctl, const json_t *value)
-{
-	const json_t *mappings = json_object_get(value, "mappings");
-	char text[32];
-	size_t i;
-
-	for (i = 0; i < json_array_size(mappings); i++) {
-		const json_t *mapping = json_array_get(mappings, i);
-
-		fprintf(ctl->out, "%-20s %s %-6s %s\n", ctl_text(mapping, "address"),
-			ctl_text(mapping, "rights"),
-			size_text(ctl_number(mapping, "page-bytes"), text),
-			ctl_text(mapping, "region"));
-	}
+		ctl_size_text(ctl_number(value, "page-bytes"), text), ctl_text(value, "rights"));
+	print_second(ctl->out, json_object_get(value, "second"), how);
+	if (second && !json_is_true(json_object_get(second, "mapped")))
+		fprintf(ctl->out, "\n  both stages: nothing yet, it was never touched\n");
+	else
+		fprintf(ctl->out, "\n  both stages: %s, a TLB entry can cover %s\n",
+			ctl_text(value, "both"),
+			ctl_size_text(ctl_number(value, "tlb-bytes"), text));
 	return CLI_DONE;
 }
 
@@ -252,40 +228,7 @@ enum cli_status ctl_print_zones(struct ctl *ctl, const json_t *value)
 	return CLI_DONE;
 }
 
-enum cli_status ctl_print_slabs(struct ctl *ctl, const json_t *value)
-{
-	const json_t *slabs = json_object_get(value, "slabs");
-	size_t i;
-
-	fprintf(ctl->out, "%-20s %8s %8s %8s %10s %8s %8s\n", "# name", "in use", "objects",
-		"objsize", "objperslab", "slabs", "partial");
-	for (i = 0; i < json_array_size(slabs); i++) {
-		const json_t *slab = json_array_get(slabs, i);
-
-		fprintf(ctl->out,
-			"%-20s %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %10" PRIu64 " %8" PRIu64
-			" %8" PRIu64 "\n",
-			ctl_text(slab, "name"), ctl_number(slab, "in-use"),
-			ctl_number(slab, "total"), ctl_number(slab, "object-bytes"),
-			ctl_number(slab, "objects-per-slab"), ctl_number(slab, "slabs"),
-			ctl_number(slab, "partial"));
-	}
-	return CLI_DONE;
-}
-
 /* ---- moments ---- */
-
-enum cli_status ctl_print_moments(struct ctl *ctl, const json_t *value)
-{
-	const json_t *moments = json_object_get(value, "moments");
-	size_t i;
-
-	for (i = 0; i < json_array_size(moments); i++)
-		fprintf(ctl->out, "%-32s after hypercall %" PRIu64 "\n",
-			ctl_text(json_array_get(moments, i), "name"),
-			ctl_number(json_array_get(moments, i), "operation"));
-	return CLI_DONE;
-}
 
 enum cli_status ctl_print_diff(struct ctl *ctl, const json_t *value)
 {
@@ -317,27 +260,6 @@ enum cli_status ctl_print_diff(struct ctl *ctl, const json_t *value)
 
 /* ---- the second stage ---- */
 
-enum cli_status ctl_print_regions(struct ctl *ctl, const json_t *value)
-{
-	const json_t *regions = json_object_get(value, "regions");
-	char text[32];
-	size_t i;
-
-	for (i = 0; i < json_array_size(regions); i++) {
-		const json_t *region = json_array_get(regions, i);
-
-		fprintf(ctl->out,
-			"0x%012" PRIx64 "-0x%012" PRIx64 " %-8s %-6s node %" PRIu64
-			"  leaves up to %-6s host %s\n",
-			ctl_number(region, "start"), ctl_number(region, "end"),
-			ctl_text(region, "name"), ctl_text(region, "kind"),
-			ctl_number(region, "node"),
-			size_text(ctl_number(region, "largest-leaf"), text),
-			ctl_text(region, "host"));
-	}
-	return CLI_DONE;
-}
-
 enum cli_status ctl_print_leaves(struct ctl *ctl, const json_t *value)
 {
 	const json_t *leaves = json_object_get(value, "leaves");
@@ -351,7 +273,7 @@ enum cli_status ctl_print_leaves(struct ctl *ctl, const json_t *value)
 
 		fprintf(ctl->out, "0x%012" PRIx64 "-0x%012" PRIx64 " %-6s %10" PRIu64 " %s",
 			ctl_number(leaf, "start"), ctl_number(leaf, "end"),
-			size_text(ctl_number(leaf, "leaf-bytes"), text), count,
+			ctl_size_text(ctl_number(leaf, "leaf-bytes"), text), count,
 			count == 1 ? "leaf" : "leaves");
 		if (json_object_get(leaf, "rights"))
 			fprintf(ctl->out, "%*s%s at %s", count == 1 ? 3 : 1, "",
@@ -364,20 +286,28 @@ enum cli_status ctl_print_leaves(struct ctl *ctl, const json_t *value)
 			" leaves of 4 KiB, 2 MiB, 1 GiB in %" PRIu64 " tables\n",
 			ctl_number(counts, "leaves-4k"), ctl_number(counts, "leaves-2m"),
 			ctl_number(counts, "leaves-1g"), ctl_number(counts, "tables"));
-	return ends(ctl, value);
+	return ctl_print_end(ctl, value);
 }
 
-enum cli_status ctl_print_kvm_stats(struct ctl *ctl, const json_t *value)
+/* ---- dirty pages ---- */
+
+static double real(const json_t *object, const char *key)
 {
-	const json_t *stats = json_object_get(value, "stats");
-	size_t i;
+	return json_number_value(json_object_get(object, key));
+}
 
-	for (i = 0; i < json_array_size(stats); i++) {
-		const json_t *entry = json_array_get(stats, i);
+enum cli_status ctl_print_dirty(struct ctl *ctl, const json_t *value)
+{
+	const json_t *rate = json_object_get(value, "rate");
 
-		if (json_object_get(entry, "value"))
-			fprintf(ctl->out, "%-36s %12" PRIu64 " %s\n", ctl_text(entry, "name"),
-				ctl_number(entry, "value"), ctl_text(entry, "unit"));
-	}
+	ctl_print_lists(ctl, value);
+	fprintf(ctl->out,
+		"epoch %" PRIu64 ", %.3f s: %" PRIu64 " pages; working set %" PRIu64 " pages\n",
+		ctl_number(value, "epoch"), real(value, "seconds"), ctl_number(value, "pages"),
+		ctl_number(value, "working-set"));
+	fprintf(ctl->out,
+		"%.0f pages a second; mean %.0f, deviation %.0f over %" PRIu64 " epochs\n",
+		real(rate, "last"), real(rate, "mean"), real(rate, "deviation"),
+		ctl_number(rate, "epochs"));
 	return CLI_DONE;
 }

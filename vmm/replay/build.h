@@ -90,6 +90,7 @@ struct builder {
 
 	size_t area_room;
 	size_t op_room;
+	size_t moment_room;
 	bool marker_seen;
 };
 
@@ -104,6 +105,14 @@ void build_note(struct replay_notes *notes, uint64_t address, unsigned long line
 
 /* The key of the event's task in the maps. */
 uint64_t build_task(const struct ftrace_event *event);
+
+/* The node in the flags of a struct vmap_area (Linux 6.9), plus 1; 0 for none. */
+static inline uint16_t build_va_node(const struct ftrace_event *event)
+{
+	uint64_t node = event->flags >> 8;
+
+	return node <= UINT8_MAX ? (uint16_t)node : 0;
+}
 
 /* Adds a copy of @area, its range live. */
 int build_add_area(struct builder *builder, const struct replay_area *area, uint32_t *index_out);
@@ -153,6 +162,7 @@ int build_free(struct builder *builder, const struct ftrace_event *event);
 int build_purge_enter(struct builder *builder, const struct ftrace_event *event);
 int build_purge_exit(struct builder *builder, const struct ftrace_event *event);
 int build_purge_tracepoint(struct builder *builder, const struct ftrace_event *event);
+int build_decay(struct builder *builder, const struct ftrace_event *event);
 
 /* The task has purged: a failure that it had may be followed by a second try. */
 int build_note_purge(struct builder *builder, uint64_t task);

@@ -6,6 +6,7 @@
 #include "vmm/replay/ftrace.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,46 +16,44 @@
 #define MAX_SKIPPED_NAMES 256
 #define OTHER_NAMES       "(other names)"
 
+/* How many names a hash finds at once. */
+#define NAME_SLOTS 256
+
 struct ftrace {
 	struct line_reader reader;
+	pid_t process; /* that decodes a trace.dat; 0 when there is none */
 	struct ftrace_info info;
 	uint64_t last_time_ns;
-	size_t last_skipped; /* index of the name found last: traces repeat themselves */
+	bool may_continue;          /* the last event's text may have more lines */
+	uint16_t slots[NAME_SLOTS]; /* hash of a name -> its index in skipped_names */
 };
 
-static const struct {
-	const char *magic;
-	size_t length;
-	const char *what;
-} binary_files[] = {
-	{"\x17\x08\x44tracing", 10,
-	 "this is trace-cmd's binary file (trace.dat), not text; make text of it with: "
-	 "trace-cmd report -i trace.dat > trace"},
-	{"PERFILE2", 8, "this is a perf.data file, not ftrace text; perf script shows it"},
-	{"\x1f\x8b", 2, "this is compressed by gzip; decompress it first"},
-	{"\x28\xb5\x2f\xfd", 4, "this is compressed by zstd; decompress it first"},
-	{"\xfd"
-	 "7zXZ",
-	 5, "this is compressed by xz; decompress it first"},
-	{"\x7f"
-	 "ELF",
-	 4, "this is an ELF file, not a trace"},
-};
+/* Puts the process that decodes the file in the place of the file. */
+static int decode(struct ftrace *trace, struct input_error *error)
+{
+	int fd = trace->reader.fd, pipe_fd, err;
+	char *path = trace->reader.path;
 
-static int refuse_binary(struct ftrace *trace, struct input_error *error)
+	trace->reader.fd = -1;
+	trace->reader.path = NULL;
+	line_reader_close(&trace->reader);
+	err = ftrace_dat_start(fd, path, &trace->process, &pipe_fd, error);
+	if (!err)
+		err = line_reader_open_fd(&trace->reader, pipe_fd, path, error);
+	if (!err)
+		strcpy(trace->info.source, "trace.dat");
+	free(path);
+	return err;
+}
+
+static int look_at_first_bytes(struct ftrace *trace, struct input_error *error)
 {
 	char bytes[16];
 	size_t size = line_reader_peek(&trace->reader, bytes, sizeof(bytes));
-	size_t i;
 
-	for (i = 0; i < sizeof(binary_files) / sizeof(binary_files[0]); i++) {
-		if (size >= binary_files[i].length &&
-		    !memcmp(bytes, binary_files[i].magic, binary_files[i].length))
-			return input_fail(error, trace->reader.path, 0, "%s", binary_files[i].what);
-	}
-	if (!size && trace->reader.at_end)
-		return input_fail(error, trace->reader.path, 0, "the file is empty");
-	return 0;
+	if (ftrace_is_dat(bytes, size))
+		return decode(trace, error);
+	return ftrace_refuse_binary(&trace->reader, error);
 }
 
 int ftrace_open(const char *path, struct ftrace **trace_out, struct input_error *error)
@@ -67,18 +66,12 @@ int ftrace_open(const char *path, struct ftrace **trace_out, struct input_error 
 		return -ENOMEM;
 	}
 	err = line_reader_open(&trace->reader, path, error);
+	if (!err)
+		err = look_at_first_bytes(trace, error);
 	if (err)
-		goto err_free;
-	err = refuse_binary(trace, error);
-	if (err)
-		goto err_close;
-	*trace_out = trace;
-	return 0;
-
-err_close:
-	line_reader_close(&trace->reader);
-err_free:
-	free(trace);
+		ftrace_close(trace);
+	else
+		*trace_out = trace;
 	return err;
 }
 
@@ -87,6 +80,8 @@ void ftrace_close(struct ftrace *trace)
 	if (!trace)
 		return;
 	line_reader_close(&trace->reader);
+	if (trace->process)
+		ftrace_dat_finish(trace->process, true, "", NULL);
 	free(trace->info.skipped_names);
 	free(trace);
 }
@@ -145,16 +140,43 @@ static int parse_entries(struct ftrace *trace, const char *at, struct input_erro
 	return 0;
 }
 
+/* "# os release : 6.1.0-57-cloud-amd64" and the like of perf script --header. */
+static void parse_perf_header(struct ftrace_info *info, const char *line)
+{
+	const char *value = strstr(line, " : ");
+	uint64_t number = 0;
+
+	if (!value)
+		return;
+	value += 3;
+	if (!strncmp(line, "# os release", 12))
+		snprintf(info->kernel, sizeof(info->kernel), "%s", value);
+	else if (!strncmp(line, "# arch", 6))
+		snprintf(info->machine, sizeof(info->machine), "%s", value);
+	else if (!strncmp(line, "# nrcpus online", 15) && take_number(&value, &number))
+		info->cpus = number;
+}
+
 static int parse_header(struct ftrace *trace, const char *line, struct input_error *error)
 {
 	static const char entries[] = "# entries-in-buffer/entries-written:";
+	const char *useless = ftrace_useless_header(line);
 
+	if (useless)
+		return fail(trace, error, useless);
 	trace->info.has_header = true;
 	if (strstr(line, "buffer started ####"))
 		trace->info.late_buffers++;
 	if (!strncmp(line, entries, sizeof(entries) - 1))
 		return parse_entries(trace, line + sizeof(entries) - 1, error);
+	parse_perf_header(&trace->info, line);
 	return 0;
+}
+
+static void add_lost(struct ftrace_info *info, uint64_t count)
+{
+	if (__builtin_add_overflow(info->lost_dropped, count, &info->lost_dropped))
+		info->lost_dropped = UINT64_MAX / 2;
 }
 
 /*
@@ -178,16 +200,17 @@ static bool parse_lost(struct ftrace *trace, const char *line)
 	if (take_number(&line, &count)) {
 		if (*line++ != ' ')
 			return false;
-		if (__builtin_add_overflow(trace->info.lost_dropped, count,
-					   &trace->info.lost_dropped))
-			trace->info.lost_dropped = UINT64_MAX / 2;
+		add_lost(&trace->info, count);
 	} else {
 		trace->info.lost_unknown++;
 	}
 	return !strcmp(line, dropped ? "EVENTS DROPPED]" : "EVENTS]");
 }
 
-/* Lines that say nothing about events: trace-cmd's preamble, and the lines of a stack trace. */
+/*
+ * Lines that say nothing about events: trace-cmd's preamble, the lines of a stack trace, perf's
+ * of a call chain ("\tffffffff81092bbb copy_process+0x63b ([kernel.kallsyms])").
+ */
 static bool is_idle_line(struct ftrace *trace, const char *line)
 {
 	const char *at = line;
@@ -195,7 +218,7 @@ static bool is_idle_line(struct ftrace *trace, const char *line)
 
 	if (!line[strspn(line, " \t")])
 		return true;
-	if (!strncmp(line, " => ", 4) && trace->info.events)
+	if ((!strncmp(line, " => ", 4) || line[0] == '\t') && trace->info.events)
 		return true;
 	if (trace->info.events)
 		return false;
@@ -241,10 +264,20 @@ static bool is_name(const struct ftrace_skipped *skipped, const char *name)
 	return !strncmp(skipped->name, name, sizeof(skipped->name) - 1);
 }
 
+static unsigned int name_slot(const char *name)
+{
+	unsigned int hash = 0, i;
+
+	for (i = 0; i < sizeof(((struct ftrace_skipped *)NULL)->name) - 1 && name[i]; i++)
+		hash = hash * 31 + (unsigned char)name[i];
+	return (hash ^ hash >> 8) % NAME_SLOTS;
+}
+
 static int count_skipped(struct ftrace *trace, const char *name, struct input_error *error)
 {
 	struct ftrace_info *info = &trace->info;
-	size_t i = trace->last_skipped;
+	unsigned int slot = name_slot(name);
+	size_t i = trace->slots[slot];
 
 	info->skipped++;
 	if (i >= info->skipped_name_count || !is_name(&info->skipped_names[i], name)) {
@@ -263,67 +296,152 @@ static int count_skipped(struct ftrace *trace, const char *name, struct input_er
 		return -ENOMEM;
 	}
 	info->skipped_names[i].count++;
-	trace->last_skipped = i;
+	trace->slots[slot] = (uint16_t)i;
 	return 0;
 }
 
-/* The event's name ends at a colon; the function tracer has "callee <-caller" instead. */
+/* Somebody's event of a name we know, without the fields we need. */
+static int count_other_fields(struct ftrace *trace, const char *name, const char *lacking,
+			      struct input_error *error)
+{
+	struct ftrace_info *info = &trace->info;
+	char text[64];
+
+	if (!info->other_fields++)
+		snprintf(info->lacking, sizeof(info->lacking), "%s has no %s", name, lacking);
+	snprintf(text, sizeof(text), "%.40s, other fields", name);
+	return count_skipped(trace, text, error);
+}
+
+/* "PERF_RECORD_LOST lost 12", and records that are no events: who mapped what, and the like. */
+static int count_perf_record(struct ftrace *trace, const char *at, struct input_error *error)
+{
+	static const char lost[] = "PERF_RECORD_LOST lost ";
+	const char *number = at + sizeof(lost) - 1;
+	uint64_t count;
+
+	if (!strncmp(at, lost, sizeof(lost) - 1)) {
+		if (!take_number(&number, &count))
+			return fail(trace, error, "the number of lost events is no number");
+		add_lost(&trace->info, count);
+	}
+	return count_skipped(trace, "(perf's records)", error);
+}
+
+/*
+ * What has no name that ends in a colon: the function tracer's "callee <-caller", stack traces,
+ * perf's records of other things.
+ */
+static int parse_nameless(struct ftrace *trace, char *at, struct input_error *error)
+{
+	if (!strncmp(at, "PERF_RECORD_", 12))
+		return count_perf_record(trace, at, error);
+	if (strstr(at, " <-"))
+		return count_skipped(trace, "(function tracer)", error);
+	if (!strncmp(at, "<stack trace>", 13) || !strncmp(at, "<user stack trace>", 18))
+		return count_skipped(trace, "(stack trace)", error);
+	return fail(trace, error, "no event after the time: the line is cut short");
+}
+
+/* The event's name ends at a colon, and its group, if it is told, at one before that. */
 static int parse_event(struct ftrace *trace, char *at, struct ftrace_event *event,
 		       struct input_error *error)
 {
-	char *colon = at + strcspn(at, ": ");
+	const char *lacking = NULL;
+	char *end, *name = at;
 	int ret;
 
-	if (*colon != ':' || colon == at) {
-		if (strstr(at, " <-"))
-			return count_skipped(trace, "(function tracer)", error);
-		if (!strncmp(at, "<stack trace>", 13) || !strncmp(at, "<user stack trace>", 18))
-			return count_skipped(trace, "(stack trace)", error);
-		return fail(trace, error, "no event after the time: the line is cut short");
+	for (end = at; *end && *end != ' '; end++) {
+		if (*end == ':' && end[1] && end[1] != ' ')
+			name = end + 1;
 	}
-	*colon = '\0';
-	ret = ftrace_parse_event(at, colon + 1, trace->reader.path, event, error);
-	if (ret == 0)
-		return count_skipped(trace, at, error);
-	return ret;
+	if (end == name || end[-1] != ':' || end - 1 == name || !strncmp(at, "PERF_RECORD_", 12))
+		return parse_nameless(trace, at, error);
+	end[-1] = '\0';
+	ret = ftrace_parse_event(name, *end ? end + 1 : end, trace->reader.path, event, &lacking,
+				 error);
+	trace->may_continue = ret == 0 || event->type == FTRACE_MARKER;
+	if (ret == 0 && lacking)
+		return count_other_fields(trace, name, lacking, error);
+	return ret == 0 ? count_skipped(trace, name, error) : ret;
 }
 
-static void count_event(struct ftrace *trace, const struct ftrace_event *event)
+static void count_event(struct ftrace *trace, const struct ftrace_event *event,
+			enum ftrace_format format)
 {
-	trace->info.events++;
+	struct ftrace_info *info = &trace->info;
+
+	info->events++;
 	if (event->time_ns < trace->last_time_ns)
-		trace->info.out_of_order++;
+		info->out_of_order++;
 	trace->last_time_ns = event->time_ns;
+	if (!info->source[0])
+		strcpy(info->source, format == FTRACE_FORMAT_PERF ? "perf script" : "ftrace text");
+}
+
+/* A line that is no event: one that is of no interest, or what is wrong with it. */
+static int parse_other(struct ftrace *trace, const char *line, struct input_error *error)
+{
+	const char *useless;
+
+	if (is_idle_line(trace, line) || parse_lost(trace, line))
+		return 0;
+	useless = ftrace_useless_line(line);
+	if (!useless && trace->may_continue) {
+		trace->info.continuations++;
+		return 0;
+	}
+	if (useless)
+		return fail(trace, error, useless);
+	if (!trace->info.has_header && !trace->info.events)
+		return fail(trace, error,
+			    "this is no trace: neither ftrace's header (# tracer: ...) nor an "
+			    "event (TASK-PID [CPU] TIMESTAMP: event: ...)");
+	return fail(trace, error,
+		    "this is no trace line (TASK-PID [CPU] TIMESTAMP: event: ...), or it is cut "
+		    "short");
 }
 
 /* Returns 1 for an event we know, 0 for a line that is none, -EINVAL or -ENOMEM. */
 static int parse_line(struct ftrace *trace, char *line, struct ftrace_event *event,
 		      struct input_error *error)
 {
+	enum ftrace_format format;
 	char *rest;
 
 	if (line[0] == '#')
 		return parse_header(trace, line, error);
-	if (is_idle_line(trace, line) || parse_lost(trace, line))
-		return 0;
 	memset(event, 0, sizeof(*event));
 	event->line = trace->reader.line;
-	rest = ftrace_parse_prefix(line, event);
-	if (!rest && !trace->info.has_header && !trace->info.events)
-		return fail(trace, error,
-			    "this is no ftrace text: neither its header (# tracer: ...) nor an "
-			    "event (TASK-PID [CPU] TIMESTAMP: event: ...)");
-	if (!rest)
-		return fail(trace, error,
-			    "this is no trace line (TASK-PID [CPU] TIMESTAMP: event: ...), or it "
-			    "is cut short");
-	count_event(trace, event);
+	format = ftrace_parse_prefix(line, event, &rest);
+	if (!format)
+		return parse_other(trace, line, error);
+	count_event(trace, event, format);
+	trace->may_continue = false;
 	return parse_event(trace, rest, event, error);
+}
+
+static int finish_file(struct ftrace *trace, struct input_error *error)
+{
+	struct ftrace_info *info = &trace->info;
+	pid_t process = trace->process;
+	int err;
+
+	if (process) {
+		trace->process = 0;
+		err = ftrace_dat_finish(process, false, trace->reader.path, error);
+		if (err)
+			return err;
+	}
+	if (!info->has_header && !info->events)
+		return input_fail(error, trace->reader.path, 0, "no event in it: no trace");
+	if (info->has_entries && info->events < info->entries_kept)
+		info->lost_from_file = info->entries_kept - info->events;
+	return 0;
 }
 
 int ftrace_next(struct ftrace *trace, struct ftrace_event *event_out, struct input_error *error)
 {
-	struct ftrace_info *info = &trace->info;
 	struct ftrace_event event;
 	char *line;
 	int ret;
@@ -333,7 +451,7 @@ int ftrace_next(struct ftrace *trace, struct ftrace_event *event_out, struct inp
 		if (ret < 0)
 			return ret;
 		if (ret == 0)
-			break;
+			return finish_file(trace, error);
 		ret = parse_line(trace, line, &event, error);
 		if (ret < 0)
 			return ret;
@@ -342,9 +460,4 @@ int ftrace_next(struct ftrace *trace, struct ftrace_event *event_out, struct inp
 			return 1;
 		}
 	}
-	if (!info->has_header && !info->events)
-		return input_fail(error, trace->reader.path, 0, "no event in it: no trace");
-	if (info->has_entries && info->events < info->entries_kept)
-		info->lost_from_file = info->entries_kept - info->events;
-	return 0;
 }

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A reader of ftrace's text: the `trace` file of tracefs, and what `trace-cmd report` prints.
+ * A reader of recordings: the `trace` file of tracefs, what `trace-cmd report` and `perf script`
+ * print, and, where nestbox was built with libtracecmd, trace-cmd's own trace.dat.
  *
  * It knows the events that tell what vmalloc did: the kprobe events that scripts/capture sets, and
- * Linux's own tracepoints (system vmalloc, since 6.2). Two tracepoints share their name with a
- * probe or another's name; they are told apart by their fields. Every other event is skipped and
- * counted by name.
+ * Linux's own tracepoints (system vmalloc, since 6.2), whatever group they are in. Two tracepoints
+ * share their name with a probe or another's name; they are told apart by their fields. Every
+ * other event is skipped and counted by name; so is an event of a known name that lacks the fields
+ * it needs, because anybody may set a probe and call it vfree.
  *
- * libtraceevent and libtracefs do not apply: they decode the binary ring buffer, and what arrives
- * here is the text that the kernel made of it.
+ * Formats that do not say what is needed (function_graph, latency, raw and hex, lines without
+ * context) are refused by their names, with how to get text that does.
  *
  * What it does not do: bring enters and exits together, or judge what the events mean together.
  * That is the plan's work (vmm/replay/plan.h).
@@ -34,6 +36,7 @@ enum ftrace_event_type {
 	FTRACE_PURGE_EXIT,
 	FTRACE_PURGE, /* tracepoint purge_vmap_area_lazy: after the ranges went back */
 	FTRACE_VFREE, /* probe at vfree: may be deferred, or of NULL */
+	FTRACE_DECAY, /* probe at decay_va_pool_node (6.9): one node's pools, before a purge */
 };
 
 /* One event. Which fields have a meaning depends on the type; the others are 0. */
@@ -66,8 +69,19 @@ struct ftrace_event {
 	uint64_t purged;
 	bool has_purged;
 
-	/* ALLOC_EXIT: the struct vmap_area or an ERR_PTR; ALLOC: `failed`; FREE: nr_lazy. */
+	/*
+	 * ALLOC_EXIT: the struct vmap_area or an ERR_PTR; ALLOC: `failed`; FREE: nr_lazy; DECAY:
+	 * the struct vmap_node.
+	 */
 	uint64_t detail;
+
+	/* ALLOC_EXIT, FREE: va->flags. Since 6.9 bits 8 and up are the area's node + 1. */
+	uint64_t flags;
+	bool has_flags;
+
+	/* PURGE_ENTER, DECAY: whether pools are emptied wholly (out of space, shrinker). */
+	bool full;
+	bool has_full;
 
 	/* FREE: the tracepoint, not the probe; the probe is at the function's start. */
 	bool native;
@@ -96,9 +110,26 @@ struct ftrace_info {
 	uint64_t lost_from_file;   /* entries the header promises and the file has not */
 	uint64_t late_buffers; /* `CPU n buffer started`: older events of that CPU may be gone */
 	uint64_t out_of_order; /* events whose time is before that of the event above */
-	uint64_t skipped;      /* events of unknown names */
+	uint64_t skipped;      /* events of unknown names, and known ones of other fields */
+	uint64_t other_fields; /* of them, those of known names that lack a field */
+	char lacking[64];      /* "vfree has no addr": the first of these, or "" */
 	struct ftrace_skipped *skipped_names;
 	size_t skipped_name_count;
+	uint64_t continuations; /* lines that go on with a marker's or a skipped event's text */
+	char source[24];        /* "ftrace text", "perf script", "trace.dat" */
+
+	/*
+	 * Of the recorded machine, from the recording's header; ftrace_read_meta() adds what a
+	 * `meta` file knows. 0 and "" where nobody said.
+	 */
+	char kernel[72];        /* uname -r */
+	char machine[24];       /* uname -m */
+	uint64_t possible_cpus; /* since 6.9: how many vmap nodes, at most 128 */
+	uint64_t nodes;         /* NUMA */
+	uint64_t levels;        /* of page tables: 4 or 5 */
+	uint64_t page_bytes;
+	uint64_t kaslr_offset; /* of the kernel's text */
+	bool has_kaslr_offset;
 };
 
 struct ftrace;
@@ -106,16 +137,29 @@ struct ftrace;
 /*
  * Opens the trace at @path. Returns 0 and the reader, which the caller closes; or a negative errno
  * with @error filled in: -EINVAL for an empty file and for the binary files that are taken for a
- * trace by mistake (trace.dat, perf.data, a compressed file), else what line_reader_open() says.
+ * trace by mistake (perf.data, a compressed file, trace.dat where libtracecmd was not there to
+ * build with), else what line_reader_open() says.
+ *
+ * A trace.dat is decoded by libtracecmd in a process of its own, which ftrace_close() ends: bytes
+ * that bring that library down are an error of ftrace_next(), and no more.
  */
 int ftrace_open(const char *path, struct ftrace **trace_out, struct input_error *error);
 
 /*
  * The next event of a known name, in the file's order. Returns 1, 0 at the end, or a negative
- * errno with @error filled in: -EINVAL for a line that is no trace line, lacks a field, or holds
- * a number that is none or does not fit.
+ * errno with @error filled in: -EINVAL for a line that is no trace line, or holds a number that
+ * is none or does not fit in a field that the event needs.
  */
 int ftrace_next(struct ftrace *trace, struct ftrace_event *event_out, struct input_error *error);
+
+/*
+ * Adds to @info what the `meta` file at @path says of the recorded machine: lines `KEY=VALUE`, of
+ * the keys kernel, machine, cpus (online), possible_cpus, nodes, levels, page_bytes, kaslr_offset;
+ * a value `unknown` and other keys say nothing, `#` begins a comment. Returns 0 or, with @error
+ * filled in and @info untouched, -EINVAL for a line of another shape or a value that cannot be
+ * one, else what line_reader_open() says.
+ */
+int ftrace_read_meta(const char *path, struct ftrace_info *info, struct input_error *error);
 
 /* Totals so far; the reader's, valid until ftrace_close(). */
 const struct ftrace_info *ftrace_info(const struct ftrace *trace);

@@ -34,6 +34,11 @@ static void give_back(struct builder *builder, uint32_t number)
 	range_set_remove(&builder->taken, builder->plan.areas[number].address);
 }
 
+static bool is_alloc(const struct replay_op *op)
+{
+	return op->type == REPLAY_MAP || op->type == REPLAY_RESERVE;
+}
+
 bool place_apply(struct builder *builder, const struct replay_op *op)
 {
 	const struct purge *purge;
@@ -45,7 +50,7 @@ bool place_apply(struct builder *builder, const struct replay_op *op)
 			give_back(builder, purge->areas[i]);
 		return true;
 	}
-	if (op->type == REPLAY_FREE || builder->plan.areas[op->area].expect_failure)
+	if (!is_alloc(op) || builder->plan.areas[op->area].expect_failure)
 		return true;
 	return take(builder, op->area);
 }
@@ -59,14 +64,9 @@ void place_undo(struct builder *builder, const struct replay_op *op)
 		purge = &builder->purges[op->area];
 		for (i = 0; i < purge->count; i++)
 			take(builder, purge->areas[i]);
-	} else if (op->type != REPLAY_FREE && !builder->plan.areas[op->area].expect_failure) {
+	} else if (is_alloc(op) && !builder->plan.areas[op->area].expect_failure) {
 		give_back(builder, op->area);
 	}
-}
-
-static bool is_alloc(const struct replay_op *op)
-{
-	return op->type == REPLAY_MAP || op->type == REPLAY_RESERVE;
 }
 
 /* The address that Linux would choose for the area now. */
@@ -377,6 +377,9 @@ int place_alloc(struct builder *builder, const struct replay_op *op)
 	ret = clear_range(builder, op);
 	if (ret)
 		return ret;
+	/* A kernel with pools does not take the lowest hole: settle_plan() finds the order. */
+	if (area->has_va_node)
+		return build_append(builder, op);
 	from = window_start(builder, op);
 	place = best_place(builder, from, op, &wrong);
 	if (wrong) {

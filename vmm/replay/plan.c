@@ -109,6 +109,8 @@ static int take_event(struct builder *builder, const struct ftrace_event *event,
 		return build_purge_exit(builder, event);
 	case FTRACE_PURGE:
 		return build_purge_tracepoint(builder, event);
+	case FTRACE_DECAY:
+		return build_decay(builder, event);
 	case FTRACE_VFREE:
 		builder->plan.vfrees++;
 		return 0;
@@ -129,11 +131,14 @@ static void finish(struct builder *builder)
 	for (i = 0; i < plan->op_count; i++) {
 		if (plan->ops[i].type == REPLAY_PURGE)
 			plan->ops[i].area = (uint32_t)builder->purges[plan->ops[i].area].count;
-		else if (builder->states[plan->ops[i].area].dropped)
+		else if (plan->ops[i].type != REPLAY_DECAY &&
+			 builder->states[plan->ops[i].area].dropped)
 			continue;
 		plan->ops[kept++] = plan->ops[i];
 	}
 	plan->op_count = kept;
+	for (i = 0; i < plan->area_count; i++)
+		plan->areas[i].freed_by = builder->states[i].freed_by;
 	for (i = plan->initial_ops; i < plan->op_count; i++) {
 		if (plan->ops[i].type == REPLAY_RESERVE && plan->areas[plan->ops[i].area].mapped)
 			plan->ops[i].type = REPLAY_MAP;
@@ -171,6 +176,30 @@ static int settle_free(struct builder *builder, const struct ftrace_event *event
 	return 0;
 }
 
+/* Keeps when the event was. Lines come in order. */
+static int note_moment(struct builder *builder, const struct ftrace_event *event)
+{
+	struct replay_plan *plan = &builder->plan;
+	size_t room = builder->moment_room ? builder->moment_room : 4096;
+	struct replay_moment *grown, last = {0};
+
+	if (event->line >= builder->moment_room) {
+		while (room <= event->line)
+			room *= 2;
+		grown = realloc(plan->moments, room * sizeof(*grown));
+		if (!grown)
+			return build_no_memory(builder);
+		plan->moments = grown;
+		builder->moment_room = room;
+	}
+	if (plan->moment_count)
+		last = plan->moments[plan->moment_count - 1];
+	while (plan->moment_count < event->line)
+		plan->moments[plan->moment_count++] = last;
+	plan->moments[plan->moment_count++] = (struct replay_moment){event->time_ns, event->cpu};
+	return 0;
+}
+
 static int note_line(struct builder *builder, const struct ftrace_event *event)
 {
 	if (event->line < NO_CALL &&
@@ -190,7 +219,9 @@ static int read_events(struct builder *builder, struct ftrace *trace)
 		if (ret <= 0)
 			return ret;
 		before = ftrace_info(trace)->events - 1;
-		ret = settle_free(builder, &event);
+		ret = note_moment(builder, &event);
+		if (!ret)
+			ret = settle_free(builder, &event);
 		if (!ret)
 			ret = take_event(builder, &event, before);
 		if (!ret)
@@ -258,6 +289,8 @@ void replay_plan_free(struct replay_plan *plan)
 {
 	free(plan->areas);
 	free(plan->ops);
+	free(plan->moments);
+	free(plan->shape);
 	memset(plan, 0, sizeof(*plan));
 }
 
@@ -266,11 +299,13 @@ static const char *check_op(const struct replay_plan *plan, const struct replay_
 {
 	const struct replay_area *area;
 
-	if (op->type == REPLAY_PURGE)
+	if (!replay_op_has_area(op))
 		return NULL;
 	if (op->area >= plan->area_count)
 		return "an operation on an area that there is none of";
 	area = &plan->areas[op->area];
+	if (op->type == REPLAY_RELEASE)
+		return seen[op->area] == 2 ? NULL : "a release of what is not lazy";
 	if (op->type == REPLAY_FREE) {
 		if (seen[op->area] != 1 || area->expect_failure)
 			return "a free of what is not allocated";
@@ -301,10 +336,13 @@ const char *replay_plan_check(const struct replay_plan *plan)
 	for (i = 0; i < plan->op_count && !wrong; i++) {
 		op = &plan->ops[i];
 		wrong = check_op(plan, op, seen);
-		if (!wrong && op->type != REPLAY_FREE && op->line < begun)
+		if (!wrong && op->type != REPLAY_FREE && op->type != REPLAY_RELEASE &&
+		    op->line < begun)
 			wrong = "an operation that ended before one that stands above it began";
 		if (!wrong && op->type == REPLAY_PURGE && op->line < freed)
 			wrong = "a purge that ended before a free that stands above it began";
+		if (op->type == REPLAY_RELEASE)
+			continue;
 		if (op->type == REPLAY_FREE && op->begin_line > freed)
 			freed = op->begin_line;
 		if (op->type != REPLAY_FREE && op->begin_line > begun)

@@ -38,6 +38,7 @@
 #include <stdint.h>
 
 #include "vmm/replay/ftrace.h"
+#include "vmm/replay/space.h"
 #include "vmm/replay/vmallocinfo.h"
 
 #define REPLAY_PAGE_BYTES UINT64_C(4096)
@@ -50,6 +51,17 @@ enum replay_op_type {
 	REPLAY_RESERVE, /* an address range, nothing behind it */
 	REPLAY_FREE,    /* of either; the range becomes lazy */
 	REPLAY_PURGE,   /* everything lazy can be used again */
+	REPLAY_DECAY,   /* the pools of Linux 6.9 are emptied, outside a purge */
+	REPLAY_RELEASE, /* the range of one area, lazy or pooled, can be used again */
+};
+
+/* How an allocation's address compares with Linux's, once the plan is settled. */
+enum replay_verdict {
+	REPLAY_EXACT,          /* as it comes out of what the recording says */
+	REPLAY_INFERRED_ORDER, /* given an order of overlapping events that was found, */
+	REPLAY_INFERRED_START, /* or a state to start from */
+	REPLAY_EXPLAINED,      /* one that the rules allow in a state nobody can know */
+	REPLAY_MISSED,         /* one that they do not allow in any state thought of */
 };
 
 /* What Linux's kernel did with one range, from its allocation to its free. */
@@ -63,13 +75,18 @@ struct replay_area {
 	uint64_t gfp; /* MAP: as traced; 0 for the initial state */
 	uint64_t prot;
 	int64_t node;             /* -1 for any */
+	uint32_t cpu;             /* that it was allocated on, by the exit; 0 if initial */
+	uint16_t va_node;         /* Linux 6.9: 1 + the pools' node in its flags; 0: none */
+	bool has_va_node;         /* the trace says so */
 	unsigned long begin_line; /* of the allocation's enter; 0 for the initial state */
 	unsigned long line;       /* of its exit, in the trace; of the snapshot if initial */
 	unsigned long free_line;  /* of the free in the trace; 0 if there is none */
+	unsigned long freed_by;   /* line by which the range was surely lazy; ULONG_MAX: none */
 	bool initial;             /* from the snapshot */
 	bool unpurged;            /* initial, and lazily freed already */
 	bool mapped;              /* MAP, else RESERVE */
 	bool expect_failure;      /* the kernel found no room */
+	enum replay_verdict verdict;
 };
 
 struct replay_op {
@@ -77,6 +94,14 @@ struct replay_op {
 	uint32_t area; /* index in areas; PURGE: how many areas it gives back, by the trace */
 	unsigned long begin_line; /* the operation took place in [begin_line, line] of the trace; */
 	unsigned long line;       /* both 0 for the initial state */
+	bool full;                /* PURGE, DECAY: all of the pools, not a quarter */
+	bool decayed; /* PURGE: its pools' part is a DECAY of its own, which stands before it */
+};
+
+/* When and where the event of a line was. */
+struct replay_moment {
+	uint64_t time_ns;
+	uint32_t cpu;
 };
 
 /* Something odd at one place in the trace. */
@@ -98,6 +123,15 @@ struct replay_plan {
 	size_t initial_ops;   /* ops[0, initial_ops) make the initial state */
 	size_t initial_areas; /* areas[0, initial_areas) are the snapshot's */
 	bool has_snapshot;
+
+	/* Since the plan is settled (vmm/replay/settle.h): what the executor has to follow. */
+	struct space_rules rules;
+	struct tree_shape *shape; /* of the free tree after the initial state; NULL: as it comes */
+	size_t shape_count;
+
+	/* Of every line, from 0, up to the last event's; a line without one has that before it. */
+	struct replay_moment *moments;
+	size_t moment_count;
 
 	/* Counts of the trace proper, without the initial state. */
 	uint64_t allocs; /* expected failures included */
@@ -137,6 +171,12 @@ int replay_plan_read(const char *trace_path, const struct vmallocinfo *begin,
  * show its end. 0 for the initial state.
  */
 unsigned long replay_op_line(const struct replay_op *op);
+
+/* Whether @op is about one area: a purge and a decay are about all. */
+static inline bool replay_op_has_area(const struct replay_op *op)
+{
+	return op->type != REPLAY_PURGE && op->type != REPLAY_DECAY;
+}
 
 /* Frees what the plan owns; a zeroed plan is allowed. */
 void replay_plan_free(struct replay_plan *plan);

@@ -25,6 +25,10 @@ int build_free(struct builder *builder, const struct ftrace_event *event)
 	if (err)
 		return err;
 	builder->plan.areas[index].free_line = event->line;
+	if (event->has_flags && !builder->plan.areas[index].has_va_node) {
+		builder->plan.areas[index].va_node = build_va_node(event);
+		builder->plan.areas[index].has_va_node = true;
+	}
 	builder->plan.frees++;
 	if (event->native)
 		builder->states[index].freed_by = event->line;
@@ -45,6 +49,7 @@ int build_purge_enter(struct builder *builder, const struct ftrace_event *event)
 	if (err)
 		return err;
 	builder->plan.purges++;
+	builder->plan.ops[builder->plan.op_count - 1].full = event->full;
 	builder->open_pid = event->pid;
 	builder->open_op = builder->plan.op_count - 1;
 	return build_release(builder, builder->open_op, builder->lazy.count);
@@ -176,4 +181,20 @@ int build_purge_tracepoint(struct builder *builder, const struct ftrace_event *e
 	if (!err)
 		delay_unpurged(builder, index);
 	return err;
+}
+
+/*
+ * A purge decays pools itself, and says so in its own event. Outside of one it is the shrinker,
+ * which empties the nodes' pools one after the other.
+ */
+int build_decay(struct builder *builder, const struct ftrace_event *event)
+{
+	const struct replay_plan *plan = &builder->plan;
+	const struct replay_op *last = plan->op_count ? &plan->ops[plan->op_count - 1] : NULL;
+	struct replay_op op = {
+		.type = REPLAY_DECAY, .begin_line = event->line, .line = event->line, .full = true};
+
+	if (builder->open_op != NO_OP || !event->full || (last && last->type == REPLAY_DECAY))
+		return 0;
+	return build_append(builder, &op);
 }

@@ -81,10 +81,31 @@ static void judge_failure(struct run *run, size_t index, const struct replay_res
 	const struct replay_op *op = &run->plan->ops[index];
 	uint64_t expected = 0;
 
-	if (op->type != REPLAY_PURGE)
+	if (replay_op_has_area(op))
 		expected = run->plan->areas[op->area].address;
 	run->outcome.failed++;
 	note(&run->outcome.failures, index, expected, result);
+}
+
+/*
+ * The executor was asked for Linux's very address where the model chooses another, so that all goes
+ * on from there: what it answers says nothing then.
+ */
+static void judge_address(struct run *run, size_t index, const struct replay_result *result)
+{
+	struct replay_outcome *outcome = &run->outcome;
+	const struct replay_area *area = &run->plan->areas[run->plan->ops[index].area];
+
+	if (result->address != area->address || area->verdict == REPLAY_MISSED)
+		note(&outcome->other, index, area->address, result);
+	else if (area->verdict == REPLAY_EXPLAINED)
+		note(&outcome->explained, index, area->address, result);
+	else if (area->verdict == REPLAY_INFERRED_ORDER)
+		outcome->by_order++;
+	else if (area->verdict == REPLAY_INFERRED_START)
+		outcome->by_start++;
+	else
+		outcome->exact++;
 }
 
 static void judge_alloc(struct run *run, size_t index, const struct replay_result *result)
@@ -103,10 +124,8 @@ static void judge_alloc(struct run *run, size_t index, const struct replay_resul
 	} else if (area->initial) {
 		if (result->address != area->address)
 			note(&outcome->misplaced, index, area->address, result);
-	} else if (result->address == area->address) {
-		outcome->exact++;
 	} else {
-		note(&outcome->other, index, area->address, result);
+		judge_address(run, index, result);
 	}
 	outcome->addresses[number] = result->status ? 0 : result->address;
 }
@@ -147,7 +166,7 @@ static int flush(struct run *run)
 		err = take_result(run, run->op_of[i], &run->results[i]);
 		if (err)
 			return err;
-		if (run->plan->ops[run->op_of[i]].type != REPLAY_PURGE)
+		if (replay_op_has_area(&run->plan->ops[run->op_of[i]]))
 			run->in_flight[run->plan->ops[run->op_of[i]].area] = 0;
 	}
 	run->outcome.operations += run->count;
@@ -202,10 +221,13 @@ static void fill_request(struct run *run, const struct replay_op *op,
 
 	memset(request, 0, sizeof(*request));
 	request->type = op->type;
-	if (op->type == REPLAY_PURGE)
+	request->full = op->full;
+	request->decayed = op->decayed;
+	if (!replay_op_has_area(op))
 		return;
 	area = &run->plan->areas[op->area];
-	if (op->type == REPLAY_FREE) {
+	request->va_node = area->va_node;
+	if (op->type == REPLAY_FREE || op->type == REPLAY_RELEASE) {
 		request->address = run->outcome.addresses[op->area];
 		request->mapped = area->mapped;
 		return;
@@ -218,7 +240,17 @@ static void fill_request(struct run *run, const struct replay_op *op,
 	request->gfp = area->gfp;
 	request->prot = area->prot;
 	request->node = area->node;
+	if (area->verdict >= REPLAY_EXPLAINED) {
+		request->vstart = area->address;
+		request->vend = area->address + area->va_bytes;
+	}
 	run->in_flight[op->area] = 1;
+}
+
+/* About an area that must have an address by then. */
+static bool is_release(const struct replay_op *op)
+{
+	return op->type == REPLAY_FREE || op->type == REPLAY_RELEASE;
 }
 
 static int take_op(struct run *run, size_t index)
@@ -226,13 +258,13 @@ static int take_op(struct run *run, size_t index)
 	const struct replay_op *op = &run->plan->ops[index];
 	int err;
 
-	if (op->type == REPLAY_FREE && run->in_flight[op->area]) {
+	if (is_release(op) && run->in_flight[op->area]) {
 		err = flush(run);
 		if (err)
 			return err;
 	}
 	run->done = index + 1;
-	if (op->type == REPLAY_FREE && !run->outcome.addresses[op->area]) {
+	if (is_release(op) && !run->outcome.addresses[op->area]) {
 		run->outcome.skipped++;
 		return 0;
 	}
@@ -246,13 +278,32 @@ static int take_op(struct run *run, size_t index)
 	return err;
 }
 
+/* The initial state is in place: its free tree gets the shape that the recorded kernel's had. */
+static int set_shape(struct run *run)
+{
+	int err = flush(run);
+
+	if (err)
+		return err;
+	return run->executor->set_shape(run->executor->context, run->plan->shape,
+					run->plan->shape_count, run->error);
+}
+
 static int carry_out(struct run *run)
 {
+	const struct replay_plan *plan = run->plan;
+	const struct replay_executor *to = run->executor;
 	size_t i;
 	int err = 0;
 
-	for (i = 0; i < run->plan->op_count && !err; i++)
-		err = take_op(run, i);
+	if (to->set_rules)
+		err = to->set_rules(to->context, &plan->rules, run->error);
+	for (i = 0; i < plan->op_count && !err; i++) {
+		if (i == plan->initial_ops && plan->shape && to->set_shape)
+			err = set_shape(run);
+		if (!err)
+			err = take_op(run, i);
+	}
 	if (!err)
 		err = flush(run);
 	if (!err && run->options->audit != REPLAY_AUDIT_NONE && !run->audited)

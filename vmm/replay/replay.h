@@ -33,7 +33,10 @@ struct replay_request {
 	uint64_t gfp; /* MAP: Linux's bits as traced; 0 for the initial state */
 	uint64_t prot;
 	int64_t node;     /* -1 for any */
-	uint64_t address; /* FREE: what the executor returned for the area, */
+	uint16_t va_node; /* MAP, RESERVE, FREE: 1 + the pools' node, or 0 */
+	bool full;        /* PURGE, DECAY: all of the pools */
+	bool decayed;     /* PURGE: without the pools' part */
+	uint64_t address; /* FREE, RELEASE: what the executor returned for the area, */
 	bool mapped;      /* and whether MAP made it */
 };
 
@@ -75,6 +78,14 @@ struct replay_executor {
 	/* Carries out requests[0, count) in order; results[i] answers requests[i]. */
 	int (*submit)(void *context, const struct replay_request *requests, size_t count,
 		      struct replay_result *results, struct input_error *error);
+
+	/*
+	 * Before the first operation: the rules to place by. After the initial state, if the plan
+	 * has one: the free tree's shape. NULL where an executor has no use for them.
+	 */
+	int (*set_rules)(void *context, const struct space_rules *rules, struct input_error *error);
+	int (*set_shape)(void *context, const struct tree_shape *shape, size_t count,
+			 struct input_error *error);
 
 	/*
 	 * All areas, in any order, in an array that the caller frees with free(3). Reservations of
@@ -125,11 +136,13 @@ struct replay_violation {
 struct replay_outcome {
 	uint64_t operations; /* carried out, initial state and purges included */
 	uint64_t skipped;    /* frees of areas whose allocation failed here */
-	uint64_t exact;      /* allocations of the trace at Linux's address */
-	uint64_t failed;     /* operations that failed here and not in Linux */
+	uint64_t exact;      /* allocations of the trace at Linux's address, by the recording, */
+	uint64_t by_order, by_start; /* or given an order or a start that was inferred */
+	uint64_t failed;             /* operations that failed here and not in Linux */
 	uint64_t failed_as_expected;
 
-	struct replay_differences other;      /* allocations of the trace at another address */
+	struct replay_differences explained;  /* of the trace, elsewhere: as a rule allows, */
+	struct replay_differences other;      /* or missed */
 	struct replay_differences misplaced;  /* the same for the initial state */
 	struct replay_differences failures;   /* `failed`, in detail */
 	struct replay_differences unexpected; /* done here, but failed in Linux */

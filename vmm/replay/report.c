@@ -14,6 +14,15 @@ const char *replay_report_doubt(const struct replay_report *report)
 	return report->plan->conflicts.count ? "events are missing" : NULL;
 }
 
+const char *replay_report_start(const struct replay_report *report)
+{
+	if (!report->settled)
+		return "as it comes";
+	if (report->settled->start_known)
+		return "state file";
+	return report->settled->start_found ? "inferred" : "by address";
+}
+
 enum cli_status replay_report_status(const struct replay_report *report)
 {
 	const struct replay_outcome *outcome = report->outcome;
@@ -98,12 +107,38 @@ static json_t *notes_json(const struct replay_notes *notes)
 
 static json_t *address_json(const struct replay_report *report)
 {
+	const struct replay_outcome *outcome = report->outcome;
 	json_t *object = json_object();
 
-	add(object, "exact", report->outcome->exact);
-	add(object, "other", report->outcome->other.count);
-	json_object_set_new(object, "differences",
-			    differences_json(report, &report->outcome->other));
+	add(object, "exact", outcome->exact);
+	add(object, "inferred", outcome->by_order + outcome->by_start);
+	add(object, "explained", outcome->explained.count);
+	add(object, "missed", outcome->other.count);
+	add(object, "other", outcome->other.count);
+	add(object, "inferred_by_order", outcome->by_order);
+	add(object, "inferred_by_start", outcome->by_start);
+	json_object_set_new(object, "differences", differences_json(report, &outcome->other));
+	json_object_set_new(object, "explained_differences",
+			    differences_json(report, &outcome->explained));
+	return object;
+}
+
+/* What was inferred, and how hard it was looked for. */
+static json_t *inference_json(const struct replay_report *report)
+{
+	const struct settle_report *settled = report->settled;
+	json_t *object = json_object();
+
+	json_object_set_new(object, "rules", text(report->rules ? report->rules : ""));
+	json_object_set_new(object, "rules_known", json_boolean(report->rules_known));
+	json_object_set_new(object, "start", text(replay_report_start(report)));
+	if (!settled)
+		return object;
+	add(object, "operations_moved", settled->moved);
+	add(object, "starts_tried", settled->tried);
+	add(object, "steps", settled->work);
+	add(object, "from_pools", settled->from_pools);
+	add(object, "free_ranges", settled->holes);
 	return object;
 }
 
@@ -233,6 +268,21 @@ static void add_machine(json_t *root, const struct replay_report *report)
 	json_object_set_new(root, "latency_unit", text(report->latency_unit));
 }
 
+static json_t *layout_json(const struct replay_layout *layout)
+{
+	json_t *array = json_array(), *piece;
+	size_t i;
+
+	for (i = 0; layout && i < layout->count; i++) {
+		piece = json_object();
+		json_object_set_new(piece, "recorded_start", address(layout->pieces[i].start));
+		json_object_set_new(piece, "recorded_end", address(layout->pieces[i].end));
+		json_object_set_new(piece, "start", address(layout->pieces[i].to));
+		json_array_append_new(array, piece);
+	}
+	return array;
+}
+
 static void add_oddities(json_t *root, const struct replay_report *report)
 {
 	const struct replay_plan *plan = report->plan;
@@ -242,6 +292,7 @@ static void add_oddities(json_t *root, const struct replay_report *report)
 	add(root, "vmallocs", plan->maps);
 	add(root, "initial_areas", plan->initial_areas);
 	json_object_set_new(root, "initial_state_from_snapshot", json_boolean(plan->has_snapshot));
+	json_object_set_new(root, "layout", layout_json(report->layout));
 	json_object_set_new(root, "skipped_events", skipped_json(report->trace));
 	json_object_set_new(root, "lost_events", lost_json(report->trace));
 	json_object_set_new(root, "failures", differences_json(report, &outcome->failures));
@@ -278,6 +329,7 @@ json_t *replay_report_json(const struct replay_report *report)
 	add(root, "skipped", report->trace->skipped);
 	add(root, "failed", report->outcome->failed);
 	json_object_set_new(root, "address", address_json(report));
+	json_object_set_new(root, "inference", inference_json(report));
 	json_object_set_new(root, "end_state", end_json(report->end));
 	json_object_set_new(root, "audit", audit_json(report->outcome));
 	add_machine(root, report);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a replay comes to: the JSON that other programs rely on (its keys are in
- * docs/architecture.md and stay), the same for a person, and the exit status that follows.
+ * What a replay comes to: the JSON that other programs rely on (keys may come, none goes:
+ * test_replay_report has them), the same for a person, and the exit status that follows.
  *
- * JSON has keys beyond the promised ones: what was odd, each with its line in the trace.
  * Addresses are strings there ("0xffffc90000000000"), because JSON's numbers end at 2^53.
  */
 #ifndef VMM_REPLAY_REPORT_H
@@ -14,6 +13,8 @@
 
 #include "vmm/base/cli.h"
 #include "vmm/replay/end.h"
+#include "vmm/replay/settle.h"
+#include "vmm/replay/layout.h"
 
 /* Everything a report is made of; all of it the caller's, nothing NULL but where said. */
 struct replay_report {
@@ -21,9 +22,13 @@ struct replay_report {
 	const char *trace_path; /* for "file:line" */
 	const struct replay_plan *plan;
 	const struct ftrace_info *trace;
-	struct replay_outcome *outcome;     /* its latencies get sorted */
-	const struct replay_end_state *end; /* NULL without vmallocinfo.end */
-	const char *end_path;               /* of vmallocinfo.end; NULL without it */
+	struct replay_outcome *outcome;      /* its latencies get sorted */
+	const struct settle_report *settled; /* NULL: the plan was carried out as it was read */
+	const char *rules;                   /* whose; NULL likewise */
+	bool rules_known;                    /* by the release; else they fit best */
+	const struct replay_end_state *end;  /* NULL without vmallocinfo.end */
+	const char *end_path;                /* of vmallocinfo.end; NULL without it */
+	const struct replay_layout *layout;  /* where addresses went; NULL where they stayed */
 
 	unsigned int cpus; /* the guest's */
 	uint64_t memory_bytes;
@@ -35,11 +40,14 @@ struct replay_report {
 	const char *latency_unit; /* "ticks" or "instructions" */
 
 	double start_seconds; /* from the process's start to the first operation */
-	double run_seconds;   /* the operations, audits left out */
+	double run_seconds;   /* of the whole replay, its audits included */
 };
 
 /* The report as a new JSON object, the caller's reference; NULL when there is no memory. */
 json_t *replay_report_json(const struct replay_report *report);
+
+/* Where the free tree's shape at the start is from: "state file", "inferred", "by address". */
+const char *replay_report_start(const struct replay_report *report);
 
 /* Writes the report for a person. */
 void replay_report_print(const struct replay_report *report, FILE *out);

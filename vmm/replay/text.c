@@ -99,13 +99,14 @@ static void print_notes(FILE *out, const struct replay_report *report,
 static void print_verdict(FILE *out, const struct replay_report *report)
 {
 	const struct replay_outcome *outcome = report->outcome;
-	uint64_t allocs = outcome->exact + outcome->other.count;
+	uint64_t matched = outcome->exact + outcome->by_order + outcome->by_start;
+	uint64_t allocs = matched + outcome->explained.count + outcome->other.count;
 	const char *doubt = replay_report_doubt(report), *verdict = doubt ? "done" : "right";
 
 	if (replay_report_status(report) != CLI_DONE)
 		verdict = "WRONG";
 	fprintf(out, "%s: %s; %" PRIu64 " of %" PRIu64 " addresses as in Linux", report->name,
-		verdict, outcome->exact, allocs);
+		verdict, matched, allocs);
 	if (doubt)
 		fprintf(out, " (not promised: %s)", doubt);
 	if (outcome->failed)
@@ -147,14 +148,82 @@ static void print_trace(FILE *out, const struct replay_report *report)
 	fputc('\n', out);
 }
 
+static void print_layout(FILE *out, const struct replay_report *report)
+{
+	const struct replay_layout *layout = report->layout;
+
+	if (!layout || !layout->moved)
+		return;
+	label(out, "layout");
+	fprintf(out, "0x%016" PRIx64 "-0x%016" PRIx64 " of the recording is at\n",
+		layout->recorded_start, layout->recorded_end);
+	label(out, "");
+	fprintf(out, "0x%016" PRIx64 "-0x%016" PRIx64 " here; addresses below are those here\n",
+		layout->moved_start, layout->moved_end);
+}
+
+/* What was not in the recording and had to be found, and how. */
+static void print_inference(FILE *out, const struct replay_report *report)
+{
+	const struct replay_outcome *outcome = report->outcome;
+	const struct settle_report *settled = report->settled;
+
+	if (!settled)
+		return;
+	label(out, "");
+	fprintf(out, "by the rules of %s%s\n", report->rules,
+		report->rules_known ? "" : " (they fit best: the recording names no release)");
+	label(out, "");
+	fprintf(out, "free tree at the start: %" PRIu64 " ranges, %s", settled->holes,
+		replay_report_start(report));
+	if (settled->start_found)
+		fprintf(out, " (%" PRIu64 " tried): %" PRIu64 " addresses depend on it",
+			settled->tried, outcome->by_start);
+	fputc('\n', out);
+	if (!settled->moved)
+		return;
+	label(out, "");
+	print_count(out, "order: ", settled->moved, "overlapping operation");
+	fprintf(out, " moved: %" PRIu64 " addresses depend on it\n", outcome->by_order);
+}
+
+/* Those were asked for as they were in Linux, so that there is no other address to show. */
+static void print_explained(FILE *out, const struct replay_report *report)
+{
+	const struct replay_differences *explained = &report->outcome->explained;
+	uint64_t i;
+
+	for (i = 0; i < explained->count && i < LISTED; i++) {
+		fputs("    ", out);
+		print_address(out, explained->first[i].expected);
+		print_place(out, report,
+			    replay_op_line(&report->plan->ops[explained->first[i].op]));
+		fputc('\n', out);
+	}
+	print_rest(out, explained->count, i);
+}
+
 static void print_addresses(FILE *out, const struct replay_report *report)
 {
 	const struct replay_outcome *outcome = report->outcome;
 
 	label(out, "addresses");
-	fprintf(out, "%" PRIu64 " exact, %" PRIu64 " other\n", outcome->exact,
+	fprintf(out,
+		"%" PRIu64 " exact, %" PRIu64 " inferred, %" PRIu64 " explained, %" PRIu64
+		" missed\n",
+		outcome->exact, outcome->by_order + outcome->by_start, outcome->explained.count,
 		outcome->other.count);
+	print_inference(out, report);
+	if (outcome->other.count) {
+		label(out, "");
+		fputs("missed: where no rule allows Linux's address\n", out);
+	}
 	print_differences(out, report, &outcome->other);
+	if (outcome->explained.count) {
+		label(out, "");
+		fputs("explained: as a rule allows in a state that nobody recorded\n", out);
+	}
+	print_explained(out, report);
 	if (outcome->misplaced.count) {
 		label(out, "");
 		print_count(out, "", outcome->misplaced.count, "area");
@@ -358,6 +427,7 @@ void replay_report_print(const struct replay_report *report, FILE *out)
 {
 	print_verdict(out, report);
 	print_trace(out, report);
+	print_layout(out, report);
 	print_addresses(out, report);
 	print_failures(out, report);
 	print_end_state(out, report);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,6 +117,17 @@ static int parse_node(const struct line_parse *parse, const char *word)
 	return parse_number(parse, "the node's pages", equals + 1, strlen(equals + 1), &number);
 }
 
+/* Hexadecimal always; up to Linux 4.15 without its "0x", and so perhaps of decimal digits alone. */
+static int parse_phys(const struct line_parse *parse, const char *value)
+{
+	enum number_error error = number_parse_hex(value, strlen(value), &parse->area->phys);
+
+	if (error)
+		return input_fail(parse->error, parse->path, parse->area->line,
+				  "phys '%.40s' is %s", value, number_error_text(error));
+	return 0;
+}
+
 static void add_caller(struct vmallocinfo_area *area, const char *word)
 {
 	size_t used = strlen(area->caller);
@@ -139,7 +151,7 @@ static int parse_word(const struct line_parse *parse, const char *word, bool fir
 	if (!strncmp(word, "pages=", 6))
 		return parse_number(parse, "pages", word + 6, strlen(word + 6), &area->pages);
 	if (!strncmp(word, "phys=", 5))
-		return parse_number(parse, "phys", word + 5, strlen(word + 5), &area->phys);
+		return parse_phys(parse, word + 5);
 	if (word[0] == 'N' && word[1] >= '0' && word[1] <= '9' && strchr(word, '='))
 		return parse_node(parse, word);
 	if (!strcmp(word, "vm_area") && (area->flags & VMALLOCINFO_UNPURGED))

@@ -162,9 +162,29 @@ static void expect_probe(struct selftest *t, uint64_t at, uint64_t value)
 		       t->answer.result[0], at, value);
 }
 
+/* The CPU's caches want no flush. The guest counts those the core asks for: so many so far. */
+static uint64_t count_cache_flushes(struct selftest *t, uint64_t hook)
+{
+	return MAKE(t, NB_OP_CACHE_FLUSHES, hook);
+}
+
+/* One more since there were @before, of exactly @pages pages from @at on. */
+static void expect_cache_flush(struct selftest *t, uint64_t hook, uint64_t before, uint64_t at,
+			       uint64_t pages)
+{
+	if (!DO(t, NB_OP_CACHE_FLUSHES, hook))
+		return;
+	EXPECT(t, t->answer.result[0] == before + 1, "%lu flushes where there was to be one",
+	       t->answer.result[0] - before);
+	EXPECT(t, t->answer.result[1] == at && t->answer.result[2] == at + pages * PAGE,
+	       "the flush is of [%#lx, %#lx), not of %lu pages from %#lx", t->answer.result[1],
+	       t->answer.result[2], pages, at);
+}
+
 /* A new mapping shows what was written through another one. */
 static void flush_cache_vmap(struct selftest *t)
 {
+	uint64_t before, own;
 	struct mapped m;
 
 	selftest_take_frames(t, m.pfn, FRAMES);
@@ -173,9 +193,20 @@ static void flush_cache_vmap(struct selftest *t)
 		selftest_set_frame_word(t, m.pfn[i], 0xcafe0000 + i);
 	REFUSE(t, -EFAULT, NB_OP_PROBE, 0, m.at);
 	selftest_list_frames(t, m.pfn, FRAMES);
+	before = count_cache_flushes(t, 0);
 	DO(t, NB_OP_MAP_VM_AREA, m.at, FRAMES, NB_PAGE_KERNEL, 0);
+	expect_cache_flush(t, 0, before, m.at, FRAMES);
 	expect_probe(t, m.at, 0xcafe0000);
 	expect_probe(t, m.at + (FRAMES - 1) * PAGE, 0xcafe0000 + FRAMES - 1);
+	/* After a mapping that fails, too. */
+	before = count_cache_flushes(t, 0);
+	selftest_list_frames(t, m.pfn, FRAMES);
+	REFUSE(t, -EBUSY, NB_OP_MAP_VM_AREA, m.at, FRAMES, NB_PAGE_KERNEL, 0);
+	expect_cache_flush(t, 0, before, m.at, FRAMES);
+	before = count_cache_flushes(t, 0);
+	own = MAKE(t, NB_OP_VMALLOC_CALL, NB_VMALLOC, 3 * PAGE);
+	expect_cache_flush(t, 0, before, own, 3);
+	DO(t, NB_OP_VFREE, own);
 	give_up(t, &m);
 }
 
@@ -183,15 +214,23 @@ static void flush_cache_vmap(struct selftest *t)
 static void flush_cache_vunmap(struct selftest *t)
 {
 	struct mapped m = map_across(t, AT_TABLE);
-	uint64_t word = 0xdecade;
+	uint64_t word = 0xdecade, before, own;
 	unsigned char *data = guest_data(t->guest, 0);
 
 	for (size_t i = 0; i < sizeof(word); i++)
 		data[i] = (unsigned char)(word >> 8 * i);
 	DO(t, NB_OP_VWRITE, m.at, sizeof(word), 0);
 	expect_probe(t, m.at, word);
+	before = count_cache_flushes(t, 1);
+	DO(t, NB_OP_UNMAP_KERNEL_RANGE, m.at + 2 * PAGE, PAGE);
+	expect_cache_flush(t, 1, before, m.at + 2 * PAGE, 1);
 	DO(t, NB_OP_UNMAP_VM_AREA, m.at);
+	expect_cache_flush(t, 1, before + 1, m.at, FRAMES);
 	selftest_expect_frame_word(t, m.pfn[0], word);
+	own = MAKE(t, NB_OP_VMALLOC_CALL, NB_VMALLOC, 3 * PAGE);
+	before = count_cache_flushes(t, 1);
+	DO(t, NB_OP_VFREE, own);
+	expect_cache_flush(t, 1, before, own, 3);
 	give_up(t, &m);
 }
 

@@ -167,13 +167,18 @@ static void row_vmalloc_area(struct selftest *t)
 	uint64_t at = MAKE(t, NB_OP_GET_VM_AREA_WINDOW, 3 * PAGE, NB_VM_ALLOC, 0, 0);
 
 	selftest_expect_clear(t, at, 3);
-	REFUSE(t, -EINVAL, NB_OP_VMALLOC_AREA, at, NB_GFP_KERNEL, PROT_EXEC, ANY_NODE);
+	REFUSE(t, -EINVAL, NB_OP_VMALLOC_AREA, at, NB_GFP_KERNEL, 0, ANY_NODE);
 	DO(t, NB_OP_VMALLOC_AREA, at, NB_GFP_KERNEL | NB_GFP_ZERO, NB_PAGE_KERNEL, ANY_NODE);
 	expect_vmalloc(t, at, 3, RW);
 	selftest_expect_word(t, at + 2 * PAGE, 0);
 	REFUSE(t, -EBUSY, NB_OP_VMALLOC_AREA, at, NB_GFP_KERNEL, NB_PAGE_KERNEL, ANY_NODE);
 	release(t, at, 3);
 	REFUSE(t, -ENOENT, NB_OP_VMALLOC_AREA, at, NB_GFP_KERNEL, NB_PAGE_KERNEL, ANY_NODE);
+	/* As a kernel's module_alloc() asks for it. */
+	at = MAKE(t, NB_OP_GET_VM_AREA_WINDOW, 2 * PAGE, NB_VM_ALLOC, 0, 0);
+	DO(t, NB_OP_VMALLOC_AREA, at, NB_GFP_KERNEL, PROT_EXEC, ANY_NODE);
+	expect_vmalloc(t, at, 2, RWX);
+	release(t, at, 2);
 }
 
 /*

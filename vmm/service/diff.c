@@ -93,9 +93,9 @@ static json_t *query_moments(struct service *service, const struct qmp_request *
 	for (i = 0; i < MOMENTS_MAX; i++) {
 		if (service->moments[i].name[0])
 			json_array_append_new(list,
-					      json_pack("{s:s, s:I}", "name",
-							service->moments[i].name, "operation",
-							(json_int_t)service->moments[i].operation));
+					      QMP_ROW(protocol_moments,
+						      QMP_STRING(service->moments[i].name),
+						      QMP_NUMBER(service->moments[i].operation)));
 	}
 	pthread_mutex_unlock(&service->look_mutex);
 	return qmp_return(request, json_pack("{s:o}", "moments", list));

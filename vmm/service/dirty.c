@@ -94,13 +94,11 @@ static json_t *start_dirty(struct service *service, const struct qmp_request *re
 	json_int_t epoch = 0;
 	int err;
 
-	service_lock_calls(service);
 	pthread_mutex_lock(&service->look_mutex);
 	err = begin(service, request, &error);
 	if (!err)
 		epoch = dirty_epoch(service->dirty.tracker);
 	pthread_mutex_unlock(&service->look_mutex);
-	service_unlock_calls(service);
 	if (err)
 		return qmp_error(request, "dirty-start: %s", error.text);
 	return qmp_return(request, json_pack("{s:I}", "epoch", epoch));
@@ -118,13 +116,11 @@ static json_t *stop_dirty(struct service *service, const struct qmp_request *req
 	bool started;
 	int err = 0;
 
-	service_lock_calls(service);
 	pthread_mutex_lock(&service->look_mutex);
 	started = service->dirty.tracker != NULL;
 	if (started)
 		err = switch_regions(service, request, dirty_stop, NULL, &error);
 	pthread_mutex_unlock(&service->look_mutex);
-	service_unlock_calls(service);
 	if (!started)
 		return not_started(request);
 	if (err)
@@ -161,8 +157,8 @@ static json_t *sums_json(struct service *service, uint32_t epoch, uint32_t oldes
 		pages += here;
 		working_set += set;
 		json_array_append_new(list,
-				      json_pack("{s:s, s:I, s:I}", "name", region->name, "pages",
-						(json_int_t)here, "working-set", (json_int_t)set));
+				      QMP_ROW(protocol_dirty_regions, QMP_STRING(region->name),
+					      QMP_NUMBER(here), QMP_NUMBER(set)));
 	}
 	return json_pack("{s:I, s:I, s:I, s:o, s:o}", "epoch", (json_int_t)epoch, "pages",
 			 (json_int_t)pages, "working-set", (json_int_t)working_set, "regions", list,
@@ -217,8 +213,8 @@ static int add_range(void *context, gpa_t start, gpa_t end)
 		return 1;
 	}
 	json_array_append_new(ranges->list,
-			      json_pack("{s:o, s:o, s:I}", "start", qmp_hex(from), "end",
-					qmp_hex(to), "pages", (json_int_t)((to - from) / PAGE)));
+			      QMP_ROW(protocol_dirty_ranges, QMP_NUMBER(from), QMP_NUMBER(to),
+				      QMP_NUMBER((to - from) / PAGE)));
 	return 0;
 }
 

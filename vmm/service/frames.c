@@ -92,11 +92,11 @@ static json_t *query_frames(struct service *service, const struct qmp_request *r
 		return service_failed(request, err);
 	}
 	for (i = 0; i < frames.nr_zones; i++)
-		json_array_append_new(zones, json_pack("{s:i, s:s, s:o, s:o}", "node",
-						       (int)frames.zone[i].node, "zone",
-						       frames.zone[i].zone_name, "frames",
-						       counts_json(frames.zone[i].frames), "total",
-						       number(frames.zone[i].total)));
+		json_array_append_new(zones,
+				      QMP_ROW(protocol_zone_frames, QMP_NUMBER(frames.zone[i].node),
+					      QMP_STRING(frames.zone[i].zone_name),
+					      QMP_JSON(counts_json(frames.zone[i].frames)),
+					      QMP_NUMBER(frames.zone[i].total)));
 	json = json_pack("{s:o, s:o, s:o, s:o, s:o}", "zones", zones, "frames",
 			 counts_json(frames.frames), "total", number(frames.total), "sections",
 			 number(frames.sections), "online", number(frames.online));
@@ -117,13 +117,12 @@ static json_t *zone_json(const struct look_zone *zone, unsigned int nr_orders)
 	}
 	for (i = 0; i < zone->nr_cpus; i++)
 		json_array_append_new(pcp, number(zone->pcp_count[i]));
-	return json_pack(
-		"{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "node",
-		(int)zone->node, "zone", zone->name, "start-frame", qmp_hex(zone->start_pfn),
-		"spanned", number(zone->spanned), "present", number(zone->present), "managed",
-		number(zone->managed), "free", number(zone->free), "fresh", number(zone->fresh),
-		"min", number(zone->watermark_min), "pcp-high", number(zone->pcp_high), "pcp-batch",
-		number(zone->pcp_batch), "blocks", blocks, "fresh-blocks", fresh, "pcp", pcp);
+	return QMP_ROW(protocol_zones, QMP_NUMBER(zone->node), QMP_STRING(zone->name),
+		       QMP_NUMBER(zone->start_pfn), QMP_NUMBER(zone->spanned),
+		       QMP_NUMBER(zone->present), QMP_NUMBER(zone->managed), QMP_NUMBER(zone->free),
+		       QMP_NUMBER(zone->fresh), QMP_NUMBER(zone->watermark_min),
+		       QMP_NUMBER(zone->pcp_high), QMP_NUMBER(zone->pcp_batch), QMP_JSON(blocks),
+		       QMP_JSON(fresh), QMP_JSON(pcp));
 }
 
 static json_t *query_zones(struct service *service, const struct qmp_request *request)
@@ -165,13 +164,12 @@ static json_t *query_slabs(struct service *service, const struct qmp_request *re
 	for (i = 0; i < slabs.nr_slabs; i++) {
 		const struct look_slab *slab = &slabs.slab[i];
 
-		json_array_append_new(
-			list, json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o}", "name",
-					slab->name, "object-bytes", (json_int_t)slab->object_bytes,
-					"objects-per-slab", (json_int_t)slab->objects, "slabs",
-					number(slab->slabs), "partial", number(slab->partial),
-					"found", number(slab->found), "in-use",
-					number(slab->in_use), "total", number(slab->total)));
+		json_array_append_new(list,
+				      QMP_ROW(protocol_slabs, QMP_STRING(slab->name),
+					      QMP_NUMBER(slab->object_bytes),
+					      QMP_NUMBER(slab->objects), QMP_NUMBER(slab->slabs),
+					      QMP_NUMBER(slab->partial), QMP_NUMBER(slab->found),
+					      QMP_NUMBER(slab->in_use), QMP_NUMBER(slab->total)));
 	}
 	look_slabs_free(&slabs);
 	return qmp_return(request, json_pack("{s:o}", "slabs", list));

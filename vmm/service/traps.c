@@ -145,6 +145,20 @@ enum watch_answer service_on_access(void *context, const struct guest_access *ac
 	return answer;
 }
 
+uint32_t service_held_by(struct service *service, unsigned int vcpu)
+{
+	struct service_traps *traps = service->traps;
+	json_t *held;
+	uint32_t trap = 0;
+
+	pthread_mutex_lock(&traps->mutex);
+	held = traps->held[vcpu];
+	if (held && !guest_failure(service->guest))
+		trap = (uint32_t)json_integer_value(json_object_get(held, "trap"));
+	pthread_mutex_unlock(&traps->mutex);
+	return trap;
+}
+
 /* ---- set ---- */
 
 /* The frame that holds @address. Errors: -EFAULT. */
@@ -335,11 +349,10 @@ static json_t *clear_trap(struct service *service, const struct qmp_request *req
 
 static json_t *trap_json(const struct trap *trap)
 {
-	return json_pack("{s:I, s:o, s:I, s:s, s:I, s:s, s:s, s:I}", "trap",
-			 (json_int_t)trap->number, "address", qmp_hex(trap->address), "size",
-			 (json_int_t)trap->size, "space", trap->physical ? "physical" : "virtual",
-			 "pages", (json_int_t)trap->pages, "access", access_names[trap->access],
-			 "policy", policy_names[trap->policy], "hits", (json_int_t)trap->hits);
+	return QMP_ROW(protocol_traps, QMP_NUMBER(trap->number), QMP_NUMBER(trap->address),
+		       QMP_NUMBER(trap->size), QMP_STRING(trap->physical ? "physical" : "virtual"),
+		       QMP_NUMBER(trap->pages), QMP_STRING(access_names[trap->access]),
+		       QMP_STRING(policy_names[trap->policy]), QMP_NUMBER(trap->hits));
 }
 
 static json_t *query_traps(struct service *service, const struct qmp_request *request)

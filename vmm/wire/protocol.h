@@ -47,7 +47,14 @@ enum protocol_lane {
 
 extern const struct qmp_table protocol_table;
 
-/* The groups of the table, each in a file of its own: vmm/protocol_*.c. */
+/* The lists commands return: vmm/wire/protocol_lists.c. */
+extern const struct qmp_list protocol_areas, protocol_tiles, protocol_maps, protocol_mappings,
+	protocol_zones, protocol_zone_frames, protocol_slabs, protocol_moments, protocol_regions,
+	protocol_leaves, protocol_kvm_stats, protocol_traps, protocol_dirty_regions,
+	protocol_dirty_ranges, protocol_checks, protocol_ram, protocol_reserved, protocol_held,
+	protocol_insns, protocol_doing;
+
+/* The groups of the table, each in a file of its own: vmm/wire/protocol_*.c. */
 extern const struct qmp_command protocol_wire_commands[], protocol_guest_commands[],
 	protocol_call_commands[], protocol_process_commands[], protocol_test_commands[],
 	protocol_look_commands[], protocol_second_commands[];

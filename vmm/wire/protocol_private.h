@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Short forms for the rows of vmm/protocol_*.c. */
+/* Short forms for the rows of vmm/wire/protocol_*.c. */
 #ifndef VMM_WIRE_PROTOCOL_PRIVATE_H
 #define VMM_WIRE_PROTOCOL_PRIVATE_H
 
@@ -71,11 +71,23 @@
 		.help = "frame numbers, as alloc-pages and vmalloc-to-page return them"            \
 	}
 
+/* An argument with whatever else it has. */
+#define ARG(its_name, its_type, its_help, ...)                                          \
+	{                                                                               \
+		.name = (its_name), .type = (its_type), .help = (its_help), __VA_ARGS__ \
+	}
+
+#define QUICK(its_name, its_help) .name = (its_name), .lane = PROTOCOL_QUICK, .help = (its_help)
+#define WIRE(its_name, its_help)  .name = (its_name), .lane = PROTOCOL_WIRE, .help = (its_help)
 #define LOOK(its_name, its_help)  .name = (its_name), .lane = PROTOCOL_LOOK, .help = (its_help)
 #define ALONE(its_name, its_help) .name = (its_name), .lane = PROTOCOL_ALONE, .help = (its_help)
 #define IS(its_name, its_type, its_help)                                   \
 	{                                                                  \
 		.name = (its_name), .type = (its_type), .help = (its_help) \
+	}
+#define LIST(its_name, its_list)                                           \
+	{                                                                  \
+		.name = (its_name), .type = QMP_OBJECTS, .of = &(its_list) \
 	}
 #define MAY_BE(its_name, its_type, its_help)                                                 \
 	{                                                                                    \

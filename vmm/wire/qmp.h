@@ -47,6 +47,28 @@ enum qmp_type {
 	QMP_NR_TYPES
 };
 
+/* What each object of a list has. */
+struct qmp_column {
+	const char *name; /* NULL ends a list */
+	enum qmp_type type;
+	const char *help; /* or NULL: the name says it */
+};
+
+/*
+ * A list that is returned: the one place that says what its objects are, which makes the JSON
+ * (qmp_row()), the schema, the page of docs/protocol.md and the lines for people.
+ *
+ * In a row, {name} stands for the column's value, {name:FORMAT} for it formatted: [-][0][width],
+ * then nothing (text as it is, a number in decimal, true as the name's first letter and false as
+ * '-'), x (a number in hexadecimal, without 0x), z (a size with its unit) or ! (a number; an object
+ * that has none makes no line).
+ */
+struct qmp_list {
+	const struct qmp_column *columns; /* NULL: the help says what its objects are */
+	const char *head;                 /* above the rows, or NULL */
+	const char *row;                  /* NULL: for people by another way */
+};
+
 /* An argument, or one member of what is returned. */
 struct qmp_arg {
 	const char *name; /* NULL ends a list */
@@ -59,6 +81,7 @@ struct qmp_arg {
 	/* An optional U64, SIZE, ADDRESS, INT or ENUM (its place in choices) that is not there. */
 	uint64_t otherwise;
 	const char *const *choices; /* ENUM, ended by NULL */
+	const struct qmp_list *of;  /* OBJECTS: in place of help, or NULL */
 	/* Where a hypercall has it: arg[] or result[], plus 1; 0: nowhere. The table's owner's. */
 	unsigned int place;
 };
@@ -153,6 +176,13 @@ json_t *qmp_return(const struct qmp_request *request, json_t *value);
 json_t *qmp_error(const struct qmp_request *request, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/*
+ * The same where the client gave a wrong argument: "COMMAND: 'ARGUMENT' " and the text, and the
+ * error has a member "argument" that names it.
+ */
+json_t *qmp_error_argument(const struct qmp_request *request, const char *argument,
+			   const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 /* An event, stamped with the time; takes @data's reference (NULL: none). */
 json_t *qmp_event(const char *name, json_t *data);
 
@@ -161,6 +191,24 @@ json_t *qmp_hex(uint64_t value);
 
 /* @bytes as hexadecimal digits; NULL for want of memory. */
 json_t *qmp_bytes(const void *bytes, size_t count);
+
+/* What a column of an object holds: the member its type takes. */
+struct qmp_cell {
+	uint64_t number;  /* ADDRESS, INT, SIZE, U64; BOOL */
+	const char *text; /* TEXT; NULL: the object has none */
+	json_t *json;     /* ANY: taken; NULL: the object has none */
+	bool absent;      /* the object has none */
+};
+
+#define QMP_NUMBER(value) ((struct qmp_cell){.number = (value)})
+#define QMP_STRING(value) ((struct qmp_cell){.text = (value)})
+#define QMP_JSON(value)   ((struct qmp_cell){.json = (value)})
+#define QMP_MAYBE(condition, value) \
+	((struct qmp_cell){.number = (condition) ? (value) : 0, .absent = !(condition)})
+
+/* An object of @list: its columns from the first on, one cell each. NULL for want of memory. */
+json_t *qmp_row(const struct qmp_list *list, const struct qmp_cell *cells);
+#define QMP_ROW(list, ...) qmp_row(&(list), (const struct qmp_cell[]){__VA_ARGS__})
 
 /*
  * @message as it goes over the wire: one line of ASCII, with CRLF. Free with free(3); NULL for

@@ -308,7 +308,62 @@ int qmp_value_read(const struct qmp_arg *arg, const json_t *json, qmp_symbol_fn 
 	return err;
 }
 
+/* ---- rows ---- */
+
+static json_t *cell_json(const struct qmp_column *column, const struct qmp_cell *cell)
+{
+	switch (column->type) {
+	case QMP_ADDRESS:
+		return qmp_hex(cell->number);
+	case QMP_BOOL:
+		return json_boolean(cell->number);
+	case QMP_TEXT:
+		return cell->text ? json_string(cell->text) : NULL;
+	case QMP_ANY:
+		return cell->json;
+	default:
+		return json_integer((json_int_t)(cell->number & INT64_MAX));
+	}
+}
+
+json_t *qmp_row(const struct qmp_list *list, const struct qmp_cell *cells)
+{
+	json_t *json = json_object(), *value;
+
+	for (const struct qmp_column *column = list->columns; column->name; column++, cells++) {
+		value = cells->absent ? NULL : cell_json(column, cells);
+		if (value)
+			json_object_set_new(json, column->name, value);
+	}
+	return json;
+}
+
 /* ---- the schema ---- */
+
+/* "name, name (help), ..." */
+static json_t *list_help(const struct qmp_list *list)
+{
+	const struct qmp_column *column;
+	char text[1024] = "";
+	size_t at = 0;
+
+	for (column = list->columns; column->name && at < sizeof(text); column++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s%s%s%s",
+				       column == list->columns ? "" : ", ", column->name,
+				       column->help ? " (" : "", column->help ?: "",
+				       column->help ? ")" : "");
+	return json_string(text);
+}
+
+static json_t *columns_schema(const struct qmp_list *list)
+{
+	json_t *json = json_array();
+
+	for (const struct qmp_column *column = list->columns; column->name; column++)
+		json_array_append_new(json, json_pack("{s:s, s:s}", "name", column->name, "type",
+						      qmp_type_name(column->type)));
+	return json;
+}
 
 static bool is_number(enum qmp_type type)
 {
@@ -351,7 +406,9 @@ static json_t *arg_schema(const struct qmp_arg *arg, bool is_argument)
 			json_array_append_new(list, json_string(arg->choices[i]));
 		json_object_set_new(json, "choices", list);
 	}
-	json_object_set_new(json, "help", json_string(arg->help));
+	if (arg->of && arg->of->columns)
+		json_object_set_new(json, "columns", columns_schema(arg->of));
+	json_object_set_new(json, "help", arg->help ? json_string(arg->help) : list_help(arg->of));
 	return json;
 }
 

@@ -29,16 +29,21 @@ __attribute__((format(printf, 1, 2))) static void add_line(const char *format, .
 #define ADD_SIZE(name) add_line("SIZE(" #name ")=%zu\n", sizeof(struct name));
 #define ADD_OFFSET(name, field) \
 	add_line("OFFSET(" #name "." #field ")=%zu\n", offsetof(struct name, field));
-#define ADD_NUMBER(name) add_line("NUMBER(" #name ")=%lld\n", (long long)(name));
+#define ADD_FIELD(name, field, align, width) ADD_OFFSET(name, field)
+#define ADD_STRUCT(name, fields)             ADD_SIZE(name) fields(ADD_FIELD)
+#define ADD_NUMBER(name)                     add_line("NUMBER(" #name ")=%lld\n", (long long)(name));
+#define ADD_LISTED_NUMBER(member, name, least, greatest) \
+	add_line("NUMBER(" #name ")=%lld\n", (long long)(name));
 
 const char *core_layout_text(size_t *bytes_out)
 {
 	text_bytes = 0;
 	add_line("SYMBOL(machine)=" LAYOUT_STRING(LAYOUT_MACHINE_HEX) "\n");
 	add_line("OFFSET(machine.mm)=0\n");
-	LAYOUT_SIZES(ADD_SIZE)
-	LAYOUT_OFFSETS(ADD_OFFSET)
-	LAYOUT_NUMBERS(ADD_NUMBER)
+	LAYOUT_STRUCTS(ADD_STRUCT)
+	LAYOUT_MORE_OFFSETS(ADD_OFFSET)
+	LAYOUT_NUMBERS(ADD_LISTED_NUMBER)
+	LAYOUT_MORE_NUMBERS(ADD_NUMBER)
 	*bytes_out = text_bytes;
 	return text;
 }

@@ -108,7 +108,7 @@ END_TEST
 START_TEST(no_key_may_be_missing)
 {
 	/* Two for the machine, one for the array without a length. */
-	unsigned int needed = 3 LAYOUT_STRUCTS(COUNT_STRUCT) LAYOUT_NUMBERS_NEEDED(COUNT_NUMBER);
+	unsigned int needed = 3 LAYOUT_STRUCTS(COUNT_STRUCT) LAYOUT_NUMBERS(COUNT_NUMBER);
 	const struct text whole = good();
 	unsigned int refused = 0;
 

@@ -52,6 +52,9 @@ static int model_submit(void *context, const struct replay_request *requests, si
 			if (!model->ignore_purges)
 				model_purge(&model->model);
 			break;
+		case REPLAY_DECAY:
+		case REPLAY_RELEASE:
+			break; /* of settled plans alone */
 		}
 	}
 	return 0;

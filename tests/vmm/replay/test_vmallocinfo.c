@@ -56,6 +56,78 @@ START_TEST(every_kind_of_area_is_known)
 }
 END_TEST
 
+/* One line or more as each kernel prints them, by its mm/vmalloc.c. */
+static const struct {
+	const char *text;
+	unsigned int flags; /* of the first by address */
+	uint64_t phys;
+	size_t count;
+} kernels[] = {
+	/* 4.15 and before: hexadecimal without its 0x, also when it looks decimal. */
+	{"0xffffc90000005000-0xffffc90000007000    8192 hpet_enable+0x3a/0x2a0 phys=cff68000 "
+	 "ioremap\n",
+	 VMALLOCINFO_IOREMAP, 0xcff68000, 1},
+	{"0xffffc90000005000-0xffffc90000007000    8192 hpet_enable+0x3a/0x2a0 phys=90000000 "
+	 "ioremap\n",
+	 VMALLOCINFO_IOREMAP, 0x90000000, 1},
+	{"0xffffc90000005000-0xffffc90000007000    8192 hpet_enable+0x3a/0x2a0 phys=f ioremap\n",
+	 VMALLOCINFO_IOREMAP, 0xf, 1},
+	/* 5.4 */
+	{"0xffffc90000005000-0xffffc90000007000    8192 unpurged vm_area\n"
+	 "0xffffc90000008000-0xffffc9000000c000   16384 acpi_os_map_iomem+0x17c/0x1b0 "
+	 "phys=0x000000007ffe0000 ioremap\n"
+	 "0xffffc9000000c000-0xffffc90000011000   20480 _do_fork+0x7f/0x350 pages=4 vmalloc "
+	 "N0=4\n",
+	 VMALLOCINFO_UNPURGED, 0, 3},
+	/* 5.10: vm_map_ram's areas have a line of their own; lazy ones come last. */
+	{"0xffffc90000400000-0xffffc90000800000 4194304 vm_map_ram\n"
+	 "0xffffc90000800000-0xffffc90000805000   20480 kernel_clone+0x9d/0x3a0 pages=4 vmalloc "
+	 "N0=4\n"
+	 "0xffffc90000900000-0xffffc90000905000   20480 unpurged vm_area\n",
+	 VMALLOCINFO_VM_MAP_RAM, 0, 3},
+	/* 5.15: huge pages are counted in small ones; a function a compiler cloned. */
+	{"0xffffc90000a00000-0xffffc90000e01000 4198400 load_elf_phdrs.isra.0+0x4b/0xb0 pages=1024 "
+	 "vmalloc N0=1024\n",
+	 VMALLOCINFO_VMALLOC, 0, 1},
+	/* 6.1: user and dma-coherent areas, a caller in a module, one clang renamed. */
+	{"0xffffc90000a00000-0xffffc90000a21000  135168 packet_set_ring.llvm.123+0x1/0x2 "
+	 "[af_packet] pages=32 vmalloc user N0=32\n"
+	 "0xffffc90000b00000-0xffffc90000b02000    8192 dma_common_contiguous_remap+0x1/0x2 "
+	 "dma-coherent\n",
+	 VMALLOCINFO_VMALLOC | VMALLOCINFO_USER, 0, 2},
+	/* 6.12: by node, so not by address; each node's lazy areas behind all nodes' busy ones. */
+	{"0xffffc90000008000-0xffffc9000000c000   16384 b+0x1/0x2 pages=3 vmalloc N0=3\n"
+	 "0xffffc90000030000-0xffffc90000035000   20480 sparse_area+0x1/0x2 sparse\n"
+	 "0xffffc90000000000-0xffffc90000005000   20480 irq_init_percpu_irqstack+0xf4/0x130 vmap\n"
+	 "0xffffc90000020000-0xffffc90000025000   20480 c+0x1/0x2 pages=4 vmalloc N0=4\n"
+	 "0xffffc90000050000-0xffffc90000055000   20480 unpurged vm_area\n"
+	 "0xffffc90000040000-0xffffc90000045000   20480 unpurged vm_area\n",
+	 VMALLOCINFO_VMAP, 0, 6},
+	/* arm64 with pages of 64 KiB; 5 levels. */
+	{"0xffff800080000000-0xffff800080020000  131072 gic_of_init+0x1/0x2 "
+	 "phys=0x0000000008000000 ioremap\n",
+	 VMALLOCINFO_IOREMAP, 0x8000000, 1},
+	{"0xff2b6bda00000000-0xff2b6bda00005000   20480 irq_init_percpu_irqstack+0xf0/0x120 vmap\n",
+	 VMALLOCINFO_VMAP, 0, 1},
+};
+
+START_TEST(every_kernels_lines_are_read)
+{
+	struct vmallocinfo info;
+	size_t i;
+
+	ck_assert_msg(!vmallocinfo_read(scratch_write(kernels[_i].text), &info, &error), "%s",
+		      error.text);
+	ck_assert_uint_eq(info.count, kernels[_i].count);
+	ck_assert_uint_eq(info.areas[0].flags, kernels[_i].flags);
+	ck_assert_uint_eq(info.areas[0].phys, kernels[_i].phys);
+	for (i = 1; i < info.count; i++)
+		ck_assert_uint_ge(info.areas[i].start, info.areas[i - 1].end);
+	vmallocinfo_free(&info);
+	scratch_remove();
+}
+END_TEST
+
 START_TEST(areas_come_sorted_and_are_found)
 {
 	static const char text[] = "0x5000-0x7000 8192 c vmalloc\n"
@@ -98,6 +170,8 @@ static const struct {
 	{"0x1000-0x3000 8192 a pages=3 vmalloc\n", 1, "more pages than room"},
 	{"0x1000-0x3000 8192 a pages=1 vmalloc N0=x\n", 1, "no number"},
 	{"0x1000-0x3000 8192 a phys=0xg ioremap\n", 1, "no number"},
+	{"0x1000-0x3000 8192 a phys= ioremap\n", 1, "no number"},
+	{"0x1000-0x3000 8192 a phys=10000000000000000 ioremap\n", 1, "out of range"},
 	{"0x1000-0x3000 4096 a vmalloc\n", 1, "kernel hid"},
 	{"0xffffc90000001000-0xffffc90000003000 4096 a vmalloc\n", 1, "is not that of the range"},
 	{"0xffffc90000001000-0xffffc90000003000 x a vmalloc\n", 1, "no number"},
@@ -164,6 +238,8 @@ static Suite *vmallocinfo_suite(void)
 	TCase *all = tcase_create("all");
 
 	tcase_add_test(all, every_kind_of_area_is_known);
+	tcase_add_loop_test(all, every_kernels_lines_are_read, 0,
+			    sizeof(kernels) / sizeof(kernels[0]));
 	tcase_add_test(all, areas_come_sorted_and_are_found);
 	tcase_add_loop_test(all, bad_input_is_refused_with_its_line, 0,
 			    sizeof(bad) / sizeof(bad[0]));

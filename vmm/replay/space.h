@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The whole of Linux's vmap address space as the plan models it: the free tree (vmm/replay/tree.h),
+ * the ranges freed lazily, and since 6.9 the pools of each CPU's node. Lists are arrays, so that a
+ * space is copied cheaply.
+ *
+ *   allocation   the first range of the node's pool for that many pages, if its alignment is right
+ *                (else it goes to the pool's end); then the free tree
+ *   free         to the lazy list: of the node in its flags, else of (address / 64 KiB) % nodes
+ *   purge        a quarter of each pool (or all, or all of fewer than four) goes to the tree; then
+ *                what is lazy, node by node: into the pools, if it has a node, or to the tree
+ *
+ * Sources: mm/vmalloc.c: __alloc_vmap_area(), node_pool_del_va(), free_vmap_area_noflush(),
+ * decay_va_pool_node(), purge_vmap_node(), and __purge_vmap_area_lazy() of each release.
+ */
+#ifndef VMM_REPLAY_SPACE_H
+#define VMM_REPLAY_SPACE_H
+
+#include "vmm/replay/tree.h"
+
+#define SPACE_NODES_MAX  128
+#define SPACE_POOL_PAGES 256 /* a pool for each number of pages up to this */
+
+/* In what order a purge gives lazily freed ranges back. */
+enum space_order {
+	SPACE_NEWEST_FIRST, /* 5.2 to 5.10: a list, one by one */
+	SPACE_BY_ADDRESS,   /* 5.11 to 6.8: sorted, neighbours merged before */
+};
+
+struct space_rules {
+	enum tree_rule search;
+	enum space_order order;
+	uint32_t nodes;   /* of 6.9 and later, the possible CPUs; 1 has no pools; 0: before 6.9 */
+	bool small_empty; /* a decay by a quarter empties a pool of fewer than four */
+	uint64_t pool_start, pool_end; /* the window that pools serve */
+};
+
+/* A range that is neither in use nor in the tree. */
+struct space_range {
+	uint64_t start, end;
+	uint16_t node; /* 1 + the node in its flags; 0: none */
+	uint16_t list; /* lazy: 1 + the node whose list it is on, or 0; pooled: as node */
+};
+
+struct space_list {
+	struct space_range *ranges;
+	uint32_t count, room;
+};
+
+struct space {
+	struct space_rules rules;
+	struct tree tree;
+	struct space_list lazy;   /* in the order of the frees */
+	struct space_list pooled; /* a pool's first before its second */
+};
+
+/* Where a range came from, or is. */
+enum space_source { SPACE_TREE, SPACE_POOL, SPACE_LAZY, SPACE_NOWHERE };
+
+/* An empty space, all of it free. Returns 0 or -ENOMEM. */
+int space_init(struct space *space, const struct space_rules *rules);
+void space_deinit(struct space *space);
+
+/* Makes @to, zeroed or a space, the same as @from. Returns 0 or -ENOMEM; @to is a space still. */
+int space_copy(struct space *to, const struct space *from);
+
+/* What a request would get now. */
+struct space_choice {
+	enum space_source source;
+	uint64_t address; /* 0 where there is no room */
+	uint32_t hole;    /* TREE: in the tree */
+	uint32_t passed;  /* 1 + the place of a pooled range that was not aligned, or 0 */
+};
+
+/*
+ * What Linux would choose for @request of a CPU whose node is @node - 1 (0: not known: no pool).
+ * Nothing is changed. The choice's own side effect, that a pool's first range which is not aligned
+ * moves to its end, is space_pass()'s.
+ */
+struct space_choice space_choose(const struct space *space, const struct tree_request *request,
+				 uint32_t node);
+void space_pass(struct space *space, const struct space_choice *choice);
+
+/*
+ * Takes [start, end) from the tree, or the pool entry that is exactly it. Returns 0, -ENOENT where
+ * it is in neither, or -ENOMEM.
+ */
+int space_take(struct space *space, uint64_t start, uint64_t end);
+
+/* Makes [start, end), which is nowhere, the last of its node's pool. Returns 0 or -ENOMEM. */
+int space_pool(struct space *space, const struct space_range *range);
+
+/* Frees a range that is in use; @node is 1 + the node in its flags, or 0. Returns 0 or -ENOMEM. */
+int space_free(struct space *space, uint64_t start, uint64_t end, uint32_t node);
+
+/* The two halves of a purge: pools decay, lazy ranges go back. Return 0 or -ENOMEM. */
+int space_decay(struct space *space, bool full);
+int space_give_lazy(struct space *space, bool full);
+
+/*
+ * Where a byte of [start, end) is that is not in the tree: in a lazy range or a pooled one, which
+ * is in *@range_out; NOWHERE if all of it is in use or in the tree.
+ */
+enum space_source space_find(const struct space *space, uint64_t start, uint64_t end,
+			     struct space_range *range_out);
+
+/* Gives one lazy or pooled range, as space_find() has found it, to the tree. */
+int space_release(struct space *space, enum space_source source, const struct space_range *range);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The lists that commands return: what is in them, and how a person sees it. */
+#include "vmm/wire/protocol.h"
+
+#define LIST(...)                              \
+	.columns = (const struct qmp_column[]) \
+	{                                      \
+		__VA_ARGS__,                   \
+		{                              \
+			.name = NULL           \
+		}                              \
+	}
+
+const struct qmp_list protocol_areas = {
+	LIST({"start", QMP_ADDRESS, NULL}, {"end", QMP_ADDRESS, NULL},
+	     {"state", QMP_TEXT, "busy, lazy"}, {"line", QMP_TEXT, "as /proc/vmallocinfo has it"},
+	     {"size", QMP_SIZE, "of busy ones, as all that follows"}, {"flags", QMP_ADDRESS, NULL},
+	     {"pages", QMP_INT, NULL}, {"caller", QMP_ADDRESS, NULL},
+	     {"place", QMP_TEXT, "the caller as a symbol"}, {"phys", QMP_ADDRESS, NULL}),
+	.row = "{line}",
+};
+
+const struct qmp_list protocol_tiles = {
+	LIST({"start", QMP_ADDRESS, NULL}, {"end", QMP_ADDRESS, NULL}, {"state", QMP_TEXT, NULL}),
+};
+
+const struct qmp_list protocol_maps = {
+	LIST({"start", QMP_ADDRESS, NULL}, {"end", QMP_ADDRESS, NULL}, {"rights", QMP_TEXT, "rwxu"},
+	     {"page-bytes", QMP_SIZE, NULL}, {"leaves", QMP_INT, NULL},
+	     {"runs", QMP_INT, "pieces of following frames"}, {"physical", QMP_ADDRESS, "of start"},
+	     {"global", QMP_BOOL, NULL}, {"region", QMP_TEXT, NULL}),
+	.head = "# range                               rights page       leaves     runs physical  "
+		"     region",
+	.row = "0x{start:016x}-0x{end:016x} {rights} {global} {page-bytes:-6z} {leaves:10} "
+	       "{runs:8} {physical:-14} {region}",
+};
+
+const struct qmp_list protocol_mappings = {
+	LIST({"address", QMP_ADDRESS, NULL}, {"page-bytes", QMP_SIZE, NULL},
+	     {"rights", QMP_TEXT, NULL}, {"region", QMP_TEXT, NULL}),
+	.head = "# address             rights page   region",
+	.row = "{address:-20} {rights} {page-bytes:-6z} {region}",
+};
+
+const struct qmp_list protocol_zones = {
+	LIST({"node", QMP_INT, NULL}, {"zone", QMP_TEXT, NULL}, {"start-frame", QMP_ADDRESS, NULL},
+	     {"spanned", QMP_INT, NULL}, {"present", QMP_INT, NULL}, {"managed", QMP_INT, NULL},
+	     {"free", QMP_INT, NULL}, {"fresh", QMP_INT, NULL}, {"min", QMP_INT, NULL},
+	     {"pcp-high", QMP_INT, NULL}, {"pcp-batch", QMP_INT, NULL},
+	     {"blocks", QMP_ANY, "by order"}, {"fresh-blocks", QMP_ANY, "by order"},
+	     {"pcp", QMP_ANY, "by CPU"}),
+};
+
+const struct qmp_list protocol_zone_frames = {
+	LIST({"node", QMP_INT, NULL}, {"zone", QMP_TEXT, NULL}, {"frames", QMP_ANY, "by state"},
+	     {"total", QMP_INT, NULL}),
+};
+
+const struct qmp_list protocol_slabs = {
+	LIST({"name", QMP_TEXT, NULL}, {"object-bytes", QMP_SIZE, NULL},
+	     {"objects-per-slab", QMP_INT, NULL}, {"slabs", QMP_INT, NULL},
+	     {"partial", QMP_INT, NULL}, {"found", QMP_INT, NULL}, {"in-use", QMP_INT, NULL},
+	     {"total", QMP_INT, NULL}),
+	.head = "# name                 in use  objects  objsize objperslab    slabs  partial",
+	.row = "{name:-20} {in-use:8} {total:8} {object-bytes:8} {objects-per-slab:10} {slabs:8} "
+	       "{partial:8}",
+};
+
+const struct qmp_list protocol_moments = {
+	LIST({"name", QMP_TEXT, NULL}, {"operation", QMP_INT, NULL}),
+	.head = "# name                           after",
+	.row = "{name:-32} after hypercall {operation}",
+};
+
+const struct qmp_list protocol_regions = {
+	LIST({"name", QMP_TEXT, NULL}, {"kind", QMP_TEXT, NULL}, {"start", QMP_ADDRESS, NULL},
+	     {"end", QMP_ADDRESS, NULL}, {"node", QMP_INT, NULL},
+	     {"largest-leaf", QMP_SIZE, "the addresses allow"}, {"host", QMP_ADDRESS, NULL}),
+	.row = "0x{start:012x}-0x{end:012x} {name:-8} {kind:-6} node {node}  leaves up to "
+	       "{largest-leaf:-6z} host {host}",
+};
+
+const struct qmp_list protocol_leaves = {
+	LIST({"start", QMP_ADDRESS, NULL}, {"end", QMP_ADDRESS, NULL},
+	     {"leaf-bytes", QMP_SIZE, NULL}, {"leaves", QMP_INT, NULL},
+	     {"rights", QMP_TEXT, "live: rwxu"}, {"host-physical", QMP_ADDRESS, "live: of start"}),
+};
+
+const struct qmp_list protocol_kvm_stats = {
+	LIST({"name", QMP_TEXT, NULL}, {"kind", QMP_TEXT, NULL}, {"unit", QMP_TEXT, NULL},
+	     {"value", QMP_INT, NULL}, {"values", QMP_ANY, "where there are several"}),
+	.head = "# name                                      value unit",
+	.row = "{name:-36} {value:12!} {unit}",
+};
+
+const struct qmp_list protocol_traps = {
+	LIST({"trap", QMP_INT, "its number"}, {"address", QMP_ADDRESS, NULL},
+	     {"size", QMP_SIZE, NULL}, {"space", QMP_TEXT, NULL}, {"pages", QMP_INT, NULL},
+	     {"access", QMP_TEXT, NULL}, {"policy", QMP_TEXT, NULL}, {"hits", QMP_INT, NULL}),
+	.row = "{trap:3}: {space} {address}, {size} bytes, {pages} pages: {access}, {policy}; "
+	       "{hits} hits",
+};
+
+const struct qmp_list protocol_dirty_regions = {
+	LIST({"name", QMP_TEXT, NULL}, {"pages", QMP_INT, NULL}, {"working-set", QMP_INT, NULL}),
+	.row = "{name:-8} {pages:10} pages, working set {working-set}",
+};
+
+const struct qmp_list protocol_dirty_ranges = {
+	LIST({"start", QMP_ADDRESS, NULL}, {"end", QMP_ADDRESS, NULL}, {"pages", QMP_INT, NULL}),
+	.head = "# range                          pages",
+	.row = "{start:012x}-{end:012x} {pages:10} pages",
+};
+
+const struct qmp_list protocol_checks = {
+	LIST({"name", QMP_TEXT, NULL}, {"items", QMP_INT, "looked at"},
+	     {"violations", QMP_INT, NULL}, {"holds", QMP_TEXT, "what it checks"}),
+};
+
+const struct qmp_list protocol_ram = {
+	LIST({"start", QMP_ADDRESS, NULL}, {"end", QMP_ADDRESS, NULL}, {"node", QMP_INT, NULL}),
+};
+
+const struct qmp_list protocol_reserved = {
+	LIST({"start", QMP_ADDRESS, NULL}, {"end", QMP_ADDRESS, NULL}, {"kind", QMP_TEXT, NULL}),
+};
+
+const struct qmp_list protocol_held = {.row = "vCPU {vcpu} is held by {text}"};
+
+const struct qmp_list protocol_insns = {
+	LIST({"address", QMP_ADDRESS, NULL}, {"bytes", QMP_TEXT, "in hexadecimal"},
+	     {"text", QMP_TEXT, "in Intel's syntax"}, {"place", QMP_TEXT, "symbol+offset/size"}),
+};
+
+const struct qmp_list protocol_doing = {
+	LIST({"vcpu", QMP_INT, NULL}, {"command", QMP_TEXT, "it carries out"},
+	     {"seconds", QMP_REAL, "since it was begun"},
+	     {"trap", QMP_INT, "that holds the vCPU, where one does"}),
+};
