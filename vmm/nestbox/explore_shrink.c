@@ -13,7 +13,7 @@
 #include "vmm/nestbox/explore.h"
 
 /* Seeds tried for a smaller set of operations. */
-#define SEEDS 6
+#define SEEDS 24
 
 struct shrink {
 	const struct guest_config *config;
@@ -71,11 +71,12 @@ static int try_work(struct shrink *shrink, const struct explore_work *work)
 {
 	int got = try(shrink, work, shrink->plan);
 
-	for (uint64_t seed = 1; got == 0 && seed <= SEEDS && clock_seconds() < shrink->end;
+	for (uint64_t seed = 0; got == 0 && seed <= SEEDS && clock_seconds() < shrink->end;
 	     seed++) {
-		struct explore_plan plan;
+		struct explore_plan plan = {.plan = shrink->plan->plan}; /* as it was drawn */
 
-		explore_plan_make(&plan, shrink->plan->plan.seed * 1000 + seed, 0);
+		if (seed)
+			explore_plan_make(&plan, shrink->plan->plan.seed * 1000 + seed, 0);
 		got = try(shrink, work, &plan);
 	}
 	if (got != 1)
