@@ -67,7 +67,9 @@ for verb in $verbs; do
   esac
   operands=$("$nestctl" "$verb" --help | sed -n '1s/.*\[OPTION...\] *//p')
   [ -n "$operands" ] || claim "$verb in JSON" json_is "$verb"
-  [ "$verb" != stop ] && [ "$verb" != pause ] || claim "cont after it" status 0 "$nestctl" cont
+  case $verb in
+    stop | pause) claim "cont after it" status 0 "$nestctl" cont ;;
+  esac
   # A symbol there is not is bad input of whatever takes an address first.
   case $operands in
     ADDRESS) claim "$verb of no symbol" refuses 2 'no symbol' "$nestctl" "$verb" no_such_symbol ;;
@@ -110,12 +112,17 @@ claim "the guest ends" status 0 "$nestctl" quit
 
 # ---- the newcomer's steps ----
 
+# shellcheck disable=SC2016 # a fence, no command
 sed -n '/^```sh$/,/^```$/p' "$top/docs/first-steps.md" | grep -v '^```' >"$scratch/steps.sh"
 cat >"$scratch/bin.sh" <<SH
-nestbox() { [ "\$1" = run ] && { shift; set -- run --kvm $kvm "\$@"; }; "$nestbox" "\$@"; }
+nestbox() {
+  if [ "\$1" = run ]; then shift; set -- run --kvm $kvm "\$@"; fi
+  "$nestbox" "\$@"
+}
 nestctl() { "$nestctl" "\$@"; }
 cd "$scratch" || exit 1
 SH
+# shellcheck disable=SC2016 # the inner shell expands
 steps() { status 0 sh -e -c '. "$1"; . "$2"' sh "$scratch/bin.sh" "$scratch/steps.sh"; }
 claim "the first steps of docs/first-steps.md" steps
 
