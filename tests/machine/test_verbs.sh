@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2016 # fences of Markdown, and what inner shells expand
 # Every verb of nestctl, good and bad input: exit status and which stream says what. A newcomer's
 # steps (docs/first-steps.md) and the Python module are run as well. Prints its count as Check does.
 set -u
@@ -112,7 +113,6 @@ claim "the guest ends" status 0 "$nestctl" quit
 
 # ---- the newcomer's steps ----
 
-# shellcheck disable=SC2016 # a fence, no command
 sed -n '/^```sh$/,/^```$/p' "$top/docs/first-steps.md" | grep -v '^```' >"$scratch/steps.sh"
 cat >"$scratch/bin.sh" <<SH
 nestbox() {
@@ -122,7 +122,6 @@ nestbox() {
 nestctl() { "$nestctl" "\$@"; }
 cd "$scratch" || exit 1
 SH
-# shellcheck disable=SC2016 # the inner shell expands
 steps() { status 0 sh -e -c '. "$1"; . "$2"' sh "$scratch/bin.sh" "$scratch/steps.sh"; }
 claim "the first steps of docs/first-steps.md" steps
 
