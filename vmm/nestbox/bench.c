@@ -347,6 +347,7 @@ static enum cli_status bench(const struct cli_command *command, struct settings 
 	if (status != CLI_DONE)
 		return status;
 	status = run_cases(command, settings, guest);
+	status = guest_options_save(command, guest, status);
 	guest_destroy(guest);
 	return status;
 }
@@ -385,6 +386,8 @@ int command_bench(const struct program *program, int argc, char **argv)
 	enum cli_status status;
 	int operand;
 
+	/* What the guest says for the checks would be counted too. */
+	settings.guest.checks = 0;
 	if (!cli_parse(&command, argc, argv, &operand, &status))
 		return (int)status;
 	if (!settings_make_sense(&command, &settings))

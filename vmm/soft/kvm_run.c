@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "vmm/soft/check_private.h"
 #include "vmm/soft/private.h"
 
 /* Older headers have neither. */
@@ -98,6 +99,10 @@ static int exit_engine(struct soft_vcpu *vcpu)
 		return exit_denied(vcpu);
 	case SOFT_NO_MEMORY:
 		return -ENOMEM;
+	case SOFT_CHECKED:
+		exit_internal(vcpu, NULL, 0);
+		vcpu->run->internal.suberror = SOFT_SUBERROR_CHECK;
+		return 0;
 	default:
 		exit_internal(vcpu, NULL, 0);
 		return 0;
@@ -140,6 +145,9 @@ void soft_turn_ended(struct soft_vcpu *vcpu, enum soft_stop stop)
 		halt(vcpu);
 		return;
 	case SOFT_STOP_IO:
+		if (vcpu->vm->check && vcpu->cpu.io.write &&
+		    soft_check_port(vcpu, (uint16_t)vcpu->cpu.io.address))
+			return;
 		exit_io(vcpu);
 		break;
 	case SOFT_STOP_MMIO:
