@@ -123,6 +123,9 @@ static void describe_trap(const struct nb_event *event, struct guest_report *rep
 	report->control.cr2 = event->cr2;
 }
 
+/* A panic saves where it is and no more: guest/report.c. */
+#define PANIC_SAVES (1u << REGS_RIP | 1u << REGS_RSP | 1u << REGS_RFLAGS)
+
 static enum exit_action on_panic(struct vcpu *vcpu)
 {
 	struct guest_report report = {.kind = REPORT_PANIC, .vcpu = vcpu->index};
@@ -144,6 +147,8 @@ static enum exit_action on_panic(struct vcpu *vcpu)
 	if (event.regs[REGS_RIP] != 0) {
 		memcpy(report.regs, event.regs, sizeof(report.regs));
 		report.have_regs = true;
+		if (report.kind == REPORT_PANIC)
+			report.unsaved = ((1u << NR_REGS) - 1) & ~PANIC_SAVES;
 	}
 	vcpu_report_fill(vcpu, &report);
 	vcpu->vm->ops->dead(vcpu->vm->context, vcpu->index, &report);

@@ -73,6 +73,7 @@ static void init_locks(struct guest *guest)
 {
 	pthread_mutex_init(&guest->lock, NULL);
 	pthread_mutex_init(&guest->message_lock, NULL);
+	pthread_mutex_init(&guest->pause_lock, NULL);
 	for (unsigned int i = 0; i < NB_MAX_VCPUS; i++) {
 		pthread_mutex_init(&guest->rings[i].call_mutex, NULL);
 		clock_cond_init(&guest->rings[i].changed);
@@ -86,6 +87,7 @@ static void destroy_locks(struct guest *guest)
 		pthread_mutex_destroy(&guest->rings[i].call_mutex);
 	}
 	pthread_mutex_destroy(&guest->message_lock);
+	pthread_mutex_destroy(&guest->pause_lock);
 	pthread_mutex_destroy(&guest->lock);
 }
 

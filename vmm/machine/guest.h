@@ -238,6 +238,14 @@ void guest_frames_given_up(struct guest *guest, uint64_t *ever_out, uint64_t *no
 struct kvm_regs;
 struct kvm_sregs;
 
+/*
+ * What vCPU @vcpu is at: registers, place, bytes there, backtrace and hypercall in flight, as a
+ * report of no kind. Of one that runs, is held by a trap, is paused or dead; one that runs is out
+ * of KVM meanwhile and goes on. @report_out is written on success. Errors: -EINVAL (@vcpu),
+ * -ETIMEDOUT (it does not leave KVM), -EIO (KVM does not give its registers).
+ */
+int guest_glimpse(struct guest *guest, unsigned int vcpu, struct guest_report *report_out);
+
 /* Registers of a paused vCPU. Errors: -EINVAL (@vcpu), -EBUSY (not paused), KVM's own. */
 int guest_registers(struct guest *guest, unsigned int vcpu, struct kvm_regs *regs_out,
 		    struct kvm_sregs *sregs_out);

@@ -41,7 +41,8 @@ struct guest {
 	unsigned int nr_vcpus;
 	double watchdog_seconds; /* 0 or less: none */
 	struct guest_times times;
-	bool paused;
+	pthread_mutex_t pause_lock;   /* taken before all others */
+	bool paused;                  /* pause_lock */
 	guest_last_look_fn last_look; /* NULL: none, or it was called */
 	void *last_look_context;
 	bool traps, trap_uaf;

@@ -76,6 +76,7 @@ struct guest_report {
 	char text[640]; /* what happened, one sentence, printable ASCII */
 	bool have_regs;
 	uint64_t regs[NR_REGS];
+	uint32_t unsaved; /* bits: registers that are not known, those a panic does not save */
 	struct control_regs control;
 	bool have_fault; /* an exception: the next two, and cr2 for vector 14 */
 	uint64_t vector, error_code;
@@ -137,7 +138,7 @@ void report_print(const struct guest_report *report, FILE *file);
 const char *report_access_name(const struct report_access *access);
 
 /* Parts of report_json(), for others: new references, NULL for want of memory. */
-json_t *report_registers_json(const uint64_t regs[NR_REGS], const struct control_regs *control);
+json_t *report_registers_json(const struct guest_report *report);
 json_t *report_access_json(const struct report_access *access);
 json_t *report_call_json(const struct nb_submission *call);
 

@@ -60,9 +60,15 @@ static void print_release(const struct report_release *release, FILE *file)
 
 static void print_registers(const struct guest_report *report, FILE *file)
 {
-	for (unsigned int i = 0; i < NR_REGS; i++)
+	unsigned int shown = 0;
+
+	for (unsigned int i = 0; i < NR_REGS; i++) {
+		if (report->unsaved & 1u << i)
+			continue;
 		fprintf(file, "  %-6s %016" PRIx64 "%s", register_names[i], report->regs[i],
-			i % 3 == 2 ? "\n" : "");
+			shown++ % 3 == 2 ? "\n" : "");
+	}
+	fputs(shown % 3 ? "\n" : "", file);
 	fprintf(file, "  cr0    %016" PRIx64 "  cr2    %016" PRIx64 "  cr3    %016" PRIx64 "\n",
 		report->control.cr0, report->control.cr2, report->control.cr3);
 	fprintf(file, "  cr4    %016" PRIx64 "  efer   %016" PRIx64 "\n", report->control.cr4,
@@ -106,7 +112,7 @@ void report_print(const struct guest_report *report, FILE *file)
 
 static json_t *hex(uint64_t value)
 {
-	return json_sprintf("%#" PRIx64, value);
+	return json_sprintf("0x%" PRIx64, value);
 }
 
 json_t *report_call_json(const struct nb_submission *call)
@@ -144,12 +150,14 @@ static json_t *release_json(const struct report_release *release)
 	return json;
 }
 
-json_t *report_registers_json(const uint64_t regs[NR_REGS], const struct control_regs *control)
+json_t *report_registers_json(const struct guest_report *report)
 {
+	const struct control_regs *control = &report->control;
 	json_t *registers = json_object();
 
 	for (unsigned int i = 0; i < NR_REGS; i++)
-		json_object_set_new(registers, register_names[i], hex(regs[i]));
+		if (!(report->unsaved & 1u << i))
+			json_object_set_new(registers, register_names[i], hex(report->regs[i]));
 	json_object_set_new(registers, "cr0", hex(control->cr0));
 	json_object_set_new(registers, "cr2", hex(control->cr2));
 	json_object_set_new(registers, "cr3", hex(control->cr3));
@@ -189,7 +197,6 @@ json_t *report_json(const struct guest_report *report)
 	for (size_t i = 0; i < report->nr_callers; i++)
 		json_array_append_new(callers, json_string(report->caller_places[i]));
 	json_object_set_new(json, "callers_guessed", callers);
-	json_object_set_new(json, "registers",
-			    report_registers_json(report->regs, &report->control));
+	json_object_set_new(json, "registers", report_registers_json(report));
 	return json;
 }

@@ -348,7 +348,7 @@ int command_run(const struct program *program, int argc, char **argv)
 		.name = "nestbox run",
 		.operands = "",
 		.summary = "Starts a guest and serves its control socket until it is told to end:\n"
-			   "by nestctl stop, SIGTERM, SIGINT or SIGHUP.",
+			   "by nestctl quit, SIGTERM, SIGINT or SIGHUP.",
 		.options = options,
 		.notes = "docs/protocol.md describes the socket; nestctl speaks to it.",
 	};

@@ -349,6 +349,9 @@ static size_t make_options(struct foreign_options *o, struct cli_option options[
 		       "paused 2)"),
 		FLAG("pause", &o->pause, "audit, state: stop the guest for each look"),
 		TEXT("output", &o->output, "FILE", "state: write it there"),
+		FLAG("asked", &o->asked,
+		     "state: each line of standard input names a file; write it\nthere, and answer "
+		     "with ok or why not"),
 		{.name = NULL},
 	};
 

@@ -16,7 +16,7 @@ struct foreign_options {
 	const char *core, *qmp, *uri, *domain;
 	bool kcore;
 	const char *root; /* --cr3: kernel, cpuN, 0x...; NULL: kernel */
-	bool json, raw, physical, writable, executable, user, scan, pause, direct_map;
+	bool json, raw, physical, writable, executable, user, scan, pause, direct_map, asked;
 	uint64_t start, end, least_bytes, limit;
 	const char *start_text, *end_text, *checks, *every, *output;
 	uint64_t looks, count;

@@ -263,6 +263,32 @@ static int write_state_file(struct foreign *foreign, struct linux_guest *guest, 
 	return err;
 }
 
+/*
+ * For who must not start a process at the moment of the state: it is started before, and asked.
+ * What it says is one line, ok or why not.
+ */
+static enum cli_status answer_lines(struct foreign *foreign, struct linux_guest *guest)
+{
+	struct error error = {""};
+	enum cli_status status = CLI_DONE;
+	char *line = NULL;
+	size_t room = 0;
+	int err;
+
+	while (getline(&line, &room, stdin) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		err = source_refresh(foreign->source, &error);
+		linux_refresh(guest);
+		if (!err)
+			err = write_state_file(foreign, guest, line, &error);
+		status = err ? CLI_HOST : CLI_DONE;
+		puts(err ? error.text : "ok");
+		fflush(stdout);
+	}
+	free(line);
+	return status;
+}
+
 static enum cli_status run_state(struct foreign *foreign)
 {
 	struct linux_guest *guest = foreign_linux(foreign);
@@ -272,6 +298,8 @@ static enum cli_status run_state(struct foreign *foreign)
 
 	if (!guest)
 		return CLI_HOST;
+	if (foreign->options.asked)
+		return answer_lines(foreign, guest);
 	if (foreign->options.pause)
 		err = source_pause(foreign->source, &error);
 	if (err && err != -EALREADY)

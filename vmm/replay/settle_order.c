@@ -21,22 +21,33 @@
 #define REACH_PURGE  64
 #define PURGE_WINDOW 2048
 
+/* How far back a free is looked for, and which part of all work one miss may take. */
+#define FREE_WINDOW 16384
+#define MISS_SHARE  32
+
 /* How many steps behind a miss a move is judged by. */
 #define HORIZON 24
 
-/* steps[from] moves to where steps[to] is; what is between moves up or down. */
+/*
+ * steps[from] moves to where steps[to] is; what is between moves up or down. A purge that moves
+ * towards the end has taken the lazy list before, and gives it back then: the frees on its way stay
+ * behind it, unless it takes them too.
+ */
 struct edit {
 	size_t from, to;
+	bool leaves_frees;
 };
 
 struct repair {
 	struct settle *settle;
-	size_t at;          /* of the miss */
-	size_t end;         /* steps before this judge */
-	uint64_t after;     /* misses in [at, end) without an edit */
-	uint64_t best_left; /* of the best edit: misses in its window; */
-	int64_t best_gain;  /* how many fewer that is */
+	size_t at;         /* of the miss */
+	size_t end;        /* steps before this judge */
+	uint64_t after;    /* misses in [at, end) without an edit */
+	bool done;          /* an edit leaves none */
+	uint64_t work_end;  /* no more is tried then */
+	int64_t best_gain; /* how many fewer the best edit leaves */
 	struct edit best;
+	struct replay_op kept[REACH_FREE + 1]; /* the steps that an edit moves, as they were */
 };
 
 static size_t low_of(const struct edit *edit)
@@ -44,24 +55,29 @@ static size_t low_of(const struct edit *edit)
 	return edit->from < edit->to ? edit->from : edit->to;
 }
 
-static void apply(struct settle *settle, const struct edit *edit)
+static size_t high_of(const struct edit *edit)
 {
-	struct replay_op op = settle->steps[edit->from], *steps = settle->steps;
-
-	if (edit->from < edit->to)
-		memmove(&steps[edit->from], &steps[edit->from + 1],
-			(edit->to - edit->from) * sizeof(op));
-	else
-		memmove(&steps[edit->to + 1], &steps[edit->to],
-			(edit->from - edit->to) * sizeof(op));
-	steps[edit->to] = op;
+	return edit->from < edit->to ? edit->to : edit->from;
 }
 
-static void undo(struct settle *settle, const struct edit *edit)
+/* Makes the edit of @kept, which is what the steps were, in them. */
+static void apply(struct settle *settle, const struct edit *edit, const struct replay_op *kept)
 {
-	const struct edit back = {edit->to, edit->from};
+	size_t low = low_of(edit), count = high_of(edit) - low + 1, moved = edit->from - low, i;
+	struct replay_op *out = &settle->steps[low];
 
-	apply(settle, &back);
+	if (edit->from > edit->to)
+		*out++ = kept[moved];
+	for (i = 0; i < count; i++) {
+		if (i != moved && !(edit->leaves_frees && kept[i].type == REPLAY_FREE))
+			*out++ = kept[i];
+	}
+	if (edit->from < edit->to)
+		*out++ = kept[moved];
+	for (i = 0; i < count && edit->leaves_frees; i++) {
+		if (kept[i].type == REPLAY_FREE)
+			*out++ = kept[i];
+	}
 }
 
 /* Whether the trace allows it. */
@@ -75,6 +91,8 @@ static bool allowed(const struct settle *settle, const struct edit *edit)
 			return false;
 	}
 	for (i = edit->from + 1; i <= edit->to; i++) {
+		if (edit->leaves_frees && steps[i].type == REPLAY_FREE)
+			continue;
 		if (settle_precedes(settle, &steps[edit->from], &steps[i]))
 			return false;
 	}
@@ -94,26 +112,32 @@ static uint64_t misses_before(const struct repair *repair, size_t from)
 	return misses;
 }
 
-static void try_edit(struct repair *repair, size_t from, size_t to)
+static void try_this(struct repair *repair, const struct edit *edit)
 {
 	struct settle *settle = repair->settle;
-	const struct edit edit = {from, to};
-	size_t low = low_of(&edit);
+	size_t low = low_of(edit), bytes = (high_of(edit) - low + 1) * sizeof(*settle->steps);
 	uint64_t before, left;
 	int64_t gain;
 
-	if (from == to || !allowed(settle, &edit))
+	if (repair->done || settle->work > repair->work_end || edit->from == edit->to || !allowed(settle, edit))
 		return;
 	before = misses_before(repair, low) + repair->after;
 	settle_rewind(settle, low);
-	apply(settle, &edit);
+	memcpy(repair->kept, &settle->steps[low], bytes);
+	apply(settle, edit, repair->kept);
 	left = settle_count(settle, &settle->run, low, repair->end, before);
-	undo(settle, &edit);
+	memcpy(&settle->steps[low], repair->kept, bytes);
 	gain = (int64_t)before - (int64_t)left;
 	if (gain > repair->best_gain) {
 		repair->best_gain = gain;
-		repair->best = edit;
+		repair->best = *edit;
+		repair->done = !left;
 	}
+}
+
+static void try_edit(struct repair *repair, size_t from, size_t to)
+{
+	try_this(repair, &(struct edit){.from = from, .to = to});
 }
 
 /* Of the step at @at: to before each one that it may have been before; and what may go before it.
@@ -136,6 +160,23 @@ static void try_around(struct repair *repair, size_t at, bool later_too)
 	}
 }
 
+/* The purge at @at, to behind each allocation that it may have let by. */
+static void delay_purge(struct repair *repair, size_t at, bool leaves_frees)
+{
+	const struct settle *settle = repair->settle;
+	const struct replay_op *steps = settle->steps;
+	struct edit edit = {.from = at, .leaves_frees = leaves_frees};
+
+	for (edit.to = at + 1; edit.to < settle->count && edit.to - at <= REACH_PURGE; edit.to++) {
+		if (steps[edit.to].type == REPLAY_FREE)
+			continue;
+		if (!step_is_alloc(&steps[edit.to]) ||
+		    settle_precedes(settle, &steps[at], &steps[edit.to]))
+			break;
+		try_this(repair, &edit);
+	}
+}
+
 /* Around the purge at @at: frees and allocations to its other side. */
 static void try_purge(struct repair *repair, size_t at)
 {
@@ -153,18 +194,72 @@ static void try_purge(struct repair *repair, size_t at)
 	}
 }
 
+/* The free at @at, to the other side of each purge near it: it was in time for it, or it was not. */
+static void try_free(struct repair *repair, size_t at)
+{
+	const struct settle *settle = repair->settle;
+	size_t i;
+
+	for (i = at; i > 0 && at - i < REACH_FREE; i--) {
+		if (settle->steps[i - 1].type == REPLAY_PURGE)
+			try_edit(repair, at, i - 1);
+	}
+	for (i = at + 1; i < settle->count && i - at <= REACH_FREE; i++) {
+		if (settle->steps[i].type == REPLAY_PURGE)
+			try_edit(repair, at, i);
+	}
+}
+
+/* The last free of what is at @address, before the miss. */
+static void try_free_of(struct repair *repair, uint64_t address)
+{
+	const struct settle *settle = repair->settle;
+	const struct replay_area *area;
+	size_t i;
+
+	for (i = repair->at; i > 0 && repair->at - i < FREE_WINDOW; i--) {
+		if (settle->steps[i - 1].type != REPLAY_FREE)
+			continue;
+		area = &settle->plan->areas[settle->steps[i - 1].area];
+		if (area->address <= address && address < area->address + area->va_bytes) {
+			try_free(repair, i - 1);
+			return;
+		}
+	}
+}
+
+/* What the model chose at the miss, and what Linux chose. */
+static void try_frees(struct repair *repair)
+{
+	struct settle *settle = repair->settle;
+	uint32_t number = settle->steps[repair->at].area;
+	const struct replay_area *area = &settle->plan->areas[number];
+	struct tree_request request = settle_request(settle, area);
+	uint64_t chosen;
+
+	settle_rewind(settle, repair->at);
+	chosen = space_choose(&settle->run, &request, settle->nodes[number]).address;
+	try_free_of(repair, area->address);
+	try_free_of(repair, chosen);
+}
+
 /* A miss at steps[@at]. Returns whether an edit was made, then with run before its first step. */
 static bool repair_miss(struct settle *settle, size_t at)
 {
 	struct repair repair = {.settle = settle, .at = at};
-	size_t i, purges = 0;
+	size_t i, low, purges = 0;
 
 	repair.end = settle->count - at > HORIZON ? at + HORIZON : settle->count;
 	settle_rewind(settle, at);
 	repair.after = settle_count(settle, &settle->run, at, repair.end, UINT64_MAX);
+	repair.work_end = settle->work + settle->options->work / MISS_SHARE;
+	try_frees(&repair);
 	try_around(&repair, at, true);
 	for (i = at; i > 0 && purges < PURGES_BACK && at - i < PURGE_WINDOW; i--) {
+		if (!replay_op_has_area(&settle->steps[i - 1]))
+			delay_purge(&repair, i - 1, true);
 		if (settle->steps[i - 1].type == REPLAY_PURGE) {
+			delay_purge(&repair, i - 1, false);
 			try_purge(&repair, i - 1);
 			purges++;
 		}
@@ -177,8 +272,11 @@ static bool repair_miss(struct settle *settle, size_t at)
 		settle_rewind(settle, at + 1);
 		return false;
 	}
-	settle_rewind(settle, low_of(&repair.best));
-	apply(settle, &repair.best);
+	low = low_of(&repair.best);
+	settle_rewind(settle, low);
+	memcpy(repair.kept, &settle->steps[low],
+	       (high_of(&repair.best) - low + 1) * sizeof(*settle->steps));
+	apply(settle, &repair.best, repair.kept);
 	settle->moved++;
 	return true;
 }

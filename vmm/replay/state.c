@@ -21,6 +21,7 @@ struct line {
 	struct input_error *error;
 	char *words[MAX_WORDS];
 	size_t count;
+	bool needs_end, ended; /* a free tree alone has no end */
 };
 
 static int fail(const struct line *line, const char *what)
@@ -67,31 +68,74 @@ static int add_free(const struct line *line, size_t first, struct replay_state *
 	return 0;
 }
 
-/* KIND NODE START END */
-static int add_range(const struct line *line, struct space_range **ranges, size_t *count)
+/* A node, counted from 0, to what ranges have: one more, 0 for none. */
+static int parse_node(const struct line *line, size_t index, uint16_t *node_out)
 {
-	struct space_range *grown, range = {0};
 	uint64_t node;
 	int err;
 
-	if (line->count != 4)
-		return fail(line, "a range is NODE START END");
-	err = parse(line, 1, &node);
-	if (!err)
-		err = parse(line, 2, &range.start);
-	if (!err)
-		err = parse(line, 3, &range.end);
+	*node_out = 0;
+	if (!strcmp(line->words[index], "-"))
+		return 0;
+	err = parse(line, index, &node);
 	if (err)
 		return err;
-	if (node >= SPACE_NODES_MAX || range.start >= range.end)
-		return fail(line, "a range of no such node, or one that ends before it starts");
-	range.node = range.list = (uint16_t)(node + 1);
+	if (node >= SPACE_NODES_MAX)
+		return fail(line, "a node that there cannot be");
+	*node_out = (uint16_t)(node + 1);
+	return 0;
+}
+
+/* NODE START END OWNER, behind NODE a pool's PAGES if @pages. */
+static int add_range(const struct line *line, bool pages, struct space_range **ranges,
+		     size_t *count)
+{
+	struct space_range *grown, range = {0};
+	size_t start = pages ? 3 : 2;
+	uint64_t length = 0;
+	int err;
+
+	if (line->count != start + 3)
+		return fail(line, pages ? "a pooled range is NODE PAGES START END OWNER"
+					: "a range is NODE START END OWNER");
+	err = parse_node(line, 1, &range.list);
+	if (!err)
+		err = parse(line, start, &range.start);
+	if (!err)
+		err = parse(line, start + 1, &range.end);
+	if (!err)
+		err = parse_node(line, start + 2, &range.node);
+	if (!err && pages)
+		err = parse(line, 2, &length);
+	if (err)
+		return err;
+	if (!range.list || range.start >= range.end)
+		return fail(line, "a range of no node's list, or one that ends before it starts");
+	if (pages &&
+	    (length > SPACE_POOL_PAGES || range.end - range.start != length * REPLAY_PAGE_BYTES))
+		return fail(line, "a pooled range that is not as long as its pool's");
+	if (pages)
+		range.node = range.list;
 	grown = grow(*ranges, *count, sizeof(*grown));
 	if (!grown)
 		return no_memory(line);
 	*ranges = grown;
 	grown[(*count)++] = range;
 	return 0;
+}
+
+/* A line of one word and what is known without it. */
+static bool is_passed_over(const char *word)
+{
+	static const char *const words[] = {"kernel",  "nodes",      "vmalloc",
+					    "modules", "lazy_pages", "busy"};
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!strcmp(word, words[i]))
+			return true;
+	}
+	return false;
 }
 
 static int take_line(struct line *line, char *text, struct replay_state *state)
@@ -105,17 +149,23 @@ static int take_line(struct line *line, char *text, struct replay_state *state)
 	if (!line->count)
 		return 0;
 	word = line->words[0];
-	if (!strcmp(word, "free"))
-		return add_free(line, 1, state);
-	if (!strcmp(word, "pool"))
-		return add_range(line, &state->pooled, &state->pooled_count);
-	if (!strcmp(word, "lazy"))
-		return add_range(line, &state->lazy, &state->lazy_count);
-	if (!strcmp(word, "pools")) {
+	if (line->ended)
+		return fail(line, "more behind the end");
+	line->ended = !strcmp(word, "end");
+	if (line->ended) {
 		state->pools_known = true;
 		return 0;
 	}
-	return add_free(line, 0, state);
+	if (word[0] >= '0' && word[0] <= '9')
+		return add_free(line, 0, state);
+	line->needs_end = true;
+	if (!strcmp(word, "free"))
+		return add_free(line, 1, state);
+	if (!strcmp(word, "pool"))
+		return add_range(line, true, &state->pooled, &state->pooled_count);
+	if (!strcmp(word, "lazy") || !strcmp(word, "purge"))
+		return add_range(line, false, &state->lazy, &state->lazy_count);
+	return is_passed_over(word) ? 0 : fail(line, "a line of no kind that a state has");
 }
 
 int replay_state_read(const char *path, struct replay_state *state_out, struct input_error *error)
@@ -133,6 +183,8 @@ int replay_state_read(const char *path, struct replay_state *state_out, struct i
 		if (ret)
 			break;
 	}
+	if (!ret && line.needs_end && !line.ended)
+		ret = fail(&line, "cut short: its last line is not `end`");
 	line_reader_close(&reader);
 	if (ret) {
 		replay_state_free(&state);

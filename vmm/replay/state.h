@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A state file: what vmallocinfo does not show of a kernel's vmap space at the moment of the
- * snapshot, as text, a record a line (docs/replay.md):
- *
- *	free DEPTH SIDE COLOUR START END   a hole of the free tree, in preorder; SIDE is . l or r,
- *	                                   COLOUR b or r; the word `free` may be left out
- *	pool NODE START END                a pooled range, a pool's first before its second
- *	lazy NODE START END                an unpurged range whose flags have a node
- *	pools                              the pools above are all there are, none if there is none
- *
- * Nodes count from 0. `#` begins a comment.
+ * snapshot. docs/linux.md has its format, and vmm/linux/tree.c writes it. A free tree alone, lines
+ * DEPTH SIDE COLOUR START END as a state's are behind the word `free`, is read too.
  */
 #ifndef VMM_REPLAY_STATE_H
 #define VMM_REPLAY_STATE_H
@@ -20,9 +13,9 @@
 struct replay_state {
 	struct tree_shape *shape;
 	size_t shape_count;
-	struct space_range *pooled, *lazy; /* node: 1 + NODE */
+	struct space_range *pooled, *lazy; /* node: 1 + OWNER; list: 1 + NODE */
 	size_t pooled_count, lazy_count;
-	bool pools_known;
+	bool pools_known; /* pooled is all there was */
 };
 
 /*
