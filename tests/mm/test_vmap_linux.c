@@ -125,6 +125,118 @@ START_TEST(a_full_purge_leaves_no_pool)
 }
 END_TEST
 
+/* ---- neighbours ---- */
+
+/* @nr ranges of one page side by side, all lazy, and none of their objects is kept when it goes. */
+static void setup_neighbours(u32 order, u32 nodes, u32 nr)
+{
+	const struct vmap_rules rules = {.order = order, .nodes = nodes};
+
+	setup();
+	space = &sim->mm.vmap;
+	vmap_set_mode(&sim->mm, VMAP_MANUAL);
+	space->lazy_max_pages = 0;
+	ck_assert_int_eq(vmap_set_rules(&sim->mm, &rules), 0);
+	vmap_set_node(&sim->mm, nodes ? NODE : 0);
+	for (u32 i = 0; i < nr; i++)
+		must_take(PAGE_SIZE, 1, VMALLOC_START, VMALLOC_END);
+	for (u32 i = 0; i < nr; i++)
+		give(VMALLOC_START + (i * 3 % nr) * PAGE_SIZE);
+}
+
+static void assert_one_tile(void)
+{
+	ck_assert_uint_eq(space->nr_lazy, 0);
+	ck_assert_uint_eq(space->nr_lazy_pages, 0);
+	ck_assert_uint_eq(space->nr_free, 1);
+	ck_assert_ptr_null(space->lazy);
+	ck_assert_ptr_null(space->purging);
+	ck_assert_ptr_null(vmap_check(&sim->mm));
+}
+
+START_TEST(neighbours_that_go_back_are_one_tile)
+{
+	static const struct {
+		u32 order, nodes;
+	} rules[] = {{VMAP_NEWEST_FIRST, 0}, {VMAP_BY_ADDRESS, 0}, {VMAP_BY_ADDRESS, 1}};
+
+	setup_neighbours(rules[_i].order, rules[_i].nodes, 8);
+	ck_assert_uint_eq(vmap_purge_linux(&sim->mm, 0), 8);
+	assert_one_tile();
+}
+END_TEST
+
+START_TEST(neighbours_of_a_pool_are_one_tile_when_it_is_emptied)
+{
+	setup_neighbours(VMAP_BY_ADDRESS, 2, 8);
+	ck_assert_uint_eq(vmap_purge_linux(&sim->mm, 0), 8);
+	ck_assert_uint_eq(space->nr_lazy, 8);
+	/* A quarter at a time, and of fewer than four nothing. */
+	for (u32 left = 8, next; left; left = next) {
+		next = left - left / 4;
+		vmap_purge_linux(&sim->mm, VMAP_PURGE_DECAY);
+		ck_assert_uint_eq(space->nr_lazy, next);
+		ck_assert_uint_eq(space->nr_lazy_pages, next);
+		ck_assert_ptr_null(vmap_check(&sim->mm));
+		if (next == left)
+			break;
+	}
+	ck_assert_uint_eq(space->nr_lazy, 3);
+	vmap_purge_linux(&sim->mm, VMAP_PURGE_FULL);
+	assert_one_tile();
+}
+END_TEST
+
+/* ---- the shape ---- */
+
+static u64 shape[16], nr_shape;
+
+static void read_shape(const struct rb_node *node)
+{
+	if (!node)
+		return;
+	shape[nr_shape++] = area_of(node)->va_start | (rb_is_red(node) ? VMAP_SHAPE_RED : 0);
+	read_shape(node->left);
+	read_shape(node->right);
+}
+
+/* Five holes: their tree as it is, and no other of a node more, less, elsewhere or twice. */
+START_TEST(a_shape_is_taken_if_it_is_one_of_the_holes_there_are)
+{
+	u64 was[16], count;
+
+	setup_lazy(0);
+	give(addr[3]);
+	ck_assert_uint_eq(vmap_purge_linux(&sim->mm, 0), 4);
+	nr_shape = 0;
+	read_shape(space->free.node);
+	count = nr_shape;
+	ck_assert_uint_eq(count, 5);
+	memcpy(was, shape, sizeof(was));
+	ck_assert_int_eq(vmap_set_shape(&sim->mm, was, count), 0);
+	ck_assert_ptr_null(vmap_check(&sim->mm));
+	nr_shape = 0;
+	read_shape(space->free.node);
+	ck_assert_uint_eq(nr_shape, count);
+	ck_assert_int_eq(memcmp(shape, was, count * sizeof(was[0])), 0);
+	ck_assert_int_eq(vmap_set_shape(&sim->mm, was, 0), -EINVAL);
+	ck_assert_int_eq(vmap_set_shape(&sim->mm, was, count - 1), -EINVAL);
+	ck_assert_int_eq(vmap_set_shape(&sim->mm, was, count + 1), -EINVAL);
+	for (u64 i = 0; i < count; i++) {
+		memcpy(shape, was, sizeof(was));
+		shape[i] += PAGE_SIZE;
+		ck_assert_int_eq(vmap_set_shape(&sim->mm, shape, count), -EINVAL);
+		shape[i] = was[(i + 1) % count];
+		ck_assert_int_eq(vmap_set_shape(&sim->mm, shape, count), -EINVAL);
+	}
+	/* A red root. */
+	memcpy(shape, was, sizeof(was));
+	shape[0] |= VMAP_SHAPE_RED;
+	ck_assert_int_eq(vmap_set_shape(&sim->mm, shape, count), -EINVAL);
+	ck_assert_ptr_null(vmap_check(&sim->mm));
+}
+END_TEST
+
 /* ---- who waits for whom ---- */
 
 static void *purge(void *unused)
@@ -190,6 +302,9 @@ static Suite *vmap_linux_suite(void)
 	tcase_add_test(tcase, a_full_purge_leaves_no_pool);
 	tcase_add_loop_test(tcase, the_space_is_not_locked_while_a_purge_is_waited_for, 0, 2);
 	tcase_add_test(tcase, a_pool_is_touched_under_the_lock_alone);
+	tcase_add_loop_test(tcase, neighbours_that_go_back_are_one_tile, 0, 3);
+	tcase_add_test(tcase, neighbours_of_a_pool_are_one_tile_when_it_is_emptied);
+	tcase_add_test(tcase, a_shape_is_taken_if_it_is_one_of_the_holes_there_are);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
