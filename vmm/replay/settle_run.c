@@ -57,10 +57,10 @@ static int step_alloc(struct settle *settle, struct space *space, const struct r
 	result->matched = result->choice.address == area->address;
 	if (!result->matched)
 		return take_anyway(space, area->address, end);
-	space_pass(space, &result->choice);
+	space_pass(space, &request, settle->nodes[op->area], &result->choice);
 	if (result->choice.source == SPACE_TREE)
 		return tree_take(&space->tree, result->choice.hole, area->address, end);
-	return space_take(space, area->address, end);
+	return space_take_first(space, &request, settle->nodes[op->area]);
 }
 
 static int release(struct space *space, const struct replay_area *area)
