@@ -235,6 +235,15 @@ static int settle(const struct settings *settings, const char *folder, struct jo
 	if (err)
 		return err;
 	replay_state_apply(&job->state, &job->plan);
+	if (job->state.shape_count > GUEST_EXECUTOR_SHAPE_MAX) {
+		fprintf(stderr,
+			"%s: a guest takes the shape of a free tree of %zu ranges at most, and the "
+			"state's has %zu; its ranges are inserted by address instead\n",
+			folder, GUEST_EXECUTOR_SHAPE_MAX, job->state.shape_count);
+		free(job->state.shape);
+		job->state.shape = NULL;
+		job->state.shape_count = 0;
+	}
 	job->settle.start = (struct settle_start){
 		.shape = job->state.shape,
 		.shape_count = job->state.shape_count,
@@ -248,6 +257,7 @@ static int settle(const struct settings *settings, const char *folder, struct jo
 		return err;
 	cli_progress_start(&progress, job->name);
 	job->settle.rules = job->rules.rules;
+	job->settle.shape_max = GUEST_EXECUTOR_SHAPE_MAX;
 	job->settle.work = settings->no_inference ? 0 : INFERENCE_WORK;
 	job->settle.progress = show_inference;
 	job->settle.progress_context = &progress;
