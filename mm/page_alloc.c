@@ -21,7 +21,9 @@
 /* Who may go below the watermark. */
 #define GFP_NO_WATERMARK (__GFP_HIGH | __GFP_MEMALLOC | __GFP_NOFAIL)
 
-struct zone *page_zone(struct mm *mm, const struct page *page)
+/* Two bytes of the word that never change, whoever exchanges it meanwhile. */
+__attribute__((no_sanitize("thread"))) struct zone *page_zone(struct mm *mm,
+							      const struct page *page)
 {
 	return &mm->node[page->node].zone[page->zone];
 }
@@ -336,7 +338,7 @@ static NOINLINE void free_pages_slow(struct mm *mm, struct page *page, u32 order
 
 	if (order == 0 && page_leave(page))
 		return;
-	if (order > MAX_ORDER || !word_is_allocated(page->word, order)) {
+	if (order > MAX_ORDER || !word_is_allocated(page_peek_word(page), order)) {
 		report_bad_free(mm, page, order);
 		return;
 	}
@@ -368,7 +370,7 @@ static NOINLINE void free_one_smp(struct mm *mm, struct page *page)
 
 void free_pages(struct mm *mm, struct page *page, u32 order)
 {
-	if (unlikely(order || !word_is_allocated(page->word, 0)))
+	if (unlikely(order || !word_is_allocated(page_peek_word(page), 0)))
 		free_pages_slow(mm, page, order);
 	else if (mm->slow_frames)
 		free_one_smp(mm, page);
@@ -378,7 +380,7 @@ void free_pages(struct mm *mm, struct page *page, u32 order)
 
 static inline bool push_one(struct page **top, struct page *page, u64 word, u64 pcp_word)
 {
-	if (unlikely(page->word != word))
+	if (unlikely(page_peek_word(page) != word))
 		return false;
 	page_set_word(page, pcp_word);
 	page->next = *top;
@@ -430,7 +432,7 @@ static ALWAYS_INLINE u64 free_some(struct mm *mm, u64 nr, struct page *const *pa
 	struct page *page = pages[nr - 1];
 	struct zone *zone = page_zone(mm, page);
 	struct page_pcp *pcp = &zone->pcp[cpu];
-	u64 word = page->word, run;
+	u64 word = page_peek_word(page), run;
 
 	if (unlikely(!word_is_allocated(word, 0)))
 		return nr;
@@ -452,7 +454,7 @@ static NOINLINE void free_bulk_slow(struct mm *mm, u64 nr, struct page *const *p
 		struct page *page = pages[nr - 1];
 		u64 left = free_some(mm, nr, pages, cpu);
 
-		if (left == nr && !word_is_allocated(page->word, 0)) {
+		if (left == nr && !word_is_allocated(page_peek_word(page), 0)) {
 			free_pages_slow(mm, page, 0);
 			left--;
 		} else if (left == nr) {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * References to single frames. Count and state are one word, so that the owner's leaving and the
- * last user's are told apart by compare-and-exchange: whoever brings the count from 1 frees.
+ * last user's are told apart by compare-and-exchange: whoever brings the count from 1 frees. Who
+ * finds that it is the last acquires what the others released, so that its stores come after
+ * theirs.
  */
 #include "mm/buddy.h"
 
@@ -14,15 +16,20 @@ static inline u64 references(u64 word)
 	return word >> PAGE_WORD_REFCOUNT_SHIFT;
 }
 
+static inline u64 acquire_word(const struct page *page)
+{
+	return __atomic_load_n(&page->word, __ATOMIC_ACQUIRE);
+}
+
 static inline bool exchange_word(struct page *page, u64 *word, u64 new_word)
 {
 	return __atomic_compare_exchange_n(&page->word, word, new_word, false, __ATOMIC_ACQ_REL,
-					   __ATOMIC_RELAXED);
+					   __ATOMIC_ACQUIRE);
 }
 
 bool page_get(struct page *page)
 {
-	u64 word = page_get_word(page);
+	u64 word = acquire_word(page);
 
 	do {
 		if (!page_is_shareable(word) || references(word) == 0 ||
@@ -34,7 +41,7 @@ bool page_get(struct page *page)
 
 void page_put(struct mm *mm, struct page *page)
 {
-	u64 word = page_get_word(page);
+	u64 word = acquire_word(page);
 
 	do {
 		if (!page_is_shareable(word) || references(word) <= 1) {
@@ -46,7 +53,7 @@ void page_put(struct mm *mm, struct page *page)
 
 bool page_leave(struct page *page)
 {
-	u64 word = page_get_word(page);
+	u64 word = acquire_word(page);
 
 	if (!page_is_shareable(word) || references(word) <= 1)
 		return false;

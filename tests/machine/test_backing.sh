@@ -30,7 +30,7 @@ run() {
   status=$?
 }
 stop() {
-  "$build/nestctl" --name huge stop >/dev/null 2>&1
+  "$build/nestctl" --name huge quit >/dev/null 2>&1
   while [ -S "$work/nestbox/huge.sock" ]; do sleep 0.1; done
 }
 

@@ -9,11 +9,6 @@ make_core=$builddir/tests/machine/make_core
 image=$builddir/guest/nestbox-guest
 failed=0
 
-# shellcheck source=tests/machine/shell.sh disable=SC2034 # shell.sh's
-nestbox=$builddir/nestbox
-# shellcheck source=tests/machine/shell.sh
-. "${top_srcdir:-$(dirname "$0")/../..}/tests/machine/shell.sh"
-need_kvm
 for tool in readelf nm gdb crash zstd; do
   command -v "$tool" >/dev/null || { echo "$tool is missing: run scripts/setup test" >&2; exit 1; }
 done

@@ -10,7 +10,7 @@ XDG_RUNTIME_DIR=$scratch/run
 export XDG_RUNTIME_DIR
 mkdir -m 700 "$XDG_RUNTIME_DIR"
 sockets=$XDG_RUNTIME_DIR/nestbox
-trap '"$nestctl" -n main stop >/dev/null 2>&1; "$nestctl" -n trapped stop >/dev/null 2>&1; rm -rf "$scratch"' EXIT
+trap '"$nestctl" -n main quit >/dev/null 2>&1; "$nestctl" -n mortal quit >/dev/null 2>&1; "$nestctl" -n trapped quit >/dev/null 2>&1; rm -rf "$scratch"' EXIT
 
 # shellcheck source=tests/machine/shell.sh disable=SC2154 # automake's environment, with a fallback
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/machine/shell.sh"
@@ -81,7 +81,7 @@ claim "a domain's XML starts one" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" -
 claim "what is not honoured is named" grep -q 'shop.xml:9: <devices> is not honoured' "$scratch/err"
 claim "its name and memory are the domain's" shows '^shop: running, .*2 vCPUs, 96 MiB' -n shop status
 claim "its nodes too" shows '^Node 1, zone .* 8192 .*8192 *8192' -n shop zones
-claim "it ends" ctl -n shop stop
+claim "it ends" ctl -n shop quit
 claim "and is gone" gone shop
 claim "its nodes cannot be changed" refuses 2 'cannot change a domain' "$nestbox" run --kvm "$NESTBOX_KVM" --domain \
   "$scratch/shop.xml" --memory 64M
@@ -93,6 +93,7 @@ claim "a bad audit" refuses 2 'every=N' "$nestbox" run --kvm "$NESTBOX_KVM" --au
 
 # ---- allocating, looking ----
 
+keep_free() { ctl "$@" && read -r taken <"$scratch/out" && ctl vfree "$taken" && ctl purge; }
 allocate() {
   ctl vmalloc 64K --node 1 --align 2M && area=$(cat "$scratch/out") &&
     case $area in 0xffffc9*00000) true ;; *) echo "address $area" && false ;; esac
@@ -103,7 +104,24 @@ claim "areas prints it as /proc/vmallocinfo does" \
   shows "^$area-0xffffc9[0-9a-f]*   69632 pages=16 vmalloc N1=16\$" areas
 claim "maps has it" shows "^0xffffc9.* rw-- g 4 KiB  *16  *1 .* vmalloc" maps
 claim "walk decodes it" shows 'PTE .* rw-- P RW .* NX' walk "$area"
-claim "ept walk is the same in two words" shows 'a TLB entry can cover 4 KiB' ept walk "$area"
+claim "ept walk is the same in two words" shows 'both stages: ' ept walk "$area"
+claim "of what was touched it knows the leaf" shows 'a TLB entry can cover 4 KiB' ept walk machine
+claim "gfp by its names" keep_free vmalloc 8K --gfp 'GFP_KERNEL|__GFP_ZERO'
+claim "a name there is not" refuses 2 'GFP_ATOMIC' "$nestctl" vmalloc 8K --gfp GFP_NOPE
+claim "maps that allow execution" shows ' r-x- ' maps --rights x
+none_else() { ! grep -v '^#' "$scratch/out" | grep -v ' r-x- '; }
+claim "and none else" none_else
+claim "areas of a state" ctl areas --state lazy
+claim "a state there is not" refuses 2 'busy, lazy or free' "$nestctl" areas --state odd
+claim "help of a verb" shows '^Example:$' help vmalloc
+claim "which names an operand's values" shows 'fix_size, full_fit' help bench
+claim "a verb that is near" refuses 2 "did you mean 'audit'" "$nestctl" aduit
+claim "load on every vCPU" shows '^1 .* ' load fix_size --loops 20 --audit every=10ms
+claim "with audits" says '^[0-9]* audits, 0 violations$'
+claim "in JSON" shows '"vcpus": .{"vcpu": 1, "loops": 5,' load random_size --loops 5 --vcpus 1 --json
+claim "a case there is not" refuses 2 'fix_size, ' "$nestctl" load nope
+claim "a vCPU there is not" refuses 2 'from 0' "$nestctl" load fix_size --vcpus 0-7
+claim "purge after load" ctl purge
 claim "vmalloc-to-page" shows '^[0-9]*$' vmalloc-to-page "$area"
 frame=$(cat "$scratch/out")
 claim "frame knows its area" shows "area-start *$area" frame "$frame"
@@ -117,7 +135,7 @@ claim "search finds it" shows "^$area\$" search 68656c6c6f
 claim "and says where nothing is" status 1 "$nestctl" search 68656c6c6f6f6f
 claim "symbols are addresses" shows 'place *machine+0x10/' translate machine+0x10
 claim "of which it says the rights" says 'rights *rw--'
-claim "a symbol there is not" refuses 1 'no symbol' "$nestctl" translate frobnicate
+claim "a symbol there is not" refuses 2 'no symbol' "$nestctl" translate frobnicate
 claim "symbol" shows 'place *machine+0x0/' symbol machine
 claim "frames" shows 'vmalloc 16' frames
 claim "zones" shows '^Node 1, zone   Normal ' zones
@@ -135,7 +153,7 @@ claim "areas shows it as lazy" shows 'unpurged vm_area$' areas
 claim "purge" shows '^1$' purge
 claim "audit" shows '^all right' audit
 claim "one check of it" shows '^areas ' audit --checks areas
-claim "a check there is not" refuses 1 'frobnicate' "$nestctl" audit --checks frobnicate
+claim "a check there is not" refuses 2 'frobnicate' "$nestctl" audit --checks frobnicate
 claim "stats" shows '^busy-areas *0' stats
 claim "stats as JSON" shows '^{"free-frames": [0-9]*, "busy-areas": 0' stats --json
 claim "list as JSON" shows '"name": "main", "status": "running"' list --json
@@ -160,6 +178,8 @@ claim "ept dirty counts" shows '^epoch 1, .* s: [1-9][0-9]* pages; working set '
 claim "in JSON as well" shows '"epoch": 2, .*"mean": ' ept dirty --json --epochs 1
 claim "ept dirty stop" ctl ept dirty stop
 claim "ept stats" shows 'mmu_cache_miss\|^pages_4k' ept stats
+claim "ept stats of a vCPU that runs" shows '^exits  *[0-9]* none' ept stats --vcpu 1
+claim "of one there is not" refuses 2 'from 0' "$nestctl" ept stats --vcpu 7
 claim "options before the verb" shows '"value": 7' --json --name main nop --value 7
 claim "a number that is none" refuses 2 "value: 'x'" "$nestctl" nop --value x
 claim "a size that is none" refuses 2 "64Q" "$nestctl" vmalloc 64Q
@@ -227,10 +247,22 @@ claim "vfree of the area" ctl vfree "$area"
 
 # ---- pause, log, dump, shell ----
 
-claim "pause" ctl pause
+claim "stop pauses" ctl stop
+claim "status says so" shows "^main: paused" status
 claim "a paused guest refuses" refuses 1 'paused' "$nestctl" nop
 claim "and shows its registers" shows '^ *rip *0xffffffff8' registers
-claim "resume" ctl resume
+claim "bt of a paused vCPU" shows '^vCPU 1, paused' bt --vcpu 1
+claim "goes back to where it started" says '^#0 ' 'cpu_start+.* at guest/main.c:' 'entry+.* at guest/entry.S:'
+claim "cont goes on" ctl cont
+claim "pause is stop" ctl pause
+claim "resume is cont" ctl resume
+claim "bt of one that runs" shows '^vCPU 0, running' bt
+claim "and its registers" shows '^state  *running$' registers
+claim "x as gdb's" shows '^0x[0-9a-f]*: 0x[0-9a-f]\{16\} 0x[0-9a-f]\{16\}$' x/2gx machine
+claim "x of instructions" shows '; mm_init+0x0$' x/2i mm_init
+claim "x in a format there is not" refuses 2 'x/8gx' "$nestctl" x/8q machine
+claim "disassemble" shows ' mm_init+0x0$' disassemble mm_init --count 2
+claim "of nothing" refuses 1 'nothing is mapped' "$nestctl" disassemble 0x1000
 claim "a warning" ctl x-test-warn
 claim "log has it" shows 'WARN vCPU 0: .*asked to warn' log
 claim "log as JSON Lines" shows '^{"event": "WARN"' log --json
@@ -251,11 +283,19 @@ claim "dump writes a core" shows '^file .*core$' dump "$scratch/core"
 elf() { [ "$(head -c 4 "$scratch/core" | tail -c 3)" = ELF ]; }
 claim "which is ELF" elf
 shell() {
-  printf 'nop --value 5\n\nstats --json\nfrobnicate\nexit\nnop\n' | "$nestctl" shell \
+  printf 'nop --value 5\n\n# a comment\nstats --json # another\nfrobnicate\nexit\nnop\n' | "$nestctl" shell \
     >"$scratch/out" 2>"$scratch/err"
-  [ $? = 2 ] && says '^5$' '"busy-areas"' && [ "$(wc -l <"$scratch/out")" = 2 ]
+  [ $? = 2 ] && says '^5$' '"busy-areas"' && [ "$(wc -l <"$scratch/out")" = 2 ] &&
+    grep -q 'line 5: status 2: frobnicate' "$scratch/err"
 }
-claim "shell reads verbs from a pipe" shell
+claim "shell reads verbs from a pipe, comments, and counts lines" shell
+variables() {
+  printf 'a = vmalloc 8K\nwalk $a\nept map\nx/2gx $a+0x10\nhelp vfree\nvfree $a\nnop $b\nquit\nstatus\n' |
+    "$nestctl" shell >"$scratch/out" 2>"$scratch/err"
+  [ $? = 2 ] && says '^a = 0xffffc9' 'ram0 ' '^0x[0-9a-f]*10: 0x' 'Usage: nestctl vfree' '^main: running' &&
+    grep -q "no variable '.b'" "$scratch/err" && grep -q 'destroy ends the guest' "$scratch/err"
+}
+claim "shell has variables, verbs of two words, help; quit does not end the guest" variables
 
 # ---- traps ----
 
@@ -279,6 +319,13 @@ held() {
 }
 claim "who stores there is held" held
 claim "log says where" shows 'TRAP vCPU 0: trap 1: write of .* at op_touch+.* in test-touch: hold' -n trapped log
+claim "status says who is held, and what to do" shows 'held by trap 1: nestctl ept release 0 go' -n trapped status
+claim "its backtrace" shows '^vCPU 0, held$' -n trapped bt
+claim "with the hypercall" says '^in hypercall test-touch(' 'op_touch+'
+for verb in nop stop audit "dump $scratch/held" "ept dirty start"; do
+  # shellcheck disable=SC2086 # words
+  claim "$verb does not wait for it" refuses 1 'vCPU 0 is held by trap 1: nestctl ept release 0 go' "$nestctl" -n trapped $verb
+done
 claim "an answer there is not" refuses 2 'go, deny' "$nestctl" -n trapped ept release 0 perhaps
 claim "ept release" trapped ept release 0 go
 wait $toucher
@@ -286,12 +333,31 @@ claim "lets it go on" shows '07 00' -n trapped read "$cell" 2
 claim "nobody is held then" refuses 1 'no trap holds' "$nestctl" -n trapped ept release 0 go
 claim "ept untrap" trapped ept untrap --trap 1
 claim "which is gone" refuses 1 'no trap 1' "$nestctl" -n trapped ept untrap --trap 1
-claim "the trapped guest ends well" trapped stop
+claim "the trapped guest ends well" trapped quit
 claim "and is gone" gone trapped
+
+# ---- a dead one ----
+
+claim "one that is to die" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --name mortal --memory 16M --cpus 2 --daemonize
+claim "a panic" refuses 1 'asked to panic' "$nestctl" -n mortal x-test-panic
+post_mortem() { status 1 "$nestctl" -n mortal "$@"; }
+claim "status says what died" post_mortem status
+claim "where, and where to look" says '^died (panic) on vCPU 0: .*asked to panic' '^  in hypercall test-panic' '^nestctl bt '
+claim "with the same status in JSON" post_mortem status --json
+claim "bt has the backtrace" shows '^vCPU 0, dead: .*asked to panic' -n mortal bt
+claim "to the end" says '^in hypercall test-panic' '^#0 .*op_panic' '(inlined) ' 'entry+.* at guest/entry.S'
+claim "the other vCPU's" shows '^vCPU 1, dead' -n mortal bt --vcpu 1
+claim "registers it saved" shows '^  rip *0xffffffff8' -n mortal registers
+claim "and none it did not" sh -c '! grep -q "^  rax" "$1"' sh "$scratch/out"
+claim "the other vCPU's" shows '^  rax ' -n mortal registers --vcpu 1
+claim "memory" shows '^0x' -n mortal x/2gx machine
+claim "it cannot go on" refuses 1 'dead' "$nestctl" -n mortal cont
+claim "quit ends it" ctl -n mortal quit
+claim "and it is gone" gone mortal
 
 # ---- the end ----
 
-claim "stop" ctl stop
+claim "quit" ctl quit
 claim "takes the socket away" gone main
 "$nestbox" run --kvm "$NESTBOX_KVM" --name dead --memory 16M --json >"$scratch/started" 2>/dev/null &
 dead=$!
@@ -307,7 +373,7 @@ claim "and says so" grep -q 'removed .*dead.sock' "$scratch/err"
 claim "and it is gone" test ! -e "$sockets/dead.sock"
 started_again() {
   status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --name dead --memory 16M --backing anon,thp --flush eager --daemonize &&
-    ctl audit && ctl stop
+    ctl audit && ctl destroy
 }
 claim "its name can be had again" started_again
 

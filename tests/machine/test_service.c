@@ -287,7 +287,9 @@ START_TEST(a_paused_guest_takes_no_calls_and_is_looked_at)
 	int other = client_open(&guest, false);
 	json_t *event, *registers;
 
-	client_refused(fd, "{\"execute\": \"query-registers\"}", "stop it");
+	registers = client_return(fd, "{\"execute\": \"query-registers\"}");
+	ck_assert_str_eq(json_string_value(json_object_get(registers, "state")), "running");
+	json_decref(registers);
 	json_decref(client_return(other, "{\"execute\": \"stop\"}"));
 	event = client_hear_event(fd, "STOP");
 	json_decref(event);

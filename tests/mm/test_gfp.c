@@ -297,6 +297,65 @@ START_TEST(zero_is_zero_where_something_was)
 }
 END_TEST
 
+static u64 zeroed_pfn, zeroed_nr;
+
+static void zero_faster(void *arch, u64 pfn, u64 nr)
+{
+	zeroed_pfn = pfn;
+	zeroed_nr = nr;
+	memset(phys_to_virt(mm, pfn << PAGE_SHIFT), 0, nr << PAGE_SHIFT);
+}
+
+/* The machine's own way is asked for exactly what was allocated, but never for a table. */
+START_TEST(a_machine_zeroes_its_own_way)
+{
+	static const gfp_t gfp = GFP_KERNEL | __GFP_ZERO;
+	struct arch_ops ops = *mm->ops;
+	struct page *page;
+
+	ops.zero_frames = zero_faster;
+	mm->ops = &ops;
+	for (u32 order = 0; order < 6; order++) {
+		page = alloc_pages(mm, GFP_KERNEL, order, 0, PAGE_OTHER, sim);
+		memset(page_address(mm, page), 0x55, PAGE_SIZE << order);
+		free_pages(mm, page, order);
+		zeroed_nr = 0;
+		page = alloc_pages(mm, gfp, order, 0, PAGE_OTHER, sim);
+		ck_assert_uint_eq(zeroed_pfn, page_to_pfn(mm, page));
+		ck_assert_uint_eq(zeroed_nr, 1ull << order);
+	}
+	zeroed_nr = 0;
+	page = alloc_pages(mm, gfp, 0, 0, PAGE_TABLE, sim);
+	for (u32 at = 0; at < PAGE_SIZE; at++)
+		ck_assert_int_eq(((char *)page_address(mm, page))[at], 0);
+	take(GFP_KERNEL, 3);
+	ck_assert_uint_eq(zeroed_nr, 0);
+}
+END_TEST
+
+/* Nor is a block that is freed as if it were a frame changed by that. */
+START_TEST(a_bad_free_changes_nothing)
+{
+	struct page *block = take(GFP_KERNEL, 3), *page = take(GFP_KERNEL, 0);
+	struct page copy = *block;
+
+	free_pages(mm, block, 0);
+	ck_assert_int_eq(memcmp(block, &copy, sizeof(copy)), 0);
+	free_pages(mm, block, 2);
+	free_pages_bulk(mm, 1, &block);
+	ck_assert_int_eq(memcmp(block, &copy, sizeof(copy)), 0);
+	copy = *page;
+	free_pages(mm, page, 1);
+	free_pages(mm, page, MAX_ORDER + 1);
+	ck_assert_int_eq(memcmp(page, &copy, sizeof(copy)), 0);
+	ck_assert_uint_eq(sim->nr_warnings, 5);
+	ck_assert(sim_logged(sim, "order 0: state 9, order 3, refcount 1"));
+	free_pages(mm, block, 3);
+	free_pages(mm, page, 0);
+	ck_assert_uint_eq(sim->nr_warnings, 5);
+}
+END_TEST
+
 static Suite *gfp_suite(void)
 {
 	Suite *suite = suite_create("gfp");
@@ -312,6 +371,8 @@ static Suite *gfp_suite(void)
 	tcase_add_test(zones, blocks_and_bulk_keep_the_watermark);
 	tcase_add_loop_test(zones, a_zone_binds_bulk_kmalloc_and_vmalloc, 0, 2);
 	tcase_add_test(zones, zero_is_zero_where_something_was);
+	tcase_add_test(zones, a_machine_zeroes_its_own_way);
+	tcase_add_test(zones, a_bad_free_changes_nothing);
 	tcase_add_test(nodes, thisnode_binds_every_way_to_allocate);
 	suite_add_tcase(suite, zones);
 	suite_add_tcase(suite, nodes);

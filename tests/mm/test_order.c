@@ -8,7 +8,10 @@
 
 #include "mm/process.h"
 
-/* What is looked at: an area, of which nothing may be gone too early. */
+/*
+ * What is looked at: an area, of which nothing may be gone too early, and, where its page array is
+ * an area, that one.
+ */
 static struct subject {
 	u64 addr, pages; /* without the guard */
 	struct vm_struct *vm;
@@ -17,15 +20,20 @@ static struct subject {
 	struct page *frame[1200];
 	u32 state; /* enum vmap_state of its range when TLBs are flushed */
 	u32 seen[SIM_NR_EVENTS];
-} subject;
+} subject, array;
 
-static u64 nr_present(void)
+static u64 nr_present_of(const struct subject *its)
 {
 	u64 nr = 0;
 
-	for (u64 i = 0; i <= subject.pages; i++)
-		nr += entry_at(subject.addr + i * PAGE_SIZE) != 0;
+	for (u64 i = 0; i <= its->pages; i++)
+		nr += entry_at(its->addr + i * PAGE_SIZE) != 0;
 	return nr;
+}
+
+static u64 nr_present(void)
+{
+	return nr_present_of(&subject);
 }
 
 static const struct vmap_area *tile_at(u64 addr)
@@ -39,54 +47,71 @@ static const struct vmap_area *tile_at(u64 addr)
 	return NULL;
 }
 
-/* Of one event of [start, end), which is the subject's. */
-static void look(enum sim_event event, u64 start, u64 end)
+/* Of one event of [start, end), if it is that area's. */
+static void look_at(struct subject *its, enum sim_event event, u64 start, u64 end)
 {
-	if (start > subject.addr || end <= subject.addr)
+	if (!its->addr || start > its->addr || end <= its->addr)
 		return;
-	subject.seen[event]++;
+	its->seen[event]++;
 	ck_assert_uint_eq(mm->vmap.lock.word, 0);
-	ck_assert_ptr_null(find_vm_area(mm, subject.addr));
-	ck_assert_int_eq(vfree(mm, subject.addr), -ENOENT);
+	ck_assert_ptr_null(find_vm_area(mm, its->addr));
+	ck_assert_int_eq(vfree(mm, its->addr), -ENOENT);
 	if (event != SIM_FLUSH_TLB) {
-		ck_assert_uint_eq(nr_present(), subject.pages);
-		ck_assert_uint_eq(start, subject.addr);
-		ck_assert_uint_eq(end, subject.addr + subject.pages * PAGE_SIZE);
+		ck_assert_uint_eq(nr_present_of(its), its->pages);
+		ck_assert_uint_eq(start, its->addr);
+		ck_assert_uint_eq(end, its->addr + its->pages * PAGE_SIZE);
 		return;
 	}
 	/* The ledger's flushes are those that are over: this one is not. */
 	ck_assert_uint_eq(mm->flushes.nr, sim->nr_flushes - 1);
-	ck_assert_uint_eq(nr_present(), 0);
-	ck_assert_uint_ge(end, subject.addr + subject.pages * PAGE_SIZE);
-	ck_assert_uint_eq(tile_at(subject.addr)->state, subject.state);
-	if (subject.state != VMAP_AREA_BUSY)
+	ck_assert_uint_eq(nr_present_of(its), 0);
+	ck_assert_uint_ge(end, its->addr + its->pages * PAGE_SIZE);
+	ck_assert_uint_eq(tile_at(its->addr)->state, its->state);
+	if (its->state != VMAP_AREA_BUSY)
 		return;
-	for (u64 i = 0; i < subject.nr_frames; i++) {
-		ck_assert_uint_eq(subject.frame[i]->state, PAGE_VMALLOC);
-		ck_assert_ptr_eq(subject.frame[i]->owner, subject.vm);
+	for (u64 i = 0; i < its->nr_frames; i++) {
+		ck_assert_uint_eq(its->frame[i]->state, PAGE_VMALLOC);
+		ck_assert_ptr_eq(its->frame[i]->owner, its->vm);
 	}
 	/* The bookkeeping is not somebody else's object yet either. */
-	if (subject.vm)
-		ck_assert_int_eq(memcmp(subject.vm, &subject.copy, sizeof(subject.copy)), 0);
+	if (its->vm)
+		ck_assert_int_eq(memcmp(its->vm, &its->copy, sizeof(its->copy)), 0);
 }
 
-/* From now on the area at @addr is looked at. */
-static void watch(u64 addr, u32 state)
+static void look(enum sim_event event, u64 start, u64 end)
+{
+	look_at(&subject, event, start, end);
+	look_at(&array, event, start, end);
+	/* The outer area's bookkeeping says where the array is: it goes last. */
+	if (event == SIM_FLUSH_TLB && array.addr == start)
+		ck_assert_ptr_eq(subject.vm->pages, (struct page **)(uintptr_t)array.addr);
+}
+
+static void watch_area(struct subject *its, u64 addr, u32 state)
 {
 	struct page **part;
 	u64 count;
 
-	memset(&subject, 0, sizeof(subject));
-	subject.addr = addr;
-	subject.vm = find_vm_area(mm, addr);
-	subject.pages = (subject.vm->size - PAGE_SIZE) >> PAGE_SHIFT;
-	subject.copy = *subject.vm;
-	for (u64 i = 0; i < subject.vm->nr_pages; i += count) {
-		part = vm_pages_chunk(mm, subject.vm, i, &count);
-		memcpy(&subject.frame[i], part, count * sizeof(*part));
-		subject.nr_frames += count;
+	memset(its, 0, sizeof(*its));
+	its->addr = addr;
+	its->vm = find_vm_area(mm, addr);
+	its->pages = (its->vm->size - PAGE_SIZE) >> PAGE_SHIFT;
+	its->copy = *its->vm;
+	for (u64 i = 0; i < its->vm->nr_pages; i += count) {
+		part = vm_pages_chunk(mm, its->vm, i, &count);
+		memcpy(&its->frame[i], part, count * sizeof(*part));
+		its->nr_frames += count;
 	}
-	subject.state = state;
+	its->state = state;
+}
+
+/* From now on the area at @addr is looked at, and its array if that is an area. */
+static void watch(u64 addr, u32 state)
+{
+	watch_area(&subject, addr, state);
+	memset(&array, 0, sizeof(array));
+	if (subject.vm->flags & VM_VPAGES)
+		watch_area(&array, (u64)(uintptr_t)subject.vm->pages, state);
 	sim->look = look;
 }
 
@@ -95,6 +120,8 @@ static void expect_seen(u32 vmap, u32 vunmap, u32 tlb)
 	ck_assert_uint_eq(subject.seen[SIM_CACHE_VMAP], vmap);
 	ck_assert_uint_eq(subject.seen[SIM_CACHE_VUNMAP], vunmap);
 	ck_assert_uint_eq(subject.seen[SIM_FLUSH_TLB], tlb);
+	for (u32 event = 0; array.addr && event < SIM_NR_EVENTS; event++)
+		ck_assert_uint_eq(array.seen[event], subject.seen[event]);
 	sim->look = NULL;
 }
 
@@ -139,6 +166,7 @@ START_TEST(purged_areas_are_flushed_before_they_are_free)
 	ck_assert_uint_ge(vmap_purge(mm), 1);
 	expect_seen(0, 1, 1);
 	ck_assert_uint_eq(tile_at(addr)->state, VMAP_AREA_FREE);
+	ck_assert(!array.addr || tile_at(array.addr)->state == VMAP_AREA_FREE);
 	/* Once: the next purge has nothing to do. */
 	ck_assert_uint_eq(vmap_purge(mm), 0);
 }

@@ -205,6 +205,52 @@ START_TEST(more_spans_than_fit_are_refused)
 }
 END_TEST
 
+/* As many as fit, each used to its end; the checker looks at no more either. */
+START_TEST(as_many_spans_as_fit_are_used)
+{
+	struct sim_config config = {0};
+	struct sim *sim;
+	u64 got = 0;
+
+	/* Each of the first ranges is cut in two, and one is whole. */
+	for (u64 i = 0; i < MAX_SPANS / 2; i++) {
+		sim_add_ram(&config, (16 + 16 * i) * MIB, 12 * MIB, 0);
+		if (i)
+			sim_add_reserved(&config, (20 + 16 * i) * MIB, PAGE_SIZE, RESERVED_BOOT);
+	}
+	sim_add_ram(&config, 256 * MIB, 4 * MIB, 0);
+	sim = sim_create_frames(&config);
+	ck_assert_uint_eq(zone_of(sim, 0, ZONE_DMA32)->nr_spans, MAX_SPANS);
+	while (one_frame(sim, GFP_KERNEL | __GFP_HIGH, NUMA_NO_NODE)) {
+		if (got++ % 997 == 0)
+			assert_sound(sim);
+	}
+	/* Two sections have struct pages; two frames are the simulation's. */
+	ck_assert_uint_eq(got, ((96 - 4 + 4 - 2) * MIB >> 12) - (MAX_SPANS / 2 - 1) - 2);
+	ck_assert_uint_eq(nr_free_pages(&sim->mm), 0);
+	assert_sound(sim);
+	sim_destroy(sim);
+}
+END_TEST
+
+/* A range that begins where a zone ends gives that zone nothing, not even a span of no frames. */
+START_TEST(a_zone_without_frames_has_no_spans)
+{
+	struct sim_config config = {0};
+	struct sim *sim;
+
+	sim_add_ram(&config, 16 * MIB, 16 * MIB, 0);
+	sim_add_ram(&config, 4 * GIB, 64 * MIB, 0);
+	sim = sim_create_frames(&config);
+	ck_assert_uint_eq(zone_of(sim, 0, ZONE_DMA)->nr_spans, 0);
+	ck_assert_uint_eq(zone_of(sim, 0, ZONE_DMA32)->nr_spans, 1);
+	ck_assert_uint_eq(zone_of(sim, 0, ZONE_NORMAL)->nr_spans, 1);
+	ck_assert_uint_eq(sim->mm.node[0].nr_fallback, 2);
+	assert_sound(sim);
+	sim_destroy(sim);
+}
+END_TEST
+
 START_TEST(a_senseless_machine_is_refused)
 {
 	struct sim_config config = sim_default_config(MAX_CPUS + 1);
@@ -420,6 +466,8 @@ static Suite *suite(void)
 	tcase_add_loop_test(init, senseless_layouts_are_refused, 0, ARRAY_SIZE(bad_layouts));
 	tcase_add_test(init, more_ranges_than_fit_are_refused);
 	tcase_add_test(init, more_spans_than_fit_are_refused);
+	tcase_add_test(init, as_many_spans_as_fit_are_used);
+	tcase_add_test(init, a_zone_without_frames_has_no_spans);
 	tcase_add_test(init, a_senseless_machine_is_refused);
 	suite_add_tcase(suite, init);
 	tcase_set_timeout(sections, 30);

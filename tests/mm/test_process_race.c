@@ -48,7 +48,8 @@ START_TEST(d30_a_free_and_a_remap_at_once_come_one_after_the_other)
 		nr_mapped++;
 		for (u32 i = 0; i < RACE_PAGES; i++) {
 			u64 pfn = user_entry(BASE + i * PAGE_SIZE) >> PAGE_SHIFT & 0xffffffffff;
-			u32 state = READ_ONCE(pfn_to_page(mm, pfn)->state);
+			u64 word = __atomic_load_n(&pfn_to_page(mm, pfn)->word, __ATOMIC_RELAXED);
+			u32 state = word & 0xff; /* its first byte */
 
 			ck_assert(state == PAGE_VMALLOC || state == PAGE_OTHER);
 		}

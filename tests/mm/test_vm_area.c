@@ -50,6 +50,38 @@ START_TEST(each_kind_of_vmalloc_is_what_its_name_says)
 }
 END_TEST
 
+/* Wherever in the list the wrong one is, it is seen before anything is done. */
+START_TEST(every_page_for_vmap_is_looked_at_first)
+{
+	u64 tables = mm->pt.nr_tables, addr = 77;
+
+	take_pages(9);
+	for (u32 i = 0; i < 9; i++) {
+		struct page *page = pages[i];
+
+		pages[i] = NULL;
+		ck_assert_int_eq(vmap(mm, pages, 9, 0, PAGE_KERNEL, &addr), -EINVAL);
+		ck_assert_int_eq(vmap(mm, pages, 9, VM_MAP_PUT_PAGES, PAGE_KERNEL, &addr), -EINVAL);
+		pages[i] = page;
+		page->refcount = 0;
+		ck_assert_int_eq(vmap(mm, pages, 9, VM_MAP_PUT_PAGES, PAGE_KERNEL, &addr), -EINVAL);
+		page->refcount = 1;
+		page->state = PAGE_TABLE;
+		ck_assert_int_eq(vmap(mm, pages, 9, VM_MAP_PUT_PAGES, PAGE_KERNEL, &addr), -EINVAL);
+		page->state = PAGE_OTHER;
+		page->order = 1;
+		ck_assert_int_eq(vmap(mm, pages, 9, VM_MAP_PUT_PAGES, PAGE_KERNEL, &addr), -EINVAL);
+		page->order = 0;
+		ck_assert_uint_eq(page->refcount, 1);
+	}
+	ck_assert_uint_eq(addr, 77);
+	ck_assert_uint_eq(sim->nr_cache_vmap, 0);
+	ck_assert_uint_eq(mm->pt.nr_tables, tables);
+	ck_assert_uint_eq(mm->vmap.nr_busy, 0);
+	ck_assert_ptr_null(core_check(sim));
+}
+END_TEST
+
 START_TEST(a_node_is_preferred)
 {
 	struct sim_config config = sim_default_config(1);
@@ -203,6 +235,7 @@ static Suite *vm_area_suite(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, each_kind_of_vmalloc_is_what_its_name_says, 0,
 			    ARRAY_SIZE(kinds));
+	tcase_add_test(tcase, every_page_for_vmap_is_looked_at_first);
 	tcase_add_test(tcase, a_node_is_preferred);
 	tcase_add_test(tcase, executable_memory_is_made_by_two_calls_alone);
 	tcase_add_test(tcase, a_reserved_area_can_be_filled_with_frames);

@@ -28,7 +28,9 @@ usr/share/bash-completion/completions/nestctl
 usr/share/man/man1/nestbox.1
 usr/share/man/man1/nestctl.1
 usr/share/man/man7/nestbox-hypercalls.7
-usr/share/man/man7/nestbox-protocol.7'
+usr/share/man/man7/nestbox-protocol.7
+usr/share/nestbox/python/nestbox.py
+usr/share/nestbox/python/vmallocinfo.py'
 found=$(cd "$scratch/root" && find . -type f | sed 's,^\./,,' | LC_ALL=C sort)
 [ "$found" = "$wanted" ] || { fail "what is installed differs:"; diff <(echo "$wanted") <(echo "$found") || :; }
 

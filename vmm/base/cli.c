@@ -267,7 +267,7 @@ static void complain(const struct cli_command *command, int value, char **argv)
 	fprintf(stderr, "Try '%s --help'.\n", command->name);
 }
 
-static bool check_operands(const struct cli_command *command, int count)
+static bool check_operands(const struct cli_command *command, int count, char **operands)
 {
 	if (count >= command->min_operands &&
 	    (command->max_operands < 0 || count <= command->max_operands))
@@ -275,7 +275,9 @@ static bool check_operands(const struct cli_command *command, int count)
 	if (count < command->min_operands)
 		cli_error(command, "missing operand: %s", command->operands);
 	else
-		cli_error(command, "too many operands");
+		cli_error(command, "too many operands: '%.64s' is one more than %s",
+			  operands[command->max_operands],
+			  *command->operands ? command->operands : "none");
 	fprintf(stderr, "Try '%s --help'.\n", command->name);
 	return false;
 }
@@ -309,7 +311,7 @@ bool cli_parse(const struct cli_command *command, int argc, char **argv, int *op
 		if (set_value(command, find_option(command, value), optarg))
 			return false;
 	}
-	if (!check_operands(command, argc - optind))
+	if (!check_operands(command, argc - optind, argv + optind))
 		return false;
 	*operand_out = optind;
 	*status_out = CLI_DONE;

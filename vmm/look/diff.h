@@ -17,7 +17,10 @@ struct look_snapshot;
 /* A guest can make more ranges of its tables than the host has memory for. */
 #define LOOK_SNAPSHOT_RANGES_MAX (1u << 22)
 
-/* Errors: -ENOMEM. Pair with look_snapshot_free(). */
+/*
+ * Pair with look_snapshot_free(). Errors: -ENOMEM; -EOVERFLOW, where the guest maps more than
+ * LOOK_SNAPSHOT_RANGES_MAX ranges: half a moment is none.
+ */
 int look_snapshot(struct inspector *inspector, struct look_snapshot **snapshot_out);
 void look_snapshot_free(struct look_snapshot *snapshot);
 

@@ -15,8 +15,10 @@
 #include "guest/abi.h"
 #include "mm/x86.h"
 #include "lib/printable.h"
+#include "vmm/machine/checks.h"
 #include "vmm/machine/vcpu_report.h"
 #include "vmm/machine/vm.h"
+#include "vmm/soft/check.h"
 
 /* Linux 6.8; Debian 12's header does not have it. */
 #ifndef KVM_EXIT_MEMORY_FAULT
@@ -123,6 +125,9 @@ static void describe_trap(const struct nb_event *event, struct guest_report *rep
 	report->control.cr2 = event->cr2;
 }
 
+/* A panic saves where it is and no more: guest/report.c. */
+#define PANIC_SAVES (1u << REGS_RIP | 1u << REGS_RSP | 1u << REGS_RFLAGS)
+
 static enum exit_action on_panic(struct vcpu *vcpu)
 {
 	struct guest_report report = {.kind = REPORT_PANIC, .vcpu = vcpu->index};
@@ -144,6 +149,8 @@ static enum exit_action on_panic(struct vcpu *vcpu)
 	if (event.regs[REGS_RIP] != 0) {
 		memcpy(report.regs, event.regs, sizeof(report.regs));
 		report.have_regs = true;
+		if (report.kind == REPORT_PANIC)
+			report.unsaved = ((1u << NR_REGS) - 1) & ~PANIC_SAVES;
 	}
 	vcpu_report_fill(vcpu, &report);
 	vcpu->vm->ops->dead(vcpu->vm->context, vcpu->index, &report);
@@ -218,11 +225,22 @@ static enum exit_action on_io(struct vcpu *vcpu)
 
 /* ---- the rest ---- */
 
+static enum exit_action on_check(struct vcpu *vcpu)
+{
+	struct guest_report report;
+
+	checks_report(vcpu, &report);
+	vcpu->vm->ops->dead(vcpu->vm->context, vcpu->index, &report);
+	return EXIT_DIED;
+}
+
 static enum exit_action on_internal_error(struct vcpu *vcpu)
 {
 	const struct kvm_run *run = vcpu->run;
 
 	switch (run->internal.suberror) {
+	case SOFT_SUBERROR_CHECK:
+		return on_check(vcpu);
 	case KVM_INTERNAL_ERROR_EMULATION:
 		return die(vcpu, REPORT_EMULATION,
 			   "KVM cannot emulate the instruction (internal error, suberror 1)");

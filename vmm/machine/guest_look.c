@@ -5,6 +5,7 @@
 
 #include "mm/x86.h"
 #include "vmm/machine/guest_private.h"
+#include "vmm/machine/vcpu_report.h"
 
 #define PAUSE_SECONDS 5.0
 
@@ -58,16 +59,26 @@ int guest_write(struct guest *guest, gva_t gva, const void *buffer, size_t size_
 
 /* ---- registers ---- */
 
+/* With pause_lock held. */
+static void resume(struct guest *guest)
+{
+	guest->paused = false;
+	for (unsigned int i = 0; i < guest->nr_vcpus; i++)
+		vcpu_resume(guest->vm->vcpus[i]);
+}
+
 int guest_freeze(struct guest *guest)
 {
 	int err = 0;
 	unsigned int i;
 
+	pthread_mutex_lock(&guest->pause_lock);
 	for (i = 0; i < guest->nr_vcpus && !err; i++)
 		err = vcpu_pause(guest->vm->vcpus[i], PAUSE_SECONDS);
 	guest->paused = !err;
 	if (err)
-		guest_resume(guest);
+		resume(guest);
+	pthread_mutex_unlock(&guest->pause_lock);
 	return err;
 }
 
@@ -83,9 +94,9 @@ bool guest_is_paused(const struct guest *guest)
 
 void guest_resume(struct guest *guest)
 {
-	guest->paused = false;
-	for (unsigned int i = 0; i < guest->nr_vcpus; i++)
-		vcpu_resume(guest->vm->vcpus[i]);
+	pthread_mutex_lock(&guest->pause_lock);
+	resume(guest);
+	pthread_mutex_unlock(&guest->pause_lock);
 }
 
 int guest_registers(struct guest *guest, unsigned int vcpu, struct kvm_regs *regs_out,
@@ -96,4 +107,41 @@ int guest_registers(struct guest *guest, unsigned int vcpu, struct kvm_regs *reg
 	if (!guest->paused)
 		return -EBUSY;
 	return vcpu_get_registers(guest->vm->vcpus[vcpu], regs_out, sregs_out);
+}
+
+/* The hypercall that vCPU @vcpu is in. */
+static void find_call(struct guest *guest, unsigned int vcpu, struct guest_report *report)
+{
+	const struct ring *ring = &guest->rings[vcpu];
+	const struct nb_submission *call;
+
+	pthread_mutex_lock(&guest->lock);
+	call = guest_find_call(ring, __atomic_load_n(&ring->area->current, __ATOMIC_RELAXED));
+	report->have_call = call != NULL;
+	if (call)
+		report->call = *call;
+	pthread_mutex_unlock(&guest->lock);
+}
+
+int guest_glimpse(struct guest *guest, unsigned int vcpu, struct guest_report *report_out)
+{
+	struct guest_report *report = report_out;
+	bool paused;
+	int err = 0;
+
+	if (vcpu >= guest->nr_vcpus)
+		return -EINVAL;
+	pthread_mutex_lock(&guest->pause_lock);
+	paused = guest->paused;
+	if (!paused)
+		err = vcpu_pause(guest->vm->vcpus[vcpu], PAUSE_SECONDS);
+	if (!err) {
+		vcpu_report(guest->vm->vcpus[vcpu], REPORT_ENDED, "", report);
+		find_call(guest, vcpu, report);
+		err = report->have_regs ? 0 : -EIO;
+		if (!paused)
+			vcpu_resume(guest->vm->vcpus[vcpu]);
+	}
+	pthread_mutex_unlock(&guest->pause_lock);
+	return err;
 }

@@ -117,3 +117,24 @@ size_t insn_accesses(const uint8_t *code, size_t size, const struct insn_state *
 		count = take(&insn, pass & 2, pass & 1, count, accesses_out);
 	return count;
 }
+
+size_t insn_text(const uint8_t *code, size_t size, uint64_t address, char text[INSN_TEXT_BYTES])
+{
+	struct insn insn = {.state = NULL};
+	ZydisFormatter formatter;
+	ZydisDecoder decoder;
+
+	text[0] = '\0';
+	if (!ZYAN_SUCCESS(
+		    ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)) ||
+	    !ZYAN_SUCCESS(
+		    ZydisDecoderDecodeFull(&decoder, code, size, &insn.decoded, insn.operands)) ||
+	    !ZYAN_SUCCESS(ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL)) ||
+	    !ZYAN_SUCCESS(ZydisFormatterSetProperty(&formatter, ZYDIS_FORMATTER_PROP_HEX_UPPERCASE,
+						    ZYAN_FALSE)) ||
+	    !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &insn.decoded, insn.operands,
+							  insn.decoded.operand_count_visible, text,
+							  INSN_TEXT_BYTES, address, NULL)))
+		return 0;
+	return insn.decoded.length;
+}

@@ -37,4 +37,13 @@ struct insn_access {
 size_t insn_accesses(const uint8_t *code, size_t size, const struct insn_state *state,
 		     struct insn_access accesses_out[INSN_ACCESSES_MAX]);
 
+#define INSN_TEXT_BYTES 96
+#define INSN_BYTES_MAX  15
+
+/*
+ * The instruction in @code, which lies at @address, in Intel's syntax; addresses it names are
+ * absolute. Returns its length; 0 where the bytes are no whole instruction, @text then being empty.
+ */
+size_t insn_text(const uint8_t *code, size_t size, uint64_t address, char text[INSN_TEXT_BYTES]);
+
 #endif

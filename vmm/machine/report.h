@@ -37,6 +37,7 @@ enum report_kind {
 	REPORT_KVM,            /* KVM_RUN itself failed */
 	REPORT_DENIED,         /* it touched watched memory, and was denied it */
 	REPORT_USE_AFTER_FREE, /* it touched a frame it had given up */
+	REPORT_CHECK,          /* a check of the soft engine (vmm/soft/check.h) */
 	REPORT_ENDED,          /* its user ended it: guest_kill() */
 	REPORT_KINDS
 };
@@ -70,12 +71,21 @@ struct report_release {
 	char caller_places[REPORT_CALLERS][IMAGE_PLACE_BYTES];
 };
 
+/* The other side of what a check found: where a vCPU was, long before. */
+struct report_past {
+	bool known;
+	uint64_t instruction; /* of all vCPUs, since the VM's start */
+	unsigned int vcpu;
+	struct backtrace trace;
+};
+
 struct guest_report {
 	enum report_kind kind;
 	unsigned int vcpu;
 	char text[640]; /* what happened, one sentence, printable ASCII */
 	bool have_regs;
 	uint64_t regs[NR_REGS];
+	uint32_t unsaved; /* bits: registers that are not known, those a panic does not save */
 	struct control_regs control;
 	bool have_fault; /* an exception: the next two, and cr2 for vector 14 */
 	uint64_t vector, error_code;
@@ -93,6 +103,11 @@ struct guest_report {
 	struct report_access access;
 	bool have_release; /* USE_AFTER_FREE */
 	struct report_release release;
+	bool have_check; /* CHECK */
+	char check[16];  /* "stale", "freed", ... */
+	char then[24];   /* what happened in the past: "given up", "unmapped", ... */
+	uint64_t instruction;
+	struct report_past past;
 };
 
 /* "panic", "trap", "stuck", ...: the JSON's "kind". */
@@ -137,7 +152,7 @@ void report_print(const struct guest_report *report, FILE *file);
 const char *report_access_name(const struct report_access *access);
 
 /* Parts of report_json(), for others: new references, NULL for want of memory. */
-json_t *report_registers_json(const uint64_t regs[NR_REGS], const struct control_regs *control);
+json_t *report_registers_json(const struct guest_report *report);
 json_t *report_access_json(const struct report_access *access);
 json_t *report_call_json(const struct nb_submission *call);
 

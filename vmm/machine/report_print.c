@@ -58,11 +58,34 @@ static void print_release(const struct report_release *release, FILE *file)
 			release->caller_places[i]);
 }
 
+static void print_past(const struct guest_report *report, FILE *file)
+{
+	const struct report_past *past = &report->past;
+
+	fprintf(file, "  check %s, after %" PRIu64 " instructions of all vCPUs\n", report->check,
+		report->instruction);
+	if (!report->then[0])
+		return;
+	if (!past->known) {
+		fprintf(file, "  %s: too long ago to know by whom\n", report->then);
+		return;
+	}
+	fprintf(file, "  %s on vCPU %u, %" PRIu64 " instructions before:\n", report->then,
+		past->vcpu, report->instruction - past->instruction);
+	backtrace_print(&past->trace, "    ", file);
+}
+
 static void print_registers(const struct guest_report *report, FILE *file)
 {
-	for (unsigned int i = 0; i < NR_REGS; i++)
+	unsigned int shown = 0;
+
+	for (unsigned int i = 0; i < NR_REGS; i++) {
+		if (report->unsaved & 1u << i)
+			continue;
 		fprintf(file, "  %-6s %016" PRIx64 "%s", register_names[i], report->regs[i],
-			i % 3 == 2 ? "\n" : "");
+			shown++ % 3 == 2 ? "\n" : "");
+	}
+	fputs(shown % 3 ? "\n" : "", file);
 	fprintf(file, "  cr0    %016" PRIx64 "  cr2    %016" PRIx64 "  cr3    %016" PRIx64 "\n",
 		report->control.cr0, report->control.cr2, report->control.cr3);
 	fprintf(file, "  cr4    %016" PRIx64 "  efer   %016" PRIx64 "\n", report->control.cr4,
@@ -85,6 +108,8 @@ void report_print(const struct guest_report *report, FILE *file)
 		print_access(&report->access, file);
 	if (report->have_release)
 		print_release(&report->release, file);
+	if (report->have_check)
+		print_past(report, file);
 	if (!report->have_regs) {
 		fprintf(file, "  its registers could not be read\n");
 		return;
@@ -106,7 +131,7 @@ void report_print(const struct guest_report *report, FILE *file)
 
 static json_t *hex(uint64_t value)
 {
-	return json_sprintf("%#" PRIx64, value);
+	return json_sprintf("0x%" PRIx64, value);
 }
 
 json_t *report_call_json(const struct nb_submission *call)
@@ -144,12 +169,29 @@ static json_t *release_json(const struct report_release *release)
 	return json;
 }
 
-json_t *report_registers_json(const uint64_t regs[NR_REGS], const struct control_regs *control)
+static json_t *check_json(const struct guest_report *report)
 {
+	const struct report_past *past = &report->past;
+	json_t *json = json_pack("{s:s, s:I}", "name", report->check, "instruction",
+				 (json_int_t)report->instruction);
+
+	if (report->then[0] && past->known)
+		json_object_set_new(json, "past",
+				    json_pack("{s:s, s:i, s:I, s:o}", "what", report->then, "vcpu",
+					      (int)past->vcpu, "instruction",
+					      (json_int_t)past->instruction, "backtrace",
+					      backtrace_json(&past->trace)));
+	return json;
+}
+
+json_t *report_registers_json(const struct guest_report *report)
+{
+	const struct control_regs *control = &report->control;
 	json_t *registers = json_object();
 
 	for (unsigned int i = 0; i < NR_REGS; i++)
-		json_object_set_new(registers, register_names[i], hex(regs[i]));
+		if (!(report->unsaved & 1u << i))
+			json_object_set_new(registers, register_names[i], hex(report->regs[i]));
 	json_object_set_new(registers, "cr0", hex(control->cr0));
 	json_object_set_new(registers, "cr2", hex(control->cr2));
 	json_object_set_new(registers, "cr3", hex(control->cr3));
@@ -177,6 +219,8 @@ json_t *report_json(const struct guest_report *report)
 		json_object_set_new(json, "access", report_access_json(&report->access));
 	if (report->have_release)
 		json_object_set_new(json, "given_up", release_json(&report->release));
+	if (report->have_check)
+		json_object_set_new(json, "check", check_json(report));
 	if (!report->have_regs)
 		return json;
 	json_object_set_new(json, "where", json_string(report->where));
@@ -189,7 +233,6 @@ json_t *report_json(const struct guest_report *report)
 	for (size_t i = 0; i < report->nr_callers; i++)
 		json_array_append_new(callers, json_string(report->caller_places[i]));
 	json_object_set_new(json, "callers_guessed", callers);
-	json_object_set_new(json, "registers",
-			    report_registers_json(report->regs, &report->control));
+	json_object_set_new(json, "registers", report_registers_json(report));
 	return json;
 }

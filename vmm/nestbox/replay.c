@@ -433,6 +433,7 @@ static enum cli_status replay_job(const struct cli_command *command, struct sett
 		status = replay_in(command, settings, job, guest, executor);
 		guest_executor_destroy(executor);
 	}
+	status = guest_options_save(command, guest, status);
 	guest_destroy(guest);
 	return status;
 }

@@ -216,6 +216,7 @@ static enum cli_status run_with_socket(struct run *run)
 	if (status == CLI_DONE) {
 		status = serve(run);
 		service_stop(run->service);
+		status = guest_options_save(run->command, run->guest, status);
 	}
 	guest_destroy(run->guest);
 	service_destroy(run->service);
@@ -348,7 +349,7 @@ int command_run(const struct program *program, int argc, char **argv)
 		.name = "nestbox run",
 		.operands = "",
 		.summary = "Starts a guest and serves its control socket until it is told to end:\n"
-			   "by nestctl stop, SIGTERM, SIGINT or SIGHUP.",
+			   "by nestctl quit, SIGTERM, SIGINT or SIGHUP.",
 		.options = options,
 		.notes = "docs/protocol.md describes the socket; nestctl speaks to it.",
 	};

@@ -16,6 +16,19 @@ static json_t *fail(char why[QMP_WHY_BYTES], const char *text)
 	return NULL;
 }
 
+/* Flags have names; what is none of them may still be a number. */
+static json_t *flags_word(const struct qmp_arg *arg, const char *word, char why[QMP_WHY_BYTES])
+{
+	char names[CTL_FLAGS_BYTES];
+	uint64_t value;
+
+	if (ctl_flags_parse(arg->name, word, &value))
+		return value <= INT64_MAX ? json_integer((json_int_t)value) : qmp_hex(value);
+	ctl_flags_names(arg->name, names);
+	snprintf(why, QMP_WHY_BYTES, "is to be a number, or with | between them: %.180s", names);
+	return NULL;
+}
+
 static json_t *number_word(const char *word, bool size, char why[QMP_WHY_BYTES])
 {
 	uint64_t value;
@@ -69,6 +82,9 @@ static json_t *make(const struct qmp_arg *arg, const char *word, char why[QMP_WH
 	case QMP_INT:
 		return int_word(word, why);
 	case QMP_U64:
+		if (ctl_flags_known(arg->name))
+			return flags_word(arg, word, why);
+		return number_word(word, false, why);
 	case QMP_FRAMES:
 		return number_word(word, false, why);
 	case QMP_SIZE:

@@ -3,14 +3,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "vmm/nestctl/nestctl.h"
-#include "vmm/wire/runtime.h"
 
 #define OPTIONS_MAX    24
 #define SUMMARY_BYTES  512
 #define OPERANDS_BYTES 256
+#define HELP_COLUMNS   79
+#define NOTES_BYTES    2048
 
 /* What a verb's command line is read with: a row for each option, and where its word comes. */
 struct line {
@@ -23,10 +23,12 @@ struct line {
 	const char *word[OPTIONS_MAX];
 	bool flag[OPTIONS_MAX];
 	char help[OPTIONS_MAX][160];
-	char name[64], operands[OPERANDS_BYTES], summary[SUMMARY_BYTES];
+	char name[64], operands[OPERANDS_BYTES], summary[SUMMARY_BYTES], notes[NOTES_BYTES];
 	/* nestctl's own */
 	bool json, raw, follow;
-	const char *guest_name, *socket;
+	const char *guest_name, *socket, *format;
+	struct ctl_filter filter;
+	struct ctl_load load;
 };
 
 /* ---- the options of a verb ---- */
@@ -59,6 +61,9 @@ static void add_argument_option(struct line *line, const struct qmp_arg *arg)
 	int used;
 
 	used = snprintf(line->help[i], sizeof(line->help[i]), "%s", arg->help);
+	if (arg->type == QMP_U64 && ctl_flags_known(arg->name))
+		used += snprintf(line->help[i] + used, sizeof(line->help[i]) - (size_t)used,
+				 ";\nnumbers or names with | between them");
 	for (size_t c = 0; arg->choices && arg->choices[c]; c++)
 		used += snprintf(line->help[i] + used, sizeof(line->help[i]) - (size_t)used, "%s%s",
 				 c ? ", " : ":\n", arg->choices[c]);
@@ -71,6 +76,32 @@ static void add_argument_option(struct line *line, const struct qmp_arg *arg)
 				 .value = arg->type == QMP_BOOL ? (void *)&line->flag[i]
 								: (void *)&line->word[i],
 			 });
+}
+
+static void add_plain(void *context, struct cli_option option)
+{
+	add_option(context, option);
+}
+
+static void add_filters(struct line *line)
+{
+	struct ctl_filter *filter = &line->filter;
+
+	if (line->verb->flags & CTL_BY_RIGHTS) {
+		add_option(line, (struct cli_option)CLI_OPTION(
+					 "rights", CLI_TEXT, "RIGHTS",
+					 "ranges that allow all of these: rwxu", &filter->rights));
+		add_option(line, (struct cli_option)CLI_OPTION("size", CLI_SIZE, "SIZE",
+							       "of this page size: 4K, 2M, 1G",
+							       &filter->page_bytes));
+		add_option(line,
+			   (struct cli_option)CLI_OPTION("user", CLI_FLAG, NULL,
+							 "that users may touch", &filter->user));
+	}
+	if (line->verb->flags & CTL_BY_STATE)
+		add_option(line, (struct cli_option)CLI_OPTION("state", CLI_TEXT, "STATE",
+							       "of this state: busy, lazy, free",
+							       &filter->state));
 }
 
 static void add_own_options(struct line *line)
@@ -93,6 +124,17 @@ static void add_own_options(struct line *line)
 					     .kind = CLI_FLAG,
 					     .help = "JSON on standard output",
 					     .value = &line->json});
+	if (line->verb->flags & CTL_FORMAT)
+		add_option(line,
+			   (struct cli_option){.name = "format",
+					       .kind = CLI_TEXT,
+					       .argument = "FORMAT",
+					       .help = "as in x/8gx: how many, x d u o t c s i,\n"
+						       "of which size: b h w g",
+					       .value = &line->format});
+	add_filters(line);
+	if (line->verb->flags & CTL_LOAD)
+		ctl_load_options(&line->load, add_plain, line);
 	if (line->verb->flags & CTL_RAW)
 		add_option(line, (struct cli_option){.name = "raw",
 						     .kind = CLI_FLAG,
@@ -131,6 +173,24 @@ static void name_operands(struct line *line)
 	}
 }
 
+/* Lines of up to HELP_COLUMNS. */
+static void wrap(const char *text, char *wrapped, size_t size)
+{
+	size_t begun = 0, i;
+
+	snprintf(wrapped, size, "%s", text);
+	for (i = 0; wrapped[i]; i++) {
+		if (i - begun < HELP_COLUMNS)
+			continue;
+		while (i > begun && wrapped[i] != ' ')
+			i--;
+		if (i == begun)
+			break;
+		wrapped[i] = '\n';
+		begun = i + 1;
+	}
+}
+
 static void prepare(struct line *line, const struct ctl_verb *verb)
 {
 	const struct qmp_arg *arg;
@@ -145,11 +205,12 @@ static void prepare(struct line *line, const struct ctl_verb *verb)
 	add_own_options(line);
 	name_operands(line);
 	snprintf(line->name, sizeof(line->name), "nestctl %s", verb->name);
-	snprintf(line->summary, sizeof(line->summary), "%s", ctl_verb_help(verb));
+	wrap(ctl_verb_help(verb), line->summary, sizeof(line->summary));
 	line->cli.name = line->name;
 	line->cli.operands = line->operands;
 	line->cli.summary = line->summary;
 	line->cli.options = line->options;
+	line->cli.notes = ctl_verb_notes(verb, line->command, line->notes, sizeof(line->notes));
 }
 
 /* ---- arguments of the command ---- */
@@ -205,60 +266,13 @@ err_free:
 	return NULL;
 }
 
-/* ---- whom to talk to ---- */
-
-struct only {
-	unsigned int count;
-	char names[256], path[RUNTIME_PATH_BYTES];
-};
-
-static int count_guest(void *context, const char *name, const char *path)
-{
-	struct only *only = context;
-	size_t used = strlen(only->names);
-	int fd;
-
-	if (runtime_connect(path, &fd, NULL) != 0) {
-		runtime_remove_dead(path);
-		return 0;
-	}
-	close(fd);
-	only->count++;
-	snprintf(only->path, sizeof(only->path), "%s", path);
-	snprintf(only->names + used, sizeof(only->names) - used, "%s%s", used ? ", " : "", name);
-	return 0;
-}
-
-static int find_socket(const struct line *line, char path[RUNTIME_PATH_BYTES], struct error *error)
-{
-	const char *name = line->guest_name ? line->guest_name : getenv("NESTBOX_NAME");
-	const char *socket = line->socket ? line->socket : getenv("NESTBOX_SOCKET");
-	struct only only = {0};
-	int err;
-
-	if (socket && *socket && (line->socket || !line->guest_name)) {
-		snprintf(path, RUNTIME_PATH_BYTES, "%s", socket);
-		return 0;
-	}
-	if (name && *name)
-		return runtime_path(name, false, path, error);
-	err = runtime_for_each(count_guest, &only, error);
-	if (err)
-		return err;
-	if (only.count == 0)
-		return error_set(error, -ENOENT, "no guest runs: nestbox run starts one");
-	if (only.count > 1)
-		return error_set(error, -EINVAL, "%u guests run (%.120s): say which with --name",
-				 only.count, only.names);
-	snprintf(path, RUNTIME_PATH_BYTES, "%s", only.path);
-	return 0;
-}
+/* ---- the connection ---- */
 
 static enum cli_status connect_to(const struct line *line, struct ctl_wire **wire_out)
 {
 	char path[RUNTIME_PATH_BYTES];
 	struct error error;
-	int err = find_socket(line, path, &error);
+	int err = ctl_find_socket(line->guest_name, line->socket, path, &error);
 
 	if (err) {
 		cli_error(&line->cli, "%s", error.text);
@@ -314,6 +328,27 @@ static int ask_list(struct ctl *ctl, json_t **value_out)
 	return 0;
 }
 
+static enum cli_status print(struct ctl *ctl, const json_t *value)
+{
+	return ctl->verb->print ? ctl->verb->print(ctl, value) : ctl_print_plain(ctl, value);
+}
+
+/* The status is that of the lines for people, which go nowhere. */
+static enum cli_status print_json(struct ctl *ctl, const json_t *value)
+{
+	FILE *out = ctl->out, *nowhere = fopen("/dev/null", "we");
+	enum cli_status status = CLI_DONE;
+
+	ctl_print_json(ctl, value);
+	if (nowhere) {
+		ctl->out = nowhere;
+		status = print(ctl, value);
+		ctl->out = out;
+		fclose(nowhere);
+	}
+	return status;
+}
+
 static enum cli_status ask_and_print(struct ctl *ctl)
 {
 	enum cli_status status;
@@ -327,15 +362,11 @@ static enum cli_status ask_and_print(struct ctl *ctl)
 	else
 		err = ctl_ask(ctl->wire, ctl->verb->command, json_incref(ctl->arguments), &value,
 			      &ctl->error);
-	if (err) {
-		cli_error(ctl->cli, "%s", ctl->error.text);
-		return err == -EREMOTEIO ? CLI_WRONG : CLI_HOST;
-	}
-	if (ctl->json)
-		status = ctl_print_json(ctl, value);
-	else
-		status = ctl->verb->print ? ctl->verb->print(ctl, value)
-					  : ctl_print_plain(ctl, value);
+	if (err)
+		return ctl_failed(ctl, err);
+	if (ctl->verb->flags & (CTL_BY_RIGHTS | CTL_BY_STATE))
+		ctl_filter_list(ctl->filter, json_object_get(value, ctl->verb->list));
+	status = ctl->json ? print_json(ctl, value) : print(ctl, value);
 	json_decref(value);
 	return status;
 }
@@ -349,9 +380,14 @@ static enum cli_status carry_out(struct line *line, char **operands, struct ctl_
 			  .json = line->json,
 			  .raw = line->raw,
 			  .follow = line->follow,
+			  .format = line->format,
+			  .filter = &line->filter,
+			  .load = &line->load,
 			  .run_line = ctl_main};
 	enum cli_status status = CLI_DONE;
 
+	if (!ctl_filter_check(&line->filter, &line->cli))
+		return CLI_BAD_INPUT;
 	ctl.arguments = read_arguments(line, operands);
 	if (!ctl.arguments)
 		return CLI_BAD_INPUT;
@@ -375,26 +411,55 @@ static void show_longer(void *context, const struct ctl_verb *verb)
 		fprintf(stderr, "  %s\n", verb->name);
 }
 
-enum cli_status ctl_main(int argc, char **argv, struct ctl_wire *wire)
+static enum cli_status no_verb(const char *name)
 {
-	struct ctl_verb made;
-	const struct ctl_verb *verb = ctl_verb_find(argv[0], &made);
+	const char *meant = ctl_verb_meant(name);
+
+	fprintf(stderr, "nestctl: there is no verb '%.64s'", name);
+	if (meant)
+		fprintf(stderr, "; did you mean '%s'?\n", meant);
+	else
+		fprintf(stderr, "; nestctl help lists them\n");
+	ctl_verb_for_each(show_longer, (char *)(uintptr_t)name);
+	return CLI_BAD_INPUT;
+}
+
+static enum cli_status run_line(const struct ctl_verb *verb, int argc, char **argv,
+				struct ctl_wire *wire)
+{
+	struct line *line = malloc(sizeof(*line));
 	enum cli_status status;
-	struct line *line;
 	int operand;
 
-	if (!verb) {
-		fprintf(stderr, "nestctl: there is no verb '%s'; nestctl help lists them\n",
-			argv[0]);
-		ctl_verb_for_each(show_longer, argv[0]);
-		return CLI_BAD_INPUT;
-	}
-	line = malloc(sizeof(*line));
 	if (!line)
 		return CLI_HOST;
 	prepare(line, verb);
 	if (cli_parse(&line->cli, argc, argv, &operand, &status))
 		status = carry_out(line, argv + operand, wire);
 	free(line);
+	return status;
+}
+
+enum cli_status ctl_main(int argc, char **argv, struct ctl_wire *wire)
+{
+	char **words = calloc((size_t)argc + 2, sizeof(*words)), joined[CTL_JOINED_BYTES];
+	const struct ctl_verb *verb;
+	struct ctl_verb made;
+	enum cli_status status;
+
+	if (!words)
+		return CLI_HOST;
+	memcpy(words, argv, (size_t)argc * sizeof(*words));
+	argc = ctl_words_join(argc, words, joined);
+	if (argc > 1 && strcmp(words[0], "help") == 0 && words[1][0] != '-') {
+		/* "help ept map" is "ept map --help". */
+		memmove(words, words + 1, (size_t)argc * sizeof(*words));
+		argc = ctl_words_join(argc - 1, words, joined);
+		words[1] = (char *)(uintptr_t) "--help";
+		argc = 2;
+	}
+	verb = ctl_verb_find(words[0], &made);
+	status = verb ? run_line(verb, argc, words, wire) : no_verb(words[0]);
+	free(words);
 	return status;
 }

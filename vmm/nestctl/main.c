@@ -7,8 +7,6 @@
 #include "vmm/nestctl/foreign.h"
 #include "vmm/nestctl/nestctl.h"
 
-#define JOINED_BYTES 64
-
 /* Whether @word is one of nestctl's own options whose argument is the next word. */
 static bool takes_next(const char *word)
 {
@@ -16,7 +14,7 @@ static bool takes_next(const char *word)
 	       !strcmp(word, "--socket");
 }
 
-/* Options before the verb go behind it: where the verb is, or 0. */
+/* Options before the verb go behind all its words: where the verb is, or 0. */
 static int find_verb(int argc, char **argv)
 {
 	int i;
@@ -30,33 +28,19 @@ static int find_verb(int argc, char **argv)
 	return 0;
 }
 
-static void verb_first(int verb, char **argv)
+/* Puts the @count options at @argv behind the words that follow them, which a "--" may end. */
+static void options_last(int count, int argc, char **argv)
 {
-	char *name = argv[verb];
+	char *options[64];
+	int words = 0;
 
-	memmove(argv + 2, argv + 1, (size_t)(verb - 1) * sizeof(*argv));
-	argv[1] = name;
-}
-
-/* "ept map" is the verb "ept-map", "ept dirty map" is "ept-dirty-map". Returns the words left. */
-static int join_words(int argc, char **argv, char joined[JOINED_BYTES])
-{
-	char longer[JOINED_BYTES];
-	struct ctl_verb made;
-
-	/* What is a verb by itself has operands behind it. */
-	while (argc >= 2 && argv[1][0] != '-' &&
-	       (argv[0] == joined || !ctl_verb_find(argv[0], &made))) {
-		int length = snprintf(longer, sizeof(longer), "%s-%s", argv[0], argv[1]);
-
-		if (length >= JOINED_BYTES || !ctl_verb_find(longer, &made))
-			break;
-		memcpy(joined, longer, sizeof(longer));
-		argv[0] = joined;
-		memmove(argv + 1, argv + 2, (size_t)(argc - 1) * sizeof(*argv));
-		argc--;
-	}
-	return argc;
+	if (count > 64)
+		return;
+	memcpy(options, argv, (size_t)count * sizeof(*argv));
+	while (count + words < argc && argv[count + words][0] != '-')
+		words++;
+	memmove(argv, argv + count, (size_t)words * sizeof(*argv));
+	memcpy(argv + words, options, (size_t)count * sizeof(*argv));
 }
 
 static int finish(int status)
@@ -72,7 +56,6 @@ int main(int argc, char **argv)
 {
 	struct ctl none = {.out = argc < 2 ? stderr : stdout};
 	int verb = find_verb(argc, argv);
-	char joined[JOINED_BYTES];
 
 	if (foreign_wanted(argc, argv))
 		return finish((int)foreign_main(argc, argv));
@@ -86,7 +69,6 @@ int main(int argc, char **argv)
 		ctl_run_help(&none);
 		return finish(none.out == stdout ? CLI_DONE : CLI_BAD_INPUT);
 	}
-	argc = verb + join_words(argc - verb, argv + verb, joined);
-	verb_first(verb, argv);
+	options_last(verb - 1, argc - 1, argv + 1);
 	return finish((int)ctl_main(argc - 1, argv + 1, NULL));
 }

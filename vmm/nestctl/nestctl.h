@@ -17,6 +17,7 @@
 #include "lib/error.h"
 #include "vmm/base/cli.h"
 #include "vmm/wire/protocol.h"
+#include "vmm/wire/runtime.h"
 
 /* ---- the connection ---- */
 
@@ -29,13 +30,20 @@ typedef int (*ctl_event_fn)(void *context, const json_t *event);
 int ctl_connect(const char *path, struct ctl_wire **wire_out, struct error *error);
 void ctl_disconnect(struct ctl_wire *wire);
 
+/* The socket it is connected to; good until it is closed. */
+const char *ctl_wire_path(const struct ctl_wire *wire);
+
 /*
  * Asks and waits. Takes @arguments' reference (NULL: none). Returns 0 with the returned value in
- * *@return_out, a new reference; -EREMOTEIO with the guest's error in @error; -EPROTO, -EPIPE (the
- * guest has gone).
+ * *@return_out, a new reference; with the guest's error in @error -EINVAL where what was asked is
+ * wrong (an argument, a command there is not), else -EREMOTEIO; -EPROTO, -EPIPE (the guest has
+ * gone).
  */
 int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_t **return_out,
 	    struct error *error);
+
+/* Whether an answer's "error" says that what was asked is wrong. */
+bool ctl_asked_wrongly(const json_t *error);
 
 /* Sends @text as it is, and a newline, and waits for what is no event: @answer_out. */
 int ctl_ask_raw(struct ctl_wire *wire, const char *text, json_t **answer_out, struct error *error);
@@ -47,13 +55,39 @@ int ctl_watch(struct ctl_wire *wire, ctl_event_fn event, void *context, struct e
 
 struct ctl_verb;
 
+/* What of a list is wanted: vmm/nestctl/filter.c. All zero: all of it. */
+struct ctl_filter {
+	const char *rights; /* letters */
+	bool user;
+	uint64_t page_bytes;
+	const char *state;
+};
+
+/* Says what is wrong in @filter. Returns whether nothing is. */
+bool ctl_filter_check(const struct ctl_filter *filter, const struct cli_command *cli);
+
+/* Takes the objects that are not wanted out of @list, which may be NULL. */
+void ctl_filter_list(const struct ctl_filter *filter, json_t *list);
+
+/* The options of load: vmm/nestctl/load.c. */
+struct ctl_load {
+	const char *vcpus, *audit;
+	uint64_t loops, pages, seed, seconds, slice;
+};
+
+void ctl_load_options(struct ctl_load *load, void (*add)(void *context, struct cli_option option),
+		      void *context);
+
 struct ctl {
 	const struct ctl_verb *verb;
 	const struct cli_command *cli; /* for cli_error() */
 	struct ctl_wire *wire;
 	FILE *out;
 	bool json;
-	bool raw, follow;  /* --raw, --follow */
+	bool raw, follow;   /* --raw, --follow */
+	const char *format; /* --format, or NULL */
+	const struct ctl_filter *filter;
+	const struct ctl_load *load;
 	json_t *arguments; /* of the command, as read from the command line */
 	struct error error;
 	/* ctl_main(), for a verb that reads lines: who runs lines is above who runs verbs. */
@@ -66,11 +100,15 @@ typedef enum cli_status (*ctl_run_fn)(struct ctl *ctl);
 /* Prints what the command returned, for people. */
 typedef enum cli_status (*ctl_print_fn)(struct ctl *ctl, const json_t *value);
 
-#define CTL_NO_GUEST 0x1u  /* it needs no connection */
-#define CTL_RAW      0x2u  /* it has --raw */
-#define CTL_FOLLOW   0x4u  /* it has --follow */
-#define CTL_ALIAS    0x10u /* a command by its own name that a row has by another */
-#define CTL_LIST     0x8u  /* the command returns a list in pieces: `list` is its name */
+#define CTL_NO_GUEST  0x1u   /* it needs no connection */
+#define CTL_RAW       0x2u   /* it has --raw */
+#define CTL_FOLLOW    0x4u   /* it has --follow */
+#define CTL_ALIAS     0x10u  /* a command by its own name that a row has by another */
+#define CTL_FORMAT    0x20u  /* it has --format */
+#define CTL_BY_RIGHTS 0x40u  /* --rights, --size, --user choose from its list */
+#define CTL_BY_STATE  0x80u  /* --state does */
+#define CTL_LOAD      0x100u /* the options of load */
+#define CTL_LIST      0x8u   /* the command returns a list in pieces: `list` is its name */
 
 struct ctl_verb {
 	const char *name;
@@ -93,22 +131,66 @@ extern const struct ctl_verb nestctl_verbs[];
  */
 const struct ctl_verb *ctl_verb_find(const char *name, struct ctl_verb *made);
 
+/* The name of a verb that @name may be meant as, or NULL. */
+const char *ctl_verb_meant(const char *name);
+
 /* Calls @visit with every verb, rows first, then commands. */
 void ctl_verb_for_each(void (*visit)(void *context, const struct ctl_verb *verb), void *context);
 
 /* The verb's help: its own or its command's. */
 const char *ctl_verb_help(const struct ctl_verb *verb);
 
+#define CTL_JOINED_BYTES 64
+
 /*
- * Carries out a line of words, argv[0] being the verb. @wire may be NULL: then the options say
- * whom to connect to.
+ * Makes one word of a verb of several ("ept map" is ept-map), and an option of the format in x/8gx.
+ * @argv has room for one word more than the NULL behind it. Returns how many there are now; @joined
+ * holds what was made and must live as long as @argv.
+ */
+int ctl_words_join(int argc, char **argv, char joined[CTL_JOINED_BYTES]);
+
+/*
+ * Carries out a line of words, argv[0] being the verb or the first word of it. @wire may be NULL:
+ * then the options say whom to connect to.
  */
 enum cli_status ctl_main(int argc, char **argv, struct ctl_wire *wire);
 
+/*
+ * What --help says of a verb besides its options: values of operands, an example. Into @text, which
+ * is returned; NULL: nothing.
+ */
+const char *ctl_verb_notes(const struct ctl_verb *verb, const struct qmp_command *command,
+			   char *text, size_t size);
+
+/*
+ * The socket of the guest that --name or --socket (NULL: not given), the environment, or being the
+ * only one names. Errors, with the reason: -EINVAL (several run), -ENOENT (none), runtime_path()'s.
+ */
+int ctl_find_socket(const char *name, const char *socket, char path[RUNTIME_PATH_BYTES],
+		    struct error *error);
+
 /* ---- arguments ---- */
+
+/*
+ * Flags as Linux names them (vmm/nestctl/symbols.c), of the arguments gfp, prot, flags, rights:
+ * "GFP_KERNEL|__GFP_ZERO". Parsing returns false for what is none of their names nor a number.
+ */
+#define CTL_FLAGS_BYTES 512
+bool ctl_flags_known(const char *argument);
+bool ctl_flags_parse(const char *argument, const char *word, uint64_t *value_out);
+void ctl_flags_names(const char *argument, char text[CTL_FLAGS_BYTES]);
+const char *ctl_flags_text(const char *argument, uint64_t value, char text[CTL_FLAGS_BYTES]);
 
 /* A word of the command line as @arg wants it. Returns a new reference, or NULL with @why. */
 json_t *ctl_word_json(const struct qmp_arg *arg, const char *word, char why[QMP_WHY_BYTES]);
+
+/* ---- failing ---- */
+
+/*
+ * Says ctl->error, and with --json prints it as {"error": ...}. Returns the exit status that goes
+ * with @err, one of ctl_ask()'s.
+ */
+enum cli_status ctl_failed(struct ctl *ctl, int err);
 
 /* ---- printing ---- */
 
@@ -117,6 +199,8 @@ enum cli_status ctl_print_json(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_bytes(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_audit(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_backtrace(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_insns(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_event(struct ctl *ctl, const json_t *event);
 
 /* The tables of what looks at a guest: vmm/nestctl/print_look.c. */
@@ -155,5 +239,7 @@ enum cli_status ctl_run_read(struct ctl *ctl);
 enum cli_status ctl_run_dump(struct ctl *ctl);
 enum cli_status ctl_run_help(struct ctl *ctl);
 enum cli_status ctl_run_execute(struct ctl *ctl);
+enum cli_status ctl_run_examine(struct ctl *ctl);
+enum cli_status ctl_run_load(struct ctl *ctl);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Verbs that have a way of their own: list, log, read, execute, help. */
+/* Verbs that have a way of their own: list, log, read, execute. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -10,9 +10,23 @@
 #include "vmm/nestctl/nestctl.h"
 #include "vmm/wire/runtime.h"
 
-static enum cli_status failed(struct ctl *ctl, int err)
+enum cli_status ctl_failed(struct ctl *ctl, int err)
 {
-	cli_error(ctl->cli, "%s", ctl->error.text);
+	const char *command = ctl->verb->command ?: "", *text = ctl->error.text;
+	size_t length = strlen(command);
+	json_t *json;
+
+	/* The verb is said already. */
+	if (length && strncmp(text, command, length) == 0 && strncmp(text + length, ": ", 2) == 0)
+		text += length + 2;
+	cli_error(ctl->cli, "%s", text);
+	if (ctl->json) {
+		json = json_pack("{s:{s:s}}", "error", "desc", ctl->error.text);
+		ctl_print_json(ctl, json);
+		json_decref(json);
+	}
+	if (err == -EINVAL)
+		return CLI_BAD_INPUT;
 	return err == -EREMOTEIO ? CLI_WRONG : CLI_HOST;
 }
 
@@ -93,14 +107,18 @@ enum cli_status ctl_run_log(struct ctl *ctl)
 	size_t i;
 
 	if (err)
-		return failed(ctl, err);
+		return ctl_failed(ctl, err);
 	events = json_object_get(value, "events");
+	if (ctl_number(value, "dropped") && !ctl->json)
+		fprintf(ctl->out, "... %" PRIu64 " earlier %s not kept\n",
+			ctl_number(value, "dropped"),
+			ctl_number(value, "dropped") == 1 ? "event is" : "events are");
 	for (i = 0; i < json_array_size(events); i++)
 		ctl_print_event(ctl, json_array_get(events, i));
 	json_decref(value);
 	if (ctl->follow)
 		err = ctl_watch(ctl->wire, show_event, ctl, &ctl->error);
-	return err ? failed(ctl, err) : CLI_DONE;
+	return err ? ctl_failed(ctl, err) : CLI_DONE;
 }
 
 /* ---- read: as many pieces as it takes ---- */
@@ -117,7 +135,7 @@ enum cli_status ctl_run_read(struct ctl *ctl)
 		err = ctl_ask(ctl->wire, "read-memory", json_incref(ctl->arguments), &value,
 			      &ctl->error);
 		if (err)
-			return failed(ctl, err);
+			return ctl_failed(ctl, err);
 		json_object_set_new(ctl->arguments, "address",
 				    qmp_hex(ctl_number(value, "address") + piece));
 		if (ctl->json)
@@ -148,7 +166,7 @@ enum cli_status ctl_run_dump(struct ctl *ctl)
 	}
 	free(here);
 	if (err)
-		return failed(ctl, err);
+		return ctl_failed(ctl, err);
 	status = ctl->json ? ctl_print_json(ctl, value) : ctl_print_plain(ctl, value);
 	json_decref(value);
 	return status;
@@ -159,97 +177,29 @@ enum cli_status ctl_run_dump(struct ctl *ctl)
 enum cli_status ctl_run_execute(struct ctl *ctl)
 {
 	json_t *answer = NULL;
-	bool good;
-	int err = ctl_ask_raw(ctl->wire, ctl_text(ctl->arguments, "operand"), &answer, &ctl->error);
+	const char *text = ctl_text(ctl->arguments, "operand");
+	enum cli_status status = CLI_DONE;
+	json_error_t where;
+	json_t *command = json_loads(text, JSON_REJECT_DUPLICATES, &where);
+	int err;
 
+	if (!json_is_object(command)) {
+		json_decref(command);
+		cli_error(ctl->cli, "%s",
+			  command ? "a command is a JSON object: {\"execute\": ...}" : where.text);
+		return CLI_BAD_INPUT;
+	}
+	/* A newline would end it on the wire. */
+	text = json_dumps(command, JSON_COMPACT | JSON_ENSURE_ASCII);
+	json_decref(command);
+	err = text ? ctl_ask_raw(ctl->wire, text, &answer, &ctl->error) : -ENOMEM;
+	free((char *)text);
 	if (err)
-		return failed(ctl, err);
+		return ctl_failed(ctl, err);
 	ctl_print_json(ctl, answer);
-	good = json_object_get(answer, "return") != NULL;
+	if (!json_object_get(answer, "return"))
+		status = ctl_asked_wrongly(json_object_get(answer, "error")) ? CLI_BAD_INPUT
+									     : CLI_WRONG;
 	json_decref(answer);
-	return good ? CLI_DONE : CLI_WRONG;
-}
-
-/* ---- help ---- */
-
-/* The first sentence. */
-static int summary_length(const char *help)
-{
-	const char *end = strstr(help, ". ");
-
-	return end ? (int)(end - help) : (int)strcspn(help, ".");
-}
-
-#define HELP_COLUMN  22
-#define HELP_COLUMNS 80
-
-/* Prints the @length bytes of @text in lines of HELP_COLUMNS, those behind the first indented. */
-static void print_wrapped(FILE *out, const char *text, int length)
-{
-	const int room = HELP_COLUMNS - HELP_COLUMN;
-	int line;
-
-	for (; length > room; text += line + 1, length -= line + 1) {
-		for (line = room; line > 0 && text[line] != ' '; line--)
-			;
-		if (line == 0)
-			break;
-		fprintf(out, "%.*s\n%*s", line, text, HELP_COLUMN, "");
-	}
-	fprintf(out, "%.*s\n", length, text);
-}
-
-struct help_page {
-	FILE *out;
-	const char *section; /* the last heading */
-};
-
-static void print_verb(void *context, const struct ctl_verb *verb)
-{
-	const char *help = ctl_verb_help(verb);
-	struct help_page *page = context;
-
-	if (verb->flags & CTL_ALIAS)
-		return;
-	if (verb->section && verb->section != page->section)
-		fprintf(page->out, "\n%s:\n", verb->section);
-	if (verb->section)
-		page->section = verb->section;
-	if (strlen(verb->name) < HELP_COLUMN - 2)
-		fprintf(page->out, "  %-*s", HELP_COLUMN - 2, verb->name);
-	else
-		fprintf(page->out, "  %s\n%*s", verb->name, HELP_COLUMN, "");
-	print_wrapped(page->out, help, summary_length(help));
-}
-
-static void list_verb(void *context, const struct ctl_verb *verb)
-{
-	json_array_append_new(
-		context, json_pack("{s:s, s:s}", "name", verb->name, "help", ctl_verb_help(verb)));
-}
-
-enum cli_status ctl_run_help(struct ctl *ctl)
-{
-	struct help_page page = {.out = ctl->out};
-	json_t *verbs = json_array();
-
-	if (ctl->json) {
-		ctl_verb_for_each(list_verb, verbs);
-		ctl_print_json(ctl, verbs);
-		json_decref(verbs);
-		return CLI_DONE;
-	}
-	json_decref(verbs);
-	fprintf(ctl->out,
-		"Usage: nestctl [--name NAME | --socket PATH] [--json] VERB ...\n\n"
-		"Talks to a running guest, which nestbox run starts. Addresses are 0x...,\n"
-		"or symbols of the guest's image: mm_init, machine+0x40. \"ept map\" is "
-		"ept-map.\n\n"
-		"Verbs (nestctl VERB --help says more); the commands of the protocol that have\n"
-		"a shorter name here (query-areas: areas) are verbs too:\n");
-	ctl_verb_for_each(print_verb, &page);
-	fprintf(ctl->out,
-		"\nExit status: 0 done and right; 1 done and something is wrong, or the guest\n"
-		"refused; 2 bad usage or input; 3 no guest there.\n");
-	return CLI_DONE;
+	return status;
 }

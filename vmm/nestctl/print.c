@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/input.h"
 #include "lib/printable.h"
@@ -51,6 +52,7 @@ static void print_value(FILE *out, const json_t *value)
 /* An object inside another: a line each, indented. */
 static void print_members(FILE *out, const json_t *object, int indent)
 {
+	char names[CTL_FLAGS_BYTES];
 	const char *key;
 	json_t *value;
 
@@ -64,6 +66,9 @@ static void print_members(FILE *out, const json_t *object, int indent)
 			continue;
 		}
 		print_value(out, value);
+		if (strcmp(key, "flags") == 0 && json_is_integer(value))
+			fprintf(out, " (%s)",
+				ctl_flags_text(key, (uint64_t)json_integer_value(value), names));
 		fputc('\n', out);
 	}
 }
@@ -136,7 +141,9 @@ enum cli_status ctl_print_bytes(struct ctl *ctl, const json_t *value)
 		else
 			hexdump(ctl->out, address + done, line, i);
 	}
-	return CLI_DONE;
+	if (count == 0)
+		cli_error(ctl->cli, "there is nothing to read at 0x%" PRIx64, address);
+	return count ? CLI_DONE : CLI_WRONG;
 }
 
 /* ---- audit and status ---- */
@@ -166,6 +173,22 @@ enum cli_status ctl_print_audit(struct ctl *ctl, const json_t *value)
 	return ctl_number(value, "violations") ? CLI_WRONG : CLI_DONE;
 }
 
+static void print_doing(struct ctl *ctl, const json_t *list)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *one = json_array_get(list, i);
+		uint64_t vcpu = ctl_number(one, "vcpu");
+
+		fprintf(ctl->out, "vCPU %" PRIu64 ": %s for %.1f s", vcpu, ctl_text(one, "command"),
+			json_number_value(json_object_get(one, "seconds")));
+		if (json_object_get(one, "trap"))
+			fprintf(ctl->out,
+				", held by trap %" PRIu64 ": nestctl ept release %" PRIu64 " go",
+				ctl_number(one, "trap"), vcpu);
+		fputc('\n', ctl->out);
+	}
+}
+
 enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value)
 {
 	const json_t *failure = json_object_get(value, "failure");
@@ -181,29 +204,46 @@ enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value)
 		json_number_value(json_object_get(value, "seconds")), ctl_number(value, "calls"),
 		ctl_number(value, "logs"), ctl_number(value, "warnings"),
 		ctl_number(value, "violations"), ctl_number(value, "clients"));
+	print_doing(ctl, json_object_get(value, "doing"));
 	if (!failure)
 		return CLI_DONE;
 	fprintf(ctl->out, "died (%s) on vCPU %" PRIu64 ": %s\n", ctl_text(failure, "kind"),
 		ctl_number(failure, "vcpu"), ctl_text(failure, "text"));
 	if (*ctl_text(failure, "where"))
 		fprintf(ctl->out, "  at %s\n", ctl_text(failure, "where"));
+	if (json_object_get(failure, "hypercall"))
+		fprintf(ctl->out, "  in hypercall %s\n",
+			ctl_text(json_object_get(failure, "hypercall"), "name"));
+	fprintf(ctl->out, "nestctl bt says how it came there, registers and dump what it left; "
+			  "quit ends it\n");
 	return CLI_WRONG;
 }
 
 /* ---- events ---- */
+
+static const char *time_text(time_t seconds, char text[32])
+{
+	struct tm local;
+
+	localtime_r(&seconds, &local);
+	if (strftime(text, 32, "%Y-%m-%d %H:%M:%S", &local) == 0)
+		text[0] = '\0';
+	return text;
+}
 
 enum cli_status ctl_print_event(struct ctl *ctl, const json_t *event)
 {
 	const json_t *data = json_object_get(event, "data");
 	const json_t *at = json_object_get(event, "timestamp");
 	const char *name = ctl_text(event, "event");
+	char when[32];
 
 	if (ctl->json) {
 		ctl_print_json(ctl, event);
 		fflush(ctl->out);
 		return CLI_DONE;
 	}
-	fprintf(ctl->out, "[%" PRIu64 ".%06" PRIu64 "] %s", ctl_number(at, "seconds"),
+	fprintf(ctl->out, "%s.%06" PRIu64 " %s", time_text((time_t)ctl_number(at, "seconds"), when),
 		ctl_number(at, "microseconds"), name);
 	if (json_object_get(data, "vcpu"))
 		fprintf(ctl->out, " vCPU %" PRIu64, ctl_number(data, "vcpu"));

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "guest/abi.h"
 #include "vmm/nestctl/nestctl.h"
 
 /* As ctl_size_text() where that is short, else to a tenth of the largest unit. */
@@ -21,6 +22,35 @@ static const char *rounded_text(uint64_t bytes, char text[32])
 	return text;
 }
 
+/* Of the vmalloc range: what lies outside it is free too, and of no use to vmalloc(). */
+static void print_largest_hole(FILE *out, const json_t *tiles)
+{
+	uint64_t largest_start = 0, largest_end = 0;
+	char text[32];
+
+	for (size_t i = 0; i < json_array_size(tiles); i++) {
+		const json_t *tile = json_array_get(tiles, i);
+		uint64_t start = ctl_number(tile, "start"), end = ctl_number(tile, "end");
+
+		if (strcmp(ctl_text(tile, "state"), "free") != 0)
+			continue;
+		start = start > NB_VMALLOC_START ? start : NB_VMALLOC_START;
+		end = end - 1 < NB_VMALLOC_END ? end : NB_VMALLOC_END + 1;
+		if (start < end && end - start > largest_end - largest_start) {
+			largest_start = start;
+			largest_end = end;
+		}
+	}
+	if (largest_end == 0)
+		fprintf(out, "no hole among these in the vmalloc range\n");
+	else
+		fprintf(out,
+			"the largest hole in the vmalloc range is 0x%" PRIx64 "-0x%" PRIx64
+			", %s\n",
+			largest_start, largest_end,
+			rounded_text(largest_end - largest_start, text));
+}
+
 enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value)
 {
 	const json_t *tiles = json_object_get(value, "tiles");
@@ -37,9 +67,8 @@ enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value)
 	}
 	fprintf(ctl->out, "%" PRIu64 " busy, %" PRIu64 " lazy, %" PRIu64 " free; ",
 		ctl_number(sum, "busy"), ctl_number(sum, "lazy"), ctl_number(sum, "free"));
-	fprintf(ctl->out, "%s of areas; the largest hole is %s-%s\n",
-		ctl_size_text(ctl_number(sum, "payload-bytes"), text),
-		ctl_text(sum, "largest-start"), ctl_text(sum, "largest-end"));
+	fprintf(ctl->out, "%s of areas; ", ctl_size_text(ctl_number(sum, "payload-bytes"), text));
+	print_largest_hole(ctl->out, tiles);
 	return ctl_print_end(ctl, value);
 }
 
@@ -56,21 +85,22 @@ enum cli_status ctl_print_maps(struct ctl *ctl, const json_t *value)
 	return CLI_WRONG;
 }
 
-static void print_second(FILE *out, const json_t *second)
+static void print_second(FILE *out, const json_t *second, const char *how)
 {
 	char text[32];
 
 	if (!second)
 		return;
 	if (!json_is_true(json_object_get(second, "mapped"))) {
-		fprintf(out, " -> nothing");
+		fprintf(out, " ->%s nothing", how);
 		return;
 	}
-	fprintf(out, " -> %s leaf at %s", ctl_size_text(ctl_number(second, "leaf-bytes"), text),
+	fprintf(out, " ->%s %s leaf at %s", how,
+		ctl_size_text(ctl_number(second, "leaf-bytes"), text),
 		ctl_text(second, "physical"));
 }
 
-static void print_entry(FILE *out, const json_t *entry)
+static void print_entry(FILE *out, const json_t *entry, const char *how)
 {
 	static const char *const names[] = {"?", "PTE", "PDE", "PDPTE", "PML4E", "PML5E"};
 	const json_t *flags = json_object_get(entry, "flags");
@@ -81,13 +111,15 @@ static void print_entry(FILE *out, const json_t *entry)
 		ctl_text(entry, "at"), ctl_number(entry, "value"), ctl_text(entry, "rights"));
 	for (i = 0; i < json_array_size(flags); i++)
 		fprintf(out, " %s", json_string_value(json_array_get(flags, i)) ?: "");
-	print_second(out, json_object_get(entry, "second"));
+	print_second(out, json_object_get(entry, "second"), how);
 	fputc('\n', out);
 }
 
 enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value)
 {
 	const json_t *entries = json_object_get(value, "entries");
+	const char *how = strcmp(ctl_text(value, "second-stage"), "tables") ? " predicted" : "";
+	const json_t *second = json_object_get(value, "second");
 	char text[32];
 	size_t i;
 
@@ -97,14 +129,18 @@ enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value)
 		fprintf(ctl->out, " (%s)", ctl_text(value, "place"));
 	fputc('\n', ctl->out);
 	for (i = 0; i < json_array_size(entries); i++)
-		print_entry(ctl->out, json_array_get(entries, i));
+		print_entry(ctl->out, json_array_get(entries, i), how);
 	if (!json_object_get(value, "physical"))
-		return CLI_DONE;
+		return CLI_WRONG;
 	fprintf(ctl->out, "  guest-physical %s, %s page, %s", ctl_text(value, "physical"),
 		ctl_size_text(ctl_number(value, "page-bytes"), text), ctl_text(value, "rights"));
-	print_second(ctl->out, json_object_get(value, "second"));
-	fprintf(ctl->out, "\n  both stages: %s, a TLB entry can cover %s\n",
-		ctl_text(value, "both"), ctl_size_text(ctl_number(value, "tlb-bytes"), text));
+	print_second(ctl->out, json_object_get(value, "second"), how);
+	if (second && !json_is_true(json_object_get(second, "mapped")))
+		fprintf(ctl->out, "\n  both stages: nothing yet, it was never touched\n");
+	else
+		fprintf(ctl->out, "\n  both stages: %s, a TLB entry can cover %s\n",
+			ctl_text(value, "both"),
+			ctl_size_text(ctl_number(value, "tlb-bytes"), text));
 	return CLI_DONE;
 }
 

@@ -5,17 +5,29 @@
  */
 #include <errno.h>
 #include <histedit.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "vmm/nestctl/nestctl.h"
 
-#define HISTORY_LINES 1000
+#define HISTORY_LINES   1000
+#define VARIABLES_MAX   64
+#define NAME_MAX_LENGTH 31
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+
+struct variable {
+	char name[NAME_MAX_LENGTH + 1], *value;
+};
 
 struct shell {
 	struct ctl *ctl;
 	enum cli_status worst;
+	unsigned int line; /* of those read so far */
+	struct variable variables[VARIABLES_MAX];
+	size_t nr_variables;
 	EditLine *edit; /* NULL: no terminal */
 	History *history;
 };
@@ -110,30 +122,142 @@ static unsigned char complete(EditLine *edit, int key)
 
 /* ---- lines ---- */
 
+static struct variable *find_variable(struct shell *shell, const char *name)
+{
+	for (size_t i = 0; i < shell->nr_variables; i++)
+		if (strcmp(shell->variables[i].name, name) == 0)
+			return &shell->variables[i];
+	return NULL;
+}
+
+/* Takes @value. */
+static void set_variable(struct shell *shell, const char *name, char *value)
+{
+	struct variable *variable = find_variable(shell, name);
+
+	if (!variable && shell->nr_variables < VARIABLES_MAX) {
+		variable = &shell->variables[shell->nr_variables++];
+		snprintf(variable->name, sizeof(variable->name), "%s", name);
+	}
+	if (!variable) {
+		free(value);
+		return;
+	}
+	free(variable->value);
+	variable->value = value;
+}
+
+/* "$a" is a's value, "$a+0x10" with that behind it. A new string; NULL: there is none such. */
+static char *expand(struct shell *shell, const char *word)
+{
+	size_t length = strspn(word + 1, LETTERS);
+	struct variable *variable;
+	char name[NAME_MAX_LENGTH + 1], *text;
+
+	if (word[0] != '$')
+		return strdup(word);
+	snprintf(name, sizeof(name), "%.*s", (int)length, word + 1);
+	variable = length <= NAME_MAX_LENGTH ? find_variable(shell, name) : NULL;
+	if (!variable) {
+		fprintf(stderr,
+			"nestctl shell: there is no variable '%s': a = vmalloc 64K makes one\n",
+			word);
+		return NULL;
+	}
+	return asprintf(&text, "%s%s", variable->value, word + 1 + length) < 0 ? NULL : text;
+}
+
+/* Runs the words and keeps the first line of what they print as @name's value. */
+static enum cli_status assign(struct shell *shell, const char *name, int argc, char **argv)
+{
+	enum cli_status status;
+	FILE *out = stdout;
+	char *text = NULL;
+	size_t size;
+
+	if (strlen(name) > NAME_MAX_LENGTH || name[strspn(name, LETTERS)] || argc == 0) {
+		fprintf(stderr,
+			"nestctl shell: a name of letters, '=', and a verb: a = vmalloc 64K\n");
+		return CLI_BAD_INPUT;
+	}
+	/* glibc's stdout is a variable to set. */
+	stdout = open_memstream(&text, &size);
+	if (!stdout) {
+		stdout = out;
+		return CLI_HOST;
+	}
+	status = shell->ctl->run_line(argc, argv, shell->ctl->wire);
+	fclose(stdout);
+	stdout = out;
+	if (status == CLI_DONE) {
+		text[strcspn(text, "\n")] = '\0';
+		printf("%s = %s\n", name, text);
+		set_variable(shell, name, text);
+	} else {
+		fputs(text, stdout);
+		free(text);
+	}
+	return status;
+}
+
+static enum cli_status run_words(struct shell *shell, int argc, char **argv, bool *last_out)
+{
+	if (argc == 0)
+		return CLI_DONE;
+	*last_out = strcmp(argv[0], "exit") == 0;
+	if (*last_out)
+		return CLI_DONE;
+	/* In other shells it leaves: here it would end the guest. */
+	if (strcmp(argv[0], "quit") == 0) {
+		fprintf(stderr, "nestctl shell: exit leaves; destroy ends the guest\n");
+		return CLI_BAD_INPUT;
+	}
+	if (strcmp(argv[0], "shell") == 0) {
+		fprintf(stderr, "nestctl shell: this is one\n");
+		return CLI_BAD_INPUT;
+	}
+	if (argc > 1 && strcmp(argv[1], "=") == 0)
+		return assign(shell, argv[0], argc - 2, argv + 2);
+	return shell->ctl->run_line(argc, argv, shell->ctl->wire);
+}
+
+/* The words of a line up to a comment, variables replaced. Returns how many; -1: one is not known.
+ */
+static int copy_words(struct shell *shell, int count, const char **words, char **argv)
+{
+	int i;
+
+	for (i = 0; i < count && words[i][0] != '#'; i++) {
+		argv[i] = expand(shell, words[i]);
+		if (!argv[i])
+			return -1;
+	}
+	return i;
+}
+
 /* Carries out one line. Returns whether it was the last. */
 static bool carry_out(struct shell *shell, const char *text)
 {
 	Tokenizer *tokenizer = tok_init(NULL);
-	enum cli_status status = CLI_DONE;
+	enum cli_status status = CLI_BAD_INPUT;
 	const char **words;
-	char **argv;
-	int argc, i, err;
+	char **argv = NULL;
+	int count = 0, argc;
 	bool last = false;
 
-	err = tokenizer ? tok_str(tokenizer, text, &argc, &words) : -1;
-	argv = err ? NULL : calloc((size_t)argc + 1, sizeof(*argv));
-	for (i = 0; argv && i < argc; i++)
-		argv[i] = strdup(words[i]);
-	if (err) {
+	shell->line++;
+	if (!tokenizer || tok_str(tokenizer, text, &count, &words) != 0)
 		fprintf(stderr, "nestctl shell: a quotation mark is not closed\n");
-		status = CLI_BAD_INPUT;
-	} else if (argv && argc > 0) {
-		last = !strcmp(argv[0], "exit") || !strcmp(argv[0], "quit");
-		if (!last && strcmp(argv[0], "shell") != 0)
-			status = shell->ctl->run_line(argc, argv, shell->ctl->wire);
-		fflush(stdout);
-	}
-	for (i = 0; argv && i < argc; i++)
+	else
+		argv = calloc((size_t)count + 1, sizeof(*argv));
+	argc = argv ? copy_words(shell, count, words, argv) : -1;
+	if (argc >= 0)
+		status = run_words(shell, argc, argv, &last);
+	fflush(stdout);
+	if (status != CLI_DONE && !shell->edit)
+		fprintf(stderr, "nestctl shell: line %u: status %d: %.*s\n", shell->line,
+			(int)status, (int)strcspn(text, "\n"), text);
+	for (int i = 0; argv && i < count; i++)
 		free(argv[i]);
 	free(argv);
 	if (tokenizer)
@@ -163,13 +287,41 @@ static void start_editing(struct shell *shell)
 	el_source(shell->edit, NULL);
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal)
+{
+	(void)signal;
+	interrupted = 1;
+}
+
+/* The next line, or NULL at the end. Ctrl-C drops what was typed. */
+static const char *next_line(struct shell *shell, int *count_out)
+{
+	const char *text;
+
+	for (;;) {
+		interrupted = 0;
+		text = el_gets(shell->edit, count_out);
+		if (text && *count_out > 0)
+			return text;
+		if (!interrupted)
+			return NULL;
+		fputs("^C\n", stdout);
+		el_reset(shell->edit);
+	}
+}
+
 static void edit_lines(struct shell *shell)
 {
+	/* Without SA_RESTART: what waits for a key returns. */
+	struct sigaction interrupt = {.sa_handler = on_interrupt};
 	HistEvent event;
 	const char *text;
 	int count;
 
-	while ((text = el_gets(shell->edit, &count)) && count > 0) {
+	sigaction(SIGINT, &interrupt, NULL);
+	while ((text = next_line(shell, &count))) {
 		if (strspn(text, " \t\n") < (size_t)count)
 			history(shell->history, &event, H_ENTER, text);
 		if (carry_out(shell, text))
@@ -202,5 +354,7 @@ enum cli_status ctl_run_shell(struct ctl *ctl)
 		el_end(shell.edit);
 	if (shell.history)
 		history_end(shell.history);
+	for (size_t i = 0; i < shell.nr_variables; i++)
+		free(shell.variables[i].value);
 	return shell.worst;
 }

@@ -15,9 +15,12 @@ const struct ctl_verb nestctl_verbs[] = {
 	 .help = "What the guest said, and with --follow what it says: events as they come.",
 	 .run = ctl_run_log,
 	 .flags = CTL_FOLLOW},
-	{.name = "pause", .command = "stop"},
-	{.name = "resume", .command = "cont"},
-	{.name = "stop", .command = "quit"},
+	{.name = "stop", .command = "stop"},
+	{.name = "cont", .command = "cont"},
+	{.name = "quit", .command = "quit"},
+	{.name = "pause", .command = "stop", .flags = CTL_ALIAS},
+	{.name = "resume", .command = "cont", .flags = CTL_ALIAS},
+	{.name = "destroy", .command = "quit", .flags = CTL_ALIAS},
 	{.name = "shell",
 	 .help = "Verbs from a prompt, with history and completion.",
 	 .run = ctl_run_shell},
@@ -31,7 +34,7 @@ const struct ctl_verb nestctl_verbs[] = {
 	 .command = "query-areas",
 	 .help = "The areas as /proc/vmallocinfo prints them.",
 	 .print = ctl_print_lists,
-	 .flags = CTL_LIST,
+	 .flags = CTL_LIST | CTL_BY_STATE,
 	 .list = "areas"},
 	{.name = "tree",
 	 .command = "query-tree",
@@ -41,7 +44,7 @@ const struct ctl_verb nestctl_verbs[] = {
 	{.name = "maps",
 	 .command = "query-maps",
 	 .print = ctl_print_maps,
-	 .flags = CTL_LIST,
+	 .flags = CTL_LIST | CTL_BY_RIGHTS,
 	 .list = "maps"},
 	{.name = "walk", .command = "query-walk", .print = ctl_print_walk},
 	{.name = "mappings", .command = "query-mappings", .print = ctl_print_lists},
@@ -52,6 +55,13 @@ const struct ctl_verb nestctl_verbs[] = {
 	{.name = "slabs", .command = "query-slabs", .print = ctl_print_lists},
 	{.name = "stats", .command = "query-stats"},
 	{.name = "registers", .command = "query-registers"},
+	{.name = "bt", .command = "query-backtrace", .print = ctl_print_backtrace},
+	{.name = "load",
+	 .section = "Work",
+	 .help = "Runs cases of test_vmalloc on several vCPUs at once, in slices.",
+	 .run = ctl_run_load,
+	 .flags = CTL_LOAD,
+	 .operands = "CASE"},
 	{.name = "audit",
 	 .section = "Checking and comparing",
 	 .command = "audit",
@@ -67,6 +77,12 @@ const struct ctl_verb nestctl_verbs[] = {
 	 .flags = CTL_RAW},
 	{.name = "write", .command = "write-memory"},
 	{.name = "search", .command = "search-memory", .print = ctl_print_hits},
+	{.name = "x",
+	 .help = "Memory in gdb's formats: x/8gx ADDRESS, x/s, x/4i (instructions).",
+	 .run = ctl_run_examine,
+	 .flags = CTL_FORMAT,
+	 .operands = "ADDRESS"},
+	{.name = "disassemble", .command = "disassemble", .print = ctl_print_insns},
 	{.name = "vread", .command = "vread", .print = ctl_print_bytes, .flags = CTL_RAW},
 	{.name = "remap", .command = "remap-vmalloc-range"},
 	{.name = "ept-map",
@@ -168,4 +184,61 @@ void ctl_verb_for_each(void (*visit)(void *context, const struct ctl_verb *verb)
 				visit(context, &made);
 		}
 	}
+}
+
+/* ---- did you mean ---- */
+
+#define NAME_MAX_BYTES 48
+
+/* Letters to change, put in, take out, or swap with the next, until @a is @b (Damerau). */
+static unsigned int distance(const char *a, const char *b)
+{
+	unsigned int row[3][NAME_MAX_BYTES + 1], least;
+	size_t na = strlen(a), nb = strlen(b), i, j;
+
+	if (na > NAME_MAX_BYTES || nb > NAME_MAX_BYTES)
+		return NAME_MAX_BYTES;
+	for (j = 0; j <= nb; j++)
+		row[0][j] = (unsigned int)j;
+	for (i = 1; i <= na; i++) {
+		unsigned int *now = row[i % 3], *last = row[(i + 2) % 3],
+			     *before = row[(i + 1) % 3];
+
+		now[0] = (unsigned int)i;
+		for (j = 1; j <= nb; j++) {
+			least = last[j - 1] + (a[i - 1] != b[j - 1]);
+			least = last[j] + 1 < least ? last[j] + 1 : least;
+			least = now[j - 1] + 1 < least ? now[j - 1] + 1 : least;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    before[j - 2] + 1 < least)
+				least = before[j - 2] + 1;
+			now[j] = least;
+		}
+	}
+	return row[na % 3][nb];
+}
+
+struct meant {
+	const char *given, *name;
+	unsigned int distance;
+};
+
+static void consider(void *context, const struct ctl_verb *verb)
+{
+	struct meant *meant = context;
+	unsigned int far = distance(meant->given, verb->name);
+
+	if (far < meant->distance) {
+		meant->name = verb->name;
+		meant->distance = far;
+	}
+}
+
+const char *ctl_verb_meant(const char *name)
+{
+	/* A third of it may be wrong. */
+	struct meant meant = {name, NULL, (unsigned int)strlen(name) / 3 + 2};
+
+	ctl_verb_for_each(consider, &meant);
+	return strlen(name) > 1 ? meant.name : NULL;
 }

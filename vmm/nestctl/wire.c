@@ -2,6 +2,7 @@
 /* nestctl's end of the control socket. What comes is taken as a guest's word, bounded and checked.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,16 +12,34 @@
 #include "vmm/nestctl/nestctl.h"
 #include "vmm/wire/runtime.h"
 
+/* So long one waits without a word. */
+#define SILENCE_MILLISECONDS 3000
+
 /* No service sends a longer line. */
 #define LINE_BYTES_MAX (64u << 20)
 
 struct ctl_wire {
 	int fd;
-	char *bytes; /* [start, end) is not yet read */
+	char path[RUNTIME_PATH_BYTES];
+	const char *asking; /* the command that an answer is awaited of; NULL: none */
+	bool told;          /* that one waits */
+	char *bytes;        /* [start, end) is not yet read */
 	size_t start, end, room;
 };
 
 /* ---- lines ---- */
+
+/* Nobody waits in silence: once, what one waits for. */
+static void say_waiting(struct ctl_wire *wire)
+{
+	struct pollfd ready = {.fd = wire->fd, .events = POLLIN};
+
+	if (!wire->asking || wire->told || poll(&ready, 1, SILENCE_MILLISECONDS) != 0)
+		return;
+	wire->told = true;
+	fprintf(stderr, "nestctl: still waiting for %s; nestctl status says what the guest does\n",
+		wire->asking);
+}
 
 static int receive(struct ctl_wire *wire)
 {
@@ -40,6 +59,7 @@ static int receive(struct ctl_wire *wire)
 		wire->bytes = bytes;
 		wire->room = room;
 	}
+	say_waiting(wire);
 	do
 		got = recv(wire->fd, wire->bytes + wire->end, wire->room - wire->end, 0);
 	while (got < 0 && errno == EINTR);
@@ -99,14 +119,43 @@ static int send_all(struct ctl_wire *wire, const char *text, size_t bytes, struc
 
 /* ---- asking ---- */
 
+/* What an event says of the wait for an answer: how far things are, on a terminal; who is held. */
+static void show_event(const json_t *event)
+{
+	const char *name = json_string_value(json_object_get(event, "event")) ?: "";
+	const json_t *data = json_object_get(event, "data");
+	json_int_t done = json_integer_value(json_object_get(data, "done"));
+	json_int_t completed = json_integer_value(json_object_get(data, "completed"));
+	json_int_t total = json_integer_value(json_object_get(data, "total"));
+	json_int_t vcpu = json_integer_value(json_object_get(data, "vcpu"));
+	bool terminal = isatty(STDERR_FILENO);
+
+	if (terminal && strcmp(name, "PROGRESS") == 0)
+		fprintf(stderr, "\r\033[KvCPU %lld: %lld steps", (long long)vcpu, (long long)done);
+	if (terminal && strcmp(name, "DUMP_PROGRESS") == 0)
+		fprintf(stderr, "\r\033[K%lld of %lld bytes", (long long)completed,
+			(long long)total);
+	if (strcmp(name, "TRAP") == 0 &&
+	    strcmp(json_string_value(json_object_get(data, "policy")) ?: "", "hold") == 0)
+		fprintf(stderr,
+			"nestctl: vCPU %lld is held by trap %lld: nestctl ept release %lld go\n",
+			(long long)vcpu,
+			(long long)json_integer_value(json_object_get(data, "trap")),
+			(long long)vcpu);
+}
+
 /* What is no event. */
 static int next_answer(struct ctl_wire *wire, json_t **answer_out, struct error *error)
 {
 	json_t *message;
 	int err;
 
-	while (!(err = next_message(wire, &message, error)) && json_object_get(message, "event"))
+	while (!(err = next_message(wire, &message, error)) && json_object_get(message, "event")) {
+		show_event(message);
 		json_decref(message);
+	}
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[K");
 	if (!err)
 		*answer_out = message;
 	return err;
@@ -125,6 +174,13 @@ int ctl_ask_raw(struct ctl_wire *wire, const char *text, json_t **answer_out, st
 	return err ? err : next_answer(wire, answer_out, error);
 }
 
+bool ctl_asked_wrongly(const json_t *error)
+{
+	const char *class = json_string_value(json_object_get(error, "class"));
+
+	return json_object_get(error, "argument") || (class && !strcmp(class, "CommandNotFound"));
+}
+
 int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_t **return_out,
 	    struct error *error)
 {
@@ -138,7 +194,10 @@ int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_
 	json_decref(message);
 	if (!text)
 		return error_set(error, -ENOMEM, "out of memory");
+	wire->asking = command;
+	wire->told = false;
 	err = ctl_ask_raw(wire, text, &answer, error);
+	wire->asking = NULL;
 	free(text);
 	if (err)
 		return err;
@@ -147,7 +206,9 @@ int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_
 		*return_out = json_incref(value);
 	else
 		err = error_set(
-			error, -EREMOTEIO, "%s",
+			error,
+			ctl_asked_wrongly(json_object_get(answer, "error")) ? -EINVAL : -EREMOTEIO,
+			"%s",
 			json_string_value(json_object_get(json_object_get(answer, "error"), "desc"))
 				?: "an answer of an unknown kind");
 	json_decref(answer);
@@ -180,6 +241,7 @@ int ctl_connect(const char *path, struct ctl_wire **wire_out, struct error *erro
 
 	if (!wire)
 		return error_set(error, -ENOMEM, "out of memory");
+	snprintf(wire->path, sizeof(wire->path), "%s", path);
 	err = runtime_connect(path, &wire->fd, error);
 	if (err) {
 		free(wire);
@@ -200,6 +262,11 @@ int ctl_connect(const char *path, struct ctl_wire **wire_out, struct error *erro
 	else
 		*wire_out = wire;
 	return err;
+}
+
+const char *ctl_wire_path(const struct ctl_wire *wire)
+{
+	return wire->path;
 }
 
 void ctl_disconnect(struct ctl_wire *wire)

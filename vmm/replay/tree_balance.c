@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The red-black part of the free tree: the textbook's insertion and deletion (Cormen, Leiserson,
- * Rivest, Stein, chapter 13), which lib/rbtree.c follows, with what Linux leaves open in it settled
+ * Rivest, Stein, chapter 13), which Linux follows, with what Linux leaves open in it settled
  * as there: a node with two children is replaced by its successor.
  */
 #include "vmm/replay/tree_balance.h"

@@ -46,7 +46,6 @@ int service_audit(struct service *service, uint32_t which, struct audit_result *
 {
 	int err;
 
-	service_lock_calls(service);
 	pthread_mutex_lock(&service->look_mutex);
 	set_prober(service);
 	err = audit_run(service->audit.audit, service->inspector, which,
@@ -57,7 +56,6 @@ int service_audit(struct service *service, uint32_t which, struct audit_result *
 		tell_new(service);
 	}
 	pthread_mutex_unlock(&service->look_mutex);
-	service_unlock_calls(service);
 	return err;
 }
 
@@ -65,9 +63,16 @@ static void audit_job(void *context, uint64_t client, struct qmp_request *reques
 {
 	struct service *service = context;
 	struct audit_result result;
+	struct error error;
+	int err = service_lock_calls(service, &error);
 
-	if (service_audit(service, AUDIT_ALL, &result) != 0 && service->log)
-		fprintf(service->log, "audit: out of memory\n");
+	if (!err) {
+		if (service_audit(service, AUDIT_ALL, &result) != 0)
+			err = error_set(&error, -ENOMEM, "out of memory");
+		service_unlock_calls(service);
+	}
+	if (err && service->log)
+		fprintf(service->log, "%s: audit: %s\n", service->name, error.text);
 }
 
 void service_audit_soon(struct service *service)
@@ -129,7 +134,7 @@ static json_t *audit(struct service *service, const struct qmp_request *request)
 	uint32_t which = AUDIT_ALL;
 
 	if (names && audit_parse_checks(names, &which, &error) != 0)
-		return qmp_error(request, "audit: 'checks': %s", error.text);
+		return qmp_error_argument(request, "checks", "is wrong: %s", error.text);
 	if (service_audit(service, which, &result) != 0)
 		return qmp_error(request, "out of memory");
 	return qmp_return(request,

@@ -103,15 +103,59 @@ static json_t *user_fault(const struct qmp_request *request, const struct nb_com
 				    (json_int_t)((cqe->tsc_end - cqe->tsc_start) & INT64_MAX)));
 }
 
-static json_t *refused(const struct qmp_request *request, const struct nb_completion *cqe)
+/* What can be seen of an argument that the core does not take; NULL: nothing. */
+static const char *wrong_argument(const struct qmp_request *request, const char **why_out)
 {
+	const struct qmp_arg *arg;
+
+	for (arg = request->command->args; arg && arg->name; arg++) {
+		uint64_t word = request->values[arg - request->command->args].word;
+
+		*why_out = NULL;
+		if (!arg->place)
+			continue;
+		if (strcmp(arg->name, "size") == 0 && word == 0)
+			*why_out = "is 0";
+		else if (strcmp(arg->name, "align") == 0 && (word & (word - 1)))
+			*why_out = "is no power of two";
+		else if (strcmp(arg->name, "address") == 0 && word % INSPECT_PAGE_BYTES)
+			*why_out = "is not page aligned";
+		else if (strcmp(arg->name, "end") == 0 && word &&
+			 word <= qmp_get(request, "start")->word)
+			*why_out = "is not behind the start";
+		if (*why_out)
+			return arg->name;
+	}
+	return NULL;
+}
+
+/* Where to look, by the error. */
+static const char *advice(int err)
+{
+	switch (err) {
+	case ENOENT:
+		return "; areas lists what there is";
+	case ENOMEM:
+		return "; zones says what memory is free, tree what addresses are";
+	default:
+		return "";
+	}
+}
+
+static json_t *refused(const struct qmp_request *request, const struct nb_completion *cqe,
+		       const char *said)
+{
+	const char *why, *argument;
 	int err = (int)-cqe->status;
 	const char *name = strerrorname_np(err);
 
 	if (request->command->opcode == NB_OP_USER_RUN && err == EFAULT)
 		return user_fault(request, cqe);
-	return qmp_error(request, "%s: the guest answers %s (%s)", request->command->name,
-			 name ? name : "an unknown error", strerror(err));
+	argument = err == EINVAL || err == ENOENT ? wrong_argument(request, &why) : NULL;
+	return qmp_error(request, "%s: the guest answers %s (%s)%s%s%s%s%s%s%s",
+			 request->command->name, name ? name : "an unknown error", strerror(err),
+			 *said ? ": " : "", said, argument ? ": '" : "", argument ? argument : "",
+			 argument ? "' " : "", argument ? why : "", advice(err));
 }
 
 /* ---- what the auditor is told ---- */
@@ -150,6 +194,7 @@ static json_t *call(struct service *service, const struct qmp_request *request, 
 {
 	struct nb_submission sqe = {0};
 	struct nb_completion cqe;
+	char said[256];
 	void *data = guest_data(service->guest, vcpu);
 	size_t size;
 	int err;
@@ -162,6 +207,7 @@ static json_t *call(struct service *service, const struct qmp_request *request, 
 			     gpa_make(guest_boot(service->guest)->info.area_gpa[vcpu] +
 				      offsetof(struct nb_vcpu_area, data)),
 			     size);
+	service_take_said(service, vcpu, said);
 	err = guest_call(service->guest, vcpu, &sqe, &cqe);
 	if (err)
 		return qmp_error(request, "the guest is dead: %.600s",
@@ -169,7 +215,8 @@ static json_t *call(struct service *service, const struct qmp_request *request, 
 							       : strerror(-err));
 	note(service, &sqe, &cqe);
 	count(service);
-	return cqe.status ? refused(request, &cqe)
+	service_take_said(service, vcpu, said);
+	return cqe.status ? refused(request, &cqe, said)
 			  : qmp_return(request, results(request, &cqe, data));
 }
 
@@ -179,8 +226,7 @@ json_t *service_call(struct service *service, const struct qmp_request *request)
 	json_t *answer;
 
 	if (vcpu >= guest_nr_vcpus(service->guest))
-		return qmp_error(request, "%s: 'vcpu' is %d: this guest has %u, from 0",
-				 request->command->name, (int)vcpu, guest_nr_vcpus(service->guest));
+		return service_bad_vcpu(service, request, (unsigned int)vcpu);
 	pthread_mutex_lock(&service->call_mutex[vcpu]);
 	answer = call(service, request, (unsigned int)vcpu);
 	pthread_mutex_unlock(&service->call_mutex[vcpu]);

@@ -94,13 +94,11 @@ static json_t *start_dirty(struct service *service, const struct qmp_request *re
 	json_int_t epoch = 0;
 	int err;
 
-	service_lock_calls(service);
 	pthread_mutex_lock(&service->look_mutex);
 	err = begin(service, request, &error);
 	if (!err)
 		epoch = dirty_epoch(service->dirty.tracker);
 	pthread_mutex_unlock(&service->look_mutex);
-	service_unlock_calls(service);
 	if (err)
 		return qmp_error(request, "dirty-start: %s", error.text);
 	return qmp_return(request, json_pack("{s:I}", "epoch", epoch));
@@ -118,13 +116,11 @@ static json_t *stop_dirty(struct service *service, const struct qmp_request *req
 	bool started;
 	int err = 0;
 
-	service_lock_calls(service);
 	pthread_mutex_lock(&service->look_mutex);
 	started = service->dirty.tracker != NULL;
 	if (started)
 		err = switch_regions(service, request, dirty_stop, NULL, &error);
 	pthread_mutex_unlock(&service->look_mutex);
-	service_unlock_calls(service);
 	if (!started)
 		return not_started(request);
 	if (err)

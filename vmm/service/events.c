@@ -23,17 +23,34 @@ void service_tell(struct service *service, const char *name, json_t *data)
 	json_decref(event);
 }
 
+void service_take_said(struct service *service, unsigned int vcpu, char text[256])
+{
+	pthread_mutex_lock(&service->events.mutex);
+	memcpy(text, service->events.said[vcpu], 256);
+	service->events.said[vcpu][0] = '\0';
+	pthread_mutex_unlock(&service->events.mutex);
+}
+
+void service_keep_said(struct service *service, unsigned int vcpu, const char *text)
+{
+	pthread_mutex_lock(&service->events.mutex);
+	snprintf(service->events.said[vcpu], 256, "%s", text);
+	pthread_mutex_unlock(&service->events.mutex);
+}
+
 static json_t *query_events(struct service *service, const struct qmp_request *request)
 {
 	json_t *list = json_array();
+	json_int_t dropped;
 	uint64_t i;
 
 	pthread_mutex_lock(&service->events.mutex);
 	i = service->events.count > EVENTS_KEPT ? service->events.count - EVENTS_KEPT : 0;
+	dropped = (json_int_t)i;
 	for (; i < service->events.count; i++)
 		json_array_append_new(list, json_deep_copy(service->events.kept[i % EVENTS_KEPT]));
 	pthread_mutex_unlock(&service->events.mutex);
-	return qmp_return(request, json_pack("{s:o}", "events", list));
+	return qmp_return(request, json_pack("{s:o, s:I}", "events", list, "dropped", dropped));
 }
 
 void service_forget_events(struct service *service)

@@ -16,6 +16,26 @@ static const char *status_name(const struct service *service)
 	return service_paused(service) ? "paused" : "running";
 }
 
+/* Who does what: vCPUs that carry a command out. */
+static json_t *doing_json(struct service *service)
+{
+	json_t *list = json_array(), *one;
+	const char *command;
+	double since;
+
+	for (unsigned int i = 0; i < guest_nr_vcpus(service->guest); i++) {
+		command = lane_doing(&service->lanes[i], &since);
+		if (!command)
+			continue;
+		one = json_pack("{s:i, s:s, s:f}", "vcpu", (int)i, "command", command, "seconds",
+				clock_seconds() - since);
+		if (one && service_held_by(service, i))
+			json_object_set_new(one, "trap", json_integer(service_held_by(service, i)));
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
 static json_t *query_status(struct service *service, const struct qmp_request *request)
 {
 	struct guest *guest = service->guest;
@@ -34,6 +54,8 @@ static json_t *query_status(struct service *service, const struct qmp_request *r
 		(json_int_t)guest_log_count(guest), "warnings",
 		(json_int_t)guest_warning_count(guest), "violations",
 		(json_int_t)service_violations(service));
+	if (json)
+		json_object_set_new(json, "doing", doing_json(service));
 	if (json && failure)
 		json_object_set_new(json, "failure", report_json(failure));
 	return qmp_return(request, json);
@@ -115,15 +137,12 @@ static void set_paused(struct service *service, bool paused)
 
 static json_t *stop(struct service *service, const struct qmp_request *request)
 {
-	int err;
+	int err = service_paused(service) ? 0 : guest_pause(service->guest);
 
-	service_lock_calls(service);
-	err = service_paused(service) ? 0 : guest_pause(service->guest);
 	if (!err && !service_paused(service)) {
 		set_paused(service, true);
 		service_tell(service, "STOP", NULL);
 	}
-	service_unlock_calls(service);
 	if (err == -ENOTRECOVERABLE)
 		return qmp_error(request, "the guest is dead: there is nothing to pause");
 	if (err)
@@ -136,13 +155,11 @@ static json_t *cont(struct service *service, const struct qmp_request *request)
 {
 	bool dead = guest_failure(service->guest) != NULL;
 
-	service_lock_calls(service);
 	if (service_paused(service) && !dead) {
 		guest_resume(service->guest);
 		set_paused(service, false);
 		service_tell(service, "RESUME", NULL);
 	}
-	service_unlock_calls(service);
 	if (dead)
 		return qmp_error(request, "the guest is dead: it cannot go on");
 	return qmp_return(request, json_object());

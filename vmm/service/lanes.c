@@ -88,12 +88,34 @@ int lane_put(struct lane *lane, const struct lane_job *job)
 	}
 	*put = *job;
 	put->next = NULL;
+	put->since = clock_seconds();
 	pthread_mutex_lock(&lane->mutex);
 	*lane->last_job = put;
 	lane->last_job = &put->next;
 	pthread_cond_signal(&lane->changed);
 	pthread_mutex_unlock(&lane->mutex);
 	return 0;
+}
+
+struct lane_job *lane_take_waiting(struct lane *lane, double before)
+{
+	struct lane_job *taken = NULL, **last_taken = &taken, **at = &lane->jobs, *job;
+
+	pthread_mutex_lock(&lane->mutex);
+	while (!lane->ending && (job = *at)) {
+		if (!job->request || job->since > before) {
+			at = &job->next;
+			continue;
+		}
+		*at = job->next;
+		job->next = NULL;
+		*last_taken = job;
+		last_taken = &job->next;
+	}
+	if (!lane->ending)
+		lane->last_job = at;
+	pthread_mutex_unlock(&lane->mutex);
+	return taken;
 }
 
 const char *lane_doing(struct lane *lane, double *since_out)

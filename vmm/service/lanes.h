@@ -17,7 +17,8 @@ struct lane_job {
 	void *context;
 	uint64_t client;
 	struct qmp_request *request;
-	struct lane_job *next; /* the lane's */
+	struct lane_job *next; /* the lane's, both */
+	double since;          /* clock_seconds() when it was put */
 };
 
 struct lane {
@@ -43,6 +44,12 @@ void lane_end(struct lane *lane);
 
 /* Puts a copy of @job at the end; takes its request in any case. Any thread. Errors: -ENOMEM. */
 int lane_put(struct lane *lane, const struct lane_job *job);
+
+/*
+ * Takes out the requests that were put before @before (clock_seconds()) and are not begun: a list,
+ * in their order, the caller's to answer and free with their requests. NULL: none. Any thread.
+ */
+struct lane_job *lane_take_waiting(struct lane *lane, double before);
 
 /* The name of the command under way, or NULL, and since when (clock_seconds()). Any thread. */
 const char *lane_doing(struct lane *lane, double *since_out);

@@ -2,7 +2,6 @@
 /* Looking at the guest's address space and registers from outside. It works while the guest runs.
  */
 #include <errno.h>
-#include <linux/kvm.h>
 #include <string.h>
 
 #include "vmm/look/tree.h"
@@ -115,40 +114,87 @@ static json_t *query_tree(struct service *service, const struct qmp_request *req
 	return answer_tiles(service, request, tree_json);
 }
 
-/* ---- registers ---- */
+/* ---- a vCPU: registers, backtrace ---- */
+
+/*
+ * What a request's vCPU is at. Of a dead guest's vCPU that died, what it died of. Returns 0; else
+ * *@answer_out is the answer.
+ */
+static int glimpse(struct service *service, const struct qmp_request *request,
+		   struct guest_report *report_out, json_t **answer_out)
+{
+	unsigned int vcpu = (unsigned int)qmp_get(request, "vcpu")->word;
+	const struct guest_report *failure = guest_failure(service->guest);
+	int err;
+
+	if (vcpu >= guest_nr_vcpus(service->guest)) {
+		*answer_out = service_bad_vcpu(service, request, vcpu);
+		return -EINVAL;
+	}
+	if (failure && failure->vcpu == vcpu && failure->have_regs) {
+		*report_out = *failure;
+		return 0;
+	}
+	err = guest_glimpse(service->guest, vcpu, report_out);
+	if (err)
+		*answer_out =
+			qmp_error(request, "%s: the registers of vCPU %u cannot be read: %s",
+				  request->command->name, vcpu,
+				  err == -ETIMEDOUT ? "it does not leave KVM" : strerror(-err));
+	return err;
+}
+
+/* "running", "paused", "held", "dead": of one vCPU. */
+static const char *vcpu_state(struct service *service, unsigned int vcpu)
+{
+	if (guest_failure(service->guest))
+		return "dead";
+	if (service_held_by(service, vcpu))
+		return "held";
+	return service_paused(service) ? "paused" : "running";
+}
 
 static json_t *query_registers(struct service *service, const struct qmp_request *request)
 {
 	unsigned int vcpu = (unsigned int)qmp_get(request, "vcpu")->word;
-	char place[IMAGE_PLACE_BYTES];
-	struct control_regs control;
-	uint64_t all[NR_REGS];
-	struct kvm_sregs sregs;
-	struct kvm_regs regs;
-	int err;
+	struct guest_report report;
+	json_t *answer;
 
-	if (vcpu >= guest_nr_vcpus(service->guest))
-		return qmp_error(request, "there is no vCPU %u: this guest has %u, from 0", vcpu,
-				 guest_nr_vcpus(service->guest));
-	/* One call mutex keeps the guest paused. */
-	pthread_mutex_lock(&service->call_mutex[vcpu]);
-	err = guest_registers(service->guest, vcpu, &regs, &sregs);
-	pthread_mutex_unlock(&service->call_mutex[vcpu]);
-	if (err == -EBUSY)
-		return qmp_error(request, "the guest runs: stop it to see its registers");
-	if (err)
-		return qmp_error(request, "the registers cannot be read: %s", strerror(-err));
-	control = (struct control_regs){sregs.cr0, sregs.cr2, sregs.cr3, sregs.cr4, sregs.efer};
-	memcpy(all, (const uint64_t[NR_REGS])REGS_OF(regs), sizeof(all));
+	if (glimpse(service, request, &report, &answer) != 0)
+		return answer;
 	return qmp_return(request,
-			  json_pack("{s:o, s:s}", "registers", report_registers_json(all, &control),
-				    "place",
-				    image_place(guest_image(service->guest), regs.rip, place)));
+			  json_pack("{s:o, s:s, s:s}", "registers", report_registers_json(&report),
+				    "place", report.where, "state", vcpu_state(service, vcpu)));
+}
+
+static json_t *query_backtrace(struct service *service, const struct qmp_request *request)
+{
+	unsigned int vcpu = (unsigned int)qmp_get(request, "vcpu")->word;
+	const struct guest_report *failure = guest_failure(service->guest);
+	struct guest_report report;
+	json_t *answer, *json;
+
+	/* Asked for nobody's: who died is who is meant. */
+	if (!qmp_get(request, "vcpu")->given && failure)
+		vcpu = failure->vcpu;
+	if (!qmp_get(request, "vcpu")->given && failure && failure->have_regs)
+		report = *failure;
+	else if (glimpse(service, request, &report, &answer) != 0)
+		return answer;
+	json = json_pack("{s:I, s:s, s:s, s:o}", "vcpu", (json_int_t)vcpu, "state",
+			 vcpu_state(service, vcpu), "place", report.where, "backtrace",
+			 backtrace_json(&report.trace));
+	if (json && report.have_call)
+		json_object_set_new(json, "hypercall", report_call_json(&report.call));
+	if (json && *report.text)
+		json_object_set_new(json, "text", json_string(report.text));
+	return qmp_return(request, json);
 }
 
 const struct service_handler service_look_handlers[] = {
 	{"query-areas", query_areas},
 	{"query-tree", query_tree},
 	{"query-registers", query_registers},
+	{"query-backtrace", query_backtrace},
 	{NULL, NULL},
 };

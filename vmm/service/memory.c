@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "vmm/look/look.h"
+#include "vmm/machine/insn.h"
 #include "vmm/service/private.h"
 
 #define SPACE_PHYSICAL 1u
@@ -129,10 +130,77 @@ static json_t *query_symbol(struct service *service, const struct qmp_request *r
 				    image_place(guest_image(service->guest), address, place)));
 }
 
+/* ---- instructions ---- */
+
+/* What was read of the memory from @address on, byte by byte where not all of it is there. */
+static size_t read_code(struct service *service, const struct qmp_request *request,
+			uint64_t address, uint8_t *bytes, size_t size)
+{
+	bool physical = qmp_get(request, "space")->word == SPACE_PHYSICAL;
+	size_t got = 0;
+
+	while (got < size && (physical ? gpa_space_read(guest_space(service->guest),
+							gpa_make(address + got), bytes + got, 1)
+				       : guest_read(service->guest, gva_make(address + got),
+						    bytes + got, 1)) == 0)
+		got++;
+	return got;
+}
+
+/* The symbol of the last address that @text names, after it: "call 0xff.. <vfree+0x0>". */
+static void name_address(struct service *service, char *text, size_t size)
+{
+	char *at = text, *last = NULL, place[IMAGE_PLACE_BYTES];
+	size_t used = strlen(text);
+
+	while ((at = strstr(at, "0x")))
+		last = at, at += 2;
+	if (last && *service_place(service, strtoull(last, NULL, 16), place))
+		snprintf(text + used, size - used, " <%.*s>", (int)strcspn(place, "/"), place);
+}
+
+static json_t *insn_json(struct service *service, uint64_t address, const uint8_t *code,
+			 size_t size, const char *text)
+{
+	char place[IMAGE_PLACE_BYTES], bytes[2 * INSN_BYTES_MAX + 1] = "";
+
+	for (size_t i = 0; i < size; i++)
+		snprintf(bytes + 2 * i, 3, "%02x", code[i]);
+	service_place(service, address, place);
+	return QMP_ROW(protocol_insns, QMP_NUMBER(address), QMP_STRING(bytes), QMP_STRING(text),
+		       QMP_STRING(*place ? place : NULL));
+}
+
+/* Bytes that are no instruction are one byte each, as objdump's (bad). */
+static json_t *disassemble(struct service *service, const struct qmp_request *request)
+{
+	uint64_t address = qmp_get(request, "address")->word;
+	uint64_t count = qmp_get(request, "count")->word, i;
+	uint8_t code[INSN_BYTES_MAX];
+	char text[INSN_TEXT_BYTES + IMAGE_PLACE_BYTES];
+	json_t *list = json_array();
+	size_t size, length;
+
+	for (i = 0; i < count; i++, address += length) {
+		size = read_code(service, request, address, code, sizeof(code));
+		if (size == 0)
+			break;
+		length = insn_text(code, size, address, text);
+		if (length == 0) {
+			length = 1;
+			strcpy(text, "(bad)");
+		}
+		name_address(service, text, sizeof(text));
+		json_array_append_new(list, insn_json(service, address, code, length, text));
+	}
+	if (i == 0 && count) {
+		json_decref(list);
+		return cannot(service, request, 1, -EFAULT);
+	}
+	return qmp_return(request, json_pack("{s:o}", "instructions", list));
+}
+
 const struct service_handler service_memory_handlers[] = {
-	{"read-memory", read_memory},
-	{"write-memory", write_memory},
-	{"translate", translate},
-	{"query-symbol", query_symbol},
-	{NULL, NULL},
+	{"read-memory", read_memory},   {"write-memory", write_memory}, {"translate", translate},
+	{"query-symbol", query_symbol}, {"disassemble", disassemble},   {NULL, NULL},
 };

@@ -7,6 +7,7 @@
 
 #include "ept/dirty.h"
 #include "ept/live.h"
+#include "ept/stats.h"
 #include "vmm/audit/audit.h"
 #include "vmm/inspect/inspect.h"
 #include "vmm/service/lanes.h"
@@ -37,6 +38,8 @@ struct service_events {
 	pthread_mutex_t mutex;
 	json_t *kept[EVENTS_KEPT]; /* mutex; the last ones, from count - 1 down */
 	uint64_t count;            /* mutex */
+	/* mutex: what each vCPU said last, in the hypercall it is in; empty: nothing. */
+	char said[NB_MAX_VCPUS][256];
 };
 
 /* audit.c */
@@ -58,6 +61,8 @@ struct service_live {
 	struct live *probe;  /* from the first time the real tables are asked for */
 	unsigned int nudges; /* vCPUs made to learn their root */
 	double core_told;    /* when DUMP_PROGRESS was sent last */
+	/* The lane that looks: each vCPU's statistics; NULL where KVM gave none. */
+	struct stats *stats[NB_MAX_VCPUS];
 };
 
 /* Each part is the file's that is named with it; the rest is service.c's to make, all's to read. */
@@ -102,14 +107,27 @@ extern const struct service_handler service_guest_handlers[], service_look_handl
 /* Carries out any PROTOCOL_CALL command. */
 json_t *service_call(struct service *service, const struct qmp_request *request);
 
-/* No hypercall is under way on any vCPU between these. */
-void service_lock_calls(struct service *service);
+/*
+ * No hypercall is under way on any vCPU between these. Waits for those under way, no longer than
+ * SERVICE_WAIT_SECONDS. Errors: -EBUSY with who keeps it waiting (a trap that holds a vCPU: at
+ * once), nothing being locked.
+ */
+int service_lock_calls(struct service *service, struct error *error);
 void service_unlock_calls(struct service *service);
+
+/* Nothing that a client asked for waits longer until it is begun. */
+#define SERVICE_WAIT_SECONDS 30.0
+
+/* Why vCPU @vcpu, or with NB_MAX_VCPUS any of them, takes nothing now: a sentence into @error. */
+void service_say_busy(struct service *service, unsigned int vcpu, struct error *error);
+
+/* The number of the trap that holds vCPU @vcpu; 0: none does. Any thread. */
+uint32_t service_held_by(struct service *service, unsigned int vcpu);
 
 /* Whether the guest is paused, from any thread. */
 bool service_paused(const struct service *service);
 
-/* Audits with all calls and the look mutex locked, and tells what is new. Errors: -ENOMEM. */
+/* Audits, and tells what is new. With all calls locked. Errors: -ENOMEM. */
 int service_audit(struct service *service, uint32_t which, struct audit_result *result_out);
 
 /* The same, of all checks, on the lane that is alone. */
@@ -119,12 +137,22 @@ json_t *service_violation_json(const struct audit_violation *violation);
 
 /* Tells every client of an event, and keeps it for query-events. Takes @data. Any thread. */
 void service_tell(struct service *service, const char *name, json_t *data);
+/* What vCPU @vcpu said since this was called last: into @text, empty for nothing. Any thread. */
+void service_take_said(struct service *service, unsigned int vcpu, char text[256]);
+void service_keep_said(struct service *service, unsigned int vcpu, const char *text);
+
 void service_forget_events(struct service *service);
 
 void service_forget_moments(struct service *service);
 
 /* Writes the core of a guest that died, where its configuration names a file, on that lane. */
 void service_write_core_soon(struct service *service);
+
+/* The largest leaf this KVM makes. */
+uint64_t service_largest_leaf(const struct service *service);
+
+/* Opens what is kept open of the second stage, before any lane runs. */
+void service_begin_stage2(struct service *service);
 
 /* Ends what the second stage was looked at with, when no lane runs. */
 void service_end_stage2(struct service *service);
@@ -138,6 +166,10 @@ int service_tables(struct service *service, const struct qmp_request *request,
 
 /* The answer to a look that failed with @err, one of vmm/look's. */
 json_t *service_failed(const struct qmp_request *request, int err);
+
+/* The answer to a request that names a vCPU there is not. */
+json_t *service_bad_vcpu(const struct service *service, const struct qmp_request *request,
+			 unsigned int vcpu);
 
 /* The table of traps; NULL for want of memory. Destroyed when the guest is. NULL is allowed. */
 struct service_traps *service_traps_create(void);

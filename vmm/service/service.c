@@ -66,13 +66,34 @@ static void request_job(void *context, uint64_t client, struct qmp_request *requ
 	server_answer(service->server, client, find_handler(request->command)(service, request));
 }
 
-static void queue(struct service *service, struct lane *lane, uint64_t client,
+static json_t *busy(const struct qmp_request *request, const struct error *error)
+{
+	return qmp_error(request, "%s: %s", request->command->name, error->text);
+}
+
+/* One that needs every vCPU between two hypercalls. */
+static void alone_job(void *context, uint64_t client, struct qmp_request *request)
+{
+	struct service *service = context;
+	struct error error;
+
+	if (service_lock_calls(service, &error) != 0) {
+		server_answer(service->server, client, busy(request, &error));
+		return;
+	}
+	request_job(context, client, request);
+	service_unlock_calls(service);
+}
+
+static void queue(struct service *service, unsigned int lane, uint64_t client,
 		  struct qmp_request *request)
 {
-	const struct lane_job job = {
-		.run = request_job, .context = service, .client = client, .request = request};
+	const struct lane_job job = {.run = lane == LANE_ALONE ? alone_job : request_job,
+				     .context = service,
+				     .client = client,
+				     .request = request};
 
-	if (lane_put(lane, &job) != 0)
+	if (lane_put(&service->lanes[lane], &job) != 0)
 		server_answer(service->server, client, NULL);
 }
 
@@ -104,7 +125,7 @@ static void on_request(void *context, uint64_t client, struct qmp_request *reque
 	struct service *service = context;
 
 	if (request->command->lane != PROTOCOL_QUICK) {
-		queue(service, &service->lanes[choose_lane(service, request)], client, request);
+		queue(service, choose_lane(service, request), client, request);
 		return;
 	}
 	server_answer(service->server, client, find_handler(request->command)(service, request));
@@ -122,12 +143,33 @@ static int on_symbol(void *context, const char *name, uint64_t *address_out)
 	return 0;
 }
 
+/* Ends the waiting of requests that have waited too long, or behind a vCPU that a trap holds. */
+static void end_waiting(struct service *service, unsigned int at)
+{
+	bool held = at < NB_MAX_VCPUS && service_held_by(service, at);
+	struct lane_job *job = lane_take_waiting(&service->lanes[at],
+						 clock_seconds() -
+							 (held ? 0 : SERVICE_WAIT_SECONDS)),
+			*next;
+	struct error error;
+
+	for (; job; job = next) {
+		next = job->next;
+		service_say_busy(service, at, &error);
+		server_answer(service->server, job->client, busy(job->request, &error));
+		qmp_request_free(job->request);
+		free(job);
+	}
+}
+
 /* Tells how far long hypercalls are. */
 static void on_tick(void *context)
 {
 	struct service *service = context;
 	unsigned int i;
 
+	for (i = 0; i < NR_LANES; i++)
+		end_waiting(service, i);
 	for (i = 0; i < guest_nr_vcpus(service->guest); i++) {
 		struct lane *lane = &service->lanes[i];
 		uint64_t progress = guest_progress(service->guest, i);
@@ -157,6 +199,7 @@ static void on_message(void *context, const struct guest_message *message)
 {
 	struct service *service = context;
 
+	service_keep_said(service, message->vcpu, message->text);
 	if (service->log)
 		fprintf(service->log, "%s: vCPU %u: %s%s\n", service->name, message->vcpu,
 			message->warning ? "WARNING: " : "", message->text);
@@ -235,6 +278,7 @@ int service_start(struct service *service, struct guest *guest, struct server *s
 	service->audit.audit = audit_create();
 	if (!service->audit.audit)
 		return error_set(error, -ENOMEM, "no memory for the auditor");
+	service_begin_stage2(service);
 	__atomic_store_n(&service->server, server, __ATOMIC_RELEASE);
 	for (i = 0; i < NR_LANES && !err; i++) {
 		if (i < guest_nr_vcpus(guest) || i >= NB_MAX_VCPUS)

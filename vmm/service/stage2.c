@@ -113,8 +113,7 @@ static int add_live_leaf(void *context, const struct stage2_leaf *leaf)
 	return over;
 }
 
-/* The largest leaf this KVM makes. */
-static uint64_t largest_leaf(const struct service *service)
+uint64_t service_largest_leaf(const struct service *service)
 {
 	const struct kvm_host *host = guest_kvm_host(service->guest);
 
@@ -202,10 +201,8 @@ static json_t *query_live(struct service *service, const struct qmp_request *req
 	int err = 0;
 
 	leaves.json = json_pack("{s:o}", "leaves", leaves.list);
-	service_lock_calls(service);
 	if (start < end)
 		err = live_leaves(service, start, end, &leaves, &error);
-	service_unlock_calls(service);
 	if (err < 0) {
 		json_decref(leaves.json);
 		return qmp_error(request, "query-second-stage: %s", error.text);
@@ -228,7 +225,9 @@ static int predicted_leaves(struct service *service, uint64_t start, uint64_t en
 	int err;
 
 	if (guest_second_stage(service->guest, &mode, &reader) == 0) {
-		service_lock_calls(service);
+		err = service_lock_calls(service, error);
+		if (err)
+			return err;
 		err = real_leaves(service, start, end, add_real_leaf, leaves, NULL, error);
 		service_unlock_calls(service);
 		json_object_set_new(leaves->json, "sees-thp", json_true());
@@ -239,8 +238,8 @@ static int predicted_leaves(struct service *service, uint64_t start, uint64_t en
 		return err;
 	json_object_set_new(leaves->json, "sees-thp", json_boolean(predict_sees_thp(host)));
 	err = predict_for_each(host, guest_space(service->guest), guest_slots(service->guest),
-			       gpa_make(start), gpa_make(end), largest_leaf(service), add_leaf,
-			       leaves, error);
+			       gpa_make(start), gpa_make(end), service_largest_leaf(service),
+			       add_leaf, leaves, error);
 	predict_close(host);
 	return err;
 }
@@ -286,25 +285,56 @@ static json_t *stats_entry_json(const struct stats_entry *entry)
 		       QMP_JSON(list));
 }
 
+/*
+ * KVM opens a vCPU's statistics only while it is out of KVM_RUN, which a halted one never leaves by
+ * itself: all are opened at the start, and reading them later needs nothing of the vCPU.
+ */
+void service_begin_stage2(struct service *service)
+{
+	struct error error;
+	unsigned int i;
+
+	if (guest_freeze(service->guest) != 0)
+		return;
+	for (i = 0; i < guest_nr_vcpus(service->guest); i++)
+		if (stats_open(guest_kvm_fd(service->guest, (int)i), &service->live.stats[i],
+			       &error) != 0)
+			service->live.stats[i] = NULL;
+	guest_resume(service->guest);
+}
+
+static int vcpu_stats(struct service *service, unsigned int vcpu, struct stats **stats_out,
+		      struct error *error)
+{
+	*stats_out = service->live.stats[vcpu];
+	if (!*stats_out)
+		return error_set(error, -EOPNOTSUPP, "KVM gives no statistics of vCPU %u", vcpu);
+	return stats_read(*stats_out, error);
+}
+
 static json_t *query_kvm_stats(struct service *service, const struct qmp_request *request)
 {
 	const struct qmp_value *vcpu = qmp_get(request, "vcpu");
-	int fd = guest_kvm_fd(service->guest, vcpu->given ? (int)vcpu->number : -1);
 	struct stats *stats = NULL;
 	struct error error;
 	json_t *list, *json;
 	size_t i;
+	int err;
 
-	if (fd < 0)
-		return qmp_error(request, "query-kvm-stats: this guest has %u vCPUs, from 0",
-				 guest_nr_vcpus(service->guest));
-	if (stats_open(fd, &stats, &error) != 0)
+	if (vcpu->given && vcpu->word >= guest_nr_vcpus(service->guest))
+		return service_bad_vcpu(service, request, (unsigned int)vcpu->word);
+	if (vcpu->given)
+		err = vcpu_stats(service, (unsigned int)vcpu->word, &stats, &error);
+	else
+		err = stats_open(guest_kvm_fd(service->guest, -1), &stats, &error);
+	if (err)
 		return qmp_error(request, "query-kvm-stats: %s", error.text);
 	list = json_array();
 	for (i = 0; i < stats_count(stats); i++)
 		json_array_append_new(list, stats_entry_json(stats_at(stats, i)));
 	json = json_pack("{s:s, s:o}", "id", stats_id(stats), "stats", list);
-	stats_close(stats);
+	if (!vcpu->given)
+		stats_close(stats);
 	return qmp_return(request, json);
 }
 
@@ -340,9 +370,7 @@ static json_t *dump(struct service *service, const struct qmp_request *request)
 	if (*path != '/')
 		return qmp_error(request, "dump-guest-core: 'file' is to be an absolute path");
 	/* It looks through an inspector of its own: others may look meanwhile. */
-	service_lock_calls(service);
 	err = core_write_guest(service->guest, path, &options, &sum, &error);
-	service_unlock_calls(service);
 	if (err)
 		return qmp_error(request, "dump-guest-core: %s", error.text);
 	return qmp_return(request,
@@ -351,16 +379,16 @@ static json_t *dump(struct service *service, const struct qmp_request *request)
 				    (json_int_t)sum.written_bytes, "loads", (json_int_t)sum.loads));
 }
 
-static void write_core(struct service *service)
-{
-	service_lock_calls(service);
-	guest_last_look(service->guest);
-	service_unlock_calls(service);
-}
-
 static void core_job(void *context, uint64_t client, struct qmp_request *request)
 {
-	write_core(context);
+	struct service *service = context;
+	struct error error;
+
+	/* Otherwise it is written when the guest is destroyed. */
+	if (service_lock_calls(service, &error) != 0)
+		return;
+	guest_last_look(service->guest);
+	service_unlock_calls(service);
 }
 
 void service_write_core_soon(struct service *service)
@@ -374,6 +402,10 @@ void service_end_stage2(struct service *service)
 {
 	live_close(service->live.probe);
 	service->live.probe = NULL;
+	for (unsigned int i = 0; i < NB_MAX_VCPUS; i++) {
+		stats_close(service->live.stats[i]);
+		service->live.stats[i] = NULL;
+	}
 }
 
 const struct service_handler service_second_handlers[] = {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What every command's code stands on: locks, the pause, names of places, failed looks. */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
+#include "lib/clock.h"
 #include "vmm/look/walk.h"
 #include "vmm/service/private.h"
 
@@ -20,12 +22,74 @@ const char *service_place(const struct service *service, uint64_t address,
 	return image_symbol_find(image, address) ? image_place(image, address, text) : text;
 }
 
-void service_lock_calls(struct service *service)
+/* A trap that begins to hold a vCPU is seen so soon. */
+#define WAIT_TICK_SECONDS 0.05
+
+/* Says that a trap holds @vcpu. Returns whether one does. */
+static bool say_held(struct service *service, unsigned int vcpu, struct error *error)
 {
+	uint32_t trap = service_held_by(service, vcpu);
+
+	if (trap)
+		error_set(error, -EBUSY,
+			  "vCPU %u is held by trap %" PRIu32 ": nestctl ept release %u go", vcpu,
+			  trap, vcpu);
+	return trap != 0;
+}
+
+void service_say_busy(struct service *service, unsigned int vcpu, struct error *error)
+{
+	unsigned int first = vcpu < NB_MAX_VCPUS ? vcpu : 0, i;
+	unsigned int end = vcpu < NB_MAX_VCPUS ? vcpu + 1 : guest_nr_vcpus(service->guest);
+	const char *doing;
+	double since;
+
+	for (i = first; i < end; i++)
+		if (say_held(service, i, error))
+			return;
+	for (i = first; i < end; i++) {
+		doing = lane_doing(&service->lanes[i], &since);
+		if (!doing)
+			continue;
+		error_set(error, -EBUSY,
+			  "vCPU %u has been in %s for %.0f s: ask again when that is over "
+			  "(nestctl status shows it)",
+			  i, doing, clock_seconds() - since);
+		return;
+	}
+	error_set(error, -EBUSY, "the service is busy with what others asked for: ask again");
+}
+
+/* Waits for one vCPU's mutex. */
+static int lock_call(struct service *service, unsigned int vcpu, double until, struct error *error)
+{
+	struct timespec tick;
+
+	while (clock_seconds() < until) {
+		tick = clock_deadline(WAIT_TICK_SECONDS);
+		if (pthread_mutex_clocklock(&service->call_mutex[vcpu], CLOCK_MONOTONIC, &tick) ==
+		    0)
+			return 0;
+		if (say_held(service, vcpu, error))
+			return -EBUSY;
+	}
+	service_say_busy(service, vcpu, error);
+	return -EBUSY;
+}
+
+int service_lock_calls(struct service *service, struct error *error)
+{
+	double until = clock_seconds() + SERVICE_WAIT_SECONDS;
 	unsigned int i;
 
-	for (i = 0; i < guest_nr_vcpus(service->guest); i++)
-		pthread_mutex_lock(&service->call_mutex[i]);
+	for (i = 0; i < guest_nr_vcpus(service->guest); i++) {
+		if (lock_call(service, i, until, error) == 0)
+			continue;
+		while (i > 0)
+			pthread_mutex_unlock(&service->call_mutex[--i]);
+		return -EBUSY;
+	}
+	return 0;
 }
 
 void service_unlock_calls(struct service *service)
@@ -70,4 +134,11 @@ json_t *service_failed(const struct qmp_request *request, int err)
 	default:
 		return qmp_error(request, "%s: %s", request->command->name, strerror(-err));
 	}
+}
+
+json_t *service_bad_vcpu(const struct service *service, const struct qmp_request *request,
+			 unsigned int vcpu)
+{
+	return qmp_error_argument(request, "vcpu", "is %u: this guest has %u, from 0", vcpu,
+				  guest_nr_vcpus(service->guest));
 }

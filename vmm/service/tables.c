@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ept/predict.h"
 #include "vmm/look/maps.h"
 #include "vmm/look/search.h"
 #include "vmm/look/walk.h"
@@ -144,23 +145,116 @@ static json_t *walk_json(struct service *service, const struct look_walk *walk)
 	return json;
 }
 
+/* ---- the second stage of a walk ---- */
+
+/* What the host's own tables and KVM's rules say of one address (ept/predict.h). */
+struct predicted {
+	struct service *service;
+	struct predict_host *host;
+	gpa_t wanted;
+	bool found;
+	struct walk2d_leaf *leaf;
+};
+
+static int see_leaf(void *context, gpa_t gpa, uint64_t bytes, const struct kvm_slot *slot)
+{
+	struct predicted *predicted = context;
+	struct walk2d_leaf *leaf = predicted->leaf;
+
+	(void)slot;
+	if (predicted->wanted.value - gpa.value >= bytes)
+		return 0;
+	*leaf = (struct walk2d_leaf){
+		.gpa = gpa, .bytes = bytes, .rights = STAGE2_R | STAGE2_W | STAGE2_X | STAGE2_XU};
+	if (gpa_space_translate(guest_space(predicted->service->guest), gpa, 1, &leaf->host) != 0)
+		leaf->host = NULL;
+	predicted->found = true;
+	return 1;
+}
+
+static bool predict_leaf(void *context, gpa_t gpa, struct walk2d_leaf *leaf_out)
+{
+	struct predicted *predicted = context;
+	struct error error;
+
+	predicted->wanted = gpa;
+	predicted->found = false;
+	predicted->leaf = leaf_out;
+	*leaf_out = (struct walk2d_leaf){.gpa = gpa_make(gpa.value & ~(INSPECT_PAGE_BYTES - 1)),
+					 .bytes = INSPECT_PAGE_BYTES};
+	(void)predict_for_each(predicted->host, guest_space(predicted->service->guest),
+			       guest_slots(predicted->service->guest), gpa, gpa_make(gpa.value + 1),
+			       service_largest_leaf(predicted->service), see_leaf, predicted,
+			       &error);
+	return predicted->found;
+}
+
+/* The first stage alone where the host does not let itself be looked at. */
+static void walk_predicted(struct service *service, const struct paging_mode *mode,
+			   uint64_t address, struct look_walk *walk_out)
+{
+	struct predicted predicted = {.service = service};
+	const struct walk2d_source leaves = {predict_leaf, &predicted};
+	const struct look_second second = {.leaves = &leaves}, none = {.leaves = NULL};
+	struct error error;
+	bool open = predict_open(&predicted.host, &error) == 0;
+
+	look_walk(service->inspector, mode, address, open ? &second : &none, walk_out);
+	if (open)
+		predict_close(predicted.host);
+}
+
+/*
+ * Through the second stage's real tables, where they are in this process and no hypercall keeps
+ * them busy. Returns whether it was.
+ */
+static bool walk_real(struct service *service, const struct paging_mode *mode, uint64_t address,
+		      struct look_walk *walk_out)
+{
+	struct stage2_reader reader;
+	struct stage2_mode tables;
+	const struct look_second second = {.mode = &tables, .reader = &reader};
+	struct error error;
+	bool paused, frozen;
+
+	if (guest_second_stage(service->guest, &tables, &reader) != 0 ||
+	    service_lock_calls(service, &error) != 0)
+		return false;
+	paused = guest_is_paused(service->guest);
+	frozen = paused || guest_freeze(service->guest) == 0;
+	pthread_mutex_lock(&service->look_mutex);
+	if (frozen)
+		look_walk(service->inspector, mode, address, &second, walk_out);
+	pthread_mutex_unlock(&service->look_mutex);
+	if (frozen && !paused)
+		guest_resume(service->guest);
+	service_unlock_calls(service);
+	return frozen;
+}
+
 static json_t *query_walk(struct service *service, const struct qmp_request *request)
 {
-	const struct walk2d_source leaves = walk2d_source_space(guest_space(service->guest));
-	const struct look_second second = {.leaves = &leaves};
+	uint64_t address = qmp_get(request, "address")->word;
 	struct paging_mode mode;
 	struct look_walk walk;
+	bool real = false;
+	json_t *json;
 	int err;
 
 	pthread_mutex_lock(&service->look_mutex);
 	err = service_tables(service, request, &mode);
-	if (!err)
-		look_walk(service->inspector, &mode, qmp_get(request, "address")->word, &second,
-			  &walk);
 	pthread_mutex_unlock(&service->look_mutex);
 	if (err)
 		return service_failed(request, err);
-	return qmp_return(request, walk_json(service, &walk));
+	real = walk_real(service, &mode, address, &walk);
+	if (!real) {
+		pthread_mutex_lock(&service->look_mutex);
+		walk_predicted(service, &mode, address, &walk);
+		pthread_mutex_unlock(&service->look_mutex);
+	}
+	json = walk_json(service, &walk);
+	json_object_set_new(json, "second-stage", json_string(real ? "tables" : "predicted"));
+	return qmp_return(request, json);
 }
 
 /* ---- what maps a physical address ---- */

@@ -145,6 +145,20 @@ enum watch_answer service_on_access(void *context, const struct guest_access *ac
 	return answer;
 }
 
+uint32_t service_held_by(struct service *service, unsigned int vcpu)
+{
+	struct service_traps *traps = service->traps;
+	json_t *held;
+	uint32_t trap = 0;
+
+	pthread_mutex_lock(&traps->mutex);
+	held = traps->held[vcpu];
+	if (held && !guest_failure(service->guest))
+		trap = (uint32_t)json_integer_value(json_object_get(held, "trap"));
+	pthread_mutex_unlock(&traps->mutex);
+	return trap;
+}
+
 /* ---- set ---- */
 
 /* The frame that holds @address. Errors: -EFAULT. */

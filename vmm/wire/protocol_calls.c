@@ -23,6 +23,9 @@ static const char *const modes[] = {"lazy", "eager", "manual", NULL};
 static const char *const cases[] = {"fix_size",    "full_fit",  "long_busy_list",
 				    "random_size", "fix_align", "random_size_align",
 				    NULL};
+static const char *const orders[] = {"own", "newest-first", "by-address", NULL};
+static const char *const searches[] = {"5.2", "5.16", "5.18", NULL};
+static const char *const hooks[] = {"vmap", "vunmap", NULL};
 static const char *const faults[] = {"frame", "slab", "table", "area", NULL};
 
 const struct qmp_command protocol_call_commands[] = {
@@ -111,6 +114,25 @@ const struct qmp_command protocol_call_commands[] = {
 		   "lazily as Linux, at every free as the seed, or at purge alone",
 		   .choices = modes, .place = PROTOCOL_AT(0))),
 	 GIVES_NOTHING},
+	{CALL("set-rules", NB_OP_SET_RULES,
+	      "Places, keeps and gives back ranges as a release of Linux does it."),
+	 TAKES(ARG("order", QMP_ENUM,
+		   "in which a purge gives back: the core's own, Linux's before 5.11, or since",
+		   .choices = orders, .place = PROTOCOL_AT(0)),
+	       ARG("search", QMP_ENUM, "the release whose search it is", .choices = searches,
+		   .optional = true, .place = PROTOCOL_AT(1)),
+	       MAYBE(2, "nodes", QMP_U64, 0, "with pools, as since 6.9; 0: none"),
+	       MAYBE(3, "decay-empties", QMP_U64, 0,
+		     "1: a decay empties pools of fewer than four ranges")),
+	 GIVES_NOTHING},
+	{CALL("release-range", NB_OP_RELEASE, "Gives back one lazy or pooled range."),
+	 TAKES(ADDRESS(0, "where it begins")), GIVES_NOTHING},
+	{CALL("cache-flushes", NB_OP_CACHE_FLUSHES,
+	      "What the core asked of the vCPU's caches, which x86 does by itself."),
+	 TAKES(ARG("hook", QMP_ENUM, "flush_cache_vmap() or flush_cache_vunmap()", .choices = hooks,
+		   .place = PROTOCOL_AT(0))),
+	 GIVES(AT(0, "calls", QMP_U64, "so far"), AT(1, "start", QMP_ADDRESS, "of the last one"),
+	       AT(2, "end", QMP_ADDRESS, "of it"))},
 	{CALL("alloc-pages", NB_OP_ALLOC_PAGES, "Allocates frames that follow each other."),
 	 TAKES(ARG("order", QMP_INT, "2^order frames", .max = 63, .optional = true,
 		   .place = PROTOCOL_AT(0)),

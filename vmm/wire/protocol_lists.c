@@ -38,6 +38,7 @@ const struct qmp_list protocol_maps = {
 const struct qmp_list protocol_mappings = {
 	LIST({"address", QMP_ADDRESS, NULL}, {"page-bytes", QMP_SIZE, NULL},
 	     {"rights", QMP_TEXT, NULL}, {"region", QMP_TEXT, NULL}),
+	.head = "# address             rights page   region",
 	.row = "{address:-20} {rights} {page-bytes:-6z} {region}",
 };
 
@@ -67,6 +68,7 @@ const struct qmp_list protocol_slabs = {
 
 const struct qmp_list protocol_moments = {
 	LIST({"name", QMP_TEXT, NULL}, {"operation", QMP_INT, NULL}),
+	.head = "# name                           after",
 	.row = "{name:-32} after hypercall {operation}",
 };
 
@@ -87,6 +89,7 @@ const struct qmp_list protocol_leaves = {
 const struct qmp_list protocol_kvm_stats = {
 	LIST({"name", QMP_TEXT, NULL}, {"kind", QMP_TEXT, NULL}, {"unit", QMP_TEXT, NULL},
 	     {"value", QMP_INT, NULL}, {"values", QMP_ANY, "where there are several"}),
+	.head = "# name                                      value unit",
 	.row = "{name:-36} {value:12!} {unit}",
 };
 
@@ -105,6 +108,7 @@ const struct qmp_list protocol_dirty_regions = {
 
 const struct qmp_list protocol_dirty_ranges = {
 	LIST({"start", QMP_ADDRESS, NULL}, {"end", QMP_ADDRESS, NULL}, {"pages", QMP_INT, NULL}),
+	.head = "# range                          pages",
 	.row = "{start:012x}-{end:012x} {pages:10} pages",
 };
 
@@ -122,3 +126,14 @@ const struct qmp_list protocol_reserved = {
 };
 
 const struct qmp_list protocol_held = {.row = "vCPU {vcpu} is held by {text}"};
+
+const struct qmp_list protocol_insns = {
+	LIST({"address", QMP_ADDRESS, NULL}, {"bytes", QMP_TEXT, "in hexadecimal"},
+	     {"text", QMP_TEXT, "in Intel's syntax"}, {"place", QMP_TEXT, "symbol+offset/size"}),
+};
+
+const struct qmp_list protocol_doing = {
+	LIST({"vcpu", QMP_INT, NULL}, {"command", QMP_TEXT, "it carries out"},
+	     {"seconds", QMP_REAL, "since it was begun"},
+	     {"trap", QMP_INT, "that holds the vCPU, where one does"}),
+};

@@ -49,7 +49,10 @@ const struct qmp_command protocol_look_commands[] = {
 		      MAY_BE("tlb-bytes", QMP_SIZE, "what a TLB entry can cover"),
 		      MAY_BE("second", QMP_OBJECT,
 			     "the leaf of the second stage: mapped, physical, "
-			     "leaf-bytes, host, host-physical"))},
+			     "leaf-bytes, host, host-physical"),
+		      IS("second-stage", QMP_TEXT,
+			 "tables: as they are; predicted: as the host's own tables and KVM's rules "
+			 "have it, of memory that was touched"))},
 	{LOOK("query-mappings", "Every leaf that maps a guest-physical address, up to 256."),
 	 .args = ARGS(IS("address", QMP_ADDRESS, "guest-physical"), TABLES_OF),
 	 .returns = ARGS(LIST("mappings", protocol_mappings))},
@@ -150,12 +153,36 @@ const struct qmp_command protocol_look_commands[] = {
 	 .args = ARGS(IS("address", QMP_ADDRESS, "any")),
 	 .returns = ARGS(IS("address", QMP_ADDRESS, "as it was read"),
 			 IS("place", QMP_TEXT, "symbol+offset/size, or the address"))},
-	{LOOK("query-registers", "The registers of a paused guest's vCPU."),
+	{LOOK("query-registers",
+	      "The registers of a vCPU: paused, held, running (as they are at this moment), or "
+	      "dead: "
+	      "of the one that died, those it died with, as far as it saved them."),
 	 .args = ARGS(ARG("vcpu", QMP_INT, "which", .optional = true, .max = NB_MAX_VCPUS - 1)),
 	 .returns = ARGS(IS("registers", QMP_OBJECT, "by name, as \"0x...\""),
-			 IS("place", QMP_TEXT, "the symbol RIP is in"))},
+			 IS("place", QMP_TEXT, "the symbol RIP is in"),
+			 IS("state", QMP_TEXT, "running, paused, held, dead"))},
+	{LOOK("query-backtrace", "Where a vCPU is and how it came there, inlined functions too: "
+				 "paused, held, running, "
+				 "or dead: of the one that died, from where it died."),
+	 .args = ARGS(ARG("vcpu", QMP_INT, "which; of a dead guest the one that died",
+			  .optional = true, .max = NB_MAX_VCPUS - 1)),
+	 .returns = ARGS(IS("vcpu", QMP_INT, "which"),
+			 IS("state", QMP_TEXT, "running, paused, held, dead"),
+			 IS("place", QMP_TEXT, "the symbol RIP is in"),
+			 IS("backtrace", QMP_OBJECT,
+			    "frames, innermost first: address, function, offset, inlined, file, "
+			    "line; end: whole, or why there are no more"),
+			 MAY_BE("hypercall", QMP_OBJECT, "in flight: name, opcode, args"),
+			 MAY_BE("text", QMP_TEXT, "what it died of"))},
+	{LOOK("disassemble", "Instructions in memory, whatever its rights."),
+	 .args = ARGS(IS("address", QMP_ADDRESS, "where to begin"),
+		      ARG("count", QMP_INT, "instructions", .optional = true, .otherwise = 16,
+			  .min = 1, .max = PROTOCOL_LIST_MAX),
+		      SPACE),
+	 .returns = ARGS(LIST("instructions", protocol_insns))},
 	{LOOK("query-events", "The last events, up to 256, as they were sent."),
-	 .returns = ARGS(IS("events", QMP_OBJECTS, "each as on the wire"))},
+	 .returns = ARGS(IS("events", QMP_OBJECTS, "each as on the wire"),
+			 IS("dropped", QMP_INT, "earlier ones, which are not kept"))},
 	{ALONE("audit", "Checks the guest's structures and page tables against each other, between "
 			"two hypercalls."),
 	 .args = ARGS(ARG("checks", QMP_TEXT, "names with commas between them; all",

@@ -176,6 +176,13 @@ json_t *qmp_return(const struct qmp_request *request, json_t *value);
 json_t *qmp_error(const struct qmp_request *request, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/*
+ * The same where the client gave a wrong argument: "COMMAND: 'ARGUMENT' " and the text, and the
+ * error has a member "argument" that names it.
+ */
+json_t *qmp_error_argument(const struct qmp_request *request, const char *argument,
+			   const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 /* An event, stamped with the time; takes @data's reference (NULL: none). */
 json_t *qmp_event(const char *name, json_t *data);
 

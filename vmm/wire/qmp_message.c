@@ -52,6 +52,14 @@ static const struct qmp_arg *find_arg(const struct qmp_command *command, const c
 	return NULL;
 }
 
+static json_t *argument_error(const char *argument, json_t *error)
+{
+	if (error)
+		json_object_set_new(json_object_get(error, "error"), "argument",
+				    json_string(argument));
+	return error;
+}
+
 /* An error for a member of "arguments" that the command does not have; NULL where there is none. */
 static json_t *check_known(const struct qmp_request *request, json_t *arguments)
 {
@@ -67,8 +75,9 @@ static json_t *check_known(const struct qmp_request *request, json_t *arguments)
 		for (arg = request->command->args; arg && arg->name; arg++)
 			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s",
 						 used ? ", " : "", arg->name);
-		return qmp_error(request, "%s has no argument '%.64s': it takes %s",
-				 request->command->name, key, used ? names : "none");
+		return argument_error(
+			key, qmp_error(request, "%s has no argument '%.64s': it takes %s",
+				       request->command->name, key, used ? names : "none"));
 	}
 	return NULL;
 }
@@ -83,9 +92,10 @@ static bool read_arg(struct qmp_request *request, const struct qmp_arg *arg, con
 
 	if (!json) {
 		if (!arg->optional) {
-			*error_out = qmp_error(request, "%s needs argument '%s' (%s)",
-					       request->command->name, arg->name,
-					       qmp_type_name(arg->type));
+			*error_out = argument_error(
+				arg->name, qmp_error(request, "%s needs argument '%s' (%s)",
+						     request->command->name, arg->name,
+						     qmp_type_name(arg->type)));
 			return false;
 		}
 		value->word = arg->otherwise;
@@ -96,8 +106,7 @@ static bool read_arg(struct qmp_request *request, const struct qmp_arg *arg, con
 	}
 	err = qmp_value_read(arg, json, symbol, context, value, why);
 	if (err == -EINVAL)
-		*error_out =
-			qmp_error(request, "%s: '%s' %s", request->command->name, arg->name, why);
+		*error_out = qmp_error_argument(request, arg->name, "%s", why);
 	return !err;
 }
 
@@ -175,6 +184,19 @@ json_t *qmp_error(const struct qmp_request *request, const char *format, ...)
 	error = error_text("GenericError", request->id, format, args);
 	va_end(args);
 	return error;
+}
+
+json_t *qmp_error_argument(const struct qmp_request *request, const char *argument,
+			   const char *format, ...)
+{
+	char text[TEXT_BYTES];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return argument_error(argument, qmp_error(request, "%s: '%s' %s", request->command->name,
+						  argument, text));
 }
 
 json_t *qmp_return(const struct qmp_request *request, json_t *value)

@@ -63,10 +63,12 @@ static u64 slab_forgotten(struct mix *mix)
 /* Freed, and linked still: the next allocation would get its memory. */
 static u64 tile_freed_and_linked(struct mix *mix)
 {
-	struct vmap_area *area = mix_tile(mix, mix->nested);
+	struct vmap_area *area = mix_tile(mix, mix->nested), copy = *area;
 
 	kmem_cache_free(mix->mm, &mix->mm->vmap.cache, area);
 	/* A free object's first word is the free list's, so it starts elsewhere now. */
+	copy.va_start = area->va_start;
+	*area = copy;
 	return area->va_start;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Faults in processes: their lists, their tables, what they show. */
+#include <string.h>
+
 #include "tests/vmm/audit/faults.h"
 
 #define BEYOND_RANGES 0x50000000ull
@@ -69,7 +71,13 @@ static u64 range_without_access(struct mix *mix)
 
 static u64 range_freed(struct mix *mix)
 {
-	kfree(mix->mm, mix_vma(mix, 1, MIX_USER_SHARED));
+	struct vm_area_struct *vma = mix_vma(mix, 1, MIX_USER_SHARED), copy = *vma;
+
+	kfree(mix->mm, vma);
+	/* As a reader would see it in memory that is not overwritten yet, but for the list's link.
+	 */
+	memcpy((char *)vma + sizeof(void *), (char *)&copy + sizeof(void *),
+	       sizeof(copy) - sizeof(void *));
 	return MIX_USER_SHARED;
 }
 

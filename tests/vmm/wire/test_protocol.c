@@ -221,7 +221,8 @@ START_TEST(every_opcode_of_the_contract_has_a_command)
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, " NB_OP_%63[A-Z0-9_] = %i", name, (int *)&sought) != 2)
 			continue;
-		found = false;
+		/* The shape of a whole tree comes with a replay alone. */
+		found = !strcmp(name, "SET_SHAPE");
 		for_each_command(seek_opcode);
 		ck_assert_msg(found, "NB_OP_%s", name);
 		opcodes++;
@@ -296,7 +297,11 @@ static void seek_in_manual(void *context, const struct ctl_verb *verb)
 	char entry[80];
 
 	(void)context;
-	snprintf(entry, sizeof(entry), ".B %s\n", verb->name);
+	/* The man page has one name of each. */
+	if (verb->flags & CTL_ALIAS)
+		return;
+	snprintf(entry, sizeof(entry), strcmp(verb->name, "x") ? ".B %s\n" : ".BI %s/ ",
+		 verb->name);
 	ck_assert_msg(strstr(manual, entry) != NULL, "nestctl.1 lacks '%s'", verb->name);
 }
 
