@@ -22,9 +22,11 @@ static int take_anyway(struct space *space, uint64_t start, uint64_t end)
 {
 	struct space_range range;
 	enum space_source source;
-	uint32_t hole;
+	uint32_t hole = tree_holding(&space->tree, start, end);
 	int err = 0;
 
+	if (hole)
+		return tree_take(&space->tree, hole, start, end);
 	while (!err && (source = space_find(space, start, end, &range)) != SPACE_NOWHERE)
 		err = space_release(space, source, &range);
 	for (hole = tree_from(&space->tree, start); !err && hole;
