@@ -439,8 +439,6 @@ int space_give_lazy(struct space *space, bool full)
 	return err;
 }
 
-/* ---- what the trace does not tell ---- */
-
 static bool overlap(const struct space_range *range, uint64_t start, uint64_t end)
 {
 	return range->start < end && start < range->end;
