@@ -104,9 +104,9 @@ too_small_by_far() {
 claim "so is one that cannot use half of its memory" too_small_by_far
 claim "a guest large enough does it" run 0 replay --memory 512M "$scratch/big"
 
-refusal=("$enter size=4294967296 align=1 vstart=0xffffffffc0000000 vend=0xffffffffff000000 node=-1"
-  "$exit va=0xfffffffffffffff4 va_start=0x0")
-trace refused "${refusal[@]}" "$enter size=8192 align=1 $window node=-1" \
+asked="$enter size=4294967296 align=1 vstart=0xffffffffc0000000 vend=0xffffffffff000000 node=-1"
+refused="$exit va=0xfffffffffffffff4 va_start=0x0"
+trace refused "$asked" "$refused" "$enter size=8192 align=1 $window node=-1" \
   "$exit va=0xffff888100000000 va_start=0xffffc90000000000"
 echo '0xffffe8ffffc00000-0xffffe8ffffe00000 2097152 pcpu_get_vm_areas+0x0/0x1080 vmalloc' \
   >"$scratch/refused/vmallocinfo.begin"
@@ -114,7 +114,7 @@ fails_too() {
   run 0 replay --json "$scratch/refused" && says '"failed": 0' '"exact": 1'
 }
 claim "what failed in Linux fails here" fails_too
-trace none "${refusal[@]}"
+trace none "$asked" "$refused"
 nothing_left() {
   run 1 replay "$scratch/none" && says 'none: WRONG; 0 of 0 addresses: all 1 allocations failed'
 }
