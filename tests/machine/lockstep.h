@@ -36,6 +36,7 @@ struct lockstep {
 	struct lockstep_side kernel, soft;
 	uint32_t submitted;
 	uint64_t steps; /* compared so far */
+	uint64_t lost;  /* times that the kernel's KVM did not stop where it was to */
 };
 
 /* Both sides before the first instruction of a guest of @memory_bytes. */

@@ -112,7 +112,8 @@ START_TEST(each_hypercall)
 		result[i] = answer.result[0];
 	}
 	lockstep_compare_memory(&pair, STAMPS_MAX);
-	printf("%llu instructions in lockstep\n", (unsigned long long)pair.steps);
+	printf("%llu instructions in lockstep, %llu steps lost\n", (unsigned long long)pair.steps,
+	       (unsigned long long)pair.lost);
 	lockstep_close(&pair);
 }
 END_TEST
