@@ -4,13 +4,14 @@
  * the call is about to touch is taken away; the fault is the moment, its handler the other CPU.
  * After one instruction the memory is gone again, so that each touch of it can be that moment.
  */
+#include "mm/pgtable_private.h"
+
 #include "tests/mm/seed_fixture.h"
 
 #include <signal.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
-#include "mm/pgtable_private.h"
 #include "mm/vaccess.h"
 
 #define TRAP_FLAG 0x100

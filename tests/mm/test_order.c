@@ -265,6 +265,30 @@ START_TEST(tiles_leave_the_list_before_their_objects_are_free)
 }
 END_TEST
 
+/*
+ * More than one batch, none of which merges with the next: between two the lock is let go. The
+ * first one merges with what lies before it all.
+ */
+START_TEST(a_long_purge_gives_everything_back)
+{
+	u64 addr[300], nr_free;
+
+	for (u32 i = 0; i < 300; i++)
+		addr[i] = must_vmalloc(PAGE_SIZE);
+	nr_free = mm->vmap.nr_free;
+	for (u32 i = 0; i < 300; i += 2)
+		ck_assert_int_eq(vfree(mm, addr[i]), 0);
+	ck_assert_uint_eq(mm->vmap.nr_lazy, 150);
+	ck_assert_uint_eq(vmap_purge(mm), 150);
+	ck_assert_uint_eq(mm->vmap.nr_lazy, 0);
+	ck_assert_uint_eq(mm->vmap.nr_lazy_pages, 0);
+	ck_assert_uint_eq(mm->vmap.nr_free, nr_free + 149);
+	ck_assert_uint_eq(mm->vmap.lock.word, 0);
+	ck_assert_uint_eq(sim->nr_flushes, 1);
+	ck_assert_ptr_null(core_check(sim));
+}
+END_TEST
+
 /* ---- mapping ---- */
 
 static u64 expected_pages;
@@ -395,6 +419,7 @@ static Suite *order_suite(void)
 	tcase_add_loop_test(tcase, caches_are_flushed_of_a_mapping_nobody_can_find_yet, 0,
 			    ARRAY_SIZE(sizes));
 	tcase_add_test(tcase, tiles_leave_the_list_before_their_objects_are_free);
+	tcase_add_test(tcase, a_long_purge_gives_everything_back);
 	tcase_add_test(tcase, caches_are_flushed_of_a_mapping_that_fails);
 	tcase_add_test(tcase, a_user_ranges_frames_are_kept_until_it_is_flushed);
 	suite_add_tcase(suite, tcase);

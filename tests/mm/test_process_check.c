@@ -3,9 +3,9 @@
  * The checker of processes: one planted fault for each thing it says it sees. And where what a
  * process is made of lies.
  */
-#include "tests/mm/process_fixture.h"
-
 #include "mm/pgtable_private.h"
+
+#include "tests/mm/process_fixture.h"
 
 #define IMAGE_PHYS 0x200000ull
 
