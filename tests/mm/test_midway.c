@@ -174,6 +174,48 @@ START_TEST(nobody_frees_an_area_while_its_frame_is_touched)
 }
 END_TEST
 
+/* ---- the last two references ---- */
+
+static void put_first(void)
+{
+	page_put(mm, pages[0]);
+}
+
+/*
+ * One of two leaves, by each way there is, and in the middle, at each touch of the frame's word, so
+ * does the other: the frame is free then, once.
+ */
+START_TEST(a_frame_whose_last_two_leave_at_once_is_free)
+{
+	u64 nr_moments = 0, nr_free;
+	bool acted;
+
+	do {
+		take_pages(1);
+		nr_free = nr_free_pages(mm);
+		ck_assert(page_get(pages[0]));
+		arm((void *)((uintptr_t)pages[0] & ~(PAGE_SIZE - 1)), PAGE_SIZE,
+		    (u32)nr_moments + 1, put_first);
+		if (_i == 0)
+			page_put(mm, pages[0]);
+		else if (_i == 1)
+			free_pages(mm, pages[0], 0);
+		else
+			free_pages_bulk(mm, 1, pages);
+		acted = disarm();
+		nr_moments += acted;
+		ck_assert_uint_eq(pages[0]->refcount, !acted);
+		if (!acted)
+			put_first();
+		ck_assert_uint_le(pages[0]->state, PAGE_PCP);
+		ck_assert_uint_eq(nr_free_pages(mm), nr_free + 1);
+		ck_assert_uint_eq(sim->nr_warnings, 0);
+		ck_assert_ptr_null(page_alloc_check(mm));
+	} while (acted && nr_moments < 2 + (u64)_i);
+	ck_assert_uint_ge(nr_moments, 2);
+}
+END_TEST
+
 /* ---- unmapping beside somebody who maps ---- */
 
 #define PART  (2ull << 20)
@@ -230,6 +272,7 @@ static Suite *midway_suite(void)
 	tcase_add_test(areas, nobody_frees_an_area_while_its_frame_is_touched);
 	suite_add_tcase(suite, areas);
 	tcase_add_checked_fixture(tables, setup, teardown);
+	tcase_add_loop_test(tables, a_frame_whose_last_two_leave_at_once_is_free, 0, 3);
 	tcase_add_test(tables, a_table_that_appears_while_a_hole_is_unmapped_stays);
 	suite_add_tcase(suite, tables);
 	return suite;

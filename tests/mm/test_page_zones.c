@@ -212,6 +212,32 @@ START_TEST(objects_of_the_own_node_go_first)
 }
 END_TEST
 
+/* A free object of another node goes before a new slab. */
+START_TEST(objects_of_another_node_go_before_new_memory)
+{
+	struct sim_config config = {.nr_cpus = 1};
+	void *object[2];
+
+	sim_destroy(sim);
+	for (u32 node = 0; node < 3; node++)
+		sim_add_ram(&config, (u64)node << 32, 64 * MIB, node);
+	sim = sim_create_frames(&config);
+	mm = &sim->mm;
+	for (int node = 1; node < 3; node++) {
+		object[0] = kmalloc_node(mm, 256, GFP_KERNEL, node);
+		object[1] = kmalloc_node(mm, 256, GFP_KERNEL, node);
+		kfree(mm, object[1]);
+		kmem_cache_shrink(mm, &mm->kmalloc[mm->kmalloc_index[16]]);
+		if (node == 1)
+			kfree(mm, object[0]);
+		kmem_cache_shrink(mm, &mm->kmalloc[mm->kmalloc_index[16]]);
+	}
+	/* Node 0 has no slab, nor has node 1 any longer. */
+	object[0] = kmalloc_node(mm, 256, GFP_KERNEL, NUMA_NO_NODE);
+	ck_assert_uint_eq(virt_to_page(mm, object[0])->node, 2);
+}
+END_TEST
+
 START_TEST(a_cpu_of_a_node_that_is_not_there_is_refused)
 {
 	struct sim_config config = {.nr_cpus = 2, .cpu_node = {0, 1}};
@@ -287,6 +313,7 @@ static Suite *suite(void)
 	tcase_add_test(nodes, a_node_that_is_not_there_has_no_frames);
 	tcase_add_test(nodes, any_node_is_the_cpus_own);
 	tcase_add_test(nodes, objects_of_the_own_node_go_first);
+	tcase_add_test(nodes, objects_of_another_node_go_before_new_memory);
 	tcase_add_test(nodes, a_cpu_of_a_node_that_is_not_there_is_refused);
 	suite_add_tcase(suite, one);
 	suite_add_tcase(suite, nodes);

@@ -216,6 +216,44 @@ START_TEST(what_the_processor_sets_is_no_fault)
 }
 END_TEST
 
+/* The last page of the lower half, whose end is no address. */
+START_TEST(the_lower_half_is_mapped_to_its_end)
+{
+	const u64 last = (1ull << 47) - PAGE_SIZE;
+	u64 entry;
+
+	ck_assert_int_eq(pt_map_range(mm, &process->pt, last, last + PAGE_SIZE, IMAGE_PHYS,
+				      PAGE_KERNEL_RO, 1),
+			 0);
+	ck_assert_int_eq(pt_lookup(mm, &process->pt, last, &entry), 1);
+	ck_assert_int_eq(pt_map_range(mm, &process->pt, last, last + 2 * PAGE_SIZE, IMAGE_PHYS,
+				      PAGE_KERNEL_RO, 1),
+			 -EINVAL);
+	pt_unmap(mm, &process->pt, last, last + PAGE_SIZE);
+	ck_assert_int_eq(pt_lookup(mm, &process->pt, last, &entry), 0);
+}
+END_TEST
+
+/* A bad entry above the leaves is cleared, and no walk is remembered: not even to the lowest. */
+START_TEST(no_walk_is_remembered_past_a_bad_entry)
+{
+	u64 *entry, leaf;
+	int level;
+
+	take_pages(1);
+	ck_assert_int_eq(pt_prepare(mm, &process->pt, BASE, BASE + (4ull << 20), 2), 0);
+	entry = pt_walk(mm, &process->pt, BASE + (2ull << 20), 2, &level);
+	ck_assert_int_eq(level, 2);
+	*entry = 0x1000;
+	pt_unmap(mm, &process->pt, BASE + (2ull << 20), BASE + (4ull << 20));
+	ck_assert_uint_eq(*entry, 0);
+	ck_assert(sim_logged(sim, "bad pmd"));
+	ck_assert_int_eq(pt_map_pages(mm, &process->pt, USER_START, pages, 1, PAGE_KERNEL_RO), 0);
+	ck_assert_int_eq(pt_lookup(mm, &process->pt, USER_START, &leaf), 1);
+	ck_assert_uint_eq(leaf & X86_PTE_ADDR_MASK, page_to_phys(mm, pages[0]));
+}
+END_TEST
+
 /* On a CPU of node 1: the process, its root and tables, its ranges; areas and what they need. */
 START_TEST(everything_is_of_the_cpus_own_node)
 {
@@ -244,6 +282,9 @@ START_TEST(everything_is_of_the_cpus_own_node)
 	}
 	ck_assert_uint_eq(vmalloc_to_page(mm, addr)->node, 1);
 	ck_assert_uint_eq(virt_to_page(mm, find_vm_area(mm, addr))->node, 1);
+	ck_assert_int_eq(
+		get_vm_area_window(mm, PAGE_SIZE, VM_MAP, VMALLOC_START, VMALLOC_END, &addr), 0);
+	ck_assert_uint_eq(virt_to_page(mm, find_vm_area(mm, addr))->node, 1);
 	addr = must_get(PAGE_SIZE, VM_MAP);
 	ck_assert_uint_eq(virt_to_page(mm, find_vm_area(mm, addr))->node, 1);
 	for (u32 kind = 0; kind < 4; kind++) {
@@ -267,6 +308,8 @@ static Suite *process_check_suite(void)
 	tcase_add_checked_fixture(tcase, setup_scene, teardown);
 	tcase_add_loop_test(tcase, a_planted_fault_is_seen, 0, ARRAY_SIZE(faults));
 	tcase_add_test(tcase, what_the_processor_sets_is_no_fault);
+	tcase_add_test(tcase, the_lower_half_is_mapped_to_its_end);
+	tcase_add_test(tcase, no_walk_is_remembered_past_a_bad_entry);
 	tcase_add_test(tcase, everything_is_of_the_cpus_own_node);
 	suite_add_tcase(suite, tcase);
 	return suite;

@@ -4,6 +4,8 @@
  */
 #include "tests/mm/seed_fixture.h"
 
+#include "mm/vaccess.h"
+
 /* ---- kinds of vmalloc ---- */
 
 static const struct kind {
@@ -79,6 +81,55 @@ START_TEST(every_page_for_vmap_is_looked_at_first)
 	ck_assert_uint_eq(mm->pt.nr_tables, tables);
 	ck_assert_uint_eq(mm->vmap.nr_busy, 0);
 	ck_assert_ptr_null(core_check(sim));
+}
+END_TEST
+
+/* What the outer area was asked to be is not for the area that holds its array. */
+START_TEST(an_array_is_an_ordinary_area)
+{
+	struct vm_struct *vm, *array;
+	u64 addr;
+
+	ck_assert_int_eq(vmalloc_user(mm, 600 * PAGE_SIZE, &addr), 0);
+	vm = find_vm_area(mm, addr);
+	ck_assert_uint_eq(vm->flags, VM_ALLOC | VM_USERMAP | VM_VPAGES);
+	array = find_vm_area(mm, (u64)(uintptr_t)vm->pages);
+	ck_assert_uint_eq(array->flags, VM_ALLOC);
+	ck_assert_uint_eq(array->prot, PAGE_KERNEL);
+	ck_assert_uint_eq(array->caller, vm->caller);
+	ck_assert_uint_eq(array->size, 3 * PAGE_SIZE);
+}
+END_TEST
+
+/* Nothing follows the last range of RAM, the last node and the end of what can be RAM. */
+START_TEST(as_many_ranges_and_nodes_as_there_may_be)
+{
+	struct sim_config config = {.nr_cpus = 1};
+	char buf[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+	u64 addr;
+
+	teardown();
+	for (u64 i = 0; i < MAX_RAM; i++)
+		sim_add_ram(&config,
+			    i + 1 < MAX_RAM ? i << 28
+					    : ((u64)MAX_SECTIONS << SECTION_SHIFT) - (64ull << 20),
+			    64ull << 20, (u32)(i % MAX_NODES));
+	sim = sim_create(&config);
+	mm = &sim->mm;
+	ck_assert_uint_eq(mm->nr_nodes, MAX_NODES);
+	for (int node = 0; node < MAX_NODES; node++) {
+		ck_assert_int_eq(vmalloc_node(mm, PAGE_SIZE, node, &addr), 0);
+		ck_assert_uint_eq(vmalloc_to_page(mm, addr)->node, (u32)node);
+	}
+	/* Between the last range and nowhere. */
+	addr = must_get(PAGE_SIZE, 0);
+	ck_assert_int_eq(pt_map_range(mm, &mm->pt, addr, addr + PAGE_SIZE, (u64)MAX_RAM << 28,
+				      PAGE_KERNEL, 1),
+			 0);
+	ck_assert_uint_eq(vread(mm, buf, addr, sizeof(buf)), sizeof(buf));
+	for (u32 i = 0; i < sizeof(buf); i++)
+		ck_assert_int_eq(buf[i], 0);
+	ck_assert_ptr_null(page_alloc_check(mm));
 }
 END_TEST
 
@@ -236,6 +287,8 @@ static Suite *vm_area_suite(void)
 	tcase_add_loop_test(tcase, each_kind_of_vmalloc_is_what_its_name_says, 0,
 			    ARRAY_SIZE(kinds));
 	tcase_add_test(tcase, every_page_for_vmap_is_looked_at_first);
+	tcase_add_test(tcase, an_array_is_an_ordinary_area);
+	tcase_add_test(tcase, as_many_ranges_and_nodes_as_there_may_be);
 	tcase_add_test(tcase, a_node_is_preferred);
 	tcase_add_test(tcase, executable_memory_is_made_by_two_calls_alone);
 	tcase_add_test(tcase, a_reserved_area_can_be_filled_with_frames);
