@@ -204,6 +204,20 @@ payload_modules() {
     "$kernel/lib/modules/$release/modules.dep" >"$1/lib/modules/$release/modules.dep"
 }
 
+# Puts this host's own programs, those below the directory the work goes on in, into directory $1
+# without what a debugger wants: a lab's memory is small, and all of it holds every program twice.
+# The guest's image, which has no interpreter, keeps what backtraces are made of.
+payload_programs() {
+  local path
+  for path in "${!payload_files[@]}"; do
+    case $path in "$PWD"/*) ;; *) continue ;; esac
+    [ -f "$path" ] && [ -x "$path" ] && readelf -l "$path" 2>/dev/null | grep -q INTERP || continue
+    mkdir -p "$1$(dirname "$path")"
+    strip --strip-debug -o "$1$path" "$path" || continue
+    unset "payload_files[$path]"
+  done
+}
+
 payload_build() {
   local word previous='' size_mib
   payload_files[$PWD]=1
@@ -222,6 +236,7 @@ payload_build() {
   payload_job >"$work/job/lab/job"
   payload_settings >"$work/job/lab/settings"
   payload_modules "$work/job"
+  payload_programs "$work/job"
   {
     (cd "$work/job" && find . -mindepth 1 -print0 | cpio --quiet -0 -o -H newc -R 0:0)
     (cd / && payload_paths | cpio --quiet -0 -o -H newc -L -R 0:0)
