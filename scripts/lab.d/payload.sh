@@ -211,7 +211,9 @@ payload_programs() {
   local path
   for path in "${!payload_files[@]}"; do
     case $path in "$PWD"/*) ;; *) continue ;; esac
-    [ -f "$path" ] && [ -x "$path" ] && readelf -l "$path" 2>/dev/null | grep -q INTERP || continue
+    if ! [ -f "$path" ] || ! [ -x "$path" ] || ! readelf -l "$path" 2>/dev/null | grep -q INTERP; then
+      continue
+    fi
     mkdir -p "$1$(dirname "$path")"
     strip --strip-debug -o "$1$path" "$path" || continue
     unset "payload_files[$path]"
