@@ -104,14 +104,21 @@ too_small_by_far() {
 claim "so is one that cannot use half of its memory" too_small_by_far
 claim "a guest large enough does it" run 0 replay --memory 512M "$scratch/big"
 
-trace refused "$enter size=4294967296 align=1 vstart=0xffffffffc0000000 vend=0xffffffffff000000 node=-1" \
-  "$exit va=0xfffffffffffffff4 va_start=0x0"
+asked="$enter size=4294967296 align=1 vstart=0xffffffffc0000000 vend=0xffffffffff000000 node=-1"
+refused="$exit va=0xfffffffffffffff4 va_start=0x0"
+trace refused "$asked" "$refused" "$enter size=8192 align=1 $window node=-1" \
+  "$exit va=0xffff888100000000 va_start=0xffffc90000000000"
 echo '0xffffe8ffffc00000-0xffffe8ffffe00000 2097152 pcpu_get_vm_areas+0x0/0x1080 vmalloc' \
   >"$scratch/refused/vmallocinfo.begin"
 fails_too() {
-  run 0 replay --json "$scratch/refused" && says '"failed": 0'
+  run 0 replay --json "$scratch/refused" && says '"failed": 0' '"exact": 1'
 }
 claim "what failed in Linux fails here" fails_too
+trace none "$asked" "$refused"
+nothing_left() {
+  run 1 replay "$scratch/none" && says 'none: WRONG; 0 of 0 addresses: all 1 allocations failed'
+}
+claim "a trace of nothing but failures is never right" nothing_left
 
 mkdir "$scratch/bare"
 cp "$data/mixed-2cpu/trace" "$scratch/bare"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2016 # what the shell of nestctl and inner shells expand
 # nestbox run and nestctl as their users meet them. Runs on the host and, with busybox's shell, in
 # both labs. Prints its count as Check does.
 set -u

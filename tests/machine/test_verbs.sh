@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck disable=SC2016 # fences of Markdown, and what inner shells expand
 # Every verb of nestctl, good and bad input: exit status and which stream says what. A newcomer's
 # steps (docs/first-steps.md) and the Python module are run as well. Prints its count as Check does.
 set -u
@@ -67,7 +68,9 @@ for verb in $verbs; do
   esac
   operands=$("$nestctl" "$verb" --help | sed -n '1s/.*\[OPTION...\] *//p')
   [ -n "$operands" ] || claim "$verb in JSON" json_is "$verb"
-  [ "$verb" != stop ] && [ "$verb" != pause ] || claim "cont after it" status 0 "$nestctl" cont
+  case $verb in
+    stop | pause) claim "cont after it" status 0 "$nestctl" cont ;;
+  esac
   # A symbol there is not is bad input of whatever takes an address first.
   case $operands in
     ADDRESS) claim "$verb of no symbol" refuses 2 'no symbol' "$nestctl" "$verb" no_such_symbol ;;
@@ -112,7 +115,10 @@ claim "the guest ends" status 0 "$nestctl" quit
 
 sed -n '/^```sh$/,/^```$/p' "$top/docs/first-steps.md" | grep -v '^```' >"$scratch/steps.sh"
 cat >"$scratch/bin.sh" <<SH
-nestbox() { [ "\$1" = run ] && { shift; set -- run --kvm $kvm "\$@"; }; "$nestbox" "\$@"; }
+nestbox() {
+  if [ "\$1" = run ]; then shift; set -- run --kvm $kvm "\$@"; fi
+  "$nestbox" "\$@"
+}
 nestctl() { "$nestctl" "\$@"; }
 cd "$scratch" || exit 1
 SH

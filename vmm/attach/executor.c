@@ -175,7 +175,7 @@ static int set_shape(void *context, const struct tree_shape *shape, size_t count
 	uint64_t *data = guest_data(executor->guest, 0);
 	size_t i;
 
-	if (count > NB_DATA_BYTES / sizeof(*data))
+	if (count > GUEST_EXECUTOR_SHAPE_MAX)
 		return input_fail(error, NULL, 0,
 				  "a free tree of %zu holes is more than the guest takes", count);
 	for (i = 0; i < count; i++)

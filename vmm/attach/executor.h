@@ -12,6 +12,9 @@
 #include "vmm/machine/guest.h"
 #include "vmm/replay/replay.h"
 
+/* So many holes of a free tree's shape it takes: a word each, in the guest's data. */
+#define GUEST_EXECUTOR_SHAPE_MAX (NB_DATA_BYTES / sizeof(uint64_t))
+
 struct guest_executor;
 
 /*

@@ -15,8 +15,10 @@
 #include "guest/abi.h"
 #include "mm/x86.h"
 #include "lib/printable.h"
+#include "vmm/machine/checks.h"
 #include "vmm/machine/vcpu_report.h"
 #include "vmm/machine/vm.h"
+#include "vmm/soft/check.h"
 
 /* Linux 6.8; Debian 12's header does not have it. */
 #ifndef KVM_EXIT_MEMORY_FAULT
@@ -223,11 +225,22 @@ static enum exit_action on_io(struct vcpu *vcpu)
 
 /* ---- the rest ---- */
 
+static enum exit_action on_check(struct vcpu *vcpu)
+{
+	struct guest_report report;
+
+	checks_report(vcpu, &report);
+	vcpu->vm->ops->dead(vcpu->vm->context, vcpu->index, &report);
+	return EXIT_DIED;
+}
+
 static enum exit_action on_internal_error(struct vcpu *vcpu)
 {
 	const struct kvm_run *run = vcpu->run;
 
 	switch (run->internal.suberror) {
+	case SOFT_SUBERROR_CHECK:
+		return on_check(vcpu);
 	case KVM_INTERNAL_ERROR_EMULATION:
 		return die(vcpu, REPORT_EMULATION,
 			   "KVM cannot emulate the instruction (internal error, suberror 1)");

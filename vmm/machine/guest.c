@@ -14,6 +14,8 @@
 #include "lib/printable.h"
 #include "vmm/machine/guest_private.h"
 #include "vmm/machine/uaf.h"
+#include "vmm/soft/check.h"
+#include "vmm/soft/soft.h"
 
 /* ---- what vCPUs say ---- */
 
@@ -104,6 +106,8 @@ static int open_host(struct guest *guest, enum kvm_engine engine, struct error *
 
 	if (!err)
 		err = kvm_host_probe(guest->kvm_fd, "/sys", &guest->host, error);
+	if (!err && !soft_is_device(guest->kvm_fd))
+		guest->checks = 0;
 	return host_error(err);
 }
 
@@ -162,9 +166,10 @@ static int make_memory(struct guest *guest, const struct guest_config *config, s
 		.memory = &guest->memory,
 		.nr_vcpus = guest->nr_vcpus,
 		.pages_1g = guest->host.pages_1g,
-		.flags = config->boot_flags |
-			 (guest->host.emulates_cpl0 ? NB_BOOT_HOST_ZEROES : 0) |
-			 (guest->trap_uaf ? NB_BOOT_TELL_FRAMES : 0),
+		.flags =
+			config->boot_flags | (guest->host.emulates_cpl0 ? NB_BOOT_HOST_ZEROES : 0) |
+			(guest->trap_uaf || (guest->checks & SOFT_CHECK_FREED) ? NB_BOOT_TELL_FRAMES
+									       : 0),
 	};
 	int err = choose_memory(guest, config, error);
 
@@ -199,6 +204,10 @@ static int make_vm(struct guest *guest, struct error *error)
 
 	if (!err && guest->trap_uaf)
 		err = guest_make_uaf(guest, error);
+	if (!err && guest->checks)
+		err = guest_start_checks(guest, error);
+	if (!err && guest->coverage)
+		err = guest_start_coverage(guest, error);
 	return host_error(err);
 }
 
@@ -277,6 +286,9 @@ int guest_start(const struct guest_config *config, struct guest **guest_out,
 	guest->nr_vcpus = nr_vcpus;
 	guest->next_ticket = 1;
 	guest->trap_uaf = config->trap_uaf;
+	/* The trap sees to freed frames then. */
+	guest->checks = config->checks & ~(config->trap_uaf ? SOFT_CHECK_FREED : 0);
+	guest->coverage = config->coverage;
 	guest->traps = config->traps || config->trap_uaf;
 	guest->access = config->access;
 	guest->access_context = config->access_context;
@@ -322,5 +334,6 @@ void guest_destroy(struct guest *guest)
 	if (guest->kvm_fd >= 0)
 		kvm_close(guest->kvm_fd);
 	destroy_locks(guest);
+	free(guest->coverage_counts);
 	free(guest);
 }

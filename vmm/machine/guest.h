@@ -93,6 +93,10 @@ struct guest_config {
 	bool traps;
 	guest_access_fn access; /* NULL: accesses to watched memory go on */
 	void *access_context;
+	const char *coverage; /* not NULL: the file for guest_coverage_save(); soft engine only */
+	/* SOFT_CHECK_* (vmm/soft/check.h) of the soft engine; elsewhere nothing. Not FREED with
+	 * trap_uaf, which sees to it. */
+	unsigned int checks;
 	/* Frames the guest gave up are out of its reach until it hands them out again; one that
 	 * touches such a frame ends with a report (vmm/machine/uaf.h). Implies traps. */
 	bool trap_uaf;
@@ -117,6 +121,13 @@ struct guest_times {
  */
 int guest_start(const struct guest_config *config, struct guest **guest_out,
 		struct guest_report *report_out, struct error *error);
+
+/*
+ * Writes the lines of the image's source executed since the start to config.coverage (vmm/image/
+ * coverage.h). No call may be under way. Does nothing where that is NULL. Errors:
+ * coverage_write()'s.
+ */
+int guest_coverage_save(struct guest *guest, struct error *error);
 
 /* Ends the guest and frees everything. No call may be under way. NULL is allowed. */
 void guest_destroy(struct guest *guest);
@@ -144,6 +155,25 @@ int guest_call_batch(struct guest *guest, unsigned int vcpu,
 /* One hypercall. */
 int guest_call(struct guest *guest, unsigned int vcpu, const struct nb_submission *submission,
 	       struct nb_completion *completion_out);
+
+/* What one vCPU is to do, with the others at the same time. */
+struct guest_batch {
+	const struct nb_submission *submissions;
+	uint32_t count; /* up to NB_RING_ENTRIES; 0: it sleeps */
+	struct nb_completion *completions;
+	size_t done; /* of them, afterwards */
+};
+
+struct soft_plan;
+
+/*
+ * Of a guest on the soft engine: all vCPUs get their batch, batches[vCPU], at one moment, and run
+ * by @plan (vmm/soft/plan.h), or with NULL by the one there is. What they do depends on the guest
+ * and the plan alone. No other call may be under way; nobody runs afterwards before the next of
+ * these calls. Errors: -EOPNOTSUPP (not that engine), -EINVAL, -ENOTRECOVERABLE, -ETIMEDOUT.
+ */
+int guest_call_together(struct guest *guest, struct guest_batch *batches,
+			const struct soft_plan *plan);
 
 /* The data area of a vCPU, for hypercalls that move text: NB_DATA_BYTES of guest memory. */
 void *guest_data(struct guest *guest, unsigned int vcpu);

@@ -46,6 +46,10 @@ struct guest {
 	guest_last_look_fn last_look; /* NULL: none, or it was called */
 	void *last_look_context;
 	bool traps, trap_uaf;
+	unsigned int checks;  /* SOFT_CHECK_*, of the soft engine; else 0 */
+	const char *coverage; /* or NULL */
+	uint64_t coverage_start, coverage_end, *coverage_counts;
+	bool together; /* guest_call_together() is under way: no doorbell rings twice */
 	guest_access_fn access;
 	void *access_context;
 	struct uaf *uaf; /* or NULL */
@@ -77,5 +81,11 @@ const struct nb_submission *guest_find_call(const struct ring *ring, uint64_t ti
 extern const struct watch_ops guest_watch_ops;
 int guest_on_frames(void *context, struct vcpu *vcpu, struct error *error);
 int guest_make_uaf(struct guest *guest, struct error *error);
+
+/* vmm/machine/checks.c: has the soft engine check what @guest asks for. */
+int guest_start_checks(struct guest *guest, struct error *error);
+
+/* The same of counting what is executed. */
+int guest_start_coverage(struct guest *guest, struct error *error);
 
 #endif

@@ -26,6 +26,7 @@ const char *report_kind_name(enum report_kind kind)
 		[REPORT_KVM] = "kvm",
 		[REPORT_DENIED] = "denied",
 		[REPORT_USE_AFTER_FREE] = "use-after-free",
+		[REPORT_CHECK] = "check",
 		[REPORT_ENDED] = "ended",
 	};
 

@@ -37,6 +37,7 @@ enum report_kind {
 	REPORT_KVM,            /* KVM_RUN itself failed */
 	REPORT_DENIED,         /* it touched watched memory, and was denied it */
 	REPORT_USE_AFTER_FREE, /* it touched a frame it had given up */
+	REPORT_CHECK,          /* a check of the soft engine (vmm/soft/check.h) */
 	REPORT_ENDED,          /* its user ended it: guest_kill() */
 	REPORT_KINDS
 };
@@ -70,6 +71,14 @@ struct report_release {
 	char caller_places[REPORT_CALLERS][IMAGE_PLACE_BYTES];
 };
 
+/* The other side of what a check found: where a vCPU was, long before. */
+struct report_past {
+	bool known;
+	uint64_t instruction; /* of all vCPUs, since the VM's start */
+	unsigned int vcpu;
+	struct backtrace trace;
+};
+
 struct guest_report {
 	enum report_kind kind;
 	unsigned int vcpu;
@@ -94,6 +103,11 @@ struct guest_report {
 	struct report_access access;
 	bool have_release; /* USE_AFTER_FREE */
 	struct report_release release;
+	bool have_check; /* CHECK */
+	char check[16];  /* "stale", "freed", ... */
+	char then[24];   /* what happened in the past: "given up", "unmapped", ... */
+	uint64_t instruction;
+	struct report_past past;
 };
 
 /* "panic", "trap", "stuck", ...: the JSON's "kind". */

@@ -58,6 +58,23 @@ static void print_release(const struct report_release *release, FILE *file)
 			release->caller_places[i]);
 }
 
+static void print_past(const struct guest_report *report, FILE *file)
+{
+	const struct report_past *past = &report->past;
+
+	fprintf(file, "  check %s, after %" PRIu64 " instructions of all vCPUs\n", report->check,
+		report->instruction);
+	if (!report->then[0])
+		return;
+	if (!past->known) {
+		fprintf(file, "  %s: too long ago to know by whom\n", report->then);
+		return;
+	}
+	fprintf(file, "  %s on vCPU %u, %" PRIu64 " instructions before:\n", report->then,
+		past->vcpu, report->instruction - past->instruction);
+	backtrace_print(&past->trace, "    ", file);
+}
+
 static void print_registers(const struct guest_report *report, FILE *file)
 {
 	unsigned int shown = 0;
@@ -91,6 +108,8 @@ void report_print(const struct guest_report *report, FILE *file)
 		print_access(&report->access, file);
 	if (report->have_release)
 		print_release(&report->release, file);
+	if (report->have_check)
+		print_past(report, file);
 	if (!report->have_regs) {
 		fprintf(file, "  its registers could not be read\n");
 		return;
@@ -150,6 +169,21 @@ static json_t *release_json(const struct report_release *release)
 	return json;
 }
 
+static json_t *check_json(const struct guest_report *report)
+{
+	const struct report_past *past = &report->past;
+	json_t *json = json_pack("{s:s, s:I}", "name", report->check, "instruction",
+				 (json_int_t)report->instruction);
+
+	if (report->then[0] && past->known)
+		json_object_set_new(json, "past",
+				    json_pack("{s:s, s:i, s:I, s:o}", "what", report->then, "vcpu",
+					      (int)past->vcpu, "instruction",
+					      (json_int_t)past->instruction, "backtrace",
+					      backtrace_json(&past->trace)));
+	return json;
+}
+
 json_t *report_registers_json(const struct guest_report *report)
 {
 	const struct control_regs *control = &report->control;
@@ -185,6 +219,8 @@ json_t *report_json(const struct guest_report *report)
 		json_object_set_new(json, "access", report_access_json(&report->access));
 	if (report->have_release)
 		json_object_set_new(json, "given_up", release_json(&report->release));
+	if (report->have_check)
+		json_object_set_new(json, "check", check_json(report));
 	if (!report->have_regs)
 		return json;
 	json_object_set_new(json, "where", json_string(report->where));

@@ -16,6 +16,7 @@
 #include "lib/clock.h"
 #include "vmm/machine/guest_private.h"
 #include "vmm/machine/vcpu_report.h"
+#include "vmm/soft/plan.h"
 
 /* Linux's errors end here. */
 #define STATUS_MIN (-4095)
@@ -126,7 +127,7 @@ static int wait_completions(struct guest *guest, unsigned int index, uint32_t co
 			return dead;
 		pulse = take_pulse(ring);
 		/* It may have found the APIC off, or been lost by an emulated machine. */
-		if (!ring->online || pulse_equal(&pulse, &last))
+		if (!guest->together && (!ring->online || pulse_equal(&pulse, &last)))
 			vm_interrupt(guest->vm, index, NB_VECTOR_DOORBELL);
 		if (!pulse_equal(&pulse, &last) ||
 		    (guest->vm->watch && watch_is_held(guest->vm->watch, index))) {
@@ -284,4 +285,61 @@ int guest_call(struct guest *guest, unsigned int vcpu, const struct nb_submissio
 void *guest_data(struct guest *guest, unsigned int vcpu)
 {
 	return vcpu < guest->nr_vcpus ? guest->rings[vcpu].area->data : NULL;
+}
+
+/* ---- all vCPUs at once, by a plan ---- */
+
+/* Rings of those that have something to do, while nobody runs. */
+static int ring_all(struct guest *guest, const struct guest_batch *batches)
+{
+	for (unsigned int i = 0; i < guest->nr_vcpus; i++) {
+		if (batches[i].count == 0)
+			continue;
+		put_submissions(guest, &guest->rings[i], batches[i].submissions, batches[i].count);
+		if (vm_interrupt(guest->vm, i, NB_VECTOR_DOORBELL) < 0)
+			return stop_and_report(guest, i, REPORT_KVM,
+					       "the doorbell: KVM_SIGNAL_MSI");
+	}
+	return 0;
+}
+
+static int collect(struct guest *guest, unsigned int index, struct guest_batch *batch)
+{
+	uint32_t ready = 0;
+	int bad = wait_completions(guest, index, batch->count, &ready), err;
+
+	batch->done = 0;
+	err = take_completions(guest, index, batch->submissions, ready, batch->completions,
+			       &batch->done);
+	clear_in_flight(guest, &guest->rings[index]);
+	return bad ? bad : err;
+}
+
+int guest_call_together(struct guest *guest, struct guest_batch *batches,
+			const struct soft_plan *plan)
+{
+	int err, one;
+
+	for (unsigned int i = 0; i < guest->nr_vcpus; i++)
+		if (batches[i].count > NB_RING_ENTRIES)
+			return -EINVAL;
+	if (guest_failure(guest))
+		return -ENOTRECOVERABLE;
+	err = soft_hold(guest->vm->fd, STOP_SECONDS);
+	if (err)
+		return err == -EBADF ? -EOPNOTSUPP : err;
+	guest->together = true;
+	err = ring_all(guest, batches);
+	if (!err)
+		err = soft_release(guest->vm->fd, plan);
+	for (unsigned int i = 0; i < guest->nr_vcpus; i++) {
+		if (batches[i].count == 0)
+			continue;
+		one = collect(guest, i, &batches[i]);
+		err = err ? err : one;
+	}
+	guest->together = false;
+	if (!err)
+		err = soft_hold(guest->vm->fd, STOP_SECONDS);
+	return err;
 }

@@ -24,6 +24,7 @@ int command_run(const struct program *program, int argc, char **argv);
 int command_replay(const struct program *program, int argc, char **argv);
 int command_bench(const struct program *program, int argc, char **argv);
 int command_selftest(const struct program *program, int argc, char **argv);
+int command_explore(const struct program *program, int argc, char **argv);
 int command_doctor(const struct program *program, int argc, char **argv);
 
 #endif

@@ -21,6 +21,11 @@ int guest_options_parse_engine(const char *text, void *value)
 	return kvm_engine_parse(text, value);
 }
 
+int guest_options_parse_checks(const char *text, void *value)
+{
+	return checks_parse(text, value);
+}
+
 struct guest_config guest_options_config(struct guest_options *options)
 {
 	return (struct guest_config){
@@ -32,6 +37,8 @@ struct guest_config guest_options_config(struct guest_options *options)
 		.nr_nodes = (unsigned int)options->nodes,
 		.nr_vcpus = (unsigned int)options->cpus,
 		.trap_uaf = options->trap_uaf,
+		.checks = options->checks,
+		.coverage = options->coverage,
 		.watchdog_seconds =
 			options->watchdog_seconds ? (double)options->watchdog_seconds : -1,
 	};
@@ -50,6 +57,17 @@ enum cli_status guest_options_start(const struct cli_command *command,
 	if (err == -ENOTRECOVERABLE)
 		report_print(&report, stderr);
 	return guest_exit_status(err);
+}
+
+enum cli_status guest_options_save(const struct cli_command *command, struct guest *guest,
+				   enum cli_status status)
+{
+	struct error error;
+
+	if (guest_coverage_save(guest, &error) == 0)
+		return status;
+	cli_error(command, "%s", error.text);
+	return CLI_HOST;
 }
 
 enum cli_status guest_exit_status(int code)

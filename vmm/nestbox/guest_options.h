@@ -5,6 +5,7 @@
 
 #include "vmm/attach/core.h"
 #include "vmm/base/cli.h"
+#include "vmm/machine/checks.h"
 #include "vmm/machine/guest.h"
 #include "vmm/nestbox/commands.h"
 
@@ -14,12 +15,15 @@ struct guest_options {
 	const char *image;
 	struct core_of_the_dead dump;
 	bool trap_uaf;
+	const char *coverage; /* a file, or NULL */
+	unsigned int checks;  /* SOFT_CHECK_* */
 };
 
-#define GUEST_OPTIONS_DEFAULT                                                       \
-	{                                                                           \
-		.cpus = 1, .memory_bytes = MEMORY_BYTES_DEFAULT, .nodes = 1,        \
-		.watchdog_seconds = (uint64_t)GUEST_WATCHDOG_SECONDS, .image = NULL \
+#define GUEST_OPTIONS_DEFAULT                                                        \
+	{                                                                            \
+		.cpus = 1, .memory_bytes = MEMORY_BYTES_DEFAULT, .nodes = 1,         \
+		.watchdog_seconds = (uint64_t)GUEST_WATCHDOG_SECONDS, .image = NULL, \
+		.checks = CHECKS_DEFAULT                                             \
 	}
 
 /* The one of which KVM runs the guest, into an enum kvm_engine. */
@@ -56,12 +60,25 @@ struct guest_options {
 			   "catch a guest that touches a frame it has given up (with\n"            \
 			   "/dev/kvm: root, or vm.unprivileged_userfaultfd)",                      \
 			   &(o)->trap_uaf),                                                        \
+		CLI_OPTION("coverage", CLI_TEXT, "FILE",                                           \
+			   "with the soft engine: write which lines of the guest's source were\n"  \
+			   "executed, and how often, as lcov has it; several times slower",        \
+			   &(o)->coverage),                                                        \
+		CLI_OPTION(                                                                        \
+			"check", CLI_CUSTOM, "LIST",                                               \
+			"with the soft engine: what to check on every access, of stale, freed,\n"  \
+			"wx, guard, stack; or all, or none (all; bench: none)",                    \
+			&(o)->checks, .parse = guest_options_parse_checks,                         \
+			.expects = "all, none, or some of stale,freed,wx,guard,stack"),            \
 		CLI_OPTION("watchdog", CLI_NUMBER, "SECONDS",                                      \
 			   "stop a guest that makes no progress for so long (10); 0: never",       \
 			   &(o)->watchdog_seconds, .max = 86400)
 
 /* A cli_option's parse(), into an enum kvm_engine. */
 int guest_options_parse_engine(const char *text, void *value);
+
+/* The same, of checks. */
+int guest_options_parse_checks(const char *text, void *value);
 
 /* *@program as it is for @guest: the soft engine counts instructions wherever it runs. */
 struct program guest_options_program(const struct program *program, const struct guest *guest);
@@ -75,6 +92,13 @@ struct guest_config guest_options_config(struct guest_options *options);
  */
 enum cli_status guest_options_start(const struct cli_command *command,
 				    const struct guest_config *config, struct guest **guest_out);
+
+/*
+ * Writes the guest's coverage if that is wanted, before it is destroyed. Returns @status, or says
+ * why it could not be written and returns CLI_HOST.
+ */
+enum cli_status guest_options_save(const struct cli_command *command, struct guest *guest,
+				   enum cli_status status);
 
 /*
  * What a program ends with after guest_start(), or what comes of it, failed with @code: something

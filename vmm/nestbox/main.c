@@ -19,6 +19,7 @@ static const struct {
 	{"replay", command_replay, "replay what a real kernel's vmalloc did, and compare"},
 	{"bench", command_bench, "run the vmalloc suite inside a guest"},
 	{"selftest", command_selftest, "call every function of the core in a guest, and audit"},
+	{"explore", command_explore, "look for orders of turns in which the guest goes wrong"},
 	{"doctor", command_doctor, "say what this host's KVM is and what nestbox can do on it"},
 };
 

@@ -181,45 +181,6 @@ static int fit_guest(const char *folder, const struct guest_options *guest, stru
 /* Model steps that inference may spend: some seconds. */
 #define INFERENCE_WORK UINT64_C(12000000)
 
-static void move_ranges(const struct replay_layout *layout, struct space_range *ranges,
-			size_t count)
-{
-	uint64_t length;
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		length = ranges[i].end - ranges[i].start;
-		ranges[i].start = replay_layout_moved(layout, ranges[i].start);
-		ranges[i].end = ranges[i].start + length;
-	}
-}
-
-/* Reads what is known of the kernel's state: `state`, or the free tree alone. */
-static int read_state(const char *folder, struct job *job, struct input_error *error)
-{
-	static const char *const names[] = {"state", "freetree.begin"};
-	bool found = false;
-	size_t i;
-	int err = 0;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]) && !found && !err; i++) {
-		char *path = in_folder(folder, names[i]);
-
-		if (!path)
-			return -ENOMEM;
-		found = !access(path, F_OK);
-		if (found)
-			err = replay_state_read(path, &job->state, error);
-		free(path);
-	}
-	for (i = 0; i < job->state.shape_count; i++)
-		job->state.shape[i].start =
-			replay_layout_moved(&job->layout, job->state.shape[i].start);
-	move_ranges(&job->layout, job->state.pooled, job->state.pooled_count);
-	move_ranges(&job->layout, job->state.lazy, job->state.lazy_count);
-	return err;
-}
-
 static void show_inference(void *context, uint64_t done, uint64_t total, uint64_t missed)
 {
 	cli_progress_update(context, done, total);
@@ -230,11 +191,20 @@ static int settle(const struct settings *settings, const char *folder, struct jo
 		  struct input_error *error)
 {
 	struct cli_progress progress;
-	int err = read_state(folder, job, error);
+	int err = replay_state_read_folder(folder, &job->layout, &job->state, error);
 
 	if (err)
 		return err;
 	replay_state_apply(&job->state, &job->plan);
+	if (job->state.shape_count > GUEST_EXECUTOR_SHAPE_MAX) {
+		fprintf(stderr,
+			"%s: a guest takes the shape of a free tree of %zu ranges at most, and the "
+			"state's has %zu; its ranges are inserted by address instead\n",
+			folder, GUEST_EXECUTOR_SHAPE_MAX, job->state.shape_count);
+		free(job->state.shape);
+		job->state.shape = NULL;
+		job->state.shape_count = 0;
+	}
 	job->settle.start = (struct settle_start){
 		.shape = job->state.shape,
 		.shape_count = job->state.shape_count,
@@ -248,6 +218,7 @@ static int settle(const struct settings *settings, const char *folder, struct jo
 		return err;
 	cli_progress_start(&progress, job->name);
 	job->settle.rules = job->rules.rules;
+	job->settle.shape_max = GUEST_EXECUTOR_SHAPE_MAX;
 	job->settle.work = settings->no_inference ? 0 : INFERENCE_WORK;
 	job->settle.progress = show_inference;
 	job->settle.progress_context = &progress;
@@ -423,6 +394,7 @@ static enum cli_status replay_job(const struct cli_command *command, struct sett
 		status = replay_in(command, settings, job, guest, executor);
 		guest_executor_destroy(executor);
 	}
+	status = guest_options_save(command, guest, status);
 	guest_destroy(guest);
 	return status;
 }

@@ -216,6 +216,7 @@ static enum cli_status run_with_socket(struct run *run)
 	if (status == CLI_DONE) {
 		status = serve(run);
 		service_stop(run->service);
+		status = guest_options_save(run->command, run->guest, status);
 	}
 	guest_destroy(run->guest);
 	service_destroy(run->service);

@@ -166,6 +166,7 @@ static enum cli_status selftest(const struct cli_command *command, struct settin
 	if (status != CLI_DONE)
 		return status;
 	status = run_in(command, settings, guest, &log);
+	status = guest_options_save(command, guest, status);
 	guest_destroy(guest);
 	return status;
 }

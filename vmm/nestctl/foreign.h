@@ -48,6 +48,15 @@ enum cli_status foreign_main(int argc, char **argv);
 bool foreign_inspector(struct foreign *foreign, struct inspector **inspector_out,
 		       const struct paging_mode **paging_out);
 
+struct linux_list;
+struct linux_space;
+
+/* The first list that could not be read to its end, or NULL. */
+const struct linux_list *foreign_first_broken(const struct linux_space *space);
+
+/* The verb state (vmm/nestctl/foreign_state.c). */
+enum cli_status foreign_state(struct foreign *foreign);
+
 /* The Linux that was found; NULL, said, where there is none. */
 struct linux_guest *foreign_linux(struct foreign *foreign);
 

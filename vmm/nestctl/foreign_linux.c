@@ -5,10 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/input.h"
-#include "lib/out_file.h"
 #include "vmm/linux/space.h"
 #include "vmm/look/tree.h"
 #include "vmm/nestctl/foreign.h"
@@ -22,7 +20,7 @@ static int add_line(void *context, const char *line, const struct linux_area *ar
 	return 0;
 }
 
-static const struct linux_list *first_broken(const struct linux_space *space)
+const struct linux_list *foreign_first_broken(const struct linux_space *space)
 {
 	for (size_t i = 0; i < space->nr_lists; i++) {
 		if (space->list[i].broken)
@@ -52,8 +50,9 @@ static enum cli_status linux_areas(struct foreign *foreign, struct linux_guest *
 	list = json_array();
 	linux_areas_print(guest, &space, add_line, list);
 	json = json_pack("{s:o, s:s}", "areas", list, "locks", space.locks);
-	if (first_broken(&space))
-		json_object_set_new(json, "broken", json_string(first_broken(&space)->broken));
+	if (foreign_first_broken(&space))
+		json_object_set_new(json, "broken",
+				    json_string(foreign_first_broken(&space)->broken));
 	linux_space_free(&space);
 	return foreign_print(foreign, json, print_areas);
 }
@@ -209,106 +208,6 @@ static enum cli_status run_tree(struct foreign *foreign)
 	if (err)
 		cli_error(&foreign->cli, "the free tree cannot be walked to its end");
 	return foreign_print(foreign, json, print_tree) | (err ? CLI_WRONG : CLI_DONE);
-}
-
-/* ---- state ---- */
-
-/* While the guest runs it may be in the middle of something: then it is tried again. */
-#define STATE_TRIES 64
-
-static int write_state(struct foreign *foreign, struct linux_guest *guest, FILE *out,
-		       struct error *error)
-{
-	struct linux_space space;
-	int err = linux_space_read(guest, &space, error);
-
-	for (int i = 0; !err && i < STATE_TRIES && source_is_live(foreign->source) &&
-			(space.locks[0] || first_broken(&space));
-	     i++) {
-		linux_space_free(&space);
-		err = source_refresh(foreign->source, error);
-		linux_refresh(guest);
-		if (!err)
-			err = linux_space_read(guest, &space, error);
-	}
-	if (err)
-		return err;
-	err = linux_state_write(guest, &space, out, error);
-	linux_space_free(&space);
-	if (!err && fflush(out))
-		err = error_set(error, -errno, "cannot write the state: %s", strerror(errno));
-	return err;
-}
-
-static int write_state_file(struct foreign *foreign, struct linux_guest *guest, const char *path,
-			    struct error *error)
-{
-	struct out_file file;
-	FILE *out;
-	int err = out_file_begin(&file, path, error), fd;
-
-	if (err)
-		return err;
-	fd = dup(file.fd);
-	out = fd < 0 ? NULL : fdopen(fd, "w");
-	err = out ? write_state(foreign, guest, out, error)
-		  : error_set(error, -ENOMEM, "no memory for a file");
-	if (out)
-		fclose(out);
-	else if (fd >= 0)
-		close(fd);
-	if (!err)
-		return out_file_commit(&file, error);
-	out_file_discard(&file);
-	return err;
-}
-
-/*
- * For who must not start a process at the moment of the state: it is started before, and asked.
- * What it says is one line, ok or why not.
- */
-static enum cli_status answer_lines(struct foreign *foreign, struct linux_guest *guest)
-{
-	struct error error = {""};
-	enum cli_status status = CLI_DONE;
-	char *line = NULL;
-	size_t room = 0;
-	int err;
-
-	while (getline(&line, &room, stdin) > 0) {
-		line[strcspn(line, "\n")] = '\0';
-		err = source_refresh(foreign->source, &error);
-		linux_refresh(guest);
-		if (!err)
-			err = write_state_file(foreign, guest, line, &error);
-		status = err ? CLI_HOST : CLI_DONE;
-		puts(err ? error.text : "ok");
-		fflush(stdout);
-	}
-	free(line);
-	return status;
-}
-
-static enum cli_status run_state(struct foreign *foreign)
-{
-	struct linux_guest *guest = foreign_linux(foreign);
-	const char *path = foreign->options.output;
-	struct error error = {""};
-	int err = 0, resumed;
-
-	if (!guest)
-		return CLI_HOST;
-	if (foreign->options.asked)
-		return answer_lines(foreign, guest);
-	if (foreign->options.pause)
-		err = source_pause(foreign->source, &error);
-	if (err && err != -EALREADY)
-		return foreign_failed(foreign, err, &error);
-	err = path ? write_state_file(foreign, guest, path, &error)
-		   : write_state(foreign, guest, stdout, &error);
-	resumed = source_resume(foreign->source, err ? NULL : &error);
-	err = err ? err : resumed;
-	return err ? foreign_failed(foreign, err, &error) : CLI_DONE;
 }
 
 /* ---- symbols ---- */
@@ -510,7 +409,7 @@ const struct foreign_verb foreign_linux_verbs[] = {
 	{"areas", "", "as /proc/vmallocinfo prints them", 0, 0, run_areas},
 	{"tree", "", "the free tree in shape, lists, pools, blocks", 0, 0, run_tree},
 	{"audit", "", "whether vmalloc is consistent", 0, 0, foreign_audit},
-	{"state", "", "the state that a replay starts from", 0, 0, run_state},
+	{"state", "", "the state that a replay starts from", 0, 0, foreign_state},
 	{"symbol", "NAME|ADDRESS", "symbols of a name (NAME* that begin so), or an address's", 1, 1,
 	 run_symbol},
 	{"log", "", "dmesg", 0, 0, run_log},

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "guest/abi.h"
 #include "lib/clock.h"
 #include "lib/input.h"
 #include "vmm/nestctl/nestctl.h"

@@ -12,7 +12,7 @@
 
 /* ---- backtraces ---- */
 
-/* "#1 0xffffffff80001234 op_vmalloc+0x12 at guest/ops.c:34"; what was inlined has no address. */
+/* "#1 0xffffffff80001234 op_panic+0x1c at guest/selfharm.c:16"; what was inlined has no address. */
 static void print_frame(FILE *out, size_t number, const json_t *frame)
 {
 	const char *function = ctl_text(frame, "function");

@@ -5,11 +5,13 @@
  */
 #include <errno.h>
 #include <histedit.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/input.h"
 #include "vmm/nestctl/nestctl.h"
 
 #define HISTORY_LINES   1000
@@ -153,6 +155,7 @@ static char *expand(struct shell *shell, const char *word)
 	size_t length = strspn(word + 1, LETTERS);
 	struct variable *variable;
 	char name[NAME_MAX_LENGTH + 1], *text;
+	uint64_t base, offset;
 
 	if (word[0] != '$')
 		return strdup(word);
@@ -164,7 +167,13 @@ static char *expand(struct shell *shell, const char *word)
 			word);
 		return NULL;
 	}
-	return asprintf(&text, "%s%s", variable->value, word + 1 + length) < 0 ? NULL : text;
+	word += 1 + length;
+	/* "0x1000+0x10" is no address to the guest. */
+	if (*word == '+' &&
+	    number_parse(variable->value, strlen(variable->value), &base) == NUMBER_OK &&
+	    number_parse(word + 1, strlen(word + 1), &offset) == NUMBER_OK)
+		return asprintf(&text, "0x%" PRIx64, base + offset) < 0 ? NULL : text;
+	return asprintf(&text, "%s%s", variable->value, word) < 0 ? NULL : text;
 }
 
 /* Runs the words and keeps the first line of what they print as @name's value. */

@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "guest/abi.h"
 #include "lib/input.h"
 #include "vmm/nestctl/nestctl.h"
 

@@ -103,9 +103,13 @@ static uint64_t known_events(const struct ftrace_info *trace)
 bool replay_plan_is_empty(const struct replay_plan *plan, const struct ftrace_info *trace,
 			  char *text, size_t size)
 {
-	if (plan->allocs)
+	if (plan->allocs > plan->expected_failures)
 		return false;
-	if (!trace->events)
+	if (plan->allocs)
+		snprintf(text, size,
+			 "all %" PRIu64 " allocations failed in Linux too, so there is no address",
+			 plan->allocs);
+	else if (!trace->events)
 		snprintf(text, size, "the trace has no event in it");
 	else if (plan->before_snapshot)
 		snprintf(text, size,

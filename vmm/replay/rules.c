@@ -89,7 +89,8 @@ static int find_best(struct replay_plan *plan, uint32_t nodes, const struct sett
 	bool pools = tells_nodes(plan);
 	uint64_t best = UINT64_MAX, misses;
 	struct rules_found tried = *found;
-	struct settle_options options = {.start = *start, .work = TRIAL_WORK};
+	struct settle_options options = {
+		.start = *start, .work = TRIAL_WORK, .shape_max = SIZE_MAX};
 	static const size_t order[RELEASES] = {2, 1, 0, 4, 5, 3};
 	size_t i, j;
 	int err = 0;

@@ -183,7 +183,8 @@ static int infer(struct settle *settle, struct settle_report *report)
 		misses = settle_order(settle);
 		mark_matched(settle, REPLAY_INFERRED_ORDER);
 	}
-	if (misses && settle->options->work && !settle->options->start.shape) {
+	if (misses && settle->options->work && !settle->options->start.shape &&
+	    settle->start.tree.count <= settle->options->shape_max) {
 		settle_find_start(settle, misses, report);
 		mark_matched(settle, REPLAY_INFERRED_START);
 	}

@@ -31,7 +31,8 @@ struct settle_start {
 struct settle_options {
 	struct space_rules rules;
 	struct settle_start start;
-	uint64_t work; /* model steps that may be spent on inference; 0: no inference */
+	size_t shape_max; /* holes of a shape that the executor takes: no other is looked for */
+	uint64_t work;    /* model steps that may be spent on inference; 0: no inference */
 
 	/* Called now and then; may be NULL. */
 	void (*progress)(void *context, uint64_t done, uint64_t total, uint64_t missed);
@@ -48,8 +49,6 @@ struct settle_report {
 	uint64_t tried;                       /* starts tried */
 	bool start_known;                     /* a state file told the shape */
 	bool start_found;                     /* inferred; else holes were inserted by address */
-	uint64_t lazy_unknown; /* unpurged ranges at the start whose node nobody tells */
-	uint64_t lazy_moved;   /* of them, those that inference put on another node's list */
 };
 
 /*

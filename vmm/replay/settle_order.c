@@ -23,7 +23,7 @@
 
 /* How far back a free is looked for, and which part of all work one miss may take. */
 #define FREE_WINDOW 16384
-#define MISS_SHARE  32
+#define MISS_SHARE  8
 
 /* How many steps behind a miss a move is judged by. */
 #define HORIZON 24
@@ -43,8 +43,8 @@ struct repair {
 	size_t at;         /* of the miss */
 	size_t end;        /* steps before this judge */
 	uint64_t after;    /* misses in [at, end) without an edit */
-	bool done;          /* an edit leaves none */
-	uint64_t work_end;  /* no more is tried then */
+	bool done;         /* an edit leaves none */
+	uint64_t work_end; /* no more is tried then */
 	int64_t best_gain; /* how many fewer the best edit leaves */
 	struct edit best;
 	struct replay_op kept[REACH_FREE + 1]; /* the steps that an edit moves, as they were */
@@ -119,7 +119,8 @@ static void try_this(struct repair *repair, const struct edit *edit)
 	uint64_t before, left;
 	int64_t gain;
 
-	if (repair->done || settle->work > repair->work_end || edit->from == edit->to || !allowed(settle, edit))
+	if (repair->done || settle->work > repair->work_end || edit->from == edit->to ||
+	    !allowed(settle, edit))
 		return;
 	before = misses_before(repair, low) + repair->after;
 	settle_rewind(settle, low);
@@ -194,7 +195,8 @@ static void try_purge(struct repair *repair, size_t at)
 	}
 }
 
-/* The free at @at, to the other side of each purge near it: it was in time for it, or it was not. */
+/* The free at @at, to the other side of each purge near it: it was in time for it, or it was not.
+ */
 static void try_free(struct repair *repair, size_t at)
 {
 	const struct settle *settle = repair->settle;

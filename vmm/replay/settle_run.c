@@ -22,9 +22,11 @@ static int take_anyway(struct space *space, uint64_t start, uint64_t end)
 {
 	struct space_range range;
 	enum space_source source;
-	uint32_t hole;
+	uint32_t hole = tree_holding(&space->tree, start, end);
 	int err = 0;
 
+	if (hole)
+		return tree_take(&space->tree, hole, start, end);
 	while (!err && (source = space_find(space, start, end, &range)) != SPACE_NOWHERE)
 		err = space_release(space, source, &range);
 	for (hole = tree_from(&space->tree, start); !err && hole;
@@ -57,10 +59,10 @@ static int step_alloc(struct settle *settle, struct space *space, const struct r
 	result->matched = result->choice.address == area->address;
 	if (!result->matched)
 		return take_anyway(space, area->address, end);
-	space_pass(space, &result->choice);
+	space_pass(space, &request, settle->nodes[op->area], &result->choice);
 	if (result->choice.source == SPACE_TREE)
 		return tree_take(&space->tree, result->choice.hole, area->address, end);
-	return space_take(space, area->address, end);
+	return space_take_first(space, &request, settle->nodes[op->area]);
 }
 
 static int release(struct space *space, const struct replay_area *area)

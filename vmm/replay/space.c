@@ -38,14 +38,11 @@ static int list_copy(struct space_list *to, const struct space_list *from)
 	return 0;
 }
 
-static int list_add(struct space_list *list, uint32_t at, const struct space_range *range)
+static int list_add(struct space_list *list, const struct space_range *range)
 {
 	if (list_room(list, list->count + 1))
 		return -ENOMEM;
-	memmove(&list->ranges[at + 1], &list->ranges[at],
-		(list->count - at) * sizeof(*list->ranges));
-	list->ranges[at] = *range;
-	list->count++;
+	list->ranges[list->count++] = *range;
 	return 0;
 }
 
@@ -80,20 +77,167 @@ static void list_merge(struct space_list *list)
 	list->count = kept + 1;
 }
 
+/* ---- pools ---- */
+
+#define POOLS_A_NODE (SPACE_POOL_PAGES + 1)
+
+static uint64_t pages_of(const struct space_range *range)
+{
+	return (range->end - range->start) / PAGE;
+}
+
+static struct space_range range_of(const struct space_pooled *entry)
+{
+	return (struct space_range){.start = entry->start,
+				    .end = entry->start + entry->pages * PAGE,
+				    .node = entry->node,
+				    .list = entry->node};
+}
+
+/* The pool of node @node - 1 for @bytes, or NULL. */
+static struct space_pool *pool_of(const struct space *space, uint32_t node, uint64_t bytes)
+{
+	size_t at = (size_t)(node - 1) * POOLS_A_NODE + bytes / PAGE;
+
+	if (!node || bytes / PAGE > SPACE_POOL_PAGES || at >= space->pooled.nr_pools)
+		return NULL;
+	return &space->pooled.pools[at];
+}
+
+static int pools_copy(struct space_pools *to, const struct space_pools *from)
+{
+	void *grown;
+
+	if (to->nr_pools != from->nr_pools) {
+		grown = realloc(to->pools, from->nr_pools * sizeof(*to->pools) + 1);
+		if (!grown)
+			return -ENOMEM;
+		to->pools = grown;
+		to->nr_pools = from->nr_pools;
+	}
+	if (to->room < from->used) {
+		grown = realloc(to->entries, from->room * sizeof(*to->entries));
+		if (!grown)
+			return -ENOMEM;
+		to->entries = grown;
+		to->room = from->room;
+	}
+	if (from->nr_pools)
+		memcpy(to->pools, from->pools, from->nr_pools * sizeof(*to->pools));
+	if (from->used)
+		memcpy(to->entries, from->entries, from->used * sizeof(*to->entries));
+	to->used = from->used;
+	to->unused = from->unused;
+	to->count = from->count;
+	return 0;
+}
+
+/* An entry that is in no pool, or 0 without memory. */
+static uint32_t entry_get(struct space_pools *pools)
+{
+	uint32_t entry = pools->unused, room = pools->room ? 2 * pools->room : 64;
+	struct space_pooled *grown;
+
+	if (entry) {
+		pools->unused = pools->entries[entry].next;
+		return entry;
+	}
+	if (pools->used == pools->room) {
+		grown = realloc(pools->entries, room * sizeof(*grown));
+		if (!grown)
+			return 0;
+		pools->entries = grown;
+		pools->room = room;
+	}
+	if (!pools->used)
+		pools->entries[pools->used++] = (struct space_pooled){0};
+	return pools->used++;
+}
+
+static int pool_add(struct space *space, const struct space_range *range, bool front)
+{
+	struct space_pool *pool = pool_of(space, range->node, range->end - range->start);
+	struct space_pools *pools = &space->pooled;
+	uint32_t at;
+
+	if (!pool)
+		return -EINVAL;
+	at = entry_get(pools);
+	if (!at)
+		return -ENOMEM;
+	pools->entries[at] = (struct space_pooled){.start = range->start,
+						   .next = front ? pool->first : 0,
+						   .node = range->node,
+						   .pages = (uint16_t)pages_of(range)};
+	if (!front && pool->last)
+		pools->entries[pool->last].next = at;
+	if (front || !pool->first)
+		pool->first = at;
+	if (!front || !pool->last)
+		pool->last = at;
+	pool->count++;
+	pools->count++;
+	return 0;
+}
+
+/* Takes the range behind the entry @before out of the pool, the first one if that is 0. */
+static struct space_range pool_remove(struct space *space, struct space_pool *pool, uint32_t before)
+{
+	struct space_pools *pools = &space->pooled;
+	uint32_t at = before ? pools->entries[before].next : pool->first;
+	struct space_pooled *entry = &pools->entries[at];
+
+	if (before)
+		pools->entries[before].next = entry->next;
+	else
+		pool->first = entry->next;
+	if (pool->last == at)
+		pool->last = before;
+	entry->next = pools->unused;
+	pools->unused = at;
+	pool->count--;
+	pools->count--;
+	return range_of(entry);
+}
+
+/* Takes [start, end) out of whatever pool it is in. Returns whether it was in one. */
+static bool pools_take(struct space *space, uint64_t start, uint64_t end)
+{
+	struct space_pool *pool;
+	uint32_t node, at, before;
+
+	for (node = 1; node <= space->rules.nodes; node++) {
+		pool = pool_of(space, node, end - start);
+		if (!pool)
+			return false;
+		for (at = pool->first, before = 0; at;
+		     before = at, at = space->pooled.entries[at].next) {
+			if (space->pooled.entries[at].start == start) {
+				pool_remove(space, pool, before);
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
 /* ---- spaces ---- */
 
 int space_init(struct space *space, const struct space_rules *rules)
 {
 	memset(space, 0, sizeof(*space));
 	space->rules = *rules;
-	return tree_reset(&space->tree);
+	space->pooled.nr_pools = rules->nodes * POOLS_A_NODE;
+	space->pooled.pools = calloc(space->pooled.nr_pools + 1, sizeof(*space->pooled.pools));
+	return space->pooled.pools ? tree_reset(&space->tree) : -ENOMEM;
 }
 
 void space_deinit(struct space *space)
 {
 	tree_free(&space->tree);
 	free(space->lazy.ranges);
-	free(space->pooled.ranges);
+	free(space->pooled.entries);
+	free(space->pooled.pools);
 	memset(space, 0, sizeof(*space));
 }
 
@@ -101,49 +245,28 @@ int space_copy(struct space *to, const struct space *from)
 {
 	to->rules = from->rules;
 	if (tree_copy(&to->tree, &from->tree) || list_copy(&to->lazy, &from->lazy) ||
-	    list_copy(&to->pooled, &from->pooled))
+	    pools_copy(&to->pooled, &from->pooled))
 		return -ENOMEM;
 	return 0;
-}
-
-static uint64_t pages_of(const struct space_range *range)
-{
-	return (range->end - range->start) / PAGE;
-}
-
-/* The first range of that length in the node's pool, or pooled.count. */
-static uint32_t first_pooled(const struct space *space, uint32_t node, uint64_t bytes)
-{
-	const struct space_list *pooled = &space->pooled;
-	uint32_t i;
-
-	for (i = 0; i < pooled->count; i++) {
-		if (pooled->ranges[i].node == node &&
-		    pooled->ranges[i].end - pooled->ranges[i].start == bytes)
-			break;
-	}
-	return i;
 }
 
 struct space_choice space_choose(const struct space *space, const struct tree_request *request,
 				 uint32_t node)
 {
-	const struct space_list *pooled = &space->pooled;
 	struct space_choice choice = {.source = SPACE_TREE};
-	uint32_t at;
+	const struct space_pool *pool = NULL;
 
 	if (space->rules.nodes && node && request->start == space->rules.pool_start &&
-	    request->end == space->rules.pool_end) {
-		at = first_pooled(space, node, request->size);
-		if (at < pooled->count) {
-			choice.address = pooled->ranges[at].start;
-			if (!(choice.address & (request->align - 1))) {
-				choice.source = SPACE_POOL;
-				return choice;
-			}
-			choice.passed = at + 1;
-			choice.address = 0;
+	    request->end == space->rules.pool_end)
+		pool = pool_of(space, node, request->size);
+	if (pool && pool->first) {
+		choice.address = space->pooled.entries[pool->first].start;
+		if (!(choice.address & (request->align - 1))) {
+			choice.source = SPACE_POOL;
+			return choice;
 		}
+		choice.passed = true;
+		choice.address = 0;
 	}
 	choice.hole = tree_find(&space->tree, request, &choice.address, NULL, NULL);
 	if (!choice.hole)
@@ -151,35 +274,41 @@ struct space_choice space_choose(const struct space *space, const struct tree_re
 	return choice;
 }
 
-void space_pass(struct space *space, const struct space_choice *choice)
+void space_pass(struct space *space, const struct tree_request *request, uint32_t node,
+		const struct space_choice *choice)
 {
+	struct space_pool *pool = choice->passed ? pool_of(space, node, request->size) : NULL;
 	struct space_range range;
 
-	if (!choice->passed)
+	if (!pool || !pool->first)
 		return;
-	range = space->pooled.ranges[choice->passed - 1];
-	list_remove(&space->pooled, choice->passed - 1);
-	list_add(&space->pooled, space->pooled.count, &range); /* there is room */
+	range = pool_remove(space, pool, 0);
+	pool_add(space, &range, false); /* there is room */
+}
+
+int space_take_first(struct space *space, const struct tree_request *request, uint32_t node)
+{
+	struct space_pool *pool = pool_of(space, node, request->size);
+
+	if (!pool || !pool->first)
+		return -ENOENT;
+	pool_remove(space, pool, 0);
+	return 0;
 }
 
 int space_take(struct space *space, uint64_t start, uint64_t end)
 {
-	uint32_t hole = tree_holding(&space->tree, start, end), i;
+	uint32_t hole;
 
-	if (hole)
-		return tree_take(&space->tree, hole, start, end);
-	for (i = 0; i < space->pooled.count; i++) {
-		if (space->pooled.ranges[i].start == start && space->pooled.ranges[i].end == end) {
-			list_remove(&space->pooled, i);
-			return 0;
-		}
-	}
-	return -ENOENT;
+	if (space->pooled.count && pools_take(space, start, end))
+		return 0;
+	hole = tree_holding(&space->tree, start, end);
+	return hole ? tree_take(&space->tree, hole, start, end) : -ENOENT;
 }
 
 int space_pool(struct space *space, const struct space_range *range)
 {
-	return list_add(&space->pooled, space->pooled.count, range);
+	return pool_add(space, range, false);
 }
 
 int space_free(struct space *space, uint64_t start, uint64_t end, uint32_t node)
@@ -191,7 +320,7 @@ int space_free(struct space *space, uint64_t start, uint64_t end, uint32_t node)
 		range.list = range.node ? range.node
 					: (uint16_t)(1 + start / ZONE_SIZE % space->rules.nodes);
 	}
-	return list_add(&space->lazy, space->lazy.count, &range);
+	return list_add(&space->lazy, &range);
 }
 
 /* ---- purges ---- */
@@ -209,26 +338,13 @@ static uint32_t decays(const struct space *space, uint32_t length, bool full)
 /* Moves what decays of the node's pools to @out, which has room. */
 static void decay_node(struct space *space, uint32_t node, bool full, struct space_list *out)
 {
-	struct space_list *pooled = &space->pooled;
-	uint32_t length[SPACE_POOL_PAGES + 1] = {0}, kept = 0, i;
-	struct space_range *range;
+	struct space_pool *pool = pool_of(space, node, 0);
+	uint32_t i, left;
 
-	for (i = 0; i < pooled->count; i++) {
-		if (pooled->ranges[i].node == node)
-			length[pages_of(&pooled->ranges[i])]++;
+	for (i = 0; pool && i < POOLS_A_NODE; i++, pool++) {
+		for (left = decays(space, pool->count, full); left; left--)
+			out->ranges[out->count++] = pool_remove(space, pool, 0);
 	}
-	for (i = 0; i <= SPACE_POOL_PAGES; i++)
-		length[i] = decays(space, length[i], full);
-	for (i = 0; i < pooled->count; i++) {
-		range = &pooled->ranges[i];
-		if (range->node == node && length[pages_of(range)]) {
-			length[pages_of(range)]--;
-			out->ranges[out->count++] = *range;
-		} else {
-			pooled->ranges[kept++] = *range;
-		}
-	}
-	pooled->count = kept;
 }
 
 /* Gives the ranges to the tree, forward or backward. */
@@ -283,7 +399,7 @@ static int give_node(struct space *space, uint32_t list, bool full, struct space
 		range = &out->ranges[i];
 		if (range->node && space->rules.nodes > 1 && !full &&
 		    pages_of(range) <= SPACE_POOL_PAGES)
-			err = list_add(&space->pooled, 0, range);
+			err = pool_add(space, range, true);
 		else
 			out->ranges[kept++] = *range;
 	}
@@ -323,17 +439,26 @@ int space_give_lazy(struct space *space, bool full)
 	return err;
 }
 
-/* ---- what the trace does not tell ---- */
-
-static bool find_in(const struct space_list *list, uint64_t start, uint64_t end,
-		    struct space_range *range_out)
+static bool overlap(const struct space_range *range, uint64_t start, uint64_t end)
 {
-	uint32_t i;
+	return range->start < end && start < range->end;
+}
 
-	for (i = 0; i < list->count; i++) {
-		if (list->ranges[i].start < end && start < list->ranges[i].end) {
-			*range_out = list->ranges[i];
-			return true;
+/* In any pool of any node: pools know no addresses. */
+static bool find_pooled(const struct space *space, uint64_t start, uint64_t end,
+			struct space_range *range_out)
+{
+	const struct space_pools *pools = &space->pooled;
+	uint32_t i, at;
+
+	for (i = 0; i < pools->nr_pools && pools->count; i++) {
+		for (at = pools->pools[i].first; at; at = pools->entries[at].next) {
+			struct space_range range = range_of(&pools->entries[at]);
+
+			if (overlap(&range, start, end)) {
+				*range_out = range;
+				return true;
+			}
 		}
 	}
 	return false;
@@ -342,22 +467,32 @@ static bool find_in(const struct space_list *list, uint64_t start, uint64_t end,
 enum space_source space_find(const struct space *space, uint64_t start, uint64_t end,
 			     struct space_range *range_out)
 {
-	if (find_in(&space->lazy, start, end, range_out))
-		return SPACE_LAZY;
-	return find_in(&space->pooled, start, end, range_out) ? SPACE_POOL : SPACE_NOWHERE;
+	uint32_t i;
+
+	for (i = 0; i < space->lazy.count; i++) {
+		if (overlap(&space->lazy.ranges[i], start, end)) {
+			*range_out = space->lazy.ranges[i];
+			return SPACE_LAZY;
+		}
+	}
+	return find_pooled(space, start, end, range_out) ? SPACE_POOL : SPACE_NOWHERE;
 }
 
 int space_release(struct space *space, enum space_source source, const struct space_range *range)
 {
-	struct space_list *list = source == SPACE_LAZY ? &space->lazy : &space->pooled;
 	uint32_t i;
 
-	for (i = 0; i < list->count; i++) {
-		if (list->ranges[i].start == range->start)
+	if (source == SPACE_POOL) {
+		if (!pools_take(space, range->start, range->end))
+			return -ENOENT;
+		return tree_give(&space->tree, range->start, range->end);
+	}
+	for (i = 0; i < space->lazy.count; i++) {
+		if (space->lazy.ranges[i].start == range->start)
 			break;
 	}
-	if (i == list->count)
+	if (i == space->lazy.count)
 		return -ENOENT;
-	list_remove(list, i);
+	list_remove(&space->lazy, i);
 	return tree_give(&space->tree, range->start, range->end);
 }

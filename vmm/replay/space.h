@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The whole of Linux's vmap address space as the plan models it: the free tree (vmm/replay/tree.h),
- * the ranges freed lazily, and since 6.9 the pools of each CPU's node. Lists are arrays, so that a
+ * the ranges freed lazily, and since 6.9 the pools of each CPU's node. All lie in arrays, so that a
  * space is copied cheaply.
  *
  *   allocation   the first range of the node's pool for that many pages, if its alignment is right
@@ -47,11 +47,31 @@ struct space_list {
 	uint32_t count, room;
 };
 
+/* A range in a pool; next: the one behind it in that pool, or the next unused one. 0: none. */
+struct space_pooled {
+	uint64_t start;
+	uint32_t next;
+	uint16_t node, pages;
+};
+
+struct space_pool {
+	uint32_t first, last, count;
+};
+
+/* All pools: each is a chain through entries, of which 0 is none. */
+struct space_pools {
+	struct space_pooled *entries;
+	uint32_t used, room, unused; /* entries ever used, and the first that is not any more */
+	uint32_t count;              /* ranges in all pools */
+	struct space_pool *pools;    /* of each node, one for each number of pages from 0 on */
+	uint32_t nr_pools;
+};
+
 struct space {
 	struct space_rules rules;
 	struct tree tree;
-	struct space_list lazy;   /* in the order of the frees */
-	struct space_list pooled; /* a pool's first before its second */
+	struct space_list lazy; /* in the order of the frees */
+	struct space_pools pooled;
 };
 
 /* Where a range came from, or is. */
@@ -69,7 +89,7 @@ struct space_choice {
 	enum space_source source;
 	uint64_t address; /* 0 where there is no room */
 	uint32_t hole;    /* TREE: in the tree */
-	uint32_t passed;  /* 1 + the place of a pooled range that was not aligned, or 0 */
+	bool passed;      /* the pool's first range was not aligned */
 };
 
 /*
@@ -79,7 +99,11 @@ struct space_choice {
  */
 struct space_choice space_choose(const struct space *space, const struct tree_request *request,
 				 uint32_t node);
-void space_pass(struct space *space, const struct space_choice *choice);
+void space_pass(struct space *space, const struct tree_request *request, uint32_t node,
+		const struct space_choice *choice);
+
+/* Takes the first of the request's pool, which space_choose() has chosen. Returns 0 or -ENOENT. */
+int space_take_first(struct space *space, const struct tree_request *request, uint32_t node);
 
 /*
  * Takes [start, end) from the tree, or the pool entry that is exactly it. Returns 0, -ENOENT where
@@ -87,7 +111,10 @@ void space_pass(struct space *space, const struct space_choice *choice);
  */
 int space_take(struct space *space, uint64_t start, uint64_t end);
 
-/* Makes [start, end), which is nowhere, the last of its node's pool. Returns 0 or -ENOMEM. */
+/*
+ * Makes the range, which is nowhere, the last of its node's pool. Returns 0, -ENOMEM, or -EINVAL
+ * where there is no such pool.
+ */
 int space_pool(struct space *space, const struct space_range *range);
 
 /* Frees a range that is in use; @node is 1 + the node in its flags, or 0. Returns 0 or -ENOMEM. */

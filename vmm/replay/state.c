@@ -3,8 +3,10 @@
 #include "vmm/replay/state.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_WORDS 8
 
@@ -190,6 +192,48 @@ int replay_state_read(const char *path, struct replay_state *state_out, struct i
 		replay_state_free(&state);
 		return ret;
 	}
+	*state_out = state;
+	return 0;
+}
+
+static void move_ranges(const struct replay_layout *layout, struct space_range *ranges,
+			size_t count)
+{
+	uint64_t length;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		length = ranges[i].end - ranges[i].start;
+		ranges[i].start = replay_layout_moved(layout, ranges[i].start);
+		ranges[i].end = ranges[i].start + length;
+	}
+}
+
+int replay_state_read_folder(const char *folder, const struct replay_layout *layout,
+			     struct replay_state *state_out, struct input_error *error)
+{
+	static const char *const names[] = {"state", "freetree.begin"};
+	struct replay_state state = {0};
+	bool found = false;
+	size_t i;
+	int err = 0;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]) && !found && !err; i++) {
+		char *path;
+
+		if (asprintf(&path, "%s/%s", folder, names[i]) < 0)
+			return -ENOMEM;
+		found = !access(path, F_OK);
+		if (found)
+			err = replay_state_read(path, &state, error);
+		free(path);
+	}
+	if (err)
+		return err;
+	for (i = 0; i < state.shape_count; i++)
+		state.shape[i].start = replay_layout_moved(layout, state.shape[i].start);
+	move_ranges(layout, state.pooled, state.pooled_count);
+	move_ranges(layout, state.lazy, state.lazy_count);
 	*state_out = state;
 	return 0;
 }

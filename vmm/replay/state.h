@@ -8,6 +8,7 @@
 #define VMM_REPLAY_STATE_H
 
 #include "lib/input.h"
+#include "vmm/replay/layout.h"
 #include "vmm/replay/settle.h"
 
 struct replay_state {
@@ -24,6 +25,13 @@ struct replay_state {
  * line_reader_open() says. Whether the holes make a tree, settle_plan() finds out.
  */
 int replay_state_read(const char *path, struct replay_state *state_out, struct input_error *error);
+
+/*
+ * Reads what @folder has of it, `state` or else `freetree.begin`, and moves it as @layout moves the
+ * recording. Without either the state is empty. Returns as replay_state_read() does, or -ENOMEM.
+ */
+int replay_state_read_folder(const char *folder, const struct replay_layout *layout,
+			     struct replay_state *state_out, struct input_error *error);
 
 /* Gives the plan's unpurged ranges the nodes that the state knows. */
 void replay_state_apply(const struct replay_state *state, struct replay_plan *plan);

@@ -279,6 +279,7 @@ struct soft_cpu {
 	bool kick;   /* set by anybody, atomically; soft_cpu_run() soon returns */
 	bool halted; /* until an interrupt, an NMI, or the caller clears it */
 	bool shadow; /* after STI or MOV SS: no interrupt before the next instruction */
+	bool quiet;  /* after MOV SS: nor a debug exception (SDM vol. 3A 6.8.3) */
 	bool nmi, nmi_masked;
 	bool shut_down;
 	struct soft_event event; /* to be delivered before the next instruction */

@@ -2,8 +2,8 @@
 /*
  * What the processor says of itself: long mode with general registers, and what of it exec.c does.
  * The same on every host, so that a run is. There is no FPU, no SSE and no AVX, no PCID, SMEP,
- * SMAP or protection keys; instructions that CPUID would have to offer (BMI, LZCNT, MOVBE, ADX)
- * are not offered.
+ * SMAP or protection keys. MOVBE, POPCNT and LZCNT are offered; CRC32 and TZCNT are known but not
+ * offered, as their bits stand for more (SSE4.2, BMI1); BMI and ADX are neither.
  */
 #include <string.h>
 
@@ -26,9 +26,12 @@
 /* Leaf 1, ECX. */
 #define ECX_CX16       (1u << 13)
 #define ECX_X2APIC     (1u << 21)
+#define ECX_MOVBE      (1u << 22)
+#define ECX_POPCNT     (1u << 23)
 #define ECX_HYPERVISOR (1u << 31)
 /* Leaf 0x80000001. */
 #define ECX_LAHF    (1u << 0)
+#define ECX_LZCNT   (1u << 5)
 #define EDX_SYSCALL (1u << 11)
 #define EDX_NX      (1u << 20)
 #define EDX_1G      (1u << 26)
@@ -52,7 +55,8 @@ static const struct {
 	/* "GenuineIntel": the second stage is Intel's. */
 	{0, MAX_BASIC, 0x756e6547, 0x6c65746e, 0x49656e69},
 	/* Family 6, model 0x9e; CLFLUSH lines of 64 bytes. */
-	{1, 0x000906e9, 8 << 8 | 1 << 16, ECX_CX16 | ECX_X2APIC | ECX_HYPERVISOR,
+	{1, 0x000906e9, 8 << 8 | 1 << 16,
+	 ECX_CX16 | ECX_X2APIC | ECX_MOVBE | ECX_POPCNT | ECX_HYPERVISOR,
 	 EDX_PSE | EDX_TSC | EDX_MSR | EDX_PAE | EDX_CX8 | EDX_APIC | EDX_PGE | EDX_CMOV | EDX_PAT |
 		 EDX_CLFSH},
 	{7, 0, 0, 0, 0},
@@ -60,7 +64,8 @@ static const struct {
 	/* The TSC's rate: a crystal of its own, 1:1. */
 	{0x15, 1, 1, SOFT_TSC_KHZ * 1000u, 0},
 	{0x80000000, MAX_EXTENDED, 0, 0, 0},
-	{0x80000001, 0, 0, ECX_LAHF, EDX_SYSCALL | EDX_NX | EDX_1G | EDX_RDTSCP | EDX_LM},
+	{0x80000001, 0, 0, ECX_LAHF | ECX_LZCNT,
+	 EDX_SYSCALL | EDX_NX | EDX_1G | EDX_RDTSCP | EDX_LM},
 	{0x80000002, 0, 0, 0, 0},
 	{0x80000003, 0, 0, 0, 0},
 	{0x80000004, 0, 0, 0, 0},

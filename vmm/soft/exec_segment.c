@@ -10,7 +10,7 @@
 static struct soft_op *loaded(struct soft_cpu *cpu, struct soft_op *op, int64_t left,
 			      enum soft_segment which)
 {
-	cpu->shadow = which == SOFT_SS;
+	cpu->shadow = cpu->quiet = which == SOFT_SS;
 	return AGAIN(soft_op_next(cpu, op));
 }
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "vmm/soft/check_private.h"
 #include "vmm/soft/private.h"
 
 /* Older headers have neither. */
@@ -98,6 +99,10 @@ static int exit_engine(struct soft_vcpu *vcpu)
 		return exit_denied(vcpu);
 	case SOFT_NO_MEMORY:
 		return -ENOMEM;
+	case SOFT_CHECKED:
+		exit_internal(vcpu, NULL, 0);
+		vcpu->run->internal.suberror = SOFT_SUBERROR_CHECK;
+		return 0;
 	default:
 		exit_internal(vcpu, NULL, 0);
 		return 0;
@@ -107,6 +112,16 @@ static int exit_engine(struct soft_vcpu *vcpu)
 static void halt(struct soft_vcpu *vcpu)
 {
 	soft_count(vcpu, SOFT_VCPU_HALT_EXITS);
+	if (vcpu->vm->has_apics && vcpu->cpu.debug_step) {
+		/* Halted it is; the next KVM_RUN sleeps. */
+		vcpu->cpu.debug_hit.vector = SOFT_DB;
+		vcpu->cpu.debug_hit.pc = vcpu->cpu.rip;
+		vcpu->cpu.debug_hit.dr6 = SOFT_DR6_FIXED | SOFT_DR6_BS;
+		vcpu->cpu.debug_hit.dr7 = vcpu->cpu.debug_dr7 | SOFT_DR7_FIXED;
+		exit_debug(vcpu);
+		soft_leave(vcpu, 0);
+		return;
+	}
 	if (vcpu->vm->has_apics) {
 		vcpu->state = SOFT_HALTED;
 		return;
@@ -130,6 +145,9 @@ void soft_turn_ended(struct soft_vcpu *vcpu, enum soft_stop stop)
 		halt(vcpu);
 		return;
 	case SOFT_STOP_IO:
+		if (vcpu->vm->check && vcpu->cpu.io.write &&
+		    soft_check_port(vcpu, (uint16_t)vcpu->cpu.io.address))
+			return;
 		exit_io(vcpu);
 		break;
 	case SOFT_STOP_MMIO:

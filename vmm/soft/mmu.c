@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "ept/paging.h"
+#include "vmm/soft/check_private.h"
 #include "vmm/soft/private.h"
 
 #define LEVELS 4
@@ -49,6 +50,9 @@ static enum soft_answer fault(const struct walk *walk, uint64_t error)
 {
 	struct soft_cpu *cpu = &walk->vcpu->cpu;
 
+	if (walk->vcpu->vm->check && !(error & X86_PF_P) && walk->class == SOFT_SUPERVISOR &&
+	    soft_check_fault(walk->vcpu, walk->gva, walk->access) != SOFT_OK)
+		return SOFT_LEAVE;
 	if (soft_access_writes(walk->access))
 		error |= X86_PF_W;
 	if (walk->class == SOFT_USER)
@@ -144,6 +148,10 @@ static enum soft_answer read_entries(struct walk *walk)
 		/* As KVM has it: a table that is not memory maps nothing. */
 		if (!walk->entries[level].host)
 			return fault(walk, 0);
+		if (walk->vcpu->vm->check &&
+		    soft_check_table(walk->vcpu, walk->gva, walk->entries[level].gpa, level) !=
+			    SOFT_OK)
+			return SOFT_LEAVE;
 		value = __atomic_load_n(walk->entries[level].host, __ATOMIC_RELAXED);
 		if (!(value & X86_PTE_P))
 			return fault(walk, 0);
@@ -281,11 +289,16 @@ enum soft_answer soft_mmu_fill(struct soft_cpu *cpu, uint64_t gva, enum soft_acc
 		flags = walk.flags | (walk.entries[walk.leaf].value & X86_PTE_D) |
 			(soft_access_writes(access) ? X86_PTE_D : 0);
 	}
+	if (vcpu->vm->check && soft_check_fill(vcpu, gva, line->gpa, access, class,
+					       !walk.entries[LEVELS].host, &flags) != SOFT_OK)
+		return SOFT_LEAVE;
 	result = soft_second_translate(vcpu, gva, line->gpa, false, want, &frame);
 	line->gpa &= ~(EPT_PAGE_BYTES - 1);
 	switch (result) {
 	case SOFT_SECOND_OK:
 		fill(vcpu, gva, class, flags, &frame, line);
+		if (vcpu->vm->check)
+			soft_check_mark(vcpu, line, gva);
 		return SOFT_OK;
 	case SOFT_SECOND_NO_SLOT:
 	case SOFT_SECOND_READ_ONLY:
@@ -333,20 +346,27 @@ static const uint64_t *table_in_slot(void *context, gpa_t table)
 	return slot ? (const uint64_t *)(slot->host + (table.value - slot->start)) : NULL;
 }
 
-void soft_mmu_translate(struct soft_vcpu *vcpu, struct kvm_translation *translation)
+bool soft_mmu_look(struct soft_vcpu *vcpu, uint64_t gva, struct paging_walk *walk_out)
 {
 	const struct soft_cpu *cpu = &vcpu->cpu;
 	struct paging_reader reader = {table_in_slot, vcpu->vm};
 	struct paging_mode mode;
+
+	if (paging_mode_from_registers(cpu->cr0, cpu->cr3, cpu->cr4, cpu->efer, SOFT_PHYSICAL_BITS,
+				       &mode) != 0)
+		return false;
+	paging_walk(&mode, &reader, gva_make(gva), walk_out);
+	return true;
+}
+
+void soft_mmu_translate(struct soft_vcpu *vcpu, struct kvm_translation *translation)
+{
 	struct paging_walk walked;
 
 	translation->valid = 0;
 	translation->physical_address = ~0ull;
-	if (paging_mode_from_registers(cpu->cr0, cpu->cr3, cpu->cr4, cpu->efer, SOFT_PHYSICAL_BITS,
-				       &mode) != 0)
-		return;
-	paging_walk(&mode, &reader, gva_make(translation->linear_address), &walked);
-	if (walked.status != PAGING_MAPPED)
+	if (!soft_mmu_look(vcpu, translation->linear_address, &walked) ||
+	    walked.status != PAGING_MAPPED)
 		return;
 	translation->physical_address = walked.gpa.value;
 	translation->valid = 1;

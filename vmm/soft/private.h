@@ -8,6 +8,7 @@
  *      kvm_run.c   KVM_RUN: exits, completion          tlb.c     what a vCPU remembers of them
  *      schedule.c  the baton: whose turn it is         apic.c    x2APICs, their timers and messages
  *      cpuid.c  stats.c  dirty.c  msr.c                cpu.h     the processor itself
+ *      check*.c  what a guest may not do to memory (check.h, check_private.h)
  *
  * Locks, in the order they are taken: a vCPU's mutex (held through each of its requests, as in
  * KVM), then vm->lock. Whoever interprets, or changes anything but registers of a vCPU that is not
@@ -26,6 +27,7 @@
 
 #include "ept/stage2.h"
 #include "vmm/soft/apic.h"
+#include "vmm/soft/check.h"
 #include "vmm/soft/cpu.h"
 #include "vmm/soft/soft.h"
 #include "vmm/soft/tlb.h"
@@ -119,10 +121,14 @@ struct soft_vcpu {
 	bool wait_init; /* KVM_MP_STATE_UNINITIALIZED: no turn before it is runnable */
 
 	/* Why an op said SOFT_LEAVE. */
-	enum { SOFT_NO_REASON, SOFT_NO_CODE, SOFT_DENIED, SOFT_NO_MEMORY } reason;
+	enum { SOFT_NO_REASON, SOFT_NO_CODE, SOFT_DENIED, SOFT_NO_MEMORY, SOFT_CHECKED } reason;
 	uint64_t reason_gpa, reason_flags;
 	struct soft_violation violation;
+	struct soft_finding *finding; /* of the last check that found something, or NULL */
 };
+
+struct soft_check;
+struct soft_planned;
 
 struct soft_vm {
 	struct soft_options options;
@@ -138,6 +144,14 @@ struct soft_vm {
 	struct stage2_tables second;
 	struct soft_stats stats;
 	struct soft_code *code;
+	struct soft_check *check;     /* or NULL */
+	struct soft_planned *planned; /* the plan of turns, or NULL */
+	struct {
+		uint64_t start, bytes; /* of linear addresses */
+		uint64_t *counts;      /* the user's, one an address; NULL: nobody counts */
+	} coverage;
+	bool held;    /* nobody has a turn (soft_hold()) */
+	bool yielded; /* the last turn ended with PAUSE */
 
 	struct soft_vcpu *vcpus[SOFT_VCPUS_MAX];
 	unsigned int nr_vcpus; /* made, in order; vcpus[] has no holes */
@@ -276,6 +290,10 @@ static inline void soft_slot_mark_dirty(struct soft_slot *slot, uint64_t gpa)
 
 int soft_dirty_get(struct soft_vm *vm, const struct kvm_dirty_log *log);
 int soft_dirty_clear(struct soft_vm *vm, const struct kvm_clear_dirty_log *log);
+
+/* ---- check.c: with vm->lock ---- */
+
+int soft_check_attach(struct soft_vm *vm, const struct soft_check_config *config);
 
 /* ---- stats.c ---- */
 

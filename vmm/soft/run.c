@@ -182,20 +182,24 @@ static int step(struct soft_cpu *cpu)
 {
 	uint64_t stepped = cpu->rflags & SOFT_TF, resume = cpu->rflags & SOFT_RF;
 	uint64_t before = cpu->instructions;
-	int exit = before_instruction(cpu);
+	bool quiet = cpu->quiet;
+	int exit = quiet ? SOFT_EXIT_AGAIN : before_instruction(cpu);
 
 	if (exit != SOFT_EXIT_AGAIN || cpu->event.pending)
 		return exit;
-	cpu->watch_dr6 = 0;
-	cpu->watch_debug = 0;
+	/* What the one before touched is told of now. */
+	cpu->watch_dr6 = quiet ? cpu->watch_dr6 : 0;
+	cpu->watch_debug = quiet ? cpu->watch_debug : 0;
+	cpu->quiet = false;
 	cpu->rflags &= ~SOFT_RF;
 	exit = run_chunk(cpu, 1);
 	if (cpu->instructions == before) {
 		cpu->rflags |= resume;
+		cpu->quiet = quiet && !cpu->event.pending;
 		return exit;
 	}
 	cpu->answer_count = 0;
-	return after_instruction(cpu, stepped, exit);
+	return cpu->quiet ? exit : after_instruction(cpu, stepped, exit);
 }
 
 /* Takes an NMI or an interrupt, if one may be taken now. */

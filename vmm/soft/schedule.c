@@ -21,6 +21,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "vmm/soft/plan_private.h"
 #include "vmm/soft/private.h"
 
 /* A vCPU that is alone has no need to look around so often. */
@@ -76,6 +77,24 @@ static void tick(struct soft_vm *vm)
 		soft_apic_tick(vm->vcpus[i], vm->clock);
 }
 
+/* One instruction after the other, each counted at its address; REP's as one. */
+static enum soft_stop run_counted(struct soft_vcpu *vcpu, uint64_t budget)
+{
+	struct soft_vm *vm = vcpu->vm;
+	struct soft_cpu *cpu = &vcpu->cpu;
+	enum soft_stop stop = SOFT_STOP_BUDGET;
+
+	for (uint64_t i = 0; i < budget && stop == SOFT_STOP_BUDGET; i++) {
+		uint64_t at = cpu->rip - vm->coverage.start, before = cpu->instructions;
+		uint64_t rip = cpu->rip;
+
+		stop = soft_cpu_run(cpu, 1);
+		if (cpu->instructions != before && cpu->rip != rip && at < vm->coverage.bytes)
+			vm->coverage.counts[at]++;
+	}
+	return stop;
+}
+
 void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget, bool alone)
 {
 	struct soft_vm *vm = vcpu->vm;
@@ -86,7 +105,9 @@ void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget, bool alone)
 		budget = deadline > vm->clock ? deadline - vm->clock : 1;
 	vm->running = vcpu;
 	vm->turn_start = vcpu->cpu.instructions;
-	stop = soft_cpu_run(&vcpu->cpu, budget);
+	stop = vm->coverage.counts ? run_counted(vcpu, budget) : soft_cpu_run(&vcpu->cpu, budget);
+	if (stop == SOFT_STOP_PAUSE)
+		soft_plan_paused(vcpu);
 	vm->clock = soft_clock(vm);
 	vm->running = NULL;
 	/* With nobody to take its turn a PAUSE is what it is on a processor: time that passes. */
@@ -122,8 +143,22 @@ static bool wants_turn(struct soft_vcpu *vcpu)
 	return vcpu->state == SOFT_READY;
 }
 
+static struct soft_vcpu *pick_by_plan(struct soft_vm *vm, uint64_t *budget_out, bool *alone_out)
+{
+	bool wants[SOFT_VCPUS_MAX];
+	unsigned int count = 0;
+
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
+		wants[i] = wants_turn(vm->vcpus[i]);
+		count += wants[i];
+	}
+	/* One that left by immediate_exit is awaited. */
+	*alone_out = count == 1;
+	return count && soft_plan_may_run(vm) ? soft_plan_pick(vm, wants, budget_out) : NULL;
+}
+
 /* Whose turn is next, or NULL; *@alone_out: nobody else wants one. */
-static struct soft_vcpu *pick(struct soft_vm *vm, bool *alone_out)
+static struct soft_vcpu *pick_in_order(struct soft_vm *vm, bool *alone_out)
 {
 	struct soft_vcpu *first = NULL;
 	unsigned int at = vm->turn;
@@ -141,6 +176,17 @@ static struct soft_vcpu *pick(struct soft_vm *vm, bool *alone_out)
 		vm->turn = at;
 	}
 	return first;
+}
+
+static struct soft_vcpu *pick(struct soft_vm *vm, uint64_t *budget_out, bool *alone_out)
+{
+	struct soft_vcpu *next;
+
+	if (vm->planned)
+		return pick_by_plan(vm, budget_out, alone_out);
+	next = pick_in_order(vm, alone_out);
+	*budget_out = vm->options.turn * (*alone_out ? TURNS_ALONE : 1);
+	return next;
 }
 
 /* Everybody sleeps: on to the next timer, if one runs. */
@@ -168,14 +214,14 @@ static void let_in(struct soft_vm *vm)
 /* Until the driver's own vCPU leaves, or nobody has anything to do. */
 static void drive(struct soft_vm *vm, struct soft_vcpu *driver)
 {
-	bool alone;
-
-	while (takes_part(driver)) {
-		struct soft_vcpu *next = pick(vm, &alone);
+	while (takes_part(driver) && soft_plan_may_run(vm)) {
+		bool alone;
+		uint64_t budget;
+		struct soft_vcpu *next = pick(vm, &budget, &alone);
 
 		if (next)
-			soft_give_turn(next, vm->options.turn * (alone ? TURNS_ALONE : 1), alone);
-		else if (!takes_part(driver) || !skip_idle_time(vm))
+			soft_give_turn(next, budget, alone);
+		else if (!takes_part(driver) || !soft_plan_may_run(vm) || !skip_idle_time(vm))
 			break;
 		if (__atomic_load_n(&vm->outsiders, __ATOMIC_RELAXED))
 			let_in(vm);
@@ -184,9 +230,19 @@ static void drive(struct soft_vm *vm, struct soft_vcpu *driver)
 
 /* ---- sleep ---- */
 
-/* Has the thread of somebody who wants a turn drive. */
-static void pass_baton(struct soft_vm *vm)
+bool soft_is_idle(struct soft_vm *vm)
 {
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		if (vm->vcpus[i]->state != SOFT_HALTED || wakes(vm->vcpus[i]))
+			return false;
+	return true;
+}
+
+/* Has the thread of somebody who wants a turn drive. */
+void soft_wake_somebody(struct soft_vm *vm)
+{
+	if (!soft_plan_may_run(vm))
+		return;
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		struct soft_vcpu *vcpu = vm->vcpus[i];
 
@@ -239,7 +295,7 @@ void soft_take_part(struct soft_vcpu *vcpu)
 			vm->driver = vcpu;
 			drive(vm, vcpu);
 			vm->driver = NULL;
-			pass_baton(vm);
+			soft_wake_somebody(vm);
 		}
 		if (takes_part(vcpu))
 			sleep_on(vcpu);

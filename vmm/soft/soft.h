@@ -51,6 +51,13 @@ bool soft_is_device(int fd);
  */
 int soft_second_stage(int vm_fd, struct stage2_mode *mode_out, struct stage2_reader *reader_out);
 
+/*
+ * From now on counts each instruction executed in [@start, @start + @bytes) of linear addresses, by
+ * any vCPU, at its own: @counts[address - @start], the caller's, which must stay until the VM goes.
+ * NULL: no more. It makes the VM several times slower. Errors: -EBADF (no VM of this engine's).
+ */
+int soft_count_addresses(int vm_fd, uint64_t start, uint64_t bytes, uint64_t *counts);
+
 /* The last EPT violation of a vCPU: what VM exit information would say (SDM vol. 3C, 28.2.1). */
 struct soft_violation {
 	uint64_t count; /* so far */

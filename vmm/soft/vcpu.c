@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ept/kvm_fd.h"
+#include "vmm/soft/check_private.h"
 #include "vmm/soft/private.h"
 
 #ifndef KVM_GUESTDBG_BLOCKIRQ
@@ -281,6 +282,7 @@ static uint64_t tsc(struct soft_cpu *cpu)
 
 static const struct soft_cpu_ops cpu_ops = {
 	.fill = soft_mmu_fill,
+	.access = soft_check_access,
 	.flush = soft_mmu_flush,
 	.read_msr = soft_read_msr,
 	.write_msr = soft_write_msr,
@@ -302,6 +304,7 @@ void soft_vcpu_free(struct soft_vcpu *vcpu)
 		close(vcpu->wake);
 	pthread_mutex_destroy(&vcpu->mutex);
 	free(vcpu->cpuid);
+	free(vcpu->finding);
 	free(vcpu);
 }
 
@@ -371,5 +374,17 @@ int soft_last_violation(int vcpu_fd, struct soft_violation *violation_out)
 	if (!vcpu)
 		return -EBADF;
 	*violation_out = vcpu->violation;
+	return 0;
+}
+
+int soft_finding(int vcpu_fd, struct soft_finding *finding_out)
+{
+	struct soft_vcpu *vcpu = kvm_fd_object(vcpu_fd, &vcpu_ops);
+
+	if (!vcpu)
+		return -EBADF;
+	if (!vcpu->finding)
+		return -ENOENT;
+	*finding_out = *vcpu->finding;
 	return 0;
 }

@@ -3,10 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "ept/kvm_fd.h"
+#include "vmm/soft/check_private.h"
+#include "vmm/soft/plan_private.h"
 #include "vmm/soft/private.h"
 
 #ifndef KVM_CAP_MEMORY_FAULT_INFO
@@ -23,6 +27,8 @@ static void vm_free(struct soft_vm *vm)
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		soft_vcpu_free(vm->vcpus[i]);
 	soft_code_free(vm->code);
+	soft_check_free(vm->check);
+	soft_plan_free(vm->planned);
 	soft_slots_free(vm);
 	soft_second_destroy(vm);
 	soft_stats_destroy(&vm->stats);
@@ -211,5 +217,107 @@ int soft_second_stage(int vm_fd, struct stage2_mode *mode_out, struct stage2_rea
 		return -EBADF;
 	*mode_out = vm->second.mode;
 	*reader_out = soft_second_reader();
+	return 0;
+}
+
+int soft_check_start(int vm_fd, const struct soft_check_config *config)
+{
+	struct soft_vm *vm = kvm_fd_object(vm_fd, &vm_ops);
+	int err;
+
+	if (!vm)
+		return -EBADF;
+	soft_vm_lock(vm);
+	err = soft_check_attach(vm, config);
+	soft_vm_unlock(vm);
+	return err;
+}
+
+#define HOLD_TICK_NS 50000
+
+int soft_hold(int vm_fd, double seconds)
+{
+	struct soft_vm *vm = kvm_fd_object(vm_fd, &vm_ops);
+	const struct timespec tick = {.tv_nsec = HOLD_TICK_NS};
+
+	if (!vm)
+		return -EBADF;
+	for (double waited = 0; waited <= seconds; waited += HOLD_TICK_NS / 1e9) {
+		soft_vm_lock(vm);
+		vm->held = soft_is_idle(vm);
+		soft_vm_unlock(vm);
+		if (vm->held)
+			return 0;
+		nanosleep(&tick, NULL);
+	}
+	return -ETIMEDOUT;
+}
+
+int soft_release(int vm_fd, const struct soft_plan *plan)
+{
+	struct soft_vm *vm = kvm_fd_object(vm_fd, &vm_ops);
+	int err = 0;
+
+	if (!vm)
+		return -EBADF;
+	soft_vm_lock(vm);
+	if (plan)
+		err = soft_plan_begin(vm, plan);
+	if (!err) {
+		vm->held = false;
+		soft_wake_somebody(vm);
+	}
+	soft_vm_unlock(vm);
+	return err;
+}
+
+int soft_plan_log(int vm_fd, struct soft_switch **switches_out, size_t *count_out)
+{
+	struct soft_vm *vm = kvm_fd_object(vm_fd, &vm_ops);
+	struct soft_switch *copy = NULL;
+	size_t count = 0;
+
+	if (!vm)
+		return -EBADF;
+	soft_vm_lock(vm);
+	if (vm->planned) {
+		count = vm->planned->nr_log;
+		copy = malloc((count + 1) * sizeof(*copy));
+		if (copy)
+			memcpy(copy, vm->planned->log, count * sizeof(*copy));
+	}
+	soft_vm_unlock(vm);
+	if (count && !copy)
+		return -ENOMEM;
+	*switches_out = copy;
+	*count_out = count;
+	return 0;
+}
+
+int soft_instructions(int vm_fd, uint64_t *count_out)
+{
+	struct soft_vm *vm = kvm_fd_object(vm_fd, &vm_ops);
+
+	if (!vm)
+		return -EBADF;
+	soft_vm_lock(vm);
+	*count_out = 0;
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		*count_out += vm->vcpus[i]->cpu.instructions;
+	soft_vm_unlock(vm);
+	return 0;
+}
+
+int soft_count_addresses(int vm_fd, uint64_t start, uint64_t bytes, uint64_t *counts)
+{
+	struct soft_vm *vm = kvm_fd_object(vm_fd, &vm_ops);
+
+	if (!vm)
+		return -EBADF;
+	soft_vm_lock(vm);
+	vm->coverage.start = start;
+	vm->coverage.bytes = bytes;
+	vm->coverage.counts = counts;
+	soft_vm_unlock(vm);
 	return 0;
 }

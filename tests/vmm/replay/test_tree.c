@@ -108,9 +108,12 @@ static void step_alloc(void)
 	expected =
 		oracle_alloc(&trio.oracle, size, request.align, request.start, request.end, node);
 	choice = space_choose(&trio.space, &asked, node);
-	space_pass(&trio.space, &choice);
+	space_pass(&trio.space, &asked, node, &choice);
 	ck_assert_uint_eq(choice.address, expected);
-	ck_assert_int_eq(space_take(&trio.space, expected, expected + size), 0);
+	ck_assert_int_eq(choice.source == SPACE_POOL
+				 ? space_take_first(&trio.space, &asked, node)
+				 : space_take(&trio.space, expected, expected + size),
+			 0);
 	vmap_set_node(&sim->mm, node);
 	ck_assert_int_eq(vmap_alloc(&sim->mm, &request, &area), 0);
 	here = area->va_start;

@@ -225,6 +225,22 @@ START_TEST(debugger_steps)
 }
 END_TEST
 
+/* MOV SS: whoever steps sees it and the next instruction as one; so does a guest. */
+START_TEST(mov_ss_hides_a_step)
+{
+	cpu->debug_step = true;
+	cpu->regs[SOFT_RAX] = cpu->segments[SOFT_SS].selector;
+	CODE(0x8e, 0xd0, 0x90, 0x90);
+	ck_assert_int_eq(soft_cpu_run(cpu, 1000), SOFT_STOP_DEBUG);
+	ck_assert_uint_eq(cpu->debug_hit.pc, BARE_CODE + 3);
+	cpu->debug_step = false;
+	soft_cpu_set_rflags(cpu, SOFT_TF);
+	CODE(0x8e, 0xd0, 0x90, 0x90);
+	ck_assert_uint_eq(halted_in(), SOFT_DB);
+	ck_assert_uint_eq(frame(0), BARE_CODE + 3);
+}
+END_TEST
+
 START_TEST(breakpoints)
 {
 	cpu->debug_breakpoints = true;
@@ -345,6 +361,7 @@ int main(void)
 	tcase_add_test(tcase, interrupts_wait_for_the_flag);
 	tcase_add_test(tcase, trap_flag);
 	tcase_add_test(tcase, debugger_steps);
+	tcase_add_test(tcase, mov_ss_hides_a_step);
 	tcase_add_test(tcase, breakpoints);
 	tcase_add_test(tcase, watched_addresses);
 	tcase_add_test(tcase, syscall_and_sysret);

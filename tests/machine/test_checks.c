@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The soft engine's checks, each with a fault planted: a report at the first access that is wrong,
+ * and none before. The faults are those of Linux's history that left a translation behind: a flush
+ * that misses a range, or a CPU; entries that stay until the lazy purge, with their rights; a page
+ * table that is freed while the processor still remembers the way to it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "mm/gfp.h"
+#include "mm/vmalloc.h"
+#include "mm/x86.h"
+#include "tests/harness.h"
+#include "vmm/machine/checks.h"
+#include "vmm/machine/guest.h"
+
+#define WINDOW (VMALLOC_START + (512ull << 30))
+
+static struct guest *guest;
+
+static void start(void)
+{
+	struct guest_config config = {
+		.engine = KVM_SOFT,
+		.nr_vcpus = 2,
+		.memory_bytes = 64ull << 20,
+		.checks = CHECKS_DEFAULT,
+	};
+	struct error error;
+
+	ck_assert_msg(guest_start(&config, &guest, NULL, &error) == 0, "%s", error.text);
+}
+
+static void stop(void)
+{
+	guest_destroy(guest);
+	guest = NULL;
+}
+
+static uint64_t call(unsigned int vcpu, struct nb_submission submission)
+{
+	struct nb_completion completion;
+	int err = guest_call(guest, vcpu, &submission, &completion);
+
+	ck_assert_msg(err == 0, "vCPU %u died: %s", vcpu, err ? guest_failure(guest)->text : "");
+	ck_assert_int_eq(completion.status, 0);
+	return completion.result[0];
+}
+
+#define CALL(vcpu, op, ...) call(vcpu, (struct nb_submission){.opcode = (op), .arg = {__VA_ARGS__}})
+
+static void touch(unsigned int vcpu, uint64_t address)
+{
+	CALL(vcpu, NB_OP_TEST_TOUCH, address);
+}
+
+/* The touch is the first wrong access: it is reported, as @check, and who was there before. */
+static void touch_is_caught(unsigned int vcpu, uint64_t address, const char *check,
+			    const char *earlier)
+{
+	const struct nb_submission submission = {.opcode = NB_OP_TEST_TOUCH, .arg = {address}};
+	const struct guest_report *report;
+	struct nb_completion completion;
+	bool named = false;
+
+	ck_assert_int_eq(guest_call(guest, vcpu, &submission, &completion), -ENOTRECOVERABLE);
+	report = guest_failure(guest);
+	ck_assert_int_eq(report->kind, REPORT_CHECK);
+	ck_assert_str_eq(report->check, check);
+	ck_assert_uint_eq(report->vcpu, vcpu);
+	ck_assert_uint_eq(report->access.gva, address);
+	ck_assert_str_eq(report->trace.frame[0].function, "op_touch");
+	if (!earlier)
+		return;
+	ck_assert(report->past.known);
+	ck_assert_uint_gt(report->instruction, report->past.instruction);
+	for (size_t i = 0; i < report->past.trace.nr_frames; i++)
+		named |= strcmp(report->past.trace.frame[i].function, earlier) == 0;
+	ck_assert_msg(named, "%s is not in the earlier backtrace", earlier);
+}
+
+static uint64_t allocate(uint64_t pages, uint64_t from)
+{
+	return CALL(0, NB_OP_VMALLOC, pages * X86_PAGE_SIZE, 1, from, VMALLOC_END,
+		    GFP_KERNEL | __GFP_ZERO, PAGE_KERNEL, VM_ALLOC, (uint64_t)-1);
+}
+
+/* ---- the guest's tables, from outside ---- */
+
+static struct paging_walk walk_to(uint64_t address)
+{
+	struct paging_mode mode = guest_paging_mode(guest);
+	struct paging_reader reader = guest_paging_reader(guest);
+	struct paging_walk walk;
+
+	paging_walk(&mode, &reader, gva_make(address), &walk);
+	return walk;
+}
+
+static void put_entry(struct paging_entry entry)
+{
+	ck_assert_int_eq(
+		gpa_space_write(guest_space(guest), entry.address, &entry.value, sizeof(uint64_t)),
+		0);
+}
+
+/* ---- tests ---- */
+
+START_TEST(freed_frame_by_the_direct_map)
+{
+	uint64_t pfn = CALL(0, NB_OP_ALLOC_PAGES, 0, GFP_KERNEL, (uint64_t)-1);
+
+	touch(1, NB_DIRECT_BASE + pfn * X86_PAGE_SIZE);
+	CALL(0, NB_OP_FREE_PAGES, pfn);
+	touch_is_caught(1, NB_DIRECT_BASE + pfn * X86_PAGE_SIZE, "freed", "op_free_pages");
+}
+END_TEST
+
+START_TEST(frame_in_use_again_is_no_news)
+{
+	for (int i = 0; i < 20; i++) {
+		uint64_t pfn = CALL(0, NB_OP_ALLOC_PAGES, 0, GFP_KERNEL, (uint64_t)-1);
+
+		touch((unsigned int)i % 2, NB_DIRECT_BASE + pfn * X86_PAGE_SIZE);
+		CALL(0, NB_OP_FREE_PAGES, pfn);
+	}
+}
+END_TEST
+
+/* Bug 16: a purge that does not flush all it gives back. */
+START_TEST(stale_translation_of_a_range_not_flushed)
+{
+	uint64_t address = allocate(1, WINDOW);
+
+	touch(0, address);
+	CALL(0, NB_OP_VFREE, address);
+	CALL(0, NB_OP_ALLOC_PAGES, 0, GFP_KERNEL, (uint64_t)-1);
+	CALL(0, NB_OP_TEST_SKIP_FLUSH, 1);
+	CALL(0, NB_OP_PURGE, 0);
+	ck_assert_uint_eq(allocate(1, WINDOW), address);
+	touch(1, address);
+	touch_is_caught(0, address, "stale", "op_vfree");
+}
+END_TEST
+
+/* Bug 17: a flush of another range than that whose frames are given back. */
+START_TEST(stale_translation_on_the_other_cpu)
+{
+	uint64_t address = allocate(2, WINDOW), second = address + X86_PAGE_SIZE;
+
+	touch(1, second);
+	CALL(0, NB_OP_VFREE, address);
+	touch_is_caught(1, second, "stale", "op_vfree");
+}
+END_TEST
+
+/* Bug 19: executable memory keeps its rights, and its frames, until the purge. */
+START_TEST(freed_frame_by_an_executable_entry_that_stayed)
+{
+	uint64_t address = CALL(0, NB_OP_VMALLOC_CALL, NB_VMALLOC_EXEC, X86_PAGE_SIZE);
+	struct paging_walk walk = walk_to(address);
+
+	CALL(0, NB_OP_VFREE, address);
+	put_entry(walk.entries[walk.entry_count - 1]);
+	touch_is_caught(0, address, "freed", "op_vfree");
+}
+END_TEST
+
+/* Bug 23: entries of a freed area stay until the purge. */
+START_TEST(freed_frame_by_an_entry_that_stayed)
+{
+	uint64_t address = allocate(1, WINDOW);
+	struct paging_walk walk = walk_to(address);
+
+	touch(0, address);
+	CALL(0, NB_OP_VFREE, address);
+	CALL(0, NB_OP_PURGE, 0);
+	put_entry(walk.entries[walk.entry_count - 1]);
+	touch_is_caught(0, address, "freed", "op_vfree");
+}
+END_TEST
+
+/* Bug 20: a page table is freed, and the processor's cached entry above it is not flushed. */
+START_TEST(walk_through_a_freed_table)
+{
+	uint64_t address = allocate(2, WINDOW), pfn, copy[512];
+	struct paging_walk walk = walk_to(address);
+	struct paging_entry directory = walk.entries[2], entry = walk.entries[2];
+	gpa_t table = gpa_make(directory.value & X86_PTE_ADDR_MASK);
+
+	pfn = CALL(0, NB_OP_ALLOC_PAGES, 0, GFP_KERNEL, (uint64_t)-1);
+	ck_assert_int_eq(gpa_space_read(guest_space(guest), table, copy, sizeof(copy)), 0);
+	ck_assert_int_eq(gpa_space_write(guest_space(guest), gpa_make(pfn * X86_PAGE_SIZE), copy,
+					 sizeof(copy)),
+			 0);
+	entry.value = pfn * X86_PAGE_SIZE | (directory.value & ~X86_PTE_ADDR_MASK);
+	put_entry(entry);
+	touch(0, address);
+	put_entry(directory);
+	CALL(0, NB_OP_FREE_PAGES, pfn);
+	touch_is_caught(0, address + X86_PAGE_SIZE, "freed", "op_free_pages");
+	ck_assert(guest_failure(guest)->access.table);
+}
+END_TEST
+
+START_TEST(guard_page_behind_an_area)
+{
+	uint64_t address = allocate(1, WINDOW);
+
+	touch(0, address);
+	touch_is_caught(0, address + X86_PAGE_SIZE, "guard", NULL);
+}
+END_TEST
+
+START_TEST(memory_both_written_and_executed)
+{
+	uint64_t address = allocate(1, WINDOW);
+	struct paging_walk walk = walk_to(address);
+	struct paging_entry entry = walk.entries[walk.entry_count - 1];
+
+	entry.value &= ~X86_PTE_NX;
+	put_entry(entry);
+	touch_is_caught(0, address, "wx", NULL);
+}
+END_TEST
+
+START_TEST(names_are_what_they_are)
+{
+	unsigned int checks = 77;
+
+	ck_assert_int_eq(checks_parse("stale,wx", &checks), 0);
+	ck_assert_uint_eq(checks, SOFT_CHECK_STALE | SOFT_CHECK_WX);
+	ck_assert_int_eq(checks_parse("all", &checks), 0);
+	ck_assert_uint_eq(checks, SOFT_CHECK_ALL);
+	ck_assert_int_eq(checks_parse("none", &checks), 0);
+	ck_assert_uint_eq(checks, 0);
+	ck_assert_int_eq(checks_parse("stale,", &checks), -EINVAL);
+	ck_assert_int_eq(checks_parse("", &checks), -EINVAL);
+	ck_assert_int_eq(checks_parse("stal", &checks), -EINVAL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("checks");
+	TCase *tcase = tcase_create("planted");
+
+	tcase_set_timeout(tcase, 60);
+	tcase_add_checked_fixture(tcase, start, stop);
+	tcase_add_test(tcase, freed_frame_by_the_direct_map);
+	tcase_add_test(tcase, frame_in_use_again_is_no_news);
+	tcase_add_test(tcase, stale_translation_of_a_range_not_flushed);
+	tcase_add_test(tcase, stale_translation_on_the_other_cpu);
+	tcase_add_test(tcase, freed_frame_by_an_executable_entry_that_stayed);
+	tcase_add_test(tcase, freed_frame_by_an_entry_that_stayed);
+	tcase_add_test(tcase, walk_through_a_freed_table);
+	tcase_add_test(tcase, guard_page_behind_an_area);
+	tcase_add_test(tcase, memory_both_written_and_executed);
+	tcase_add_test(tcase, names_are_what_they_are);
+	suite_add_tcase(suite, tcase);
+	return harness_run(suite);
+}

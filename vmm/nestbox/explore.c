@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* nestbox explore: run after run with seeds of its shard, until one fails or the bound is met. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "vmm/nestbox/commands.h"
+#include "vmm/nestbox/explore.h"
+#include "vmm/nestbox/explore_print.h"
+#include "vmm/nestbox/guest_options.h"
+
+#define RUNS_DEFAULT   100
+#define ROUNDS_DEFAULT 6
+#define MEMORY         (16ull << 20)
+#define MEMORY_TEXT    "16M"
+#define SHRINK_SECONDS 20
+
+struct shard {
+	unsigned int index, of; /* index from 0 */
+};
+
+struct settings {
+	bool json;
+	uint64_t runs, seconds, rounds, seed, depth, shrink_seconds;
+	struct shard shard;
+	struct guest_options guest;
+};
+
+static int parse_shard(const char *text, void *value)
+{
+	struct shard *shard = value;
+	unsigned int index, of;
+	int end = 0;
+
+	if (sscanf(text, "%u/%u%n", &index, &of, &end) != 2 || text[end] || !of || index < 1 ||
+	    index > of)
+		return -EINVAL;
+	*shard = (struct shard){index - 1, of};
+	return 0;
+}
+
+/* ---- runs ---- */
+
+struct found {
+	uint64_t seed;
+	struct explore_work work;
+	struct explore_plan plan;
+	struct explore_outcome outcome;
+};
+
+static struct guest_config config_of(struct settings *settings)
+{
+	struct guest_config config = guest_options_config(&settings->guest);
+
+	config.engine = KVM_SOFT;
+	return config;
+}
+
+static int run_seed(struct settings *settings, const struct guest_config *config, uint64_t seed,
+		    struct found *found, struct error *error)
+{
+	int err;
+
+	found->seed = seed;
+	explore_work_make(&found->work, seed, (unsigned int)settings->guest.cpus,
+			  (unsigned int)settings->rounds);
+	explore_plan_make(&found->plan, seed, (unsigned int)settings->depth);
+	err = explore_run(config, &found->work, &found->plan, &found->outcome, error);
+	if (err || !found->outcome.wrong)
+		explore_outcome_free(&found->outcome);
+	return err;
+}
+
+/* Done again, it must come to the same. */
+static int reproduce(struct settings *settings, const struct guest_config *config,
+		     const struct found *found, bool *same_out, struct error *error)
+{
+	struct found again;
+	int err = run_seed(settings, config, found->seed, &again, error);
+
+	if (err)
+		return err;
+	*same_out = again.outcome.wrong && strcmp(again.outcome.kind, found->outcome.kind) == 0 &&
+		    again.outcome.instructions == found->outcome.instructions;
+	if (again.outcome.wrong)
+		explore_outcome_free(&again.outcome);
+	return 0;
+}
+
+static int explain(struct settings *settings, const struct guest_config *config,
+		   struct found *found, struct explore_summary *summary, struct error *error)
+{
+	int err = reproduce(settings, config, found, &summary->reproduced, error);
+
+	summary->ops_before = found->work.nr_ops;
+	for (unsigned int i = 0; i < EXPLORE_ROUNDS_MAX; i++)
+		summary->switches_before += found->outcome.taken.nr_switches[i];
+	if (!err && settings->shrink_seconds)
+		err = explore_shrink(config, &found->work, &found->plan, &found->outcome,
+				     (double)settings->shrink_seconds, &summary->shrink_runs,
+				     error);
+	return err;
+}
+
+static enum cli_status explore(const struct cli_command *command, struct settings *settings)
+{
+	struct guest_config config = config_of(settings);
+	struct explore_summary summary = {.vcpus = (unsigned int)settings->guest.cpus};
+	struct found *found = calloc(1, sizeof(*found));
+	double start = clock_seconds();
+	struct error error;
+	int err = found ? 0 : error_set(&error, -ENOMEM, "no memory for a run");
+
+	while (!err && summary.runs < settings->runs &&
+	       (!settings->seconds || clock_seconds() - start < (double)settings->seconds)) {
+		uint64_t seed =
+			settings->seed + settings->shard.index + summary.runs * settings->shard.of;
+
+		err = run_seed(settings, &config, seed, found, &error);
+		summary.runs++;
+		if (err || found->outcome.wrong)
+			break;
+		summary.instructions += found->outcome.instructions;
+	}
+	summary.seconds = clock_seconds() - start;
+	if (!err && found->outcome.wrong) {
+		summary.seed = found->seed;
+		err = explain(settings, &config, found, &summary, &error);
+	}
+	if (err)
+		cli_error(command, "%s", error.text);
+	else if (settings->json)
+		explore_print_json(&config, &summary, &found->work, &found->outcome, stdout);
+	else
+		explore_print(&config, &summary, &found->work, &found->outcome, stdout);
+	if (found) {
+		bool wrong = found->outcome.wrong;
+
+		explore_outcome_free(&found->outcome);
+		explore_plan_free(&found->plan);
+		free(found);
+		if (!err)
+			return wrong ? CLI_WRONG : CLI_DONE;
+	}
+	return guest_exit_status(err);
+}
+
+int command_explore(const struct program *program, int argc, char **argv)
+{
+	struct settings settings = {
+		.runs = RUNS_DEFAULT,
+		.rounds = ROUNDS_DEFAULT,
+		.seed = 1,
+		.shrink_seconds = SHRINK_SECONDS,
+		.shard = {0, 1},
+		.guest = GUEST_OPTIONS_DEFAULT,
+	};
+	const struct cli_option options[] = {
+		CLI_OPTION_JSON(&settings.json),
+		{.name = "runs",
+		 .kind = CLI_NUMBER,
+		 .argument = "N",
+		 .help = "at most so many runs (100)",
+		 .value = &settings.runs,
+		 .min = 1},
+		{.name = "seconds",
+		 .kind = CLI_NUMBER,
+		 .argument = "N",
+		 .help = "begin no run after so many seconds",
+		 .value = &settings.seconds},
+		{.name = "rounds",
+		 .kind = CLI_NUMBER,
+		 .argument = "N",
+		 .help = "of operations, in each run (6)",
+		 .value = &settings.rounds,
+		 .min = 1,
+		 .max = EXPLORE_ROUNDS_MAX},
+		{.name = "seed",
+		 .kind = CLI_NUMBER,
+		 .argument = "N",
+		 .help = "of the first run; the next has the next (1)",
+		 .value = &settings.seed},
+		{.name = "shard",
+		 .kind = CLI_CUSTOM,
+		 .argument = "I/N",
+		 .help = "of N processes this is number I, from 1: every Nth seed",
+		 .value = &settings.shard,
+		 .parse = parse_shard,
+		 .expects = "I/N, with I from 1 to N"},
+		{.name = "pct",
+		 .kind = CLI_NUMBER,
+		 .argument = "D",
+		 .help = "priorities that change D - 1 times in every run, and no random\n"
+			 "walks (half of the runs, D from 2 to 5)",
+		 .value = &settings.depth,
+		 .min = 1,
+		 .max = SOFT_PLAN_DEPTH_MAX},
+		{.name = "shrink",
+		 .kind = CLI_NUMBER,
+		 .argument = "SECONDS",
+		 .help = "for so long a failure is made smaller (20)",
+		 .value = &settings.shrink_seconds,
+		 .max = 86400},
+		GUEST_OPTIONS_OF(&settings.guest, MEMORY_TEXT),
+		{0},
+	};
+	const struct cli_command command = {
+		.name = "nestbox explore",
+		.operands = "",
+		.summary =
+			"Runs workloads on several vCPUs of the soft engine, each under an order\n"
+			"of turns of its own, checks every access, audits between operations,\n"
+			"and says of a failure how little it takes.",
+		.options = options,
+		.notes = "Without --cpus there are two vCPUs, and all checks are on.\n"
+			 "The same seed gives the same run, instruction for instruction.\n"
+			 "docs/explore.md says how to read a failure.",
+	};
+	enum cli_status status;
+	int operand;
+
+	(void)program;
+	settings.guest.cpus = 2;
+	settings.guest.memory_bytes = MEMORY;
+	settings.guest.checks = SOFT_CHECK_ALL;
+	if (!cli_parse(&command, argc, argv, &operand, &status))
+		return (int)status;
+	if (settings.guest.cpus > EXPLORE_VCPUS_MAX || settings.guest.engine == KVM_HOST) {
+		cli_error(&command, "explore runs 1 to %u vCPUs on the soft engine",
+			  EXPLORE_VCPUS_MAX);
+		return CLI_BAD_INPUT;
+	}
+	return (int)explore(&command, &settings);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nestbox explore: workloads of a few vCPUs, each under an order of turns of its own, until one
+ * goes wrong.
+ *
+ * A workload (struct explore_work) is made from a seed: rounds, and in each a few operations for
+ * each vCPU, which begin at the same moment. A run boots a guest, does the rounds by a plan
+ * (vmm/soft/plan.h), and audits between them. Work and plan decide everything: the same two give
+ * the same run.
+ */
+#ifndef VMM_NESTBOX_EXPLORE_H
+#define VMM_NESTBOX_EXPLORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/base/cli.h"
+#include "vmm/machine/guest.h"
+#include "vmm/soft/plan.h"
+
+#define EXPLORE_VCPUS_MAX  8
+#define EXPLORE_ROUNDS_MAX 64
+#define EXPLORE_OPS_MAX    512
+
+enum explore_kind {
+	EXPLORE_VMALLOC,
+	EXPLORE_VFREE,
+	EXPLORE_TOUCH,
+	EXPLORE_PURGE,
+	EXPLORE_KMALLOC,
+	EXPLORE_KFREE,
+	EXPLORE_KINDS
+};
+
+struct explore_op {
+	uint8_t round, vcpu, kind;
+	uint16_t slot;  /* what an allocation gives has its number; frees and touches name it */
+	uint32_t bytes; /* of an allocation */
+};
+
+struct explore_work {
+	unsigned int vcpus, rounds;
+	size_t nr_ops;
+	struct explore_op ops[EXPLORE_OPS_MAX]; /* by round */
+};
+
+/* How the turns are given: drawn, or as written down, round by round. */
+struct explore_plan {
+	struct soft_plan plan; /* seed is mixed with the round's number */
+	bool listed;
+	struct soft_switch *switches[EXPLORE_ROUNDS_MAX];
+	size_t nr_switches[EXPLORE_ROUNDS_MAX];
+};
+
+/* What became of a run. */
+struct explore_outcome {
+	bool wrong;
+	char kind[64];  /* what two failures must share to be the same: "check stale", "audit areas"
+			 */
+	char text[640]; /* the first that was wrong */
+	unsigned int round;
+	uint64_t instructions;       /* of the rounds */
+	struct guest_report *report; /* of a guest that died: the outcome's */
+	struct explore_plan taken;   /* the switches there were */
+};
+
+void explore_work_make(struct explore_work *work, uint64_t seed, unsigned int vcpus,
+		       unsigned int rounds);
+
+/* The plan of run @seed: random walks and PCT in turn, with parameters drawn; @depth not 0: PCT. */
+void explore_plan_make(struct explore_plan *plan, uint64_t seed, unsigned int depth);
+void explore_plan_free(struct explore_plan *plan);
+
+/* Errors: guest_start()'s, with the reason in @error; -ENOMEM. A guest that dies is an outcome. */
+int explore_run(const struct guest_config *config, const struct explore_work *work,
+		const struct explore_plan *plan, struct explore_outcome *outcome_out,
+		struct error *error);
+void explore_outcome_free(struct explore_outcome *outcome);
+
+/*
+ * Takes operations and switches away from what failed as @outcome says, as long as it fails in the
+ * same way, for at most @seconds; *@work, *@plan and *@outcome become the smallest found.
+ */
+int explore_shrink(const struct guest_config *config, struct explore_work *work,
+		   struct explore_plan *plan, struct explore_outcome *outcome, double seconds,
+		   unsigned int *runs_out, struct error *error);
+
+/* "vmalloc", ... */
+const char *explore_kind_name(enum explore_kind kind);
+
+#endif

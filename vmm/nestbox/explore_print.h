@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What nestbox explore says. */
+#ifndef VMM_NESTBOX_EXPLORE_PRINT_H
+#define VMM_NESTBOX_EXPLORE_PRINT_H
+
+#include <stdio.h>
+
+#include "vmm/nestbox/explore.h"
+
+struct explore_summary {
+	unsigned int vcpus;
+	uint64_t runs, instructions;
+	double seconds; /* before a failure was made smaller */
+	uint64_t seed;  /* of the failure, and all below */
+	bool reproduced;
+	size_t ops_before, switches_before;
+	unsigned int shrink_runs;
+};
+
+/* @outcome->wrong false: nothing was found. The image of @config gives the source lines. */
+void explore_print(const struct guest_config *config, const struct explore_summary *summary,
+		   const struct explore_work *work, const struct explore_outcome *outcome,
+		   FILE *file);
+void explore_print_json(const struct guest_config *config, const struct explore_summary *summary,
+			const struct explore_work *work, const struct explore_outcome *outcome,
+			FILE *file);
+
+#endif
