@@ -218,10 +218,15 @@ END_TEST
 /* A KVM that can step: one with a second stage of the processor's. */
 static bool can_step(void)
 {
+	const char *lab = getenv("NESTBOX_LAB");
 	struct kvm_host host;
 	struct error error;
 	int fd, err;
 
+	if (lab && !strcmp(lab, "ept")) {
+		fprintf(stderr, "SKIPPED: the steps of lab ept's KVM are not understood yet\n");
+		return false;
+	}
 	if (kvm_open(KVM_HOST, &fd, &error) != 0) {
 		fprintf(stderr, "SKIPPED: %s\n", error.text);
 		return false;
