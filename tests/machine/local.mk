@@ -12,7 +12,7 @@ KERNEL_TESTS += %D%/test_vm %D%/test_guest %D%/test_traps %D%/test_tlb %D%/test_
 # Not tests: figures, and what other tests run.
 TEST_TOOLS += %D%/bench_look %D%/bench_service %D%/linux_core %D%/make_core
 NODES_TESTS += %D%/test_backing.sh
-HOST_TESTS += %D%/test_core_tools.sh %D%/test_linux.sh
+HOST_TESTS += %D%/test_core_tools.sh %D%/test_linux.sh %D%/test_verbs.sh
 COUNTING_TESTS += %D%/test_counting.sh
 %C%_test_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=malloc \
 	-Wl,--wrap=realloc,--wrap=mmap,--wrap=memfd_create,--wrap=ftruncate,--wrap=read \
@@ -23,5 +23,4 @@ EXTRA_DIST += %D%/calls_machine.h %D%/core_file.h %D%/inspected.h %D%/process_ma
 # A client of the service, and a guest of a few instructions.
 check_LIBRARIES += %D%/libmachinetest.a
 %C%_libmachinetest_a_SOURCES = %D%/lockstep.c %D%/lockstep.h %D%/service_client.c %D%/tiny_guest.S
-MACHINE_SHELL_TESTS += %D%/test_verbs.sh
 UNIT_TESTS += %D%/test_checks %D%/test_explore
