@@ -10,46 +10,23 @@ nestbox=$PWD/nestbox
 data=$top/tests/data
 scratch=$(mktemp -d) || exit 1
 trap 'rm -rf "$scratch"' EXIT
-checks=0
-failures=0
 
-if [ ! -c /dev/kvm ] || ! : 2>/dev/null </dev/kvm; then
-  [ -z "${NESTBOX_REQUIRE_KVM:-}" ] || { echo "/dev/kvm cannot be opened, and NESTBOX_REQUIRE_KVM is set" >&2; exit 1; }
-  echo "skipped: /dev/kvm cannot be opened" >&2
-  exit 77
-fi
-
-# claim TEXT COMMAND...: counts, and says what did not hold with what the last run printed.
-claim() {
-  text=$1
-  shift
-  checks=$((checks + 1))
-  "$@" && return
-  failures=$((failures + 1))
-  echo "FAILED: $text"
-  sed 's/^/  out: /' "$scratch/out" | head -n 30
-  sed 's/^/  err: /' "$scratch/err" | head -n 5
-}
+# shellcheck source=tests/machine/shell.sh
+. "$top/tests/machine/shell.sh"
+need_kvm
 
 # run STATUS ARG...: replays, with a bound, and holds the exit status against STATUS.
 run() {
   want=$1
   shift
-  timeout 300 "$nestbox" replay "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+  timeout 300 "$nestbox" replay --kvm "$NESTBOX_KVM" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
   got=$?
   [ "$got" = "$want" ] || echo "nestbox replay $*: status $got instead of $want"
   [ "$got" = "$want" ]
 }
 
-# says PATTERN...: the last run's output matches each of them.
-says() {
-  for pattern in "$@"; do
-    grep -q -e "$pattern" "$scratch/out" || { echo "no '$pattern' in the output"; return 1; }
-  done
-}
-
-# refuses PATTERN ARG...: bad input: status 2, nothing on standard output, one line that matches.
-refuses() {
+# rejects PATTERN ARG...: bad input: status 2, nothing on standard output, one line that matches.
+rejects() {
   pattern=$1
   shift
   run 2 "$@" && [ ! -s "$scratch/out" ] && [ "$(wc -l <"$scratch/err")" = 1 ] &&
@@ -92,20 +69,20 @@ claim "perf's text, standing alone" eval \
 claim "trace-cmd's text" eval 'run 0 "$data/formats/report" && says "report: done; . of 5 addresses"'
 mkdir "$scratch/dat" && cp "$data/formats/trace.dat" "$scratch/dat"
 if "$nestbox" replay "$scratch/dat" 2>&1 | grep -q 'built without libtracecmd'; then
-  claim "trace.dat has a way out" refuses 'trace-cmd report -i' "$scratch/dat"
+  claim "trace.dat has a way out" rejects 'trace-cmd report -i' "$scratch/dat"
 else
   claim "trace-cmd's file" eval 'run 0 "$scratch/dat" && says "dat: done; . of 3 addresses"'
 fi
 for name in graph latency raw nocontext; do
-  claim "$name is refused by its name" refuses "refused-$name:[0-9]*: " "$data/formats/refused-$name"
+  claim "$name is refused by its name" rejects "refused-$name:[0-9]*: " "$data/formats/refused-$name"
 done
 
 # ---- what is no recording ----
 
 mkdir "$scratch/fifo" && mkfifo "$scratch/fifo/trace"
-claim "a FIFO does not block" refuses 'fifo/trace: this is a FIFO' "$scratch/fifo"
+claim "a FIFO does not block" rejects 'fifo/trace: this is a FIFO' "$scratch/fifo"
 cp -r "$data/mixed-2cpu" "$scratch/meta" && chmod -R u+w "$scratch/meta" && echo cpus=many >"$scratch/meta/meta"
-claim "a meta file that cannot be" refuses 'meta/meta:1: cpus=many' "$scratch/meta"
+claim "a meta file that cannot be" rejects 'meta/meta:1: cpus=many' "$scratch/meta"
 
 prefix='            bash-111     [001] .....    13.58023'
 printf '%s0: sched_switch: prev=a ==> next=b\n' "$prefix" | folder sched
@@ -143,7 +120,6 @@ area 0xffffc90000000000 67108864 | folder small
 claim "but --memory is what was asked for" eval \
   'run 1 --audit none --memory 32M "$scratch/small" && says "failed *1 operation" "guest *1 CPU, 32 MiB"'
 area 0xffffc90000000000 3298534879232 | folder larger
-claim "an area no guest can hold is refused" refuses 'with --memory SIZE' "$scratch/larger"
+claim "an area no guest can hold is refused" rejects 'with --memory SIZE' "$scratch/larger"
 
-echo "$((100 * (checks - failures) / checks))%: Checks: $checks, Failures: $failures, Errors: 0"
-[ "$failures" = 0 ]
+conclude
