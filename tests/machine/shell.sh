@@ -31,7 +31,10 @@ claim() {
   text=$1
   shift
   checks=$((checks + 1))
-  "$@" && return
+  if "$@"; then
+    echo "ok: $text"
+    return
+  fi
   failures=$((failures + 1))
   echo "FAILED: $text"
   sed 's/^/  out: /' "$scratch/out" | head -n 40
