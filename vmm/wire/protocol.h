@@ -50,7 +50,7 @@ extern const struct qmp_table protocol_table;
 
 /* The lists commands return: vmm/wire/protocol_lists.c. */
 extern const struct qmp_list protocol_areas, protocol_tiles, protocol_maps, protocol_mappings,
-	protocol_zones, protocol_zone_frames, protocol_slabs, protocol_moments, protocol_regions,
+	protocol_zones, protocol_zone_frames, protocol_frame_runs, protocol_slabs, protocol_moments, protocol_regions,
 	protocol_leaves, protocol_kvm_stats, protocol_traps, protocol_dirty_regions,
 	protocol_dirty_ranges, protocol_checks, protocol_ram, protocol_reserved, protocol_held,
 	protocol_insns, protocol_doing;
