@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/search.h"
 #include "ept/kvm.h"
 #include "ept/kvm_slots.h"
 
@@ -133,16 +134,7 @@ static int run_plan(const struct kvm_slots *slots, const struct plan *plan, stru
 
 static size_t first_after(const struct kvm_slots *slots, uint64_t gpa)
 {
-	size_t low = 0, high = slots->count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (slots->slots[middle].end.value > gpa)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
+	return FIRST_WHERE(i, slots->count, slots->slots[i].end.value > gpa);
 }
 
 static int reserve_places(struct kvm_slots *slots, size_t more)

@@ -12,37 +12,46 @@
 #include "vmm/audit/state.h"
 
 static const struct audit_check_info checks[AUDIT_NR_CHECKS] = {
-	[AUDIT_AREAS] = {"areas", "tiles in order, without gap or overlap, page-aligned, inside "
-				  "the window asked for; bookkeeping agrees; guard not mapped"},
-	[AUDIT_FREE_TREE] = {"free-tree", "free tree, busy tree and lazy list hold exactly their "
-					  "tiles; trees balanced, maxima right, neighbours merged"},
-	[AUDIT_MAPPING] = {"mapping", "every page of an area maps the frame the area lists, with "
-				      "the area's protection"},
-	[AUDIT_STRAY] = {"stray", "nothing is mapped outside areas, the direct map, the page array "
-				  "and the image"},
-	[AUDIT_FRAMES] = {"frames", "every frame of RAM has exactly one owner, its struct page "
-				    "agrees, and the sum is all of RAM"},
-	[AUDIT_TABLES] = {"tables", "every page table is referenced once, reserved bits are clear, "
-				    "none is leaked"},
-	[AUDIT_ZONES] = {"zones", "frames of areas come from the zone and node asked for"},
-	[AUDIT_STAGE2] = {"stage2", "every leaf maps memory the host provides"},
-	[AUDIT_WX] = {"wx", "nothing is writable and executable that was not asked for so, and no "
-			    "alias writes what another mapping protects"},
-	[AUDIT_TLB] = {"tlb", "a page that maps another frame than at the last audit was flushed "
-			      "since; with eager flushing, one that maps none too"},
+	[AUDIT_AREAS] = {"areas",
+			 "tiles in order, without gap or overlap, page-aligned, inside "
+			 "the window asked for; bookkeeping agrees; guard not mapped",
+			 audit_areas},
+	[AUDIT_FREE_TREE] = {"free-tree",
+			     "free tree, busy tree and lazy list hold exactly their "
+			     "tiles; trees balanced, maxima right, neighbours merged",
+			     audit_free_tree},
+	[AUDIT_MAPPING] = {"mapping",
+			   "every page of an area maps the frame the area lists, with "
+			   "the area's protection",
+			   audit_mapping},
+	[AUDIT_STRAY] = {"stray",
+			 "nothing is mapped outside areas, the direct map, the page array "
+			 "and the image",
+			 audit_stray},
+	[AUDIT_FRAMES] = {"frames",
+			  "every frame of RAM has exactly one owner, its struct page "
+			  "agrees, and the sum is all of RAM",
+			  audit_frames},
+	[AUDIT_TABLES] = {"tables",
+			  "every page table is referenced once, reserved bits are clear, "
+			  "none is leaked",
+			  audit_tables},
+	[AUDIT_ZONES] = {"zones", "frames of areas come from the zone and node asked for",
+			 audit_zones},
+	[AUDIT_STAGE2] = {"stage2", "every leaf maps memory the host provides", audit_stage2},
+	[AUDIT_WX] = {"wx",
+		      "nothing is writable and executable that was not asked for so, and no "
+		      "alias writes what another mapping protects",
+		      audit_wx},
+	[AUDIT_TLB] = {"tlb",
+		       "a page that maps another frame than at the last audit was flushed "
+		       "since; with eager flushing, one that maps none too",
+		       audit_tlb},
 	[AUDIT_USERS] = {"users",
 			 "user pages lie in a process's ranges, with their protection, and "
 			 "show what may be shown: areas for users, frames inserted, the "
-			 "image"},
-};
-
-static int (*const functions[AUDIT_NR_CHECKS])(struct audit_pass *pass) = {
-	[AUDIT_AREAS] = audit_areas,     [AUDIT_FREE_TREE] = audit_free_tree,
-	[AUDIT_MAPPING] = audit_mapping, [AUDIT_STRAY] = audit_stray,
-	[AUDIT_FRAMES] = audit_frames,   [AUDIT_TABLES] = audit_tables,
-	[AUDIT_ZONES] = audit_zones,     [AUDIT_STAGE2] = audit_stage2,
-	[AUDIT_WX] = audit_wx,           [AUDIT_TLB] = audit_tlb,
-	[AUDIT_USERS] = audit_users,
+			 "image",
+			 audit_users},
 };
 
 const struct audit_check_info *audit_checks(void)
@@ -148,7 +157,7 @@ static int run_checks(struct audit_pass *pass, uint32_t which)
 		pass->check = i;
 		pass->result.checks++;
 		pass->entries_left = 2 * inspect_ram_pages(pass->inspector);
-		err = functions[i](pass);
+		err = checks[i].run(pass);
 	}
 	audit_map_destroy(pass);
 	inspect_processes_free(&pass->processes);
