@@ -7,7 +7,6 @@
 #ifndef VMM_WIRE_PROTOCOL_H
 #define VMM_WIRE_PROTOCOL_H
 
-#include "guest/abi.h" /* for clients too: NB_MAX_VCPUS, NB_VMALLOC_START, the flags */
 #include "vmm/wire/qmp.h"
 
 /* Who carries a command out (qmp_command.lane); each lane does one thing after the other. */
