@@ -10,6 +10,7 @@
 #include "lib/clock.h"
 #include "vmm/audit/private.h"
 #include "vmm/audit/state.h"
+#include "vmm/base/cli.h"
 
 static const struct audit_check_info checks[AUDIT_NR_CHECKS] = {
 	[AUDIT_AREAS] = {"areas",
@@ -59,37 +60,19 @@ const struct audit_check_info *audit_checks(void)
 	return checks;
 }
 
-static bool names_check(const char *name, size_t length, uint32_t *which)
+static const char *check_name(unsigned int check)
 {
-	if (length == 3 && !memcmp(name, "all", 3)) {
-		*which |= AUDIT_ALL;
-		return true;
-	}
-	for (unsigned int i = 0; i < AUDIT_NR_CHECKS; i++) {
-		if (strlen(checks[i].name) == length && !memcmp(checks[i].name, name, length)) {
-			*which |= AUDIT_BIT(i);
-			return true;
-		}
-	}
-	return false;
+	return checks[check].name;
 }
 
 int audit_parse_checks(const char *names, uint32_t *which_out, struct error *error)
 {
-	uint32_t which = 0;
+	const char *wrong;
 
-	for (;;) {
-		size_t length = strcspn(names, ",");
-
-		if (!names_check(names, length, &which))
-			return error_set(error, -EINVAL, "there is no check named \"%.*s\"",
-					 (int)(length > 40 ? 40 : length), names);
-		if (names[length] == '\0')
-			break;
-		names += length + 1;
-	}
-	*which_out = which;
-	return 0;
+	if (cli_names_parse(names, check_name, AUDIT_NR_CHECKS, which_out, &wrong) == 0)
+		return 0;
+	return error_set(error, -EINVAL, "there is no check named \"%.*s\"",
+			 (int)strcspn(wrong, ",") > 40 ? 40 : (int)strcspn(wrong, ","), wrong);
 }
 
 struct audit *audit_create(void)

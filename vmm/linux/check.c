@@ -27,15 +27,6 @@ const char *linux_check_name(enum linux_check check)
 	return (unsigned int)check < LINUX_NR_CHECKS ? check_names[check] : "?";
 }
 
-enum linux_check linux_check_find(const char *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < LINUX_NR_CHECKS && strcmp(check_names[i], name) != 0; i++)
-		;
-	return (enum linux_check)i;
-}
-
 const char *linux_verdict_name(enum linux_verdict verdict)
 {
 	static const char *const names[LINUX_NR_VERDICTS] = {"alarm", "in update", "in transit"};

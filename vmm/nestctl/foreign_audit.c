@@ -236,32 +236,22 @@ static int look(struct foreign *foreign, uint32_t checks, struct outcome *outcom
 
 /* ---- the verb ---- */
 
+static const char *check_name(unsigned int check)
+{
+	return linux_check_name((enum linux_check)check);
+}
+
 static bool read_checks(struct foreign *foreign, uint32_t *checks_out)
 {
-	const char *at = foreign->options.checks;
-	uint32_t checks = 0;
+	const char *text = foreign->options.checks ?: "all", *wrong;
 
-	while (at && *at) {
-		size_t length = strcspn(at, ",");
-		char name[32];
-
-		if (length < sizeof(name)) {
-			memcpy(name, at, length);
-			name[length] = '\0';
-		}
-		if (length >= sizeof(name) || linux_check_find(name) == LINUX_NR_CHECKS) {
-			cli_error(&foreign->cli,
-				  "--checks: '%.40s': they are areas, free-tree, "
-				  "mapping, stray, tables, wx, modules",
-				  at);
-			return false;
-		}
-		checks |= 1u << linux_check_find(name);
-		at += length;
-		at += *at == ',';
-	}
-	*checks_out = checks ? checks : (1u << LINUX_NR_CHECKS) - 1;
-	return true;
+	if (cli_names_parse(text, check_name, LINUX_NR_CHECKS, checks_out, &wrong) == 0)
+		return true;
+	cli_error(
+		&foreign->cli,
+		"--checks: '%.40s': they are areas, free-tree, mapping, stray, tables, wx, modules",
+		wrong);
+	return false;
 }
 
 /* "1s", "200ms", "0.5": seconds where no unit is given. */
