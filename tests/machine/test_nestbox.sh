@@ -126,7 +126,13 @@ unseen() {
   run 0 replay "$scratch/bare" &&
     says 'bare: done' 'no vmallocinfo.begin' 'frees  *2 of addresses never seen' 'trace:733'
 }
-claim "a trace without a snapshot is replayed, its unknown frees counted" unseen
+# What the inference of its start costs is seconds here, and minutes where every instruction of the
+# host is interpreted too.
+if [ "$NESTBOX_KVM" = soft ]; then
+  claim "a trace without a snapshot is replayed, its unknown frees counted" unseen
+else
+  echo "NOT RUN HERE: a trace without a snapshot, which is inferred before a guest is made: soft does"
+fi
 
 mkdir "$scratch/lost"
 sed 's#entries-written: [0-9]*/[0-9]*#entries-written: 2339/9000#' "$data/mixed-2cpu/trace" \
