@@ -189,8 +189,7 @@ static int check_region(const struct gpa_space *space, size_t at, struct error *
 	if ((public->host != NULL) != gpa_kind_has_memory(public->kind))
 		return error_set(error, -EUCLEAN, "region %s: kind and memory", public->name);
 	if (public->host &&
-	    (public->host != region->backing.host || size != region->backing.size_bytes ||
-	     size > region->backing.reserved_bytes))
+	    (public->host != region->backing.host || size != region->backing.size_bytes))
 		return error_set(error, -EUCLEAN, "region %s: mapping", public->name);
 	for (i = 0; i < at; i++)
 		if (strcmp(space->regions[i]->public.name, public->name) == 0 ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Regions with traps, as they come, move, change their size and go with those of the space. */
+/* Regions with traps, as they come and go with those of the space. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -42,14 +42,6 @@ static int region_make(const struct gpa_region *from, struct trap_region *region
 	return 0;
 }
 
-static struct trap_region *region_by_id(const struct trap_set *set, uint32_t id)
-{
-	for (size_t i = 0; i < set->nr_regions; i++)
-		if (set->regions[i].id == id)
-			return &set->regions[i];
-	return NULL;
-}
-
 static int add_region(struct trap_set *set, const struct gpa_region *from)
 {
 	int err = GROW(set->regions, set->nr_regions);
@@ -63,39 +55,41 @@ static int add_region(struct trap_set *set, const struct gpa_region *from)
 
 static void drop_region(struct trap_set *set, uint32_t id)
 {
-	struct trap_region *region = region_by_id(set, id);
+	for (size_t i = 0; i < set->nr_regions; i++) {
+		struct trap_region *region = &set->regions[i];
 
-	if (!region)
+		if (region->id != id)
+			continue;
+		trap_forget(set, region);
+		region_free(region);
+		*region = set->regions[--set->nr_regions];
 		return;
-	trap_forget(set, region);
-	region_free(region);
-	*region = set->regions[--set->nr_regions];
+	}
 }
 
-/* A region that goes, or gets another size, takes its watches with it; one that moves keeps them.
- */
-static int on_change(void *context, const struct gpa_region *before, const struct gpa_region *after,
-		     struct error *error)
+static int on_add(void *context, const struct gpa_region *region, struct error *error)
 {
-	const struct gpa_region *any = before ? before : after;
 	struct trap_set *set = context;
-	struct trap_region *region;
 	int err = 0;
 
-	if (!any->host)
+	if (!region->host)
 		return 0;
 	pthread_mutex_lock(&set->lock);
-	region = before ? region_by_id(set, before->id) : NULL;
-	if (before && after && region && before->start.value != after->start.value) {
-		region->start = after->start;
-	} else {
-		if (before)
-			drop_region(set, before->id);
-		if (after)
-			err = add_region(set, after);
-	}
+	err = add_region(set, region);
 	pthread_mutex_unlock(&set->lock);
 	return err ? error_set(error, err, "no memory for the traps of a region") : 0;
 }
 
-const struct gpa_listener_ops trap_listener_ops = {.change = on_change};
+/* It takes its watches with it. */
+static int on_remove(void *context, const struct gpa_region *region, struct error *error)
+{
+	struct trap_set *set = context;
+
+	(void)error;
+	pthread_mutex_lock(&set->lock);
+	drop_region(set, region->id);
+	pthread_mutex_unlock(&set->lock);
+	return 0;
+}
+
+const struct gpa_listener_ops trap_listener_ops = {.add = on_add, .remove = on_remove};
