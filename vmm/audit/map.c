@@ -110,6 +110,20 @@ static void fill_memmap(struct audit_pass *pass, uint64_t section, struct frame 
 	fill(map, frame, first, place, place + pages, CLAIM_MEMMAP);
 }
 
+uint64_t audit_section_frames(const struct audit_pass *pass, uint64_t section)
+{
+	const struct inspect_source *source = inspect_source_of(pass->inspector);
+	uint64_t pages = pass->map.section_pages, first = section * pages, end = first;
+
+	for (uint32_t i = 0; i < source->nr_ram; i++) {
+		uint64_t last = source->ram[i].end / INSPECT_PAGE_BYTES;
+
+		if (source->ram[i].start / INSPECT_PAGE_BYTES < first + pages && last > end)
+			end = last < first + pages ? last : first + pages;
+	}
+	return end - first;
+}
+
 static struct frame *make_section(struct audit_pass *pass, uint64_t section)
 {
 	const struct inspect_source *source = inspect_source_of(pass->inspector);

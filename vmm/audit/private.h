@@ -137,6 +137,9 @@ struct frame *audit_frame(struct audit_pass *pass, uint64_t pfn, int *err_out);
 /* The index of the first span that ends above @pfn, where spans do not overlap. */
 size_t audit_first_span_above(const struct frame_map *map, uint64_t pfn);
 
+/* How many frames from the section's first on reach to the end of the RAM that lies in it. */
+uint64_t audit_section_frames(const struct audit_pass *pass, uint64_t section);
+
 /* ---- vmm/audit/walk.c ---- */
 
 /*

@@ -90,8 +90,9 @@ static void check_leaks(struct audit_pass *pass)
 
 	for (uint64_t section = 0; section < map->nr_sections; section++) {
 		uint64_t first = section * map->section_pages;
+		uint64_t count = map->online[section] ? audit_section_frames(pass, section) : 0;
 
-		for (uint64_t i = 0; map->online[section] && i < map->section_pages; i++) {
+		for (uint64_t i = 0; i < count; i++) {
 			const struct frame *frame = &map->section[section][i];
 
 			if (frame->level != 0 || frame->claim != CLAIM_NONE ||
