@@ -82,10 +82,10 @@ struct radix_hit {
 };
 
 struct radix_visitor {
+	/* Each may be NULL. */
 	int (*leaf)(void *context, const struct radix_hit *hit);
-	int (*bad)(void *context, const struct radix_hit *hit); /* or NULL */
-	int (*table)(void *context, uint64_t table, unsigned int level,
-		     uint64_t input); /* or NULL */
+	int (*bad)(void *context, const struct radix_hit *hit);
+	int (*table)(void *context, uint64_t table, unsigned int level, uint64_t input);
 	void *context;
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/input.h"
+#include "guest/abi.h"
 #include "vmm/inspect/layout.h"
 
 #define CR4_LA57    (1ull << 12)

@@ -16,32 +16,12 @@ static json_t *number(uint64_t value)
 
 /* ---- one frame ---- */
 
-static void add_owner(struct service *service, const struct look_frame *frame, json_t *json)
-{
-	char place[IMAGE_PLACE_BYTES];
-
-	if (frame->state == LOOK_FRAME_TABLE)
-		json_object_set_new(json, "table-level", number(frame->table_level));
-	if (frame->state == LOOK_FRAME_SLAB) {
-		json_object_set_new(json, "cache", json_string(frame->cache));
-		json_object_set_new(json, "objects", number(frame->slab_objects));
-		json_object_set_new(json, "in-use", number(frame->slab_in_use));
-	}
-	if (!frame->have_area)
-		return;
-	json_object_set_new(json, "area-start", qmp_hex(frame->area_start));
-	json_object_set_new(json, "area-size", number(frame->area_size));
-	if (*service_place(service, frame->area_caller, place))
-		json_object_set_new(json, "area-caller", json_string(place));
-	if (frame->have_index)
-		json_object_set_new(json, "area-page", number(frame->area_index));
-}
-
 static json_t *query_frame(struct service *service, const struct qmp_request *request)
 {
 	uint64_t pfn = qmp_get(request, "frame")->word;
+	char place[IMAGE_PLACE_BYTES] = "";
+	bool slab, index;
 	struct look_frame frame;
-	json_t *json;
 	int err;
 
 	pthread_mutex_lock(&service->look_mutex);
@@ -54,15 +34,21 @@ static json_t *query_frame(struct service *service, const struct qmp_request *re
 				 (unsigned long long)pfn);
 	if (err)
 		return service_failed(request, err);
-	json = json_pack("{s:o, s:o, s:i, s:s, s:s, s:b, s:o, s:i, s:I, s:o, s:o}", "frame",
-			 qmp_hex(frame.pfn), "physical", qmp_hex(frame.gpa), "node",
-			 (int)frame.node, "zone", frame.zone_name, "state",
-			 look_frame_state_name(frame.state), "online", frame.online, "head",
-			 qmp_hex(frame.head_pfn), "order", (int)frame.order, "references",
-			 (json_int_t)frame.references, "owner", qmp_hex(frame.owner), "struct-page",
-			 qmp_hex(frame.page_address));
-	add_owner(service, &frame, json);
-	return qmp_return(request, json);
+	if (frame.have_area)
+		service_place(service, frame.area_caller, place);
+	slab = frame.state == LOOK_FRAME_SLAB;
+	index = frame.have_area && frame.have_index;
+	return QMP_REPLY(
+		request, QMP_NUMBER(frame.pfn), QMP_NUMBER(frame.gpa), QMP_NUMBER(frame.node),
+		QMP_STRING(frame.zone_name), QMP_STRING(look_frame_state_name(frame.state)),
+		QMP_NUMBER(frame.online), QMP_NUMBER(frame.head_pfn), QMP_NUMBER(frame.order),
+		QMP_NUMBER(frame.references), QMP_NUMBER(frame.owner),
+		QMP_NUMBER(frame.page_address),
+		QMP_MAYBE(frame.state == LOOK_FRAME_TABLE, frame.table_level),
+		QMP_STRING(slab ? frame.cache : NULL), QMP_MAYBE(slab, frame.slab_objects),
+		QMP_MAYBE(slab, frame.slab_in_use), QMP_MAYBE(frame.have_area, frame.area_start),
+		QMP_MAYBE(frame.have_area, frame.area_size), QMP_STRING(*place ? place : NULL),
+		QMP_MAYBE(index, frame.area_index));
 }
 
 /* ---- all of them ---- */
@@ -80,9 +66,8 @@ static json_t *counts_json(const uint64_t counts[LOOK_FRAME_STATES])
 
 static json_t *query_frames(struct service *service, const struct qmp_request *request)
 {
-	json_t *zones = json_array();
+	json_t *zones = json_array(), *answer;
 	struct look_frames frames;
-	json_t *json;
 	size_t i;
 	int err;
 
@@ -99,11 +84,11 @@ static json_t *query_frames(struct service *service, const struct qmp_request *r
 					      QMP_STRING(frames.zone[i].zone_name),
 					      QMP_JSON(counts_json(frames.zone[i].frames)),
 					      QMP_NUMBER(frames.zone[i].total)));
-	json = json_pack("{s:o, s:o, s:o, s:o, s:o}", "zones", zones, "frames",
-			 counts_json(frames.frames), "total", number(frames.total), "sections",
-			 number(frames.sections), "online", number(frames.online));
+	answer = QMP_REPLY(request, QMP_JSON(zones), QMP_JSON(counts_json(frames.frames)),
+			   QMP_NUMBER(frames.total), QMP_NUMBER(frames.sections),
+			   QMP_NUMBER(frames.online));
 	look_frames_free(&frames);
-	return qmp_return(request, json);
+	return answer;
 }
 
 /* ---- where they are ---- */
@@ -211,7 +196,7 @@ static json_t *query_zones(struct service *service, const struct qmp_request *re
 	for (i = 0; i < zones.nr_zones; i++)
 		json_array_append_new(list, zone_json(&zones.zone[i], zones.nr_orders));
 	look_zones_free(&zones);
-	return qmp_return(request, json_pack("{s:o}", "zones", list));
+	return QMP_REPLY(request, QMP_JSON(list));
 }
 
 /* ---- slabs ---- */
@@ -241,7 +226,7 @@ static json_t *query_slabs(struct service *service, const struct qmp_request *re
 					      QMP_NUMBER(slab->in_use), QMP_NUMBER(slab->total)));
 	}
 	look_slabs_free(&slabs);
-	return qmp_return(request, json_pack("{s:o}", "slabs", list));
+	return QMP_REPLY(request, QMP_JSON(list));
 }
 
 const struct service_handler service_frame_handlers[] = {
