@@ -14,6 +14,7 @@
 #include "vmm/nestbox/commands.h"
 #include "vmm/machine/guest.h"
 #include "vmm/nestbox/guest_options.h"
+#include "vmm/nestbox/picture_options.h"
 #include "vmm/base/latency.h"
 
 /*
@@ -58,7 +59,9 @@ struct settings {
 	bool json;
 	const char *case_name;
 	uint64_t pages, loops, seed;
-	uint64_t repeat; /* 0: as the clock needs */
+	uint64_t repeat;  /* 0: as the clock needs */
+	const char *unit; /* of ticks */
+	struct picture_files files;
 	struct guest_options guest;
 };
 
@@ -68,9 +71,21 @@ struct result {
 	uint64_t loops; /* the two runs differ by */
 	double ticks_per_loop;
 	uint64_t p50, p99, max; /* ticks of a stamped loop */
+	json_t *histogram;      /* of them; NULL: no picture is wanted */
 };
 
 /* ---- running ---- */
+
+#define NAME_BYTES 40
+
+/* For a person: the case, with its size where it has several. */
+static void result_name(const struct result *result, char name[NAME_BYTES])
+{
+	if (result->pages)
+		snprintf(name, NAME_BYTES, "%s %u", result->bench_case->name, result->pages);
+	else
+		snprintf(name, NAME_BYTES, "%s", result->bench_case->name);
+}
 
 /*
  * Frames that are written before anything is measured, as many as the largest case uses: the first
@@ -149,6 +164,7 @@ static int run_percentiles(struct guest *guest, struct settings *settings, struc
 	uint64_t loops = result->loops, ticks = 0, i;
 	struct latency latency = {0};
 	const uint32_t *stamps;
+	char name[NAME_BYTES];
 	int err;
 
 	if (loops > NB_BENCH_STAMPS_MAX)
@@ -161,6 +177,11 @@ static int run_percentiles(struct guest *guest, struct settings *settings, struc
 		result->p50 = latency_percentile(&latency, 50);
 		result->p99 = latency_percentile(&latency, 99);
 		result->max = latency_percentile(&latency, 100);
+		if (picture_wanted(&settings->files)) {
+			result_name(result, name);
+			result->histogram = picture_histogram(name, settings->unit, latency.samples,
+							      latency.count);
+		}
 	}
 	latency_deinit(&latency);
 	return err;
@@ -204,17 +225,6 @@ static int run_case(struct guest *guest, struct settings *settings,
 }
 
 /* ---- saying ---- */
-
-#define NAME_BYTES 40
-
-/* For a person: the case, with its size where it has several. */
-static void result_name(const struct result *result, char name[NAME_BYTES])
-{
-	if (result->pages)
-		snprintf(name, NAME_BYTES, "%s %u", result->bench_case->name, result->pages);
-	else
-		snprintf(name, NAME_BYTES, "%s", result->bench_case->name);
-}
 
 static json_t *result_json(const struct program *program, const struct result *result)
 {
@@ -265,6 +275,32 @@ static void print_text(const struct program *program, const struct guest *guest,
 	printf("\np50, p99 and max are of loops with a time stamp at either end.\n");
 }
 
+/* Takes the results' histograms. */
+static json_t *results_picture(const struct guest *guest, struct result *results, size_t count)
+{
+	const struct kvm_host *host = guest_kvm_host(guest);
+	json_t *document = picture_create("nestbox bench"), *list = json_array();
+	json_t *rows = json_array();
+	char name[NAME_BYTES];
+
+	picture_about(document, "on", "%s, second stage: %s", host->module, host->second_stage);
+	for (size_t i = 0; i < count; i++) {
+		result_name(&results[i], name);
+		json_array_append_new(
+			rows,
+			json_pack("[s, I, o]", name, (json_int_t)results[i].loops,
+				  json_integer((json_int_t)(results[i].ticks_per_loop + .5))));
+		if (results[i].histogram)
+			json_array_append_new(list, results[i].histogram);
+	}
+	json_object_set_new(document, "table",
+			    json_pack("[{s:s, s:s, s:[s, s, s], s:o}]", "id", "cases", "heading",
+				      "Cases", "columns", "case", "loops",
+				      "ticks for one more loop", "rows", rows));
+	json_object_set_new(document, "latency", list);
+	return document;
+}
+
 /* ---- the command ---- */
 
 static bool wanted(struct settings *settings, size_t i)
@@ -286,6 +322,7 @@ static enum cli_status run_cases(const struct cli_command *command, struct setti
 	int err;
 
 	program = guest_options_program(settings->program, guest);
+	settings->unit = program.tick_unit;
 	if (!settings->repeat)
 		settings->repeat = program.ticks_are_instructions ? REPEAT_COUNTING : 1;
 	cli_progress_start(&progress, "bench");
@@ -308,6 +345,9 @@ static enum cli_status run_cases(const struct cli_command *command, struct setti
 		print_json(&program, guest, results, count);
 	else
 		print_text(&program, guest, results, count);
+	if (picture_wanted(&settings->files))
+		return picture_save(command, results_picture(guest, results, count),
+				    &settings->files, CLI_DONE);
 	return CLI_DONE;
 }
 
@@ -368,6 +408,7 @@ int command_bench(const struct program *program, int argc, char **argv)
 			   "do each run N times and take the fastest (1; counting, 5)",
 			   &settings.repeat, .min = 1, .max = 1000),
 		CLI_OPTION("seed", CLI_NUMBER, "N", "of the random cases (1)", &settings.seed),
+		PICTURE_OPTIONS(&settings.files),
 		GUEST_OPTIONS(&settings.guest),
 		{0},
 	};

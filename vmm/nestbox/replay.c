@@ -16,6 +16,7 @@
 #include "vmm/machine/guest.h"
 #include "vmm/attach/executor.h"
 #include "vmm/nestbox/guest_options.h"
+#include "vmm/nestbox/picture_options.h"
 #include "vmm/replay/replay.h"
 #include "vmm/replay/end.h"
 #include "vmm/replay/explain.h"
@@ -31,6 +32,7 @@ struct settings {
 	uint64_t explain; /* the number of an allocation; 0: none */
 	struct guest_options guest;
 	struct replay_options options;
+	struct picture_files files;
 };
 
 /* One folder, read. */
@@ -341,6 +343,9 @@ static enum cli_status replay_in(const struct cli_command *command, struct setti
 
 		print_report(settings, &report);
 		status = replay_report_status(&report);
+		if (picture_wanted(&settings->files))
+			status = picture_save(command, picture_of_replay(&report), &settings->files,
+					      status);
 	}
 	replay_end_state_free(&end);
 	replay_outcome_free(&outcome);
@@ -447,6 +452,7 @@ int command_replay(const struct program *program, int argc, char **argv)
 	};
 	const struct cli_option options[] = {
 		CLI_OPTION_JSON(&settings.json),
+		PICTURE_OPTIONS(&settings.files),
 		GUEST_OPTIONS_OF(&settings.guest, "what the recording needs, at least 512M"),
 		CLI_OPTION("explain", CLI_NUMBER, "N",
 			   "say what the search saw at the Nth allocation, and start no guest",
@@ -485,5 +491,9 @@ int command_replay(const struct program *program, int argc, char **argv)
 	settings.guest.memory_bytes = 0; /* sized by each recording */
 	if (!cli_parse(&command, argc, argv, &first, &status))
 		return (int)status;
+	if (picture_wanted(&settings.files) && argc - first > 1) {
+		cli_error(&command, "a picture is of one replay");
+		return CLI_BAD_INPUT;
+	}
 	return (int)replay_folders(&command, &settings, argv + first, (size_t)(argc - first));
 }

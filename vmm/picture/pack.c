@@ -172,6 +172,20 @@ static const char *caller_of(const json_t *area, size_t *length_out)
 	return text;
 }
 
+/* When each came and went. */
+static void add_lives(json_t *section, const struct span *spans, size_t count)
+{
+	static const char *const keys[] = {"born", "freed", "gone"};
+
+	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
+		json_t *list = json_array();
+
+		for (size_t i = 0; i < count; i++)
+			json_array_append(list, json_object_get(spans[i].from, keys[k]));
+		json_object_set_new(section, keys[k], list);
+	}
+}
+
 json_t *picture_areas(const json_t *list)
 {
 	json_t *kind = json_array(), *caller = json_array(), *mapped = json_array(), *section;
@@ -188,6 +202,10 @@ json_t *picture_areas(const json_t *list)
 		json_array_append_new(caller, name_number(&callers, who, length));
 		json_array_append_new(mapped,
 				      json_integer((json_int_t)number_of(spans[i].from, "pages")));
+	}
+	if (count && json_object_get(spans[0].from, "born")) {
+		json_decref(name_number(&kinds, "lazy", strlen("lazy")));
+		add_lives(section, spans, count);
 	}
 	json_object_set_new(section, "kind", kind);
 	json_object_set_new(section, "caller", caller);

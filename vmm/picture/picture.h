@@ -39,7 +39,8 @@ __attribute__((format(printf, 3, 4))) void picture_about(json_t *document, const
 
 /*
  * The section areas of a list of {start, end, line[, state, pages, place]} as query-areas returns
- * it; entries in any order, those that are none left out. Returns a new reference, or NULL.
+ * it; entries in any order, those that are none left out. With {born, freed, gone}, numbers of
+ * operations or -1, in all of them, they have a history. Returns a new reference, or NULL.
  */
 json_t *picture_areas(const json_t *list);
 

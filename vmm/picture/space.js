@@ -243,7 +243,7 @@ function spaceMap() {
 		overview.ask();
 	};
 	const look = (from, to) => {
-		const least = ROWS, span = Math.min(Math.max(to - from, least), all.to - all.from || 1);
+		const least = 4, span = Math.min(Math.max(to - from, least), all.to - all.from || 1);
 		const start = Math.min(Math.max((from + to - span) / 2, all.from), Math.max(all.to - span, all.from));
 		view = {from: start, to: start + span};
 		show();
