@@ -44,7 +44,10 @@ struct guest_message {
 /* Called on a vCPU's thread, one at a time; must not call the guest. */
 typedef void (*guest_message_fn)(void *context, const struct guest_message *message);
 
-/* A guest_message_fn: writes the message to standard error, with its backtrace. */
+/*
+ * A guest_message_fn: writes the message to standard error, with its backtrace; whoever does not
+ * read that keeps no vCPU waiting (lib/out_queue.h).
+ */
 void guest_message_print(void *context, const struct guest_message *message);
 
 /* An access to memory that is watched (guest_watch()). It has not happened yet. */
