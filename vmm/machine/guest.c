@@ -300,6 +300,8 @@ int guest_start(const struct guest_config *config, struct guest **guest_out,
 	guest->message_context = config->message_context;
 	guest->watchdog_seconds =
 		config->watchdog_seconds == 0 ? GUEST_WATCHDOG_SECONDS : config->watchdog_seconds;
+	guest->operation_seconds = config->operation_seconds;
+	guest->total_seconds = config->total_seconds;
 	init_locks(guest);
 	guest->last_look = config->last_look;
 	guest->last_look_context = config->last_look_context;
