@@ -169,10 +169,9 @@ static int make_memory(struct guest *guest, const struct guest_config *config, s
 		.memory = &guest->memory,
 		.nr_vcpus = guest->nr_vcpus,
 		.pages_1g = guest->host.pages_1g,
-		.flags =
-			config->boot_flags | (guest->host.emulates_cpl0 ? NB_BOOT_HOST_ZEROES : 0) |
-			(guest->trap_uaf || (guest->checks & SOFT_CHECK_FREED) ? NB_BOOT_TELL_FRAMES
-									       : 0),
+		.flags = config->boot_flags |
+			 (guest->host.emulates_cpl0 ? NB_BOOT_HOST_ZEROES : 0) |
+			 (guest->trap_uaf ? NB_BOOT_TELL_FRAMES : 0),
 	};
 	int err = choose_memory(guest, config, error);
 

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The checks as the engine's other files call them. A VM without checks has vm->check NULL, and
- * none of these is called. All with vm->lock.
+ * The checks as the engine's other files call them, and what they keep. A VM without checks has
+ * vm->check NULL, and none of these is called. All with vm->lock.
+ *
+ *      check.c         what is kept, and moments      check_lines.c   lines taken away
+ *      check_memory.c  stale, wx, guard, stack        check_frames.c  freed: frames
+ *                                                     check_slab.c    freed: objects of slabs
  */
 #ifndef VMM_SOFT_CHECK_PRIVATE_H
 #define VMM_SOFT_CHECK_PRIVATE_H
@@ -15,14 +19,26 @@
 /* Pages, and what larger tables map, of which the last unmapping is remembered. */
 #define SOFT_UNMAPPED 8192
 
+/* A frame of which some words are looked at: a table, structures of frames, lists, a slab. */
+struct soft_check_page {
+	struct soft_check_page *next; /* of the VM's */
+	struct soft_careful
+		careful;       /* of all that follows, and entries of a table that were read */
+	uint64_t told[8];      /* words whose stores are looked at afterwards */
+	uint64_t freed[8];     /* words of free objects */
+	uint32_t object_bytes; /* of a slab's objects; 0: it is none, or not known yet */
+	uint32_t *object_past; /* a moment for each object: when it was freed */
+};
+
 /* Of a frame of the guest's RAM. */
 struct soft_check_frame {
-	uint32_t freed; /* when it was given up: a moment's number; 0: in use, or never told of */
+	uint32_t past;  /* when it was given up: a moment's number */
 	uint32_t base;  /* a table's: linear address it maps >> shift of the level above its own */
-	uint8_t level;  /* the processor walked through it as a table of this level; 0: never */
-	bool many;      /* in more than one place, or level: base does not tell */
-	bool aliased;   /* lines may lead there by another address than direct_base's */
-	uint8_t unused;
+	uint64_t alias; /* the address, but direct_base's, by which lines may lead there; 0: none */
+	struct soft_check_page *page; /* or NULL */
+	uint8_t level; /* the processor walked through it as a table of this level; 0: never */
+	bool many;     /* in more than one place, or level: base does not tell */
+	bool aliases;  /* there are more than @alias */
 };
 
 struct soft_unmapped {
@@ -37,9 +53,13 @@ struct soft_moment {
 };
 
 struct soft_check {
-	struct soft_check_config config;
+	struct soft_check_config config; /* reserved and marks are NULL */
+	uint8_t *marks;                  /* by address - code_start: enum soft_mark_kind; or NULL */
 	struct soft_check_frame *frames;
+	uint64_t *owned; /* a bit a frame */
 	uint64_t nr_frames;
+	struct soft_check_page *pages;
+	bool no_memory;                 /* something could not be kept: the next check says so */
 	struct soft_moment *moments;    /* SOFT_PASTS, by number modulo that */
 	struct soft_unmapped *unmapped; /* SOFT_UNMAPPED */
 	uint32_t last;                  /* number of the last moment */
@@ -52,8 +72,31 @@ static inline bool soft_checks(const struct soft_vm *vm, unsigned int which)
 	return vm->check && (vm->check->config.checks & which);
 }
 
+static inline struct soft_check_frame *soft_check_frame(const struct soft_check *check,
+							uint64_t gpa)
+{
+	uint64_t pfn = gpa / EPT_PAGE_BYTES;
+
+	return pfn < check->nr_frames ? &check->frames[pfn] : NULL;
+}
+
+/* What @frame has, or now gets. NULL when there is no memory, which is noted. */
+struct soft_check_page *soft_check_page(struct soft_check *check, struct soft_check_frame *frame);
+
+static inline enum soft_mark_kind soft_check_mark_at(const struct soft_check *check, uint64_t rip)
+{
+	uint64_t at = rip - check->config.code_start;
+
+	return check->marks && at < check->config.code_end - check->config.code_start
+		       ? (enum soft_mark_kind)check->marks[at]
+		       : SOFT_MARK_NONE;
+}
+
 /* Whether the instruction under way may do anything. */
-bool soft_check_exempt(struct soft_vcpu *vcpu);
+static inline bool soft_check_exempt(struct soft_vcpu *vcpu)
+{
+	return soft_check_mark_at(vcpu->vm->check, soft_cpu_rip(&vcpu->cpu)) == SOFT_MARK_EXEMPT;
+}
 
 /* Keeps this moment of the vCPU, before its instruction; returns its number, never 0. */
 uint32_t soft_check_remember(struct soft_vcpu *vcpu);
@@ -62,6 +105,33 @@ void soft_check_recall(const struct soft_check *check, uint32_t number, struct s
 /* The vCPU is to leave with @finding, in which instruction and past are not filled in yet. */
 enum soft_answer soft_check_found(struct soft_vcpu *vcpu, const struct soft_finding *finding,
 				  uint32_t past);
+enum soft_answer soft_check_no_memory(struct soft_vcpu *vcpu);
+
+/* ---- check_lines.c ---- */
+
+/* Bits of words, as in struct soft_careful: of the page of @gva. */
+static inline bool soft_check_bits(const uint64_t bits[8], uint64_t gva, size_t bytes)
+{
+	unsigned int first = gva % EPT_PAGE_BYTES / 8;
+	unsigned int last = (gva % EPT_PAGE_BYTES + bytes - 1) / 8;
+	bool found = false;
+
+	for (unsigned int i = first; i <= last; i++)
+		found |= bits[i / 64] >> i % 64 & 1;
+	return found;
+}
+
+/* The line of @gva's page goes, or those of @bytes from it on; those that lead to @gpa's frame. */
+void soft_check_close(struct soft_vm *vm, uint64_t gva, uint64_t bytes);
+void soft_check_close_frame(struct soft_vm *vm, struct soft_check_frame *frame, uint64_t gpa);
+
+/* From now on access() is called for the word at @gpa, when it is written or in any case. */
+void soft_check_care(struct soft_vm *vm, struct soft_check_frame *frame, uint64_t gpa, bool reads);
+
+/* It is filled: marks what is to be told of. */
+void soft_check_mark(struct soft_vcpu *vcpu, struct soft_line *line, uint64_t gva);
+
+/* ---- check_memory.c ---- */
 
 /* The page walker reads the entry at @gpa, of a table of @level, on its way to @gva. */
 enum soft_answer soft_check_table(struct soft_vcpu *vcpu, uint64_t gva, uint64_t gpa,
@@ -76,18 +146,35 @@ enum soft_answer soft_check_fill(struct soft_vcpu *vcpu, uint64_t gva, uint64_t 
 				 enum soft_access access, enum soft_class class, bool remembered,
 				 uint64_t *flags);
 
-/* It is filled: marks what is to be told of. */
-void soft_check_mark(struct soft_vcpu *vcpu, struct soft_line *line, uint64_t gva);
-
 /* Supervisor code is about to fault at @gva, where nothing is mapped. */
 enum soft_answer soft_check_fault(struct soft_vcpu *vcpu, uint64_t gva, enum soft_access access);
 
-/* soft_cpu_ops.access. */
+/* soft_cpu_ops.access and .written. */
 enum soft_answer soft_check_access(struct soft_cpu *cpu, struct soft_line *line, uint64_t gva,
 				   size_t bytes, enum soft_access access);
+void soft_check_written(struct soft_cpu *cpu);
 
-/* An OUT to @port; whether that was all of it and the vCPU runs on. */
-bool soft_check_port(struct soft_vcpu *vcpu, uint16_t port);
+/* ---- check_frames.c ---- */
+
+/* Whether the frame of @gpa is known to have no owner. */
+bool soft_check_is_free(const struct soft_check *check, uint64_t gva, uint64_t gpa);
+
+/* Whether @gva's page has structures of frames; then *@frame gets the bits of what is told of. */
+bool soft_check_is_array(const struct soft_check *check, uint64_t gva);
+void soft_check_watch_array(struct soft_check *check, struct soft_check_frame *frame, uint64_t gva);
+
+/* A word that is told of was @old, and is what @host has now. */
+void soft_check_told(struct soft_vcpu *vcpu, uint64_t gva, const uint8_t *host, uint64_t old);
+
+/* ---- check_slab.c ---- */
+
+/* The free list of the slab in frame @pfn, whose structure is at @host, is another. */
+void soft_check_slab_list(struct soft_vcpu *vcpu, uint64_t pfn, const uint8_t *host, uint64_t old,
+			  uint64_t now);
+/* A CPU's. */
+void soft_check_cpu_list(struct soft_vcpu *vcpu, uint64_t old, uint64_t now);
+/* The frame is a slab no longer. */
+void soft_check_slab_ends(struct soft_check_page *page);
 
 /* mmu.c: what the guest's tables give, without a trace. False: they are not those of paging. */
 bool soft_mmu_look(struct soft_vcpu *vcpu, uint64_t gva, struct paging_walk *walk_out);

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "vmm/soft/check_private.h"
+#include "vmm/soft/check.h"
 #include "vmm/soft/private.h"
 
 /* Older headers have neither. */
@@ -145,9 +145,6 @@ void soft_turn_ended(struct soft_vcpu *vcpu, enum soft_stop stop)
 		halt(vcpu);
 		return;
 	case SOFT_STOP_IO:
-		if (vcpu->vm->check && vcpu->cpu.io.write &&
-		    soft_check_port(vcpu, (uint16_t)vcpu->cpu.io.address))
-			return;
 		exit_io(vcpu);
 		break;
 	case SOFT_STOP_MMIO:

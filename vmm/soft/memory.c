@@ -74,6 +74,35 @@ static bool find_line(struct soft_cpu *cpu, uint64_t gva, enum soft_access acces
 	return answer == SOFT_MMIO || answered(cpu, answer);
 }
 
+/* Whether access() wants to know of these bytes. */
+static inline bool is_careful(const struct soft_line *line, uint64_t gva, size_t bytes,
+			      enum soft_access access)
+{
+	const uint64_t *bits;
+	unsigned int first = gva % X86_PAGE_SIZE / 8;
+	unsigned int last = (gva % X86_PAGE_SIZE + bytes - 1) / 8;
+	bool found = false;
+
+	if (!line->careful)
+		return true;
+	bits = access == SOFT_LOAD ? line->careful->reads : line->careful->writes;
+	for (unsigned int i = first; i <= last; i++)
+		found |= bits[i / 64] >> i % 64 & 1;
+	return found;
+}
+
+/* Where the bytes are, if they lie in one page of whose marks none is about them. */
+static inline void *unremarkable(struct soft_cpu *cpu, uint64_t gva, size_t bytes,
+				 enum soft_access access)
+{
+	struct soft_line *line = &cpu->lines[gva / X86_PAGE_SIZE % SOFT_LINES];
+
+	if (*tag_of(line, access) != (PAGE_OF(gva + bytes - 1) | SOFT_LINE_CALL) ||
+	    gva % X86_PAGE_SIZE + bytes > X86_PAGE_SIZE || is_careful(line, gva, bytes, access))
+		return NULL;
+	return line->host + gva % X86_PAGE_SIZE;
+}
+
 /* Does what the marks of a line's tag ask for before an access. */
 static bool mind_marks(struct soft_cpu *cpu, struct soft_line *line, uint64_t gva, size_t bytes,
 		       enum soft_access access)
@@ -87,7 +116,7 @@ static bool mind_marks(struct soft_cpu *cpu, struct soft_line *line, uint64_t gv
 	}
 	if (*tag & SOFT_LINE_WATCH)
 		soft_watch(cpu, gva, bytes, access);
-	if (*tag & SOFT_LINE_CALL)
+	if ((*tag & SOFT_LINE_CALL) && is_careful(line, gva, bytes, access))
 		return answered(cpu, cpu->ops->access(cpu, line, gva, bytes, access));
 	return true;
 }
@@ -114,6 +143,7 @@ static unsigned int probe(struct soft_cpu *cpu, uint64_t gva, size_t bytes, enum
 {
 	size_t first = X86_PAGE_SIZE - gva % X86_PAGE_SIZE;
 
+	cpu->tell_written = false;
 	parts[0] = (struct soft_part){.gva = gva, .bytes = first < bytes ? first : bytes};
 	parts[1] = (struct soft_part){.gva = gva + first, .bytes = bytes - parts[0].bytes};
 	for (unsigned int i = 0; i < 2 && parts[i].bytes; i++)
@@ -194,6 +224,10 @@ static bool write_parts(struct soft_cpu *cpu, const struct soft_part *parts, uns
 	for (unsigned int i = 0; i < count; at += parts[i++].bytes)
 		if (parts[i].host)
 			memcpy(parts[i].host, at, parts[i].bytes);
+	if (cpu->tell_written) {
+		cpu->tell_written = false;
+		cpu->ops->written(cpu);
+	}
 	return true;
 }
 
@@ -230,8 +264,12 @@ bool soft_probe_as(struct soft_cpu *cpu, uint64_t gva, size_t bytes, enum soft_c
 void *soft_read(struct soft_cpu *cpu, uint64_t gva, size_t bytes)
 {
 	struct soft_part parts[2];
-	unsigned int count = probe(cpu, gva, bytes, SOFT_LOAD, class_of(cpu), parts);
+	void *host = unremarkable(cpu, gva, bytes, SOFT_LOAD);
+	unsigned int count;
 
+	if (host)
+		return host;
+	count = probe(cpu, gva, bytes, SOFT_LOAD, class_of(cpu), parts);
 	if (count == 1 && parts[0].host)
 		return parts[0].host;
 	return count && read_parts(cpu, parts, count, cpu->bounce) ? cpu->bounce : NULL;
@@ -239,6 +277,12 @@ void *soft_read(struct soft_cpu *cpu, uint64_t gva, size_t bytes)
 
 bool soft_write(struct soft_cpu *cpu, uint64_t gva, size_t bytes, const void *value)
 {
+	void *host = unremarkable(cpu, gva, bytes, SOFT_STORE);
+
+	if (host) {
+		memcpy(host, value, bytes);
+		return true;
+	}
 	return soft_write_as(cpu, gva, bytes, class_of(cpu), value);
 }
 
@@ -250,8 +294,13 @@ bool soft_probe(struct soft_cpu *cpu, uint64_t gva, size_t bytes)
 void *soft_update(struct soft_cpu *cpu, uint64_t gva, size_t bytes, enum soft_access access)
 {
 	struct soft_part *parts = cpu->bounce_parts;
-	unsigned int count = probe(cpu, gva, bytes, access, class_of(cpu), parts);
+	void *host = unremarkable(cpu, gva, bytes, access);
+	unsigned int count;
 
+	cpu->tell_written = false;
+	if (host)
+		return host;
+	count = probe(cpu, gva, bytes, access, class_of(cpu), parts);
 	if (count == 1 && parts[0].host)
 		return parts[0].host;
 	if (!count || !read_parts(cpu, parts, count, cpu->bounce))

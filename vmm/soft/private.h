@@ -89,6 +89,9 @@ struct soft_stats {
 
 /* ---- vCPUs ---- */
 
+/* An instruction writes 16 bytes at most, of any alignment. */
+#define SOFT_NOTES 3
+
 enum soft_state {
 	SOFT_OUTSIDE, /* not in KVM_RUN */
 	SOFT_READY,   /* wants turns */
@@ -125,6 +128,11 @@ struct soft_vcpu {
 	uint64_t reason_gpa, reason_flags;
 	struct soft_violation violation;
 	struct soft_finding *finding; /* of the last check that found something, or NULL */
+	struct soft_note {
+		uint64_t gva, old;
+		const uint8_t *host;
+	} notes[SOFT_NOTES]; /* words of which the checks are told once they are written */
+	unsigned int nr_notes;
 };
 
 struct soft_check;
