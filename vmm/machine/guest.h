@@ -28,6 +28,8 @@
 #include "vmm/machine/kvm.h"
 #include "vmm/machine/report.h"
 #include "vmm/machine/watch.h"
+#include "vmm/soft/plan.h"
+#include "vmm/soft/soft.h"
 
 struct guest;
 
@@ -100,6 +102,9 @@ struct guest_config {
 	bool traps;
 	guest_access_fn access; /* NULL: accesses to watched memory go on */
 	void *access_context;
+	/* Of the soft engine; asked for elsewhere they are an error. */
+	struct soft_options soft; /* its TLB and turns; all zero: as it is */
+	struct soft_plan plan;    /* whose turn it is when, from the start on; ROUND: as it is */
 	const char *coverage; /* not NULL: the file for guest_coverage_save(); soft engine only */
 	/* SOFT_CHECK_* (vmm/soft/check.h) of the soft engine; elsewhere nothing. Not FREED with
 	 * trap_uaf, which sees to it. */

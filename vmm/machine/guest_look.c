@@ -112,11 +112,10 @@ int guest_registers(struct guest *guest, unsigned int vcpu, struct kvm_regs *reg
 /* The hypercall that vCPU @vcpu is in. */
 static void find_call(struct guest *guest, unsigned int vcpu, struct guest_report *report)
 {
-	const struct ring *ring = &guest->rings[vcpu];
 	const struct nb_submission *call;
 
 	pthread_mutex_lock(&guest->lock);
-	call = guest_find_call(ring, __atomic_load_n(&ring->area->current, __ATOMIC_RELAXED));
+	call = guest_current_call(guest, vcpu);
 	report->have_call = call != NULL;
 	if (call)
 		report->call = *call;
