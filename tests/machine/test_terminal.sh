@@ -40,6 +40,7 @@ claim "and JSON Lines" eval 'ctl top --json --every 20 --count 1 && says "\"area
 paused() {
   ctl stop && ctl top --every 20 --count 1 && says '^paused' && ctl cont
 }
+claim "one line where nobody watches" eval 'ctl top --every 20 && [ "$(grep -c "^running" "$scratch/out")" = 1 ]'
 claim "of a paused guest too" paused
 claim "a time that is none" refuses 2 'every' "$nestctl" top --every soon
 conclude

@@ -143,7 +143,8 @@ static void add_own_options(struct line *line)
 					 "milliseconds between two lines (1000)",
 					 &line->top.every_ms, .min = 10, .max = 3600000));
 		add_option(line, (struct cli_option)CLI_OPTION(
-					 "count", CLI_NUMBER, "N", "so many lines, then end",
+					 "count", CLI_NUMBER, "N",
+					 "so many lines, then end (on a terminal, none;\nelse 1)",
 					 &line->top.count, .min = 1, .max = UINT32_MAX));
 	}
 	if (line->verb->flags & CTL_WALK)
