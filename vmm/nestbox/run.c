@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -267,6 +268,8 @@ static enum cli_status run_guest(const struct cli_command *command, struct setti
 	sigset_t set;
 	int err;
 
+	/* Before there is a second thread: nothing it may ever execute gains rights. */
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	own_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	err = open_log(&run, &error);
