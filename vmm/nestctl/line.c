@@ -307,11 +307,30 @@ static enum cli_status connect_to(const struct line *line, struct ctl_wire **wir
 
 /* ---- one verb ---- */
 
+/* So much is asked for at most, however a service goes on: entries, and pieces without any. */
+#define ENTRIES_MAX 16000000u
+#define EMPTY_MAX   1000u
+
+/* Whether a service that says @next goes on like one that ends. Counts what it gave. */
+static bool ends_some_day(struct ctl *ctl, const json_t *piece, const char *list,
+			  uint64_t counts[2])
+{
+	size_t entries = json_array_size(json_object_get(piece, list));
+
+	counts[0] += entries;
+	counts[1] += !entries;
+	if (counts[0] <= ENTRIES_MAX && counts[1] <= EMPTY_MAX)
+		return true;
+	error_set(&ctl->error, -EPROTO, "the service says for ever that there is more");
+	return false;
+}
+
 int ctl_ask_list(struct ctl *ctl, const struct ctl_verb *verb, json_t *arguments,
 		 json_t **value_out)
 {
 	json_t *whole = NULL, *piece = NULL, *next;
 	const char *list = verb->list;
+	uint64_t counts[2] = {0, 0};
 	bool limited = json_object_get(arguments, "limit") != NULL;
 	int err;
 
@@ -320,6 +339,11 @@ int ctl_ask_list(struct ctl *ctl, const struct ctl_verb *verb, json_t *arguments
 			      &ctl->error);
 		if (err)
 			break;
+		if (!ends_some_day(ctl, piece, list, counts)) {
+			json_decref(piece);
+			err = -EPROTO;
+			break;
+		}
 		next = json_incref(json_object_get(piece, "next"));
 		if (whole) {
 			json_array_extend(json_object_get(whole, list),
@@ -432,13 +456,12 @@ static void show_longer(void *context, const struct ctl_verb *verb)
 
 static enum cli_status no_verb(const char *name)
 {
+	const struct cli_command nestctl = {.name = "nestctl"};
 	const char *meant = ctl_verb_meant(name);
 
-	fprintf(stderr, "nestctl: there is no verb '%.64s'", name);
-	if (meant)
-		fprintf(stderr, "; did you mean '%s'?\n", meant);
-	else
-		fprintf(stderr, "; nestctl help lists them\n");
+	cli_error(&nestctl, "there is no verb '%.64s'; %s%s%s", name,
+		  meant ? "did you mean '" : "nestctl help lists them", meant ?: "",
+		  meant ? "'?" : "");
 	ctl_verb_for_each(show_longer, (char *)(uintptr_t)name);
 	return CLI_BAD_INPUT;
 }

@@ -350,6 +350,13 @@ static void tick(struct server *server)
 	if (at - server->last_tick < TICK_MS / 1000.0)
 		return;
 	server->last_tick = at;
+	for (unsigned int i = 0; server->config.gone && i < server->nr_clients; i++) {
+		struct client *client = server->clients[i];
+
+		if (client->gone && client->busy)
+			server->config.gone(server->config.context, client->id);
+		client->gone = client->hung_up;
+	}
 	if (server->config.tick)
 		server->config.tick(server->config.context);
 }

@@ -23,6 +23,7 @@ struct client {
 	bool no_more;  /* it will send nothing more */
 	bool end_told; /* and a cut-off command was answered */
 	bool hung_up;  /* it is gone, both ways */
+	bool gone;     /* it was already when the server's last tick came */
 	bool broken;   /* to be dropped */
 };
 

@@ -162,6 +162,22 @@ static void end_waiting(struct service *service, unsigned int at)
 	}
 }
 
+/* Nobody waits for it any more: what is not begun is not done. */
+static void on_gone(void *context, uint64_t client)
+{
+	struct service *service = context;
+	struct lane_job *job, *next;
+
+	for (unsigned int i = 0; i < NR_LANES; i++) {
+		for (job = lane_take_client(&service->lanes[i], client); job; job = next) {
+			next = job->next;
+			server_answer(service->server, client, NULL);
+			qmp_request_free(job->request);
+			free(job);
+		}
+	}
+}
+
 /* Tells how far long hypercalls are. */
 static void on_tick(void *context)
 {
@@ -190,6 +206,7 @@ void service_prepare_server(struct service *service, struct server_config *confi
 	config->symbol = on_symbol;
 	config->request = on_request;
 	config->tick = on_tick;
+	config->gone = on_gone;
 	config->context = service;
 }
 

@@ -198,18 +198,33 @@ START_TEST(what_is_no_message_is_an_error_and_the_next_one_is_heard)
 }
 END_TEST
 
-START_TEST(deep_nesting_is_an_error)
+/* @front, @count times @part, and the command that is heard after the end of the line. */
+static void check_too_much(const char *front, const char *part, size_t count)
 {
-	size_t depth = 100000, i;
-	char *text = malloc(2 * depth + 1);
+	char *text = malloc(strlen(front) + count * strlen(part) + 1), *at = text;
 
-	for (i = 0; i < depth; i++) {
-		text[i] = '[';
-		text[depth + i] = ']';
-	}
-	text[2 * depth] = '\0';
-	ck_assert_uint_gt(strlen(error_of(text)), 0);
+	at += sprintf(at, "%s", front);
+	for (size_t i = 0; i < count; i++)
+		at += sprintf(at, "%s", part);
+	ck_assert_msg(strstr(error_of(text), "is skipped to the end of its line"), "%s: %s", part,
+		      json_string_value(json_object_get(json_object_get(answer, "error"), "desc")));
 	free(text);
+	drop();
+	ck_assert_int_eq(feed("]]]\n{\"execute\": \"nop\"}"), QMP_REQUEST);
+}
+
+/* Said before the message has ended, so before it was parsed. */
+START_TEST(what_would_cost_much_is_refused_unparsed)
+{
+	check_too_much("", "[", QMP_DEPTH_MAX + 1);
+	check_too_much("[", "{\"a\":", QMP_DEPTH_MAX);
+	check_too_much("[{}", ",{}", QMP_BRACKETS_MAX);
+	check_too_much("[0", ",0", QMP_MEMBERS_MAX + 1);
+	/* In a string they are text. */
+	drop();
+	ck_assert_int_eq(
+		feed("{\"execute\": \"nop\", \"id\": \"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"}"),
+		QMP_REQUEST);
 }
 END_TEST
 
@@ -479,7 +494,7 @@ int main(void)
 	tcase_add_test(wire, messages_need_no_newline_and_may_come_in_any_pieces);
 	tcase_add_test(wire, several_messages_in_one_write);
 	tcase_add_test(wire, what_is_no_message_is_an_error_and_the_next_one_is_heard);
-	tcase_add_test(wire, deep_nesting_is_an_error);
+	tcase_add_test(wire, what_would_cost_much_is_refused_unparsed);
 	tcase_add_test(wire, a_control_byte_drops_what_came_before);
 	tcase_add_test(wire, the_longest_message_is_taken);
 	tcase_add_test(wire, a_longer_one_is_skipped_to_its_newline);
