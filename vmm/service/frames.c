@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Frames, zones and slabs from outside. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "lib/grow.h"
 #include "vmm/look/frames.h"
 #include "vmm/look/zones.h"
 #include "vmm/service/private.h"
@@ -89,6 +91,73 @@ static json_t *query_frames(struct service *service, const struct qmp_request *r
 	return answer;
 }
 
+/* ---- where they are ---- */
+
+struct runs {
+	struct look_frame_run *run;
+	size_t count;
+};
+
+static int keep_run(void *context, const struct look_frame_run *run)
+{
+	struct runs *runs = context;
+
+	if (GROW(runs->run, runs->count))
+		return -ENOMEM;
+	runs->run[runs->count++] = *run;
+	return 0;
+}
+
+/* Nodes may lie in any order, the list is by address. */
+static int by_frame(const void *a, const void *b)
+{
+	const struct look_frame_run *one = a, *other = b;
+
+	return one->pfn < other->pfn ? -1 : one->pfn > other->pfn;
+}
+
+static json_t *runs_json(const struct runs *runs, const struct qmp_request *request)
+{
+	uint64_t start = qmp_get(request, "start")->word, end = qmp_get(request, "end")->word - 1;
+	json_t *list = json_array(), *json = json_pack("{s:o}", "runs", list);
+
+	for (size_t i = 0; i < runs->count; i++) {
+		const struct look_frame_run *run = &runs->run[i];
+		uint64_t first = run->pfn * INSPECT_PAGE_BYTES;
+		uint64_t last = first + run->frames * INSPECT_PAGE_BYTES;
+
+		if (last <= start || first > end)
+			continue;
+		if (json_array_size(list) == qmp_get(request, "limit")->word) {
+			json_object_set_new(json, "next", qmp_hex(first));
+			break;
+		}
+		json_array_append_new(list,
+				      QMP_ROW(protocol_frame_runs, QMP_NUMBER(first),
+					      QMP_NUMBER(last), QMP_NUMBER(run->frames),
+					      QMP_NUMBER(run->node), QMP_STRING(run->zone_name),
+					      QMP_STRING(look_frame_state_name(run->state))));
+	}
+	return json;
+}
+
+static json_t *query_frame_map(struct service *service, const struct qmp_request *request)
+{
+	struct runs runs = {NULL, 0};
+	json_t *json = NULL;
+	int err;
+
+	pthread_mutex_lock(&service->look_mutex);
+	err = look_frame_runs(service->inspector, keep_run, &runs);
+	pthread_mutex_unlock(&service->look_mutex);
+	if (!err) {
+		qsort(runs.run, runs.count, sizeof(*runs.run), by_frame);
+		json = runs_json(&runs, request);
+	}
+	free(runs.run);
+	return err ? service_failed(request, err) : qmp_return(request, json);
+}
+
 /* ---- zones ---- */
 
 static json_t *zone_json(const struct look_zone *zone, unsigned int nr_orders)
@@ -161,9 +230,7 @@ static json_t *query_slabs(struct service *service, const struct qmp_request *re
 }
 
 const struct service_handler service_frame_handlers[] = {
-	{"query-frame", query_frame},
-	{"query-frames", query_frames},
-	{"query-zones", query_zones},
-	{"query-slabs", query_slabs},
-	{NULL, NULL},
+	{"query-frame", query_frame},         {"query-frames", query_frames},
+	{"query-frame-map", query_frame_map}, {"query-zones", query_zones},
+	{"query-slabs", query_slabs},         {NULL, NULL},
 };

@@ -56,6 +56,14 @@ const struct qmp_list protocol_zone_frames = {
 	     {"total", QMP_INT, NULL}),
 };
 
+const struct qmp_list protocol_frame_runs = {
+	LIST({"start", QMP_ADDRESS, "guest-physical"}, {"end", QMP_ADDRESS, NULL},
+	     {"frames", QMP_INT, NULL}, {"node", QMP_INT, NULL}, {"zone", QMP_TEXT, NULL},
+	     {"state", QMP_TEXT, NULL}),
+	.head = "# range                         frames node zone    state",
+	.row = "0x{start:012x}-0x{end:012x} {frames:8} {node:4} {zone:-7} {state}",
+};
+
 const struct qmp_list protocol_slabs = {
 	LIST({"name", QMP_TEXT, NULL}, {"object-bytes", QMP_SIZE, NULL},
 	     {"objects-per-slab", QMP_INT, NULL}, {"slabs", QMP_INT, NULL},

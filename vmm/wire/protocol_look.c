@@ -79,6 +79,8 @@ const struct qmp_command protocol_look_commands[] = {
 			 IS("total", QMP_INT, "all RAM"),
 			 IS("sections", QMP_INT, "of 128 MiB with RAM"),
 			 IS("online", QMP_INT, "of them in use"))},
+	{LOOK("query-frame-map", "Frames that follow each other and are of one state."),
+	 .args = ARGS(WINDOW), .returns = ARGS(LIST("runs", protocol_frame_runs), NEXT)},
 	{LOOK("query-zones", "Zones, as /proc/buddyinfo and /proc/zoneinfo show them."),
 	 .returns = ARGS(LIST("zones", protocol_zones))},
 	{LOOK("query-slabs", "Slab caches, as /proc/slabinfo shows them."),
