@@ -3,11 +3,12 @@
  * What the seed's calls get right without saying so: the node and the zone of all that an area is
  * made of, what is said of a failure and how loud, areas that are not complete, fields nobody set.
  */
+#include "mm/pgtable_private.h"
+
 #include "tests/mm/seed_fixture.h"
 
 #include <pthread.h>
 
-#include "mm/pgtable_private.h"
 #include "mm/vaccess.h"
 
 /* ---- nodes ---- */

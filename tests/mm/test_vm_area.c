@@ -8,19 +8,19 @@
 
 /* ---- kinds of vmalloc ---- */
 
-static int vmalloc_any_node(struct mm *mm, u64 size, u64 *addr_out)
+static int vmalloc_any_node(struct mm *core, u64 size, u64 *addr_out)
 {
-	return vmalloc_node(mm, size, NUMA_NO_NODE, addr_out);
+	return vmalloc_node(core, size, NUMA_NO_NODE, addr_out);
 }
 
-static int vmalloc_ro(struct mm *mm, u64 size, u64 *addr_out)
+static int vmalloc_ro(struct mm *core, u64 size, u64 *addr_out)
 {
-	return vmalloc_prot(mm, size, GFP_ATOMIC, PAGE_KERNEL_RO, addr_out);
+	return vmalloc_prot(core, size, GFP_ATOMIC, PAGE_KERNEL_RO, addr_out);
 }
 
-static int vmalloc_ro_node(struct mm *mm, u64 size, u64 *addr_out)
+static int vmalloc_ro_node(struct mm *core, u64 size, u64 *addr_out)
 {
-	return vmalloc_prot_node(mm, size, GFP_ATOMIC, PAGE_KERNEL_RO, 0, addr_out);
+	return vmalloc_prot_node(core, size, GFP_ATOMIC, PAGE_KERNEL_RO, 0, addr_out);
 }
 
 static const struct kind {
