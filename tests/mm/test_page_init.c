@@ -233,6 +233,30 @@ START_TEST(as_many_spans_as_fit_are_used)
 }
 END_TEST
 
+/* So are as many where all but the first lie in sections too small for their struct pages. */
+START_TEST(as_many_spans_may_be_given_up)
+{
+	struct sim_config config = {0};
+	struct sim *sim;
+	u64 got = 0;
+
+	sim_add_ram(&config, 16 * MIB, 16 * MIB, 0);
+	for (u64 i = 1; i <= (MAX_SPANS - 1) / 3; i++) {
+		sim_add_ram(&config, i << SECTION_SHIFT, 4 * MIB, 0);
+		for (u64 at = 1; at < 4; at += 2)
+			sim_add_reserved(&config, (i << SECTION_SHIFT) + at * MIB, PAGE_SIZE,
+					 RESERVED_BOOT);
+	}
+	sim = sim_create_frames(&config);
+	ck_assert_uint_eq(zone_of(sim, 0, ZONE_DMA32)->nr_spans, MAX_SPANS);
+	while (one_frame(sim, GFP_KERNEL | __GFP_HIGH, NUMA_NO_NODE))
+		got++;
+	ck_assert_uint_eq(got, (14 * MIB >> 12) - 2);
+	ck_assert_uint_eq(nr_free_pages(&sim->mm), 0);
+	sim_destroy(sim);
+}
+END_TEST
+
 /* A range that begins where a zone ends gives that zone nothing, not even a span of no frames. */
 START_TEST(a_zone_without_frames_has_no_spans)
 {
@@ -258,6 +282,9 @@ START_TEST(a_senseless_machine_is_refused)
 
 	ck_assert_int_eq(sim_try_create(&config, &sim), -EINVAL);
 	ck_assert_ptr_null(sim);
+	config = sim_default_config(MAX_CPUS);
+	ck_assert_int_eq(sim_try_create(&config, &sim), 0);
+	sim_destroy(sim);
 }
 END_TEST
 
@@ -467,6 +494,7 @@ static Suite *suite(void)
 	tcase_add_test(init, more_ranges_than_fit_are_refused);
 	tcase_add_test(init, more_spans_than_fit_are_refused);
 	tcase_add_test(init, as_many_spans_as_fit_are_used);
+	tcase_add_test(init, as_many_spans_may_be_given_up);
 	tcase_add_test(init, a_zone_without_frames_has_no_spans);
 	tcase_add_test(init, a_senseless_machine_is_refused);
 	suite_add_tcase(suite, init);
