@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Host memory for regions: reservation, mapping, huge pages, preallocation. */
+/* Host memory for regions: its addresses, mapping, huge pages, preallocation. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ static unsigned int huge_shift(const struct gpa_backing *want)
 	return want->hugetlb_bytes == EPT_PAGE_1G_BYTES ? HUGE_SHIFT_1G : HUGE_SHIFT_2M;
 }
 
-uint64_t backing_page_bytes(const struct gpa_backing *want)
+static uint64_t page_bytes(const struct gpa_backing *want)
 {
 	return want->hugetlb_bytes ? want->hugetlb_bytes : EPT_PAGE_BYTES;
 }
@@ -74,7 +74,7 @@ static int check_kind(const struct gpa_request *request, struct error *error)
 int backing_check_request(const struct gpa_request *request, struct error *error)
 {
 	const struct gpa_backing *want = &request->backing;
-	uint64_t page = backing_page_bytes(want);
+	uint64_t page = page_bytes(want);
 	int err;
 
 	if (page != EPT_PAGE_BYTES && page != EPT_PAGE_2M_BYTES && page != EPT_PAGE_1G_BYTES)
@@ -161,64 +161,33 @@ static int reserve_addresses(gpa_t start, uint64_t bytes, void **host_out, struc
 	return 0;
 }
 
-static int reserve_over(void *at, uint64_t bytes)
-{
-	void *map = mmap(at, bytes, PROT_NONE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-
-	return map == MAP_FAILED ? -errno : 0;
-}
-
-/* Puts [from, to) of the mappings back to reserved addresses without memory. */
-static int unmap_to_reservation(const struct backing *backing, uint64_t from, uint64_t to)
-{
-	int err = reserve_over((char *)backing->host + from, to - from);
-
-	if (!err && backing->slot_host != backing->host)
-		err = reserve_over((char *)backing->slot_host + from, to - from);
-	return err;
-}
-
-/* Gives the pages of [from, to) of a memfd back to the host. Others have none when unmapped. */
-static int drop_pages(const struct backing *backing, uint64_t from, uint64_t to)
-{
-	if (!backing_has_memfd(&backing->want))
-		return 0;
-	return fallocate(backing->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			 (off_t)(backing->fd_offset + from), (off_t)(to - from)) == 0
-		       ? 0
-		       : -errno;
-}
-
-static int prealloc(const struct backing *backing, uint64_t from, uint64_t to, struct error *error)
+static int prealloc(const struct backing *backing, struct error *error)
 {
 	const struct gpa_backing *want = &backing->want;
 	uint64_t step = want->hugetlb_bytes > PREALLOC_STEP_BYTES ? want->hugetlb_bytes
 								  : PREALLOC_STEP_BYTES;
-	uint64_t at, bytes;
+	uint64_t at, bytes, all = backing->size_bytes;
 
-	for (at = from; at < to; at += bytes) {
-		bytes = to - at < step ? to - at : step;
+	for (at = 0; at < all; at += bytes) {
+		bytes = all - at < step ? all - at : step;
 		if (madvise((char *)backing->host + at, bytes, MADV_POPULATE_WRITE) != 0)
 			return error_set(error, -errno,
 					 "preallocated %llu of %llu bytes, then: %s. Free host "
 					 "memory, or leave the region sparse",
-					 (unsigned long long)(at - from),
-					 (unsigned long long)(to - from), strerror(errno));
+					 (unsigned long long)at, (unsigned long long)all,
+					 strerror(errno));
 		if (want->progress)
-			want->progress(want->progress_context, at + bytes - from, to - from);
+			want->progress(want->progress_context, at + bytes, all);
 	}
 	return 0;
 }
 
-static int advise(const struct backing *backing, uint64_t from, uint64_t to, struct error *error)
+static int advise(const struct backing *backing, struct error *error)
 {
-	char *host = (char *)backing->host + from;
-
-	if (madvise(host, to - from, MADV_DONTDUMP) != 0)
+	if (madvise(backing->host, backing->size_bytes, MADV_DONTDUMP) != 0)
 		return error_set(error, -errno, "cannot keep guest memory out of core dumps: %s",
 				 strerror(errno));
-	if (backing->want.thp && madvise(host, to - from, MADV_HUGEPAGE) != 0)
+	if (backing->want.thp && madvise(backing->host, backing->size_bytes, MADV_HUGEPAGE) != 0)
 		return error_set(error, -errno,
 				 "no transparent huge pages here (%s): see "
 				 "/sys/kernel/mm/transparent_hugepage, or leave thp out",
@@ -226,32 +195,31 @@ static int advise(const struct backing *backing, uint64_t from, uint64_t to, str
 	return 0;
 }
 
-/* Maps [from, to) where KVM is to find it. The pages are those of the first mapping. */
-static int map_for_slot(struct backing *backing, uint64_t from, uint64_t to, struct error *error)
+/* Maps it where KVM is to find it. The pages are those of the first mapping. */
+static int map_for_slot(struct backing *backing, struct error *error)
 {
-	char *at = (char *)backing->slot_host + from;
-	void *map;
+	uint64_t bytes = backing->size_bytes;
+	void *at = backing->slot_host;
 
-	if (backing->slot_host == backing->host)
+	if (at == backing->host)
 		return 0;
-	map = mmap(at, to - from, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED | MAP_NORESERVE,
-		   backing->fd, (off_t)(backing->fd_offset + from));
-	if (map == MAP_FAILED)
-		return map_error(backing, to - from, -errno, error);
-	if (madvise(at, to - from, MADV_DONTDUMP) != 0 ||
-	    (backing->want.thp && madvise(at, to - from, MADV_HUGEPAGE) != 0))
+	if (mmap(at, bytes, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_SHARED | MAP_NORESERVE,
+		 backing->fd, (off_t)backing->fd_offset) == MAP_FAILED)
+		return map_error(backing, bytes, -errno, error);
+	if (madvise(at, bytes, MADV_DONTDUMP) != 0 ||
+	    (backing->want.thp && madvise(at, bytes, MADV_HUGEPAGE) != 0))
 		return error_set(error, -errno, "cannot prepare the second mapping: %s",
 				 strerror(errno));
 	return 0;
 }
 
-/* Maps [from, to) of the backing over its reservation and prepares it as asked. */
-static int map_range(struct backing *backing, uint64_t from, uint64_t to, struct error *error)
+/* Maps the backing over its reserved addresses and prepares it as asked. */
+static int map_memory(struct backing *backing, struct error *error)
 {
 	const struct gpa_backing *want = &backing->want;
+	uint64_t bytes = backing->size_bytes;
 	bool shared = backing->fd >= 0 && !want->file_private;
 	int flags = MAP_FIXED | (shared ? MAP_SHARED : MAP_PRIVATE);
-	void *map;
 	int err;
 
 	if (backing->fd < 0)
@@ -260,28 +228,21 @@ static int map_range(struct backing *backing, uint64_t from, uint64_t to, struct
 		flags |= MAP_HUGETLB | (int)(huge_shift(want) << MAP_HUGE_SHIFT);
 	if (!want->reserve && !want->hugetlb_bytes)
 		flags |= MAP_NORESERVE;
-	map = mmap((char *)backing->host + from, to - from, PROT_READ | PROT_WRITE, flags,
-		   backing->fd, backing->fd < 0 ? 0 : (off_t)(backing->fd_offset + from));
-	if (map == MAP_FAILED)
-		return map_error(backing, to - from, -errno, error);
-	err = advise(backing, from, to, error);
+	if (mmap(backing->host, bytes, PROT_READ | PROT_WRITE, flags, backing->fd,
+		 backing->fd < 0 ? 0 : (off_t)backing->fd_offset) == MAP_FAILED)
+		return map_error(backing, bytes, -errno, error);
+	err = advise(backing, error);
 	if (!err && want->numa_bind)
-		err = backing_bind_node(backing, from, to, error);
+		err = backing_bind_node(backing, error);
 	if (!err && want->prealloc)
-		err = prealloc(backing, from, to, error);
-	if (!err && want->lock && mlock((char *)backing->host + from, to - from) != 0)
+		err = prealloc(backing, error);
+	if (!err && want->lock && mlock(backing->host, bytes) != 0)
 		err = error_set(
 			error, -errno,
 			"cannot lock %llu bytes in memory: %s. Raise RLIMIT_MEMLOCK (ulimit "
 			"-l), or leave them unlocked",
-			(unsigned long long)(to - from), strerror(errno));
-	if (!err)
-		err = map_for_slot(backing, from, to, error);
-	if (err) {
-		unmap_to_reservation(backing, from, to);
-		(void)drop_pages(backing, from, to);
-	}
-	return err;
+			(unsigned long long)bytes, strerror(errno));
+	return err ? err : map_for_slot(backing, error);
 }
 
 static int open_memfd(const struct gpa_request *request, struct backing *backing,
@@ -360,23 +321,20 @@ int backing_map(const struct gpa_request *request, struct backing *backing_out, 
 {
 	struct backing backing = {
 		.size_bytes = request->size_bytes, .fd = -1, .want = request->backing};
-	int err;
+	int err = open_backing(request, &backing, error);
 
-	backing.reserved_bytes =
-		request->max_bytes > request->size_bytes ? request->max_bytes : request->size_bytes;
-	err = open_backing(request, &backing, error);
 	if (err)
 		return err;
-	err = reserve_addresses(request->start, backing.reserved_bytes, &backing.host, error);
+	err = reserve_addresses(request->start, backing.size_bytes, &backing.host, error);
 	if (err)
 		goto err_close;
 	backing.slot_host = backing.host;
 	if (backing.want.trappable)
-		err = reserve_addresses(request->start, backing.reserved_bytes, &backing.slot_host,
+		err = reserve_addresses(request->start, backing.size_bytes, &backing.slot_host,
 					error);
 	if (err)
 		goto err_release;
-	err = map_range(&backing, 0, request->size_bytes, error);
+	err = map_memory(&backing, error);
 	if (err)
 		goto err_release_slot;
 	*backing_out = backing;
@@ -384,9 +342,9 @@ int backing_map(const struct gpa_request *request, struct backing *backing_out, 
 
 err_release_slot:
 	if (backing.slot_host != backing.host)
-		munmap(backing.slot_host, backing.reserved_bytes);
+		munmap(backing.slot_host, backing.size_bytes);
 err_release:
-	munmap(backing.host, backing.reserved_bytes);
+	munmap(backing.host, backing.size_bytes);
 err_close:
 	if (backing.fd >= 0)
 		close(backing.fd);
@@ -395,74 +353,9 @@ err_close:
 
 void backing_unmap(struct backing *backing)
 {
-	munmap(backing->host, backing->reserved_bytes);
+	munmap(backing->host, backing->size_bytes);
 	if (backing->slot_host != backing->host)
-		munmap(backing->slot_host, backing->reserved_bytes);
+		munmap(backing->slot_host, backing->size_bytes);
 	if (backing->fd >= 0)
 		close(backing->fd);
-}
-
-static void *reserve_behind(void *host, uint64_t reserved_bytes, uint64_t more)
-{
-	return mmap((char *)host + reserved_bytes, more, PROT_NONE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-}
-
-/* Makes the reservations longer where the addresses behind them are free. */
-static int extend_reservation(struct backing *backing, uint64_t size_bytes, struct error *error)
-{
-	uint64_t more = size_bytes - backing->reserved_bytes;
-	void *map = reserve_behind(backing->host, backing->reserved_bytes, more), *first = map;
-
-	if (map != MAP_FAILED && backing->slot_host != backing->host) {
-		map = reserve_behind(backing->slot_host, backing->reserved_bytes, more);
-		if (map == MAP_FAILED)
-			munmap(first, more);
-	}
-	if (map == MAP_FAILED)
-		return error_set(error, -ENOMEM,
-				 "the region can grow to %llu bytes in place, not to %llu: add "
-				 "it with a larger max_bytes",
-				 (unsigned long long)backing->reserved_bytes,
-				 (unsigned long long)size_bytes);
-	backing->reserved_bytes = size_bytes;
-	return 0;
-}
-
-int backing_grow(struct backing *backing, uint64_t size_bytes, struct error *error)
-{
-	int err;
-
-	if (size_bytes > backing->reserved_bytes) {
-		err = extend_reservation(backing, size_bytes, error);
-		if (err)
-			return err;
-	}
-	err = extend_file(backing, size_bytes, error);
-	if (err)
-		return err;
-	err = map_range(backing, backing->size_bytes, size_bytes, error);
-	if (err)
-		return err;
-	backing->size_bytes = size_bytes;
-	return 0;
-}
-
-int backing_shrink(struct backing *backing, uint64_t size_bytes, struct error *error)
-{
-	int err = unmap_to_reservation(backing, size_bytes, backing->size_bytes);
-
-	if (err)
-		return error_set(error, err, "cannot unmap the end of the region: %s",
-				 strerror(-err));
-	err = drop_pages(backing, size_bytes, backing->size_bytes);
-	if (err) {
-		/* The pages would show again when the region grows: keep it as it was. */
-		if (map_range(backing, size_bytes, backing->size_bytes, error) != 0)
-			return -ENOTRECOVERABLE;
-		return error_set(error, err, "cannot empty the end of the memfd: %s",
-				 strerror(-err));
-	}
-	backing->size_bytes = size_bytes;
-	return 0;
 }

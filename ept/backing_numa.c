@@ -7,8 +7,7 @@
 
 #include "ept/backing.h"
 
-int backing_bind_node(const struct backing *backing, uint64_t from, uint64_t to,
-		      struct error *error)
+int backing_bind_node(const struct backing *backing, struct error *error)
 {
 	unsigned int node = backing->want.host_node;
 	struct bitmask *mask;
@@ -25,7 +24,7 @@ int backing_bind_node(const struct backing *backing, uint64_t from, uint64_t to,
 	if (!mask)
 		return error_set(error, -ENOMEM, "no memory for a node mask");
 	numa_bitmask_setbit(mask, node);
-	if (mbind((char *)backing->host + from, to - from, MPOL_BIND, mask->maskp, mask->size + 1,
+	if (mbind(backing->host, backing->size_bytes, MPOL_BIND, mask->maskp, mask->size + 1,
 		  MPOL_MF_STRICT) != 0)
 		err = error_set(error, -errno, "cannot bind guest memory to node %u: %s", node,
 				strerror(errno));

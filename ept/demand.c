@@ -4,7 +4,6 @@
  * each batch says whether it was brought; `lock` makes the thread and demand_fill() take turns.
  */
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +14,6 @@
 
 #include "ept/demand_private.h"
 #include "ept/uffd.h"
-
-#define FAULTS_MAX 32
 
 struct demand {
 	struct demand_memory memory;
@@ -127,8 +124,10 @@ int demand_fill(struct demand *demand, uint64_t max_bytes, uint64_t *left_out)
 
 /* ---- the thread ---- */
 
-static void on_fault(struct demand *demand, uint64_t address)
+static void on_fault(void *context, const struct uffd_fault *fault)
 {
+	struct demand *demand = context;
+	uint64_t address = fault->address;
 	int err = 0;
 
 	for (unsigned int i = 0; i < demand->memory.nr_mappings; i++) {
@@ -149,24 +148,9 @@ static void on_fault(struct demand *demand, uint64_t address)
 static void *demand_thread(void *context)
 {
 	struct demand *demand = context;
-	struct pollfd waits[2] = {{.fd = demand->uffd, .events = POLLIN},
-				  {.fd = demand->stop, .events = POLLIN}};
-	struct uffd_fault faults[FAULTS_MAX];
 
-	for (;;) {
-		int count;
-
-		if (poll(waits, 2, -1) < 0 && errno != EINTR)
-			return NULL;
-		/* POLLERR or POLLHUP: the memory's process is gone. */
-		if (waits[1].revents || (waits[0].revents & (POLLERR | POLLHUP | POLLNVAL)))
-			return NULL;
-		count = uffd_read(demand->uffd, faults, FAULTS_MAX);
-		if (count < 0)
-			return NULL;
-		for (int i = 0; i < count; i++)
-			on_fault(demand, faults[i].address);
-	}
+	uffd_serve(demand->uffd, demand->stop, on_fault, demand);
+	return NULL;
 }
 
 /* ---- life ---- */

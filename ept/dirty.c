@@ -84,54 +84,26 @@ static void forget(struct dirty_tracker *tracker, struct tracked *tracked)
 	*tracked = tracker->tracked[--tracker->tracked_count];
 }
 
-/*
- * A region got another size. Pages that came count as written: who copies what changed must copy
- * them. Where KVM had to make a slot anew, its bitmap is gone with what was in it: then every page
- * that stays counts as written.
- */
-static int resized(struct dirty_tracker *tracker, struct tracked *tracked,
-		   const struct gpa_region *after)
+static int add_nothing(void *context, const struct gpa_region *region, struct error *error)
 {
-	uint64_t old_pages = dirty_pages_of(tracked->start, tracked->end);
-	uint64_t new_pages = dirty_pages_of(after->start, after->end);
-	void *stamps = mremap(tracked->stamps, old_pages * sizeof(uint32_t),
-			      new_pages * sizeof(uint32_t), MREMAP_MAYMOVE);
-	uint64_t first = new_pages > old_pages ? old_pages : 0;
-
-	if (stamps == MAP_FAILED)
-		return -errno;
-	tracked->stamps = stamps;
-	tracked->end = after->end;
-	if (tracked->on && (new_pages > old_pages || tracker->method == DIRTY_BITMAP))
-		dirty_mark_range(tracker, tracked, gpa_add(after->start, first * EPT_PAGE_BYTES),
-				 (new_pages - first) * EPT_PAGE_BYTES);
+	(void)context;
+	(void)region;
+	(void)error;
 	return 0;
 }
 
-static int change(void *context, const struct gpa_region *before, const struct gpa_region *after,
-		  struct error *error)
+static int remove_tracked(void *context, const struct gpa_region *region, struct error *error)
 {
 	struct dirty_tracker *tracker = context;
-	struct tracked *tracked = before ? dirty_find(tracker, before->id) : NULL;
-	int err = 0;
+	struct tracked *tracked = dirty_find(tracker, region->id);
 
-	if (!tracked)
-		return 0;
-	if (!after) {
+	(void)error;
+	if (tracked)
 		forget(tracker, tracked);
-		return 0;
-	}
-	if (after->start.value != tracked->start.value) {
-		tracked->start = after->start;
-		tracked->end = after->end;
-	} else {
-		err = resized(tracker, tracked, after);
-	}
-	return err ? error_set(error, err, "region %s: no memory for dirty stamps", after->name)
-		   : 0;
+	return 0;
 }
 
-static const struct gpa_listener_ops listener = {.change = change, .wrote = wrote};
+static const struct gpa_listener_ops listener = {add_nothing, remove_tracked, wrote};
 
 /* ---- making and ending ---- */
 

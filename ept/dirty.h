@@ -10,9 +10,6 @@
  * Two sources, chosen when the tracker is made: KVM's bitmap with manual protection, or its dirty
  * ring. With the ring, a vCPU that exits with KVM_EXIT_DIRTY_RING_FULL goes on after a collect.
  *
- * A region that moves keeps its stamps. Pages it grows by count as written; when it is cut shorter,
- * all that stays may count as written, because KVM forgets the bitmap of a slot made anew.
- *
  * Grain: 4 KiB. Logging makes KVM use 4 KiB leaves in the region while it lasts.
  *
  * Not locked: the caller serialises; but VMM writes (gpa_space_write) may happen in other threads

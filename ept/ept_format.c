@@ -156,19 +156,15 @@ enum ept_fault ept_entry_judge(uint64_t value, unsigned int level, bool mode_bas
 
 const char *ept_fault_name(enum ept_fault fault)
 {
-	switch (fault) {
-	case EPT_FAULT_NONE:
-		return "none";
-	case EPT_FAULT_WRITE_NO_READ:
-		return "writable but not readable";
-	case EPT_FAULT_EXECUTE_NO_READ:
-		return "executable but not readable";
-	case EPT_FAULT_RESERVED:
-		return "reserved bit set";
-	case EPT_FAULT_MEMORY_TYPE:
-		return "reserved memory type";
-	}
-	return "unknown";
+	static const char *const names[] = {
+		[EPT_FAULT_NONE] = "none",
+		[EPT_FAULT_WRITE_NO_READ] = "writable but not readable",
+		[EPT_FAULT_EXECUTE_NO_READ] = "executable but not readable",
+		[EPT_FAULT_RESERVED] = "reserved bit set",
+		[EPT_FAULT_MEMORY_TYPE] = "reserved memory type",
+	};
+
+	return (unsigned int)fault <= EPT_FAULT_MEMORY_TYPE ? names[fault] : "unknown";
 }
 
 /* ---- violations ---- */

@@ -6,35 +6,19 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/search.h"
 #include "ept/gpa_space_private.h"
 
 const char *gpa_kind_name(enum gpa_kind kind)
 {
-	switch (kind) {
-	case GPA_RAM:
-		return "ram";
-	case GPA_ROM:
-		return "rom";
-	case GPA_DEVICE:
-		return "device";
-	case GPA_HOLE:
-		return "hole";
-	}
-	return "unknown";
+	static const char *const names[] = {"ram", "rom", "device", "hole"};
+
+	return (unsigned int)kind <= GPA_HOLE ? names[kind] : "unknown";
 }
 
 size_t gpa_space_first_after(const struct gpa_space *space, uint64_t gpa)
 {
-	size_t low = 0, high = space->count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (space->regions[middle]->public.end.value > gpa)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
+	return FIRST_WHERE(i, space->count, space->regions[i]->public.end.value > gpa);
 }
 
 unsigned int gpa_space_physical_bits(const struct gpa_space *space)
@@ -205,8 +189,7 @@ static int check_region(const struct gpa_space *space, size_t at, struct error *
 	if ((public->host != NULL) != gpa_kind_has_memory(public->kind))
 		return error_set(error, -EUCLEAN, "region %s: kind and memory", public->name);
 	if (public->host &&
-	    (public->host != region->backing.host || size != region->backing.size_bytes ||
-	     size > region->backing.reserved_bytes))
+	    (public->host != region->backing.host || size != region->backing.size_bytes))
 		return error_set(error, -EUCLEAN, "region %s: mapping", public->name);
 	for (i = 0; i < at; i++)
 		if (strcmp(space->regions[i]->public.name, public->name) == 0 ||

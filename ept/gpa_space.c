@@ -44,22 +44,27 @@ void gpa_space_destroy(struct gpa_space *space)
 	free(space);
 }
 
+static int tell_one(const struct listener *listener, const struct gpa_region *region, bool comes,
+		    struct error *error)
+{
+	return (comes ? listener->ops->add : listener->ops->remove)(listener->context, region,
+								    error);
+}
+
 /* Tells one listener after the other; where one refuses, takes it back from those before. */
-static int tell(const struct gpa_space *space, const struct gpa_region *before,
-		const struct gpa_region *after, struct error *error)
+static int tell(const struct gpa_space *space, const struct gpa_region *region, bool comes,
+		struct error *error)
 {
 	struct error undo_error;
 	size_t i, told;
 	int err = 0;
 
 	for (told = 0; told < space->listener_count && !err; told++)
-		err = space->listeners[told].ops->change(space->listeners[told].context, before,
-							 after, error);
+		err = tell_one(&space->listeners[told], region, comes, error);
 	if (!err)
 		return 0;
 	for (i = told - 1; i > 0; i--)
-		if (space->listeners[i - 1].ops->change(space->listeners[i - 1].context, after,
-							before, &undo_error) != 0)
+		if (tell_one(&space->listeners[i - 1], region, !comes, &undo_error) != 0)
 			err = error_set(error, -ENOTRECOVERABLE,
 					"a change was refused and could not be undone: %.180s",
 					undo_error.text);
@@ -75,8 +80,8 @@ static int tell_removal(const struct gpa_space *space, const struct listener *li
 	int err = 0, first_err = 0;
 
 	while (count-- > 0) {
-		err = listener->ops->change(listener->context, &space->regions[count]->public, NULL,
-					    first_err ? NULL : error);
+		err = tell_one(listener, &space->regions[count]->public, false,
+			       first_err ? NULL : error);
 		if (err && !first_err)
 			first_err = err;
 	}
@@ -93,7 +98,7 @@ int gpa_space_listen(struct gpa_space *space, const struct gpa_listener_ops *ops
 	if (GROW(space->listeners, space->listener_count))
 		return error_set(error, -ENOMEM, "no memory for a listener");
 	for (i = 0; i < space->count; i++) {
-		err = ops->change(context, NULL, &space->regions[i]->public, error);
+		err = tell_one(&listener, &space->regions[i]->public, true, error);
 		if (err) {
 			tell_removal(space, &listener, i, NULL);
 			return err;
@@ -138,13 +143,15 @@ static int check_name(const struct gpa_space *space, const char *name, struct er
 	return 0;
 }
 
-/* Checks where a region is to lie; @self, which may be NULL, does not count as an overlap. */
-static int check_place(const struct gpa_space *space, const char *name, uint64_t start,
-		       uint64_t size, const struct gpa_region *self, struct error *error)
+/* Checks where a region is to lie. */
+static int check_place(const struct gpa_space *space, const struct gpa_request *request,
+		       struct error *error)
 {
 	uint64_t limit = 1ULL << space->physical_bits;
+	uint64_t start = request->start.value, size = request->size_bytes;
 	const struct gpa_region *other;
-	size_t i;
+	const char *name = request->name;
+	size_t at;
 
 	if ((start | size) % EPT_PAGE_BYTES != 0 || size == 0)
 		return error_set(error, -EINVAL,
@@ -157,19 +164,15 @@ static int check_place(const struct gpa_space *space, const char *name, uint64_t
 				 "physical address bits",
 				 name, (unsigned long long)start, (unsigned long long)size,
 				 space->physical_bits);
-	for (i = gpa_space_first_after(space, start); i < space->count; i++) {
-		other = &space->regions[i]->public;
-		if (other->start.value >= start + size)
-			break;
-		if (other != self)
-			return error_set(error, -EEXIST,
-					 "region %s: [%#llx, %#llx) overlaps region %s at "
-					 "[%#llx, %#llx)",
-					 name, (unsigned long long)start,
-					 (unsigned long long)(start + size), other->name,
-					 (unsigned long long)other->start.value,
-					 (unsigned long long)other->end.value);
-	}
+	at = gpa_space_first_after(space, start);
+	other = at < space->count ? &space->regions[at]->public : NULL;
+	if (other && other->start.value < start + size)
+		return error_set(error, -EEXIST,
+				 "region %s: [%#llx, %#llx) overlaps region %s at [%#llx, %#llx)",
+				 name, (unsigned long long)start,
+				 (unsigned long long)(start + size), other->name,
+				 (unsigned long long)other->start.value,
+				 (unsigned long long)other->end.value);
 	return 0;
 }
 
@@ -186,30 +189,10 @@ static int check_request(const struct gpa_space *space, const struct gpa_request
 	if (request->node < 0)
 		return error_set(error, -EINVAL, "region %s: node %d", request->name,
 				 request->node);
-	err = check_place(space, request->name, request->start.value, request->size_bytes, NULL,
-			  error);
+	err = check_place(space, request, error);
 	if (err)
 		return err;
-	if (request->max_bytes % EPT_PAGE_BYTES != 0 ||
-	    request->max_bytes > 1ULL << space->physical_bits)
-		return error_set(error, -EINVAL, "region %s: max_bytes %#llx", request->name,
-				 (unsigned long long)request->max_bytes);
 	return gpa_kind_has_memory(request->kind) ? backing_check_request(request, error) : 0;
-}
-
-/* Huge pages set the grain of a region's place and size. */
-static int check_grain(const struct gpa_region *region, uint64_t start, uint64_t size,
-		       struct error *error)
-{
-	uint64_t page = backing_page_bytes(&region->backing);
-
-	if (gpa_kind_has_memory(region->kind) && (start | size) % page != 0)
-		return error_set(error, -EINVAL,
-				 "region %s: start %#llx and size %#llx must be multiples of "
-				 "its huge pages, %#llx",
-				 region->name, (unsigned long long)start, (unsigned long long)size,
-				 (unsigned long long)page);
-	return 0;
 }
 
 /* ---- changes ---- */
@@ -289,7 +272,7 @@ int gpa_space_add(struct gpa_space *space, const struct gpa_request *request,
 			goto err_free;
 	}
 	describe(space, request, region);
-	err = tell(space, NULL, &region->public, error);
+	err = tell(space, &region->public, true, error);
 	if (err)
 		goto err_unmap;
 	insert(space, region);
@@ -309,7 +292,7 @@ err_free:
 int gpa_space_remove(struct gpa_space *space, const struct gpa_region *region, struct error *error)
 {
 	struct region *mine = own(space, region);
-	int err = tell(space, region, NULL, error);
+	int err = tell(space, region, false, error);
 
 	if (err)
 		return err;
@@ -318,70 +301,4 @@ int gpa_space_remove(struct gpa_space *space, const struct gpa_region *region, s
 		backing_unmap(&mine->backing);
 	free(mine);
 	return 0;
-}
-
-int gpa_space_move(struct gpa_space *space, const struct gpa_region *region, gpa_t start,
-		   struct error *error)
-{
-	uint64_t size = region->end.value - region->start.value;
-	struct gpa_region after = *region;
-	struct region *mine = own(space, region);
-	int err = check_place(space, region->name, start.value, size, region, error);
-
-	if (!err)
-		err = check_grain(region, start.value, size, error);
-	if (err || start.value == region->start.value)
-		return err;
-	after.start = start;
-	after.end = gpa_add(start, size);
-	err = tell(space, region, &after, error);
-	if (err)
-		return err;
-	take_out(space, region);
-	mine->public = after;
-	insert(space, mine);
-	return 0;
-}
-
-/* New memory is mapped before the listeners hear of it, old memory unmapped after. */
-int gpa_space_resize(struct gpa_space *space, const struct gpa_region *region, uint64_t size_bytes,
-		     struct error *error)
-{
-	uint64_t old_bytes = region->end.value - region->start.value;
-	struct region *mine = own(space, region);
-	struct gpa_region after = *region;
-	struct error ignored;
-	bool memory = gpa_kind_has_memory(region->kind);
-	int err = check_place(space, region->name, region->start.value, size_bytes, region, error);
-
-	if (!err)
-		err = check_grain(region, region->start.value, size_bytes, error);
-	if (err || size_bytes == old_bytes)
-		return err;
-	after.end = gpa_add(region->start, size_bytes);
-	if (memory && size_bytes > old_bytes) {
-		err = backing_grow(&mine->backing, size_bytes, error);
-		if (err)
-			return err;
-	}
-	err = tell(space, region, &after, error);
-	if (err)
-		goto err_shrink;
-	if (memory && size_bytes < old_bytes) {
-		err = backing_shrink(&mine->backing, size_bytes, error);
-		if (err)
-			goto err_untell;
-	}
-	mine->public.end = after.end;
-	return 0;
-
-err_untell:
-	if (tell(space, &after, region, &ignored) != 0)
-		err = -ENOTRECOVERABLE;
-	return err;
-err_shrink:
-	if (memory && size_bytes > old_bytes &&
-	    backing_shrink(&mine->backing, old_bytes, NULL) != 0)
-		err = -ENOTRECOVERABLE;
-	return err;
 }

@@ -15,8 +15,8 @@
  * the call, a listener may not be.
  *
  * Locking is the caller's: any number of threads may look (const functions, and reads and writes
- * of guest bytes) while none changes. A host pointer is good until its region is removed or cut
- * shorter; moving and growing keep it. The guest may run during a change.
+ * of guest bytes) while none changes. A host pointer is good until its region is removed. The guest
+ * may run during a change.
  */
 #ifndef EPT_GPA_SPACE_H
 #define EPT_GPA_SPACE_H
@@ -71,10 +71,9 @@ struct gpa_backing {
 struct gpa_request {
 	const char *name; /* 1..31 bytes, unique in the space; copied */
 	enum gpa_kind kind;
-	gpa_t start;         /* page-aligned */
-	uint64_t size_bytes; /* page-aligned, not 0 */
-	uint64_t max_bytes;  /* the size it may grow to; 0: @size_bytes. Costs addresses only */
-	int node;            /* the guest's NUMA node, 0 or more */
+	gpa_t start;                /* page-aligned */
+	uint64_t size_bytes;        /* page-aligned, not 0 */
+	int node;                   /* the guest's NUMA node, 0 or more */
 	struct gpa_backing backing; /* RAM and ROM only */
 	void *owner;                /* the caller's, e.g. the device; kept, not looked at */
 };
@@ -96,15 +95,13 @@ struct gpa_region {
 };
 
 /*
- * A change as a listener sees it. @before NULL: a region comes; @after NULL: it goes; both: it
- * moved (same size) or was resized (same start); the host pointer is the same.
- * Both are valid during the call only, and so are their host mappings. Returns 0, or -errno with
- * nothing changed and the reason in @error. It may be called again with the two exchanged, to
- * undo, when a later listener refuses.
+ * What a listener is told: a region comes, or goes. The region and its host mapping are good during
+ * the call. Returns 0, or -errno with nothing changed and the reason in @error. Where a later
+ * listener refuses, what was told is taken back by the other of the two.
  */
 struct gpa_listener_ops {
-	int (*change)(void *context, const struct gpa_region *before,
-		      const struct gpa_region *after, struct error *error);
+	int (*add)(void *context, const struct gpa_region *region, struct error *error);
+	int (*remove)(void *context, const struct gpa_region *region, struct error *error);
 	/* May be NULL. The VMM wrote [gpa, gpa + size_bytes) itself: inside one RAM region. */
 	void (*wrote)(void *context, gpa_t gpa, uint64_t size_bytes);
 };
@@ -141,24 +138,6 @@ int gpa_space_add(struct gpa_space *space, const struct gpa_request *request,
 
 /* Removes @region and unmaps its memory. Errors: a listener's. */
 int gpa_space_remove(struct gpa_space *space, const struct gpa_region *region, struct error *error);
-
-/*
- * Moves @region to @start; its memory, its contents and its host address stay. Large leaves are
- * possible afterwards only as far as the new address is congruent with the host's.
- * Errors: as gpa_space_add().
- */
-int gpa_space_move(struct gpa_space *space, const struct gpa_region *region, gpa_t start,
-		   struct error *error);
-
-/*
- * Gives @region a new size, start and host pointer staying. Bytes that stay keep their contents;
- * new bytes of a memfd or anonymous region are zero. The memory of bytes cut off goes back to the
- * host (a FILE keeps its contents).
- * Errors: as gpa_space_add(); -ENOMEM beyond max_bytes where the addresses that follow the
- * mapping are taken; -EINVAL for a FILE that is too short.
- */
-int gpa_space_resize(struct gpa_space *space, const struct gpa_region *region, uint64_t size_bytes,
-		     struct error *error);
 
 unsigned int gpa_space_physical_bits(const struct gpa_space *space);
 

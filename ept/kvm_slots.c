@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/search.h"
 #include "ept/kvm.h"
 #include "ept/kvm_slots.h"
 
@@ -78,28 +79,11 @@ static int delete_slot(const struct kvm_slots *slots, const struct kvm_slot *slo
 	return ept_kvm_set_slot(slots->vm_fd, slot->id, 0, slot->start, 0, slot->host);
 }
 
-/*
- * KVM changes the address and the flags of a slot in one call; a new size is a deletion and a
- * creation.
- */
+/* A new slot, new flags of one there is, or none. */
 static int do_step(const struct kvm_slots *slots, const struct kvm_slot *before,
 		   const struct kvm_slot *after)
 {
-	int err;
-
-	if (slot_bytes(before) == 0)
-		return set_slot(slots, after);
-	if (slot_bytes(after) == 0)
-		return delete_slot(slots, before);
-	if (slot_bytes(before) == slot_bytes(after))
-		return set_slot(slots, after);
-	err = delete_slot(slots, before);
-	if (err)
-		return err;
-	err = set_slot(slots, after);
-	if (err && set_slot(slots, before) != 0)
-		return -ENOTRECOVERABLE;
-	return err;
+	return slot_bytes(after) ? set_slot(slots, after) : delete_slot(slots, before);
 }
 
 static int step_error(const struct step *step, int code, struct error *error)
@@ -133,16 +117,7 @@ static int run_plan(const struct kvm_slots *slots, const struct plan *plan, stru
 
 static size_t first_after(const struct kvm_slots *slots, uint64_t gpa)
 {
-	size_t low = 0, high = slots->count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (slots->slots[middle].end.value > gpa)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
+	return FIRST_WHERE(i, slots->count, slots->slots[i].end.value > gpa);
 }
 
 static int reserve_places(struct kvm_slots *slots, size_t more)
@@ -183,7 +158,6 @@ static void insert(struct kvm_slots *slots, const struct kvm_slot *slot)
 	slots->count++;
 }
 
-/* All old slots go before the new ones come: while slots move they may overlap each other. */
 static void commit_plan(struct kvm_slots *slots, const struct plan *plan)
 {
 	const struct step *step;
@@ -213,15 +187,34 @@ static void free_plan(struct kvm_slots *slots, struct plan *plan, bool failed)
 
 /* ---- plans ---- */
 
-/* Adds the slots for [start, end) of @region to the plan. Room is there. */
-static int plan_new(struct kvm_slots *slots, const struct gpa_region *region, gpa_t start,
-		    bool dirty_log, struct plan *plan, struct error *error)
+static int make_plan(struct kvm_slots *slots, size_t most, struct plan *plan, struct error *error)
 {
-	struct kvm_slot slot = {
-		.region = region->id, .read_only = region->kind == GPA_ROM, .dirty_log = dirty_log};
+	int err = reserve_places(slots, most);
+
+	plan->count = 0;
+	plan->steps = err ? NULL : calloc(most, sizeof(*plan->steps));
+	return plan->steps ? 0 : error_set(error, -ENOMEM, "no memory for the slots' bookkeeping");
+}
+
+/* Asks KVM for the plan, unless it could not be made, which is @err; frees it. */
+static int carry_out(struct kvm_slots *slots, struct plan *plan, int err, struct error *error)
+{
+	if (!err)
+		err = run_plan(slots, plan, error);
+	if (!err)
+		commit_plan(slots, plan);
+	free_plan(slots, plan, err != 0);
+	return err;
+}
+
+/* The slots of @region, as large as KVM has them. */
+static int plan_region(struct kvm_slots *slots, const struct gpa_region *region, struct plan *plan,
+		       struct error *error)
+{
+	struct kvm_slot slot = {.region = region->id, .read_only = region->kind == GPA_ROM};
 	uint64_t bytes;
 
-	for (; start.value < region->end.value; start = slot.end) {
+	for (gpa_t start = region->start; start.value < region->end.value; start = slot.end) {
 		bytes = region->end.value - start.value;
 		if (bytes > EPT_KVM_SLOT_BYTES_MAX)
 			bytes = EPT_KVM_SLOT_BYTES_MAX;
@@ -238,70 +231,9 @@ static int plan_new(struct kvm_slots *slots, const struct gpa_region *region, gp
 	return 0;
 }
 
-/* What becomes of one slot of a region that changes: a step, unless it stays as it is. */
-static void plan_slot(const struct kvm_slot *slot, const struct gpa_region *before,
-		      const struct gpa_region *after, struct plan *plan)
+static int add(void *context, const struct gpa_region *region, struct error *error)
 {
-	struct step step = {*slot, *slot};
-
-	if (!after ||
-	    slot->start.value - before->start.value >= after->end.value - after->start.value) {
-		step.after.end = step.after.start;
-		plan->steps[plan->count++] = step;
-		return;
-	}
-	step.after.start.value += after->start.value - before->start.value;
-	step.after.end.value += after->start.value - before->start.value;
-	if (step.after.end.value > after->end.value)
-		step.after.end = after->end;
-	if (step.after.start.value != slot->start.value || step.after.end.value != slot->end.value)
-		plan->steps[plan->count++] = step;
-}
-
-/* The slots of @before, in the order in which they can move without meeting each other. */
-static void plan_old(const struct kvm_slots *slots, const struct gpa_region *before,
-		     const struct gpa_region *after, struct plan *plan)
-{
-	size_t first = first_after(slots, before->start.value), last = first, i;
-	bool upward = after && after->start.value > before->start.value;
-
-	while (last < slots->count && slots->slots[last].region == before->id)
-		last++;
-	for (i = first; i < last; i++)
-		plan_slot(&slots->slots[upward ? last - 1 - (i - first) : i], before, after, plan);
-}
-
-static bool logs_dirty(const struct kvm_slots *slots, const struct gpa_region *region)
-{
-	const struct kvm_slot *slot = kvm_slots_find(slots, region->start);
-
-	return slot && slot->region == region->id && slot->dirty_log;
-}
-
-static int make_plan(struct kvm_slots *slots, const struct gpa_region *before,
-		     const struct gpa_region *after, struct plan *plan, struct error *error)
-{
-	uint64_t old_bytes = before ? before->end.value - before->start.value : 0;
-	uint64_t new_bytes = after ? after->end.value - after->start.value : 0;
-	size_t most = slots->count + 2 + (size_t)(new_bytes / EPT_KVM_SLOT_BYTES_MAX);
-	int err = reserve_places(slots, most);
-
-	plan->count = 0;
-	plan->steps = err ? NULL : calloc(most, sizeof(*plan->steps));
-	if (!plan->steps)
-		return error_set(error, -ENOMEM, "no memory for the slots' bookkeeping");
-	if (before)
-		plan_old(slots, before, after, plan);
-	if (new_bytes <= old_bytes)
-		return 0;
-	return plan_new(slots, after, gpa_add(after->start, old_bytes),
-			before && logs_dirty(slots, before), plan, error);
-}
-
-static int change(void *context, const struct gpa_region *before, const struct gpa_region *after,
-		  struct error *error)
-{
-	const struct gpa_region *region = after ? after : before;
+	uint64_t bytes = region->end.value - region->start.value;
 	struct kvm_slots *slots = context;
 	struct plan plan;
 	int err;
@@ -312,16 +244,32 @@ static int change(void *context, const struct gpa_region *before, const struct g
 		return error_set(error, -EOPNOTSUPP,
 				 "region %s: this KVM has no read-only slots: make it RAM",
 				 region->name);
-	err = make_plan(slots, before, after, &plan, error);
+	err = make_plan(slots, 1 + (size_t)(bytes / EPT_KVM_SLOT_BYTES_MAX), &plan, error);
 	if (!err)
-		err = run_plan(slots, &plan, error);
-	if (!err)
-		commit_plan(slots, &plan);
-	free_plan(slots, &plan, err != 0);
-	return err;
+		err = plan_region(slots, region, &plan, error);
+	return carry_out(slots, &plan, err, error);
 }
 
-static const struct gpa_listener_ops listener = {.change = change};
+static int remove_region(void *context, const struct gpa_region *region, struct error *error)
+{
+	struct kvm_slots *slots = context;
+	struct plan plan;
+	int err;
+
+	if (!region->host)
+		return 0;
+	err = make_plan(slots, slots->count, &plan, error);
+	for (size_t i = first_after(slots, region->start.value);
+	     !err && i < slots->count && slots->slots[i].region == region->id; i++) {
+		struct step *step = &plan.steps[plan.count++];
+
+		step->before = step->after = slots->slots[i];
+		step->after.end = step->after.start;
+	}
+	return carry_out(slots, &plan, err, error);
+}
+
+static const struct gpa_listener_ops listener = {.add = add, .remove = remove_region};
 
 /* ---- outside ---- */
 
@@ -392,25 +340,18 @@ const struct kvm_slot *kvm_slots_find(const struct kvm_slots *slots, gpa_t gpa)
 int kvm_slots_set_dirty_log(struct kvm_slots *slots, const struct gpa_region *region, bool on,
 			    struct error *error)
 {
-	struct plan plan = {.count = 0};
-	size_t i;
+	struct plan plan;
 	int err;
 
 	if (region->kind != GPA_RAM)
 		return error_set(error, -EINVAL, "region %s is %s: only RAM gets dirty",
 				 region->name, gpa_kind_name(region->kind));
-	plan.steps = calloc(slots->count, sizeof(*plan.steps));
-	if (!plan.steps)
-		return error_set(error, -ENOMEM, "no memory for the slots' bookkeeping");
-	for (i = 0; i < slots->count; i++) {
+	err = make_plan(slots, slots->count, &plan, error);
+	for (size_t i = 0; !err && i < slots->count; i++) {
 		if (slots->slots[i].region != region->id || slots->slots[i].dirty_log == on)
 			continue;
 		plan.steps[plan.count].before = plan.steps[plan.count].after = slots->slots[i];
 		plan.steps[plan.count++].after.dirty_log = on;
 	}
-	err = run_plan(slots, &plan, error);
-	if (!err)
-		commit_plan(slots, &plan);
-	free_plan(slots, &plan, err != 0);
-	return err;
+	return carry_out(slots, &plan, err, error);
 }

@@ -3,10 +3,7 @@
  * KVM's memory slots kept in step with a guest-physical address space.
  *
  * A RAM region has one writable slot or several, a ROM region read-only ones (writes exit as
- * KVM_EXIT_MMIO); devices and holes have none, so that accesses exit. A region that grows gets a
- * further slot, so its old part never disappears under a running guest; one that shrinks inside a
- * slot loses that slot for the moment between KVM's deletion and the new slot: a running vCPU
- * then sees an MMIO exit for RAM and must simply be run again. Moves are KVM's own slot move.
+ * KVM_EXIT_MMIO); devices and holes have none, so that accesses exit.
  *
  * Not locked: the caller serialises, as for the space.
  */
@@ -54,8 +51,8 @@ const struct kvm_slot *kvm_slots_at(const struct kvm_slots *slots, size_t index)
 const struct kvm_slot *kvm_slots_find(const struct kvm_slots *slots, gpa_t gpa);
 
 /*
- * Switches dirty logging of a RAM region on or off while the guest runs; slots the region gets
- * later follow. On failure the logging state of all its slots is as before.
+ * Switches dirty logging of a RAM region on or off while the guest runs. On failure the logging
+ * state of all its slots is as before.
  */
 int kvm_slots_set_dirty_log(struct kvm_slots *slots, const struct gpa_region *region, bool on,
 			    struct error *error);

@@ -9,5 +9,5 @@ noinst_LIBRARIES += %D%/libept.a
 	%D%/live_probe.c %D%/paging.c %D%/paging.h %D%/paging_private.h %D%/predict.c \
 	%D%/predict.h %D%/radix.c %D%/radix.h %D%/stage2.c %D%/stage2.h %D%/stage2_edit.c \
 	%D%/stage2_private.h %D%/stats.c %D%/stats.h %D%/trap.c %D%/trap.h %D%/trap_fault.c \
-	%D%/trap_private.h %D%/types.h %D%/uffd.c %D%/uffd.h %D%/walk2d.c %D%/walk2d.h \
+	%D%/trap_private.h %D%/trap_region.c %D%/types.h %D%/uffd.c %D%/uffd.h %D%/walk2d.c %D%/walk2d.h \
 	%D%/walk2d_space.c

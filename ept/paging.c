@@ -176,7 +176,8 @@ int paging_for_each(const struct paging_mode *mode, const struct paging_reader *
 {
 	struct radix_reader plain = {read_table, (void *)reader};
 	struct typed_visit visit = {visitor, linear_bits(mode)};
-	struct radix_visitor typed = {visit_leaf, visitor->bad ? visit_bad : NULL,
+	struct radix_visitor typed = {visitor->leaf ? visit_leaf : NULL,
+				      visitor->bad ? visit_bad : NULL,
 				      visitor->table ? visit_table : NULL, &visit};
 	uint64_t half = 1ULL << (linear_bits(mode) - 1), first, last;
 	gva_t last_gva = gva_make(end.value - 1);
@@ -196,17 +197,13 @@ int paging_for_each(const struct paging_mode *mode, const struct paging_reader *
 
 const char *paging_status_name(enum paging_status status)
 {
-	switch (status) {
-	case PAGING_MAPPED:
-		return "mapped";
-	case PAGING_NOT_PRESENT:
-		return "not present";
-	case PAGING_RESERVED:
-		return "reserved bit set";
-	case PAGING_NO_TABLE:
-		return "table outside memory";
-	case PAGING_NON_CANONICAL:
-		return "not canonical";
-	}
-	return "unknown";
+	static const char *const names[] = {
+		[PAGING_MAPPED] = "mapped",
+		[PAGING_NOT_PRESENT] = "not present",
+		[PAGING_RESERVED] = "reserved bit set",
+		[PAGING_NO_TABLE] = "table outside memory",
+		[PAGING_NON_CANONICAL] = "not canonical",
+	};
+
+	return (unsigned int)status <= PAGING_NON_CANONICAL ? names[status] : "unknown";
 }

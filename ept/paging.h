@@ -100,7 +100,7 @@ struct paging_bad_entry {
 
 /*
  * What an iteration calls, in address order. A callback ends the iteration by returning other
- * than 0, which becomes the result. @bad and @table may be NULL.
+ * than 0, which becomes the result. Each may be NULL.
  */
 struct paging_visitor {
 	int (*leaf)(void *context, const struct paging_leaf *leaf);

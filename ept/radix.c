@@ -114,7 +114,7 @@ static int visit_entry(struct iteration *it, struct radix_hit *hit)
 				   hit->input, hit->rights);
 	hit->status = RADIX_MAPPED;
 	hit->output = leaf_address(format, entry, hit->level);
-	return it->visitor->leaf(it->visitor->context, hit);
+	return it->visitor->leaf ? it->visitor->leaf(it->visitor->context, hit) : 0;
 }
 
 static int report_no_table(struct iteration *it, const struct radix_hit *above)

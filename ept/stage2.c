@@ -187,7 +187,8 @@ int stage2_for_each(const struct stage2_mode *mode, const struct stage2_reader *
 {
 	struct radix_reader plain = {read_table, (void *)reader};
 	struct typed_visit visit = {visitor, mode};
-	struct radix_visitor typed = {visit_leaf, visitor->bad ? visit_bad : NULL,
+	struct radix_visitor typed = {visitor->leaf ? visit_leaf : NULL,
+				      visitor->bad ? visit_bad : NULL,
 				      visitor->table ? visit_table : NULL, &visit};
 	uint64_t last = end.value - 1;
 	struct radix_format format;
@@ -201,21 +202,4 @@ int stage2_for_each(const struct stage2_mode *mode, const struct stage2_reader *
 	stage2_format(mode, &format);
 	return radix_for_each(&format, &plain, mode->root.value, start.value, last, table_limit,
 			      &typed);
-}
-
-const char *stage2_status_name(enum stage2_status status)
-{
-	switch (status) {
-	case STAGE2_MAPPED:
-		return "mapped";
-	case STAGE2_NOT_PRESENT:
-		return "not present";
-	case STAGE2_MISCONFIGURED:
-		return "misconfigured";
-	case STAGE2_NO_TABLE:
-		return "table outside memory";
-	case STAGE2_TOO_WIDE:
-		return "address beyond the walk";
-	}
-	return "unknown";
 }

@@ -88,7 +88,7 @@ struct stage2_bad_entry {
 	struct stage2_entry entry;
 };
 
-/* As struct paging_visitor; @bad and @table may be NULL. */
+/* As struct paging_visitor. */
 struct stage2_visitor {
 	int (*leaf)(void *context, const struct stage2_leaf *leaf);
 	int (*bad)(void *context, const struct stage2_bad_entry *bad);
@@ -102,8 +102,6 @@ struct stage2_visitor {
  */
 int stage2_for_each(const struct stage2_mode *mode, const struct stage2_reader *reader, gpa_t start,
 		    gpa_t end, uint64_t table_limit, const struct stage2_visitor *visitor);
-
-const char *stage2_status_name(enum stage2_status status);
 
 /* ---- editing ---- */
 

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "ept/kvm.h"
-#include "lib/grow.h"
 #include "ept/trap_private.h"
 
 #define ALL_MODES (UFFD_MISSING | UFFD_PROTECT | UFFD_MINOR)
@@ -187,6 +186,12 @@ static void forget_run(struct trap_set *set, struct trap_region *region, uint64_
 	chunk_unregister(set, region, from);
 }
 
+void trap_forget(struct trap_set *set, struct trap_region *region)
+{
+	for (uint64_t page = 0; page < region->nr_pages; page = chunk_end(region, page))
+		forget_run(set, region, page, chunk_end(region, page));
+}
+
 static int watch_run(struct trap_set *set, struct trap_region *region, uint64_t from, uint64_t to,
 		     enum trap_access access, struct error *error)
 {
@@ -275,6 +280,14 @@ int trap_unwatch(struct trap_set *set, gpa_t start, gpa_t end, struct error *err
 	return err;
 }
 
+/* The region of a page that is watched, or NULL. With lock held. */
+static struct trap_region *find_watched(const struct trap_set *set, gpa_t gpa, uint64_t *page_out)
+{
+	struct trap_region *region = trap_find(set, gpa.value, page_out);
+
+	return region && region->pages[*page_out] & PAGE_WATCH ? region : NULL;
+}
+
 enum trap_access trap_watched(struct trap_set *set, gpa_t gpa)
 {
 	enum trap_access access = TRAP_NONE;
@@ -282,7 +295,7 @@ enum trap_access trap_watched(struct trap_set *set, gpa_t gpa)
 	uint64_t page;
 
 	pthread_mutex_lock(&set->lock);
-	region = trap_find(set, gpa.value, &page);
+	region = find_watched(set, gpa, &page);
 	if (region)
 		access = region->pages[page] & PAGE_WATCH;
 	pthread_mutex_unlock(&set->lock);
@@ -296,8 +309,8 @@ int trap_release(struct trap_set *set, gpa_t gpa)
 	int err = -ENOENT;
 
 	pthread_mutex_lock(&set->lock);
-	region = trap_find(set, gpa.value, &page);
-	if (region && region->pages[page] & PAGE_WATCH) {
+	region = find_watched(set, gpa, &page);
+	if (region) {
 		uint8_t state = region->pages[page];
 
 		err = state & PAGE_FAILED ? make_accessible(region, page) : 0;
@@ -316,8 +329,8 @@ int trap_arm(struct trap_set *set, gpa_t gpa)
 	int err = -ENOENT;
 
 	pthread_mutex_lock(&set->lock);
-	region = trap_find(set, gpa.value, &page);
-	if (region && region->pages[page] & PAGE_WATCH) {
+	region = find_watched(set, gpa, &page);
+	if (region) {
 		enum trap_access access = region->pages[page] & PAGE_WATCH;
 
 		region->pages[page] &= (uint8_t)~PAGE_OPEN;
@@ -333,107 +346,6 @@ void trap_counts(struct trap_set *set, struct trap_counts *counts_out)
 	*counts_out = set->counts;
 	pthread_mutex_unlock(&set->lock);
 }
-
-/* ---- regions come, move, change their size and go ---- */
-
-static void region_free(struct trap_region *region)
-{
-	if (region->pages)
-		munmap(region->pages, region->nr_pages);
-	free(region->watched);
-}
-
-static int region_make(const struct gpa_region *from, struct trap_region *region_out)
-{
-	struct trap_region region = {
-		.id = from->id,
-		.trappable = from->slot_host != from->host,
-		.start = from->start,
-		.nr_pages = (from->end.value - from->start.value) / EPT_PAGE_BYTES,
-		.host = from->host,
-		.slot_host = from->slot_host,
-		.chunk_pages = EPT_PAGE_2M_BYTES / EPT_PAGE_BYTES,
-	};
-	void *pages;
-
-	while (region.nr_pages / region.chunk_pages > TRAP_CHUNKS_MAX)
-		region.chunk_pages *= 2;
-	region.nr_chunks = (region.nr_pages + region.chunk_pages - 1) / region.chunk_pages;
-	pages = mmap(NULL, region.nr_pages, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	region.pages = pages == MAP_FAILED ? NULL : pages;
-	region.watched = calloc(region.nr_chunks, sizeof(*region.watched));
-	if (!region.pages || !region.watched) {
-		region_free(&region);
-		return -ENOMEM;
-	}
-	*region_out = region;
-	return 0;
-}
-
-static struct trap_region *region_by_id(const struct trap_set *set, uint32_t id)
-{
-	for (size_t i = 0; i < set->nr_regions; i++)
-		if (set->regions[i].id == id)
-			return &set->regions[i];
-	return NULL;
-}
-
-static int add_region(struct trap_set *set, const struct gpa_region *from)
-{
-	int err = GROW(set->regions, set->nr_regions);
-
-	if (!err)
-		err = region_make(from, &set->regions[set->nr_regions]);
-	if (!err)
-		set->nr_regions++;
-	return err;
-}
-
-static void forget_region(struct trap_set *set, struct trap_region *region)
-{
-	for (uint64_t page = 0; page < region->nr_pages; page = chunk_end(region, page))
-		forget_run(set, region, page, chunk_end(region, page));
-}
-
-static void drop_region(struct trap_set *set, uint32_t id)
-{
-	struct trap_region *region = region_by_id(set, id);
-
-	if (!region)
-		return;
-	forget_region(set, region);
-	region_free(region);
-	*region = set->regions[--set->nr_regions];
-}
-
-/* A region that goes, or gets another size, takes its watches with it; one that moves keeps them.
- */
-static int on_change(void *context, const struct gpa_region *before, const struct gpa_region *after,
-		     struct error *error)
-{
-	const struct gpa_region *any = before ? before : after;
-	struct trap_set *set = context;
-	struct trap_region *region;
-	int err = 0;
-
-	if (!any->host)
-		return 0;
-	pthread_mutex_lock(&set->lock);
-	region = before ? region_by_id(set, before->id) : NULL;
-	if (before && after && region && before->start.value != after->start.value) {
-		region->start = after->start;
-	} else {
-		if (before)
-			drop_region(set, before->id);
-		if (after)
-			err = add_region(set, after);
-	}
-	pthread_mutex_unlock(&set->lock);
-	return err ? error_set(error, err, "no memory for the traps of a region") : 0;
-}
-
-static const struct gpa_listener_ops listener_ops = {.change = on_change};
 
 /* ---- the set ---- */
 
@@ -481,7 +393,7 @@ int trap_set_create(struct gpa_space *space, int vm_fd, trap_fn fn, void *contex
 	err = changes_leaves(set) ? 0 : open_uffd(set, error);
 	if (err)
 		goto err_free;
-	err = gpa_space_listen(space, &listener_ops, set, error);
+	err = gpa_space_listen(space, &trap_listener_ops, set, error);
 	if (err)
 		goto err_close;
 	err = changes_leaves(set) ? 0 : start_thread(set, error);

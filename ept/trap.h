@@ -28,8 +28,8 @@
  * What a fault does not say: with an in-kernel APIC KVM may hand a fault to a kernel thread. Then
  * `thread` is not the vCPU's, and `write` is true whatever the guest did.
  *
- * Locking: any thread may call; the answering function must not. Region changes (remove, move,
- * resize) are the caller's to serialise with calls that name their addresses.
+ * Locking: any thread may call; the answering function must not. The removal of a region is the
+ * caller's to serialise with calls that name its addresses.
  *
  * Source: Linux Documentation/admin-guide/mm/userfaultfd.rst.
  */

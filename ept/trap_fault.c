@@ -4,12 +4,10 @@
  * would wait for its own answer.
  */
 #include <errno.h>
-#include <poll.h>
 #include <sys/mman.h>
 
 #include "ept/trap_private.h"
 
-#define FAULTS_MAX 32
 /* Pages after one that nobody watches that are opened with it. */
 #define AROUND_PAGES 16
 
@@ -105,8 +103,9 @@ static void obey(struct trap_set *set, struct trap_region *region, uint64_t page
 	}
 }
 
-static void on_fault(struct trap_set *set, const struct uffd_fault *fault)
+static void on_fault(void *context, const struct uffd_fault *fault)
 {
+	struct trap_set *set = context;
 	struct trap_region *region;
 	struct trap_event event;
 	enum trap_answer answer;
@@ -144,19 +143,7 @@ unlock:
 void *trap_thread(void *context)
 {
 	struct trap_set *set = context;
-	struct pollfd wait[2] = {{.fd = set->uffd, .events = POLLIN},
-				 {.fd = set->stop, .events = POLLIN}};
-	struct uffd_fault faults[FAULTS_MAX];
 
-	for (;;) {
-		int count;
-
-		if (poll(wait, 2, -1) < 0 && errno != EINTR)
-			return NULL;
-		if (wait[1].revents)
-			return NULL;
-		count = uffd_read(set->uffd, faults, FAULTS_MAX);
-		for (int i = 0; i < count; i++)
-			on_fault(set, &faults[i]);
-	}
+	uffd_serve(set->uffd, set->stop, on_fault, set);
+	return NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the two files of traps share: trap.c keeps what is watched, trap_fault.c answers faults.
+ * What the files of traps share: trap.c keeps what is watched, trap_region.c in which memory,
+ * trap_fault.c answers faults.
  *
  * userfaultfd knows a registered range as a piece of a mapping of its own, and a process may have
  * 65,530 of those. So memory is registered in chunks, at most TRAP_CHUNKS_MAX a region when it is
@@ -62,7 +63,13 @@ static inline bool trap_closed(uint8_t state)
 	return (state & PAGE_WATCH) && !(state & PAGE_OPEN);
 }
 
-/* The thread. */
+/* ept/trap.c: ends every watch in @region, and opens its pages. With lock held. */
+void trap_forget(struct trap_set *set, struct trap_region *region);
+
+/* ept/trap_region.c: keeps a set's regions those of its space; the context is the set. */
+extern const struct gpa_listener_ops trap_listener_ops;
+
+/* ept/trap_fault.c: the thread. */
 void *trap_thread(void *set);
 
 #endif

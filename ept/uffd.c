@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -21,6 +22,7 @@
 #define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
 #endif
 
+/* Faults read at once. */
 #define READ_MAX 64
 
 /* The system call, or the device, whose permissions an administrator can set by file mode. */
@@ -138,11 +140,11 @@ int uffd_wake(int fd, void *at, uint64_t bytes)
 	return ioctl(fd, UFFDIO_WAKE, &range) == 0 ? 0 : -errno;
 }
 
-int uffd_read(int fd, struct uffd_fault *faults, unsigned int max)
+/* Reads faults; other messages are passed over. Returns how many, or -errno. */
+static int read_faults(int fd, struct uffd_fault faults[READ_MAX])
 {
 	struct uffd_msg messages[READ_MAX];
-	unsigned int nr = max < READ_MAX ? max : READ_MAX;
-	ssize_t got = read(fd, messages, nr * sizeof(messages[0]));
+	ssize_t got = read(fd, messages, sizeof(messages));
 	int count = 0;
 
 	if (got < 0)
@@ -162,4 +164,25 @@ int uffd_read(int fd, struct uffd_fault *faults, unsigned int max)
 		};
 	}
 	return count;
+}
+
+void uffd_serve(int fd, int stop, uffd_fault_fn on_fault, void *context)
+{
+	struct pollfd waits[2] = {{.fd = fd, .events = POLLIN}, {.fd = stop, .events = POLLIN}};
+	struct uffd_fault faults[READ_MAX];
+
+	for (;;) {
+		int count;
+
+		if (poll(waits, 2, -1) < 0 && errno != EINTR)
+			return;
+		/* POLLERR or POLLHUP: the memory's process is gone. */
+		if (waits[1].revents || (waits[0].revents & (POLLERR | POLLHUP | POLLNVAL)))
+			return;
+		count = read_faults(fd, faults);
+		if (count < 0)
+			return;
+		for (int i = 0; i < count; i++)
+			on_fault(context, &faults[i]);
+	}
 }

@@ -4,7 +4,7 @@
  * each. Addresses and sizes are multiples of 4096.
  * Source: Linux Documentation/admin-guide/mm/userfaultfd.rst, man 2 ioctl_userfaultfd.
  *
- * Every function returns 0 (or the count it says) or -errno. Private to ept/.
+ * Every function that returns a number: 0 (or the count it says) or -errno. Private to ept/.
  */
 #ifndef EPT_UFFD_H
 #define EPT_UFFD_H
@@ -52,7 +52,12 @@ int uffd_protect(int fd, void *at, uint64_t bytes, bool on, bool wake);
 
 int uffd_wake(int fd, void *at, uint64_t bytes);
 
-/* Reads up to @max faults; other messages are passed over. 0 when there is none (any more). */
-int uffd_read(int fd, struct uffd_fault *faults, unsigned int max);
+typedef void (*uffd_fault_fn)(void *context, const struct uffd_fault *fault);
+
+/*
+ * Calls @on_fault with each fault, one after the other, until @stop (an eventfd) can be read, or
+ * the memory's process has gone.
+ */
+void uffd_serve(int fd, int stop, uffd_fault_fn on_fault, void *context);
 
 #endif

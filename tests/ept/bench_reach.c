@@ -200,7 +200,7 @@ static void changes(bool touched)
 {
 	struct gpa_backing backing = {.kind = GPA_BACKING_MEMFD};
 	const struct gpa_region *region;
-	double added = 0, moved = 0, removed = 0, start;
+	double added = 0, removed = 0, start;
 
 	for (int i = 0; i < MOVES; i++) {
 		start = now();
@@ -209,20 +209,14 @@ static void changes(bool touched)
 		if (touched)
 			(void)touch_all();
 		start = now();
-		if (gpa_space_move(vm.space, region, gpa_make(2 * HIGH), &error) != 0)
-			fail("moving a region");
-		moved += now() - start;
-		start = now();
 		drop(region);
 		removed += now() - start;
 	}
 	if (touched) {
-		report("moving it, 2,048 pages of it touched", moved / MOVES, 0);
 		report("removing it and those pages", removed / MOVES, 0);
 		return;
 	}
 	report("adding a region of 64 MiB", added / MOVES, 160000);
-	report("moving it", moved / MOVES, 160000);
 	report("removing it", removed / MOVES, 160000);
 }
 

@@ -190,10 +190,8 @@ struct machine {
 static inline void setup(struct machine *machine, enum dirty_method method, uint64_t pages)
 {
 	size_t bytes = RING_ENTRIES * sizeof(struct kvm_dirty_gfn);
-	struct gpa_request request = {.name = "ram",
-				      .start = gpa_make(64 * PAGE),
-				      .size_bytes = pages * PAGE,
-				      .max_bytes = SLOT_PAGES * PAGE};
+	struct gpa_request request = {
+		.name = "ram", .start = gpa_make(64 * PAGE), .size_bytes = pages * PAGE};
 
 	ck_assert_int_eq(gpa_space_create(40, &machine->space, &error), 0);
 	ck_assert_int_eq(kvm_slots_create(VM_FD, machine->space, &machine->slots, &error), 0);

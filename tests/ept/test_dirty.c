@@ -57,7 +57,7 @@ static void naive_collect(struct naive *naive, uint32_t epoch)
 static void random_step(struct machine *machine, struct naive *naive, uint64_t *random)
 {
 	uint32_t epoch = dirty_epoch(machine->tracker);
-	uint64_t page = random_below(random, naive->pages), pages, i;
+	uint64_t page = random_below(random, naive->pages);
 
 	switch (random_below(random, 12)) {
 	case 0:
@@ -69,23 +69,6 @@ static void random_step(struct machine *machine, struct naive *naive, uint64_t *
 		naive_collect(naive, epoch);
 		return;
 	case 2:
-		ck_assert_int_eq(gpa_space_move(machine->space, machine->ram,
-						gpa_make((1 + random_below(random, 4096)) * PAGE),
-						&error),
-				 0);
-		return;
-	case 3:
-		pages = 1 + random_below(random, SLOT_PAGES - 1);
-		collect(machine);
-		naive_collect(naive, epoch);
-		ck_assert_int_eq(
-			gpa_space_resize(machine->space, machine->ram, pages * PAGE, &error), 0);
-		for (i = pages > naive->pages ? naive->pages : 0; i < pages; i++)
-			if (pages != naive->pages)
-				naive->stamps[i] = epoch;
-		naive->pages = pages;
-		return;
-	case 4:
 		ck_assert_int_eq(gpa_space_write(machine->space,
 						 gpa_add(machine->ram->start, page * PAGE + 100),
 						 "x", 1),

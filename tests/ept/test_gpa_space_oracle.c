@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The address space against a naive list: random adds, removes, moves, resizes, copies and
+ * The address space against a naive list: random adds, removes, copies and
  * translations in a small universe of pages at both ends of the physical width, each result and
  * each byte compared with a model that keeps one owner per page.
  */
@@ -54,11 +54,9 @@ static struct model_region *owner(struct model *model, uint64_t page)
 	return NULL;
 }
 
-/* What adding or moving must return; @self does not count. */
-static int expected(struct model *model, const struct model_region *self, uint64_t first,
-		    uint64_t pages)
+/* What adding must return. */
+static int expected(struct model *model, uint64_t first, uint64_t pages)
 {
-	struct model_region *other;
 	uint64_t page;
 
 	if (pages == 0)
@@ -66,8 +64,7 @@ static int expected(struct model *model, const struct model_region *self, uint64
 	if ((model->base + first + pages) * PAGE > 1ULL << BITS)
 		return -ERANGE;
 	for (page = first; page < first + pages; page++) {
-		other = owner(model, page);
-		if (other && other != self)
+		if (owner(model, page))
 			return -EEXIST;
 	}
 	return 0;
@@ -83,13 +80,12 @@ static void step_add(struct model *model, struct model_region *region, size_t in
 	struct gpa_request request = {.kind = (enum gpa_kind)draw(model, 4)};
 	uint64_t first = draw(model, PAGES), pages = draw(model, 16);
 	char name[8];
-	int want = expected(model, NULL, first, pages);
+	int want = expected(model, first, pages);
 
 	snprintf(name, sizeof(name), "r%zu", index);
 	request.name = name;
 	request.start = page_gpa(model, first);
 	request.size_bytes = pages * PAGE;
-	request.max_bytes = PAGES * PAGE;
 	request.backing.kind = draw(model, 2) ? GPA_BACKING_MEMFD : GPA_BACKING_ANON;
 	ck_assert_int_eq(gpa_space_add(model->space, &request, &region->real, &error), want);
 	if (want)
@@ -98,30 +94,6 @@ static void step_add(struct model *model, struct model_region *region, size_t in
 	region->used = true;
 	region->kind = request.kind;
 	region->first = first;
-	region->pages = pages;
-}
-
-static void step_move(struct model *model, struct model_region *region)
-{
-	uint64_t first = draw(model, PAGES);
-	int want = expected(model, region, first, region->pages);
-
-	ck_assert_int_eq(gpa_space_move(model->space, region->real, page_gpa(model, first), &error),
-			 want);
-	if (!want)
-		region->first = first;
-}
-
-static void step_resize(struct model *model, struct model_region *region)
-{
-	uint64_t pages = draw(model, 24);
-	int want = expected(model, region, region->first, pages);
-
-	ck_assert_int_eq(gpa_space_resize(model->space, region->real, pages * PAGE, &error), want);
-	if (want)
-		return;
-	if (pages < region->pages)
-		memset(region->stamp + pages, 0, region->pages - pages);
 	region->pages = pages;
 }
 
@@ -206,10 +178,6 @@ static void step(struct model *model)
 		step_add(model, region, index);
 	else if (draw(model, 4) == 0)
 		step_remove(model, region);
-	else if (draw(model, 2))
-		step_move(model, region);
-	else
-		step_resize(model, region);
 	step_write(model);
 	ck_assert_msg(gpa_space_check(model->space, &error) == 0, "%s", error.text);
 	for (page = 0; page < PAGES; page++)

@@ -197,54 +197,6 @@ START_TEST(preallocated_huge_pages_are_taken_at_once)
 }
 END_TEST
 
-/* A huge page of the pool may lie anywhere in the guest where it is a file's: as small leaves. */
-static const struct gpa_region *add_file(uint64_t page_bytes, uint64_t bytes)
-{
-	unsigned int flags = page_bytes == G1 ? MFD_HUGE_1GB : MFD_HUGE_2MB;
-	int fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | flags);
-	struct gpa_request request = request_of(HIGH, bytes, 0);
-	const struct gpa_region *region;
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ftruncate(fd, (off_t)bytes), 0);
-	request.backing = (struct gpa_backing){.kind = GPA_BACKING_FILE, .fd = fd, .reserve = true};
-	region = tiny_vm_add(&vm, &request);
-	close(fd);
-	return region;
-}
-
-START_TEST(what_is_not_aligned_has_smaller_leaves)
-{
-	const struct gpa_region *region;
-
-	ck_assert_uint_eq(keep(-1, M2, 2), 2);
-	setup();
-	region = add_file(M2, 2 * M2);
-	ck_assert_uint_eq(pool(-1, M2, "resv_hugepages"), 2);
-	leaves_must_be(region, M2, 0, 2, 0);
-	ck_assert_int_eq(
-		gpa_space_move(vm.space, region, gpa_make(HIGH + G1 + EPT_PAGE_BYTES), &error), 0);
-	leaves_must_be(region, EPT_PAGE_BYTES, 1024, 0, 0);
-	teardown();
-}
-END_TEST
-
-START_TEST(huge_pages_are_not_moved_off_their_grain)
-{
-	struct gpa_request request = request_of(HIGH, 2 * M2, M2);
-	const struct gpa_region *region;
-
-	ck_assert_uint_eq(keep(-1, M2, 2), 2);
-	setup();
-	region = tiny_vm_add(&vm, &request);
-	ck_assert_int_eq(gpa_space_move(vm.space, region, gpa_make(HIGH + EPT_PAGE_BYTES), &error),
-			 -EINVAL);
-	ck_assert_uint_eq(region->start.value, HIGH);
-	leaves_must_be(region, M2, 0, 2, 0);
-	teardown();
-}
-END_TEST
-
 START_TEST(a_page_of_1_gib_is_one_leaf)
 {
 	struct gpa_request request = request_of(HIGH, G1, G1);
@@ -261,29 +213,15 @@ START_TEST(a_page_of_1_gib_is_one_leaf)
 }
 END_TEST
 
-START_TEST(a_page_of_1_gib_2_mib_off_is_leaves_of_2_mib)
-{
-	const struct gpa_region *region;
-
-	ck_assert_msg(keep(-1, G1, 1) == 1, "no page of 1 GiB could be had");
-	setup();
-	region = add_file(G1, G1);
-	ck_assert_int_eq(gpa_space_move(vm.space, region, gpa_make(HIGH + M2), &error), 0);
-	leaves_must_be(region, M2, 0, 512, 0);
-	teardown();
-}
-END_TEST
-
 START_TEST(without_huge_pages_the_error_says_how_to_get_them)
 {
 	struct gpa_request request = request_of(HIGH, 4 * M2, M2);
-	const struct gpa_region *region;
 	uint64_t slots, value = 0;
 	size_t regions;
 
 	ck_assert_uint_eq(keep(-1, M2, 4), 4);
 	setup();
-	region = tiny_vm_add(&vm, &request);
+	tiny_vm_add(&vm, &request);
 	ck_assert_int_eq(tiny_vm_store(&vm, HIGH, 42), KVM_EXIT_HLT);
 	regions = gpa_space_count(vm.space);
 	slots = kvm_slots_count(vm.slots);
@@ -294,8 +232,6 @@ START_TEST(without_huge_pages_the_error_says_how_to_get_them)
 					    : "hugepages-2048kB/nr_hugepages") != NULL,
 		      "%s", error.text);
 	ck_assert_msg(strstr(error.text, "0 are free") != NULL || !_i, "%s", error.text);
-	/* A region that cannot grow stays as it is, too. */
-	ck_assert_int_eq(gpa_space_resize(vm.space, region, 8 * M2, &error), -ENOMEM);
 	ck_assert_uint_eq(gpa_space_count(vm.space), regions);
 	ck_assert_uint_eq(kvm_slots_count(vm.slots), slots);
 	ck_assert_int_eq(gpa_space_check(vm.space, &error), 0);
@@ -322,13 +258,6 @@ START_TEST(bound_pages_are_on_their_node)
 	region = tiny_vm_add(&vm, &request);
 	ck_assert_int_eq(tiny_vm_store_pages(&vm, HIGH, 4 * 512, 1), KVM_EXIT_HLT);
 	ck_assert_uint_eq(pages_on(region->host, 4 * M2, EPT_PAGE_BYTES, _i % 2), 4 * 512);
-	/* What it grows by is as well. */
-	ck_assert_int_eq(gpa_space_remove(vm.space, region, &error), 0);
-	request.max_bytes = 8 * M2;
-	request.backing.prealloc = true;
-	region = tiny_vm_add(&vm, &request);
-	ck_assert_int_eq(gpa_space_resize(vm.space, region, 8 * M2, &error), 0);
-	ck_assert_uint_eq(pages_on(region->host, 8 * M2, EPT_PAGE_BYTES, _i % 2), 8 * 512);
 	teardown();
 }
 END_TEST
@@ -382,11 +311,8 @@ int main(void)
 		return EXIT_SKIPPED;
 	}
 	tcase_add_loop_test(tcase, a_page_of_1_gib_is_one_leaf, 0, 2);
-	tcase_add_test(tcase, a_page_of_1_gib_2_mib_off_is_leaves_of_2_mib);
 	tcase_add_loop_test(tcase, pages_of_2_mib_come_from_the_pool_and_are_leaves, 0, 2);
 	tcase_add_loop_test(tcase, preallocated_huge_pages_are_taken_at_once, 0, 2);
-	tcase_add_test(tcase, what_is_not_aligned_has_smaller_leaves);
-	tcase_add_test(tcase, huge_pages_are_not_moved_off_their_grain);
 	tcase_add_loop_test(tcase, without_huge_pages_the_error_says_how_to_get_them, 0, 2);
 	tcase_add_loop_test(tcase, bound_pages_are_on_their_node, 0, 4);
 	tcase_add_loop_test(tcase, bound_huge_pages_are_on_their_node, 0, 2);

@@ -119,8 +119,8 @@ static void must_agree(const struct stage2_tables *tables)
 			good = walk.status == STAGE2_MAPPED && walk.hpa.value == naive[i].hpa &&
 			       walk.rights == naive[i].rights;
 		if (!good)
-			ck_abort_msg("page %llu: %s %#llx rights %x, not %#llx rights %x",
-				     (unsigned long long)i, stage2_status_name(walk.status),
+			ck_abort_msg("page %llu: status %d, %#llx rights %x, not %#llx rights %x",
+				     (unsigned long long)i, (int)walk.status,
 				     (unsigned long long)walk.hpa.value, walk.rights,
 				     (unsigned long long)naive[i].hpa, naive[i].rights);
 	}

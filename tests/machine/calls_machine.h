@@ -87,7 +87,7 @@ static inline void calls_start_with(uint64_t memory_bytes, unsigned int nr_vcpus
 
 static inline void calls_start(void)
 {
-	calls_start_with(64ull << 20, 1);
+	calls_start_with(32ull << 20, 1);
 }
 
 static inline void calls_stop(void)

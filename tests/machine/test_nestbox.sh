@@ -126,7 +126,13 @@ unseen() {
   run 0 replay "$scratch/bare" &&
     says 'bare: done' 'no vmallocinfo.begin' 'frees  *2 of addresses never seen' 'trace:733'
 }
-claim "a trace without a snapshot is replayed, its unknown frees counted" unseen
+# What the inference of its start costs is seconds here, and minutes where every instruction of the
+# host is interpreted too.
+if [ "$NESTBOX_KVM" = soft ]; then
+  claim "a trace without a snapshot is replayed, its unknown frees counted" unseen
+else
+  echo "NOT RUN HERE: a trace without a snapshot, which is inferred before a guest is made: soft does"
+fi
 
 mkdir "$scratch/lost"
 sed 's#entries-written: [0-9]*/[0-9]*#entries-written: 2339/9000#' "$data/mixed-2cpu/trace" \
@@ -137,7 +143,30 @@ lost() {
 }
 claim "lost events are said" lost
 
-# ---- bad input ----
+# ---- the rest ----
+
+# bench touches all memory first.
+claim "bench answers in its JSON" run 0 bench --json --memory 32M --case fix_size --pages 16 --loops 20
+claim "bench has its promised keys" says '"cases": \[' '"name": "fix_size"' '"pages": 16' \
+  '"loops": 20' '"ticks_per_loop": ' '"instructions_per_loop": ' '"p50": ' '"p99": ' '"max": ' \
+  '"kvm": {'
+claim "selftest of one function" run 0 selftest --function vmalloc_sync_all
+claim "selftest has a line a function" says '^vmalloc_sync_all  *[0-9][0-9]*  *[0-9][0-9]*  ok$' \
+  '^1 functions, 0 wrong; [0-9]* calls, [0-9]* audits, 0 violations$'
+
+doctor() {
+  run 0 doctor --json && says "\"second_stage\": \"${NESTBOX_LAB:-}" '"module": "\(kvm\|soft\)'
+}
+claim "doctor knows the second stage" doctor
+
+# ---- usage and bad input ----
+
+# No guest is started for these, so one engine is enough; soft is the one that runs everywhere.
+if [ "$NESTBOX_KVM" != soft ]; then
+  echo "NOT RUN HERE: usage and bad input, which need no KVM: with the soft engine they are"
+  conclude
+  exit
+fi
 
 claim "no folder" rejects 'replay' replay
 claim "a missing folder is named" rejects "$scratch/nowhere" replay "$scratch/nowhere"
@@ -187,16 +216,6 @@ claim "an image that is none" rejects "$data/mixed-2cpu/trace" \
 claim "an unknown bench case" rejects 'frobnicate' bench --case frobnicate
 claim "no bench loops" rejects 'loops' bench --loops 0
 
-# ---- the rest ----
-
-# bench touches all memory first.
-claim "bench answers in its JSON" run 0 bench --json --memory 32M --case fix_size --pages 16 --loops 20
-claim "bench has its promised keys" says '"cases": \[' '"name": "fix_size"' '"pages": 16' \
-  '"loops": 20' '"ticks_per_loop": ' '"instructions_per_loop": ' '"p50": ' '"p99": ' '"max": ' \
-  '"kvm": {'
-claim "selftest of one function" run 0 selftest --function vmalloc_sync_all
-claim "selftest has a line a function" says '^vmalloc_sync_all  *[0-9][0-9]*  *[0-9][0-9]*  ok$' \
-  '^1 functions, 0 wrong; [0-9]* calls, [0-9]* audits, 0 violations$'
 claim "selftest --memory 4095" rejects 'memory' selftest --memory 4095
 claim "selftest of an image that is none" rejects "$data/mixed-2cpu/trace" \
   selftest --image "$data/mixed-2cpu/trace"
@@ -206,10 +225,5 @@ for command in replay bench selftest doctor; do
   claim "$command --help" run 0 "$command" --help
   claim "$command --version" run 0 "$command" --version
 done
-
-doctor() {
-  run 0 doctor --json && says "\"second_stage\": \"${NESTBOX_LAB:-}" '"module": "\(kvm\|soft\)'
-}
-claim "doctor knows the second stage" doctor
 
 conclude

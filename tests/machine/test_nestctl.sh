@@ -17,6 +17,76 @@ trap '"$nestctl" -n main quit >/dev/null 2>&1; "$nestctl" -n mortal quit >/dev/n
 . "${top_srcdir:-$(dirname "$0")/../..}/tests/machine/shell.sh"
 need_kvm
 
+# ---- one nestctl for many verbs: a program's start is what costs in a lab ----
+
+# session NAME: from here on nestctl's verbs, and those to -n NAME, are lines of one nestctl shell.
+session=''
+session() {
+  end_session
+  rm -f "$scratch/lines" "$scratch/errors"
+  mkfifo "$scratch/lines" "$scratch/errors" || return
+  "$nestctl" -n "$1" shell <"$scratch/lines" >>"$scratch/out" 2>"$scratch/errors" &
+  session_pid=$!
+  exec 3>"$scratch/lines" 4<"$scratch/errors"
+  session=$1
+  asked=0
+}
+
+end_session() {
+  [ -n "$session" ] || return 0
+  session=''
+  echo exit >&3
+  exec 3>&- 4<&-
+  wait "$session_pid"
+}
+
+# ask WORD...: the words as a line; what it says in out and err, its status in got. Behind it goes a
+# line that is no verb: when the shell complains of that, all that comes of the line is there.
+ask() {
+  asked=$((asked + 1)) got=0 line=''
+  for word in "$@"; do
+    line="$line '$word'"
+  done
+  : >"$scratch/out"
+  : >"$scratch/err"
+  printf '%s\nend-%s\n' "$line" "$asked" >&3
+  while IFS= read -r line <&4; do
+    case $line in
+      "nestctl shell: line "*": end-$asked") return ;;
+      "nestctl shell: line "*": status "*) got=${line#*: status } got=${got%%:*} ;;
+      *"'end-$asked'"*) ;;
+      *) printf '%s\n' "$line" >>"$scratch/err" ;;
+    esac
+  done
+  echo "the shell has gone"
+  session=''
+  got=gone
+}
+
+# Whether "nestctl WORD..." can be a line of the session: without what is the program's alone.
+is_line() {
+  [ "$1" = "$nestctl" ] && [ -n "$session" ] || return
+  [ "${2:-} ${3:-}" != "-n $session" ] || shift 2
+  case ${2:-} in '' | -* | quit | shell) return 1 ;; esac
+}
+
+# In place of the one in shell.sh.
+status() {
+  want=$1
+  shift
+  command=$*
+  if is_line "$@"; then
+    [ "$2 ${3:-}" != "-n $session" ] || shift 2
+    shift
+    ask "$@"
+  else
+    "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+    got=$?
+  fi
+  [ "$got" = "$want" ] || echo "$command: status $got instead of $want"
+  [ "$got" = "$want" ]
+}
+
 ctl() {
   status 0 "$nestctl" "$@"
 }
@@ -94,6 +164,7 @@ claim "a bad audit" refuses 2 'every=N' "$nestbox" run --kvm "$NESTBOX_KVM" --au
 
 # ---- allocating, looking ----
 
+session main
 keep_free() { ctl "$@" && read -r taken <"$scratch/out" && ctl vfree "$taken" && ctl purge; }
 allocate() {
   ctl vmalloc 64K --node 1 --align 2M && area=$(cat "$scratch/out") &&
@@ -302,6 +373,7 @@ claim "shell has variables, verbs of two words, help; quit does not end the gues
 
 claim "a guest without traps says so" refuses 1 'nestbox run --traps' "$nestctl" ept trap machine
 claim "one that can be trapped" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --name trapped --memory 16M --traps --daemonize
+session trapped
 trapped() { ctl -n trapped "$@"; }
 trap_area() {
   trapped vmalloc 8K && area=$(cat "$scratch/out") && cell=${area%0}8 && trapped ept trap "$area" --size 8K --policy hold --access write &&
@@ -334,12 +406,14 @@ claim "lets it go on" shows '07 00' -n trapped read "$cell" 2
 claim "nobody is held then" refuses 1 'no trap holds' "$nestctl" -n trapped ept release 0 go
 claim "ept untrap" trapped ept untrap --trap 1
 claim "which is gone" refuses 1 'no trap 1' "$nestctl" -n trapped ept untrap --trap 1
+end_session
 claim "the trapped guest ends well" trapped quit
 claim "and is gone" gone trapped
 
 # ---- a dead one ----
 
 claim "one that is to die" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --name mortal --memory 16M --cpus 2 --daemonize
+session mortal
 claim "a panic" refuses 1 'asked to panic' "$nestctl" -n mortal x-test-panic
 post_mortem() { status 1 "$nestctl" -n mortal "$@"; }
 claim "status says what died" post_mortem status
@@ -353,6 +427,7 @@ claim "and none it did not" sh -c '! grep -q "^  rax" "$1"' sh "$scratch/out"
 claim "the other vCPU's" shows '^  rax ' -n mortal registers --vcpu 1
 claim "memory" shows '^0x' -n mortal x/2gx machine
 claim "it cannot go on" refuses 1 'dead' "$nestctl" -n mortal cont
+end_session
 claim "quit ends it" ctl -n mortal quit
 claim "and it is gone" gone mortal
 

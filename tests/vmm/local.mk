@@ -5,16 +5,18 @@ UNIT_TESTS += %D%/audit/test_audit %D%/audit/test_audit_hostile %D%/audit/test_a
 	%D%/image/test_backtrace %D%/image/test_boot %D%/image/test_image \
 	%D%/inspect/test_inspect %D%/inspect/test_layout %D%/look/test_look \
 	%D%/linux/test_linux %D%/look/test_look_core %D%/look/test_look_memory %D%/look/test_look_search \
-	%D%/machine/test_insn %D%/machine/test_kvm %D%/replay/test_fit %D%/replay/test_formats \
+	%D%/nestbox/test_compare %D%/picture/test_picture %D%/machine/test_insn %D%/machine/test_kvm %D%/replay/test_fit %D%/replay/test_formats \
 	%D%/replay/test_ftrace %D%/replay/test_history \
 	%D%/replay/test_replay %D%/replay/test_replay_plan %D%/replay/test_replay_purges \
 	%D%/replay/test_replay_report %D%/replay/test_state %D%/replay/test_tree %D%/replay/test_vmallocinfo %D%/service/test_server \
 	%D%/soft/test_bad_input %D%/soft/test_cpu %D%/soft/test_deliver %D%/soft/test_native \
 	%D%/soft/test_requests %D%/soft/test_soft %D%/soft/test_tlb %D%/source/test_source %D%/wire/test_protocol %D%/wire/test_qmp
-TEST_TOOLS += %D%/audit/bench_audit %D%/look/bench_look %D%/soft/bench_cpu
+TEST_TOOLS += %D%/audit/bench_audit %D%/picture/make_page %D%/look/bench_look %D%/soft/bench_cpu
 %C%_audit_test_audit_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=realloc
 %C%_look_test_look_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc \
 	-Wl,--wrap=realloc
+HOST_TESTS += %D%/picture/test_page.sh
+EXTRA_DIST += %D%/picture/drive.js
 # The simulated core seen from outside and its planted faults, a tiny image, the replay's model.
 check_LIBRARIES += %D%/libvmmtest.a
 %C%_libvmmtest_a_SOURCES = %D%/audit/faults.h %D%/audit/faults_frames.c %D%/audit/faults_leaves.c \

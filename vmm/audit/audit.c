@@ -10,39 +10,49 @@
 #include "lib/clock.h"
 #include "vmm/audit/private.h"
 #include "vmm/audit/state.h"
+#include "vmm/base/cli.h"
 
 static const struct audit_check_info checks[AUDIT_NR_CHECKS] = {
-	[AUDIT_AREAS] = {"areas", "tiles in order, without gap or overlap, page-aligned, inside "
-				  "the window asked for; bookkeeping agrees; guard not mapped"},
-	[AUDIT_FREE_TREE] = {"free-tree", "free tree, busy tree and lazy list hold exactly their "
-					  "tiles; trees balanced, maxima right, neighbours merged"},
-	[AUDIT_MAPPING] = {"mapping", "every page of an area maps the frame the area lists, with "
-				      "the area's protection"},
-	[AUDIT_STRAY] = {"stray", "nothing is mapped outside areas, the direct map, the page array "
-				  "and the image"},
-	[AUDIT_FRAMES] = {"frames", "every frame of RAM has exactly one owner, its struct page "
-				    "agrees, and the sum is all of RAM"},
-	[AUDIT_TABLES] = {"tables", "every page table is referenced once, reserved bits are clear, "
-				    "none is leaked"},
-	[AUDIT_ZONES] = {"zones", "frames of areas come from the zone and node asked for"},
-	[AUDIT_STAGE2] = {"stage2", "every leaf maps memory the host provides"},
-	[AUDIT_WX] = {"wx", "nothing is writable and executable that was not asked for so, and no "
-			    "alias writes what another mapping protects"},
-	[AUDIT_TLB] = {"tlb", "a page that maps another frame than at the last audit was flushed "
-			      "since; with eager flushing, one that maps none too"},
+	[AUDIT_AREAS] = {"areas",
+			 "tiles in order, without gap or overlap, page-aligned, inside "
+			 "the window asked for; bookkeeping agrees; guard not mapped",
+			 audit_areas},
+	[AUDIT_FREE_TREE] = {"free-tree",
+			     "free tree, busy tree and lazy list hold exactly their "
+			     "tiles; trees balanced, maxima right, neighbours merged",
+			     audit_free_tree},
+	[AUDIT_MAPPING] = {"mapping",
+			   "every page of an area maps the frame the area lists, with "
+			   "the area's protection",
+			   audit_mapping},
+	[AUDIT_STRAY] = {"stray",
+			 "nothing is mapped outside areas, the direct map, the page array "
+			 "and the image",
+			 audit_stray},
+	[AUDIT_FRAMES] = {"frames",
+			  "every frame of RAM has exactly one owner, its struct page "
+			  "agrees, and the sum is all of RAM",
+			  audit_frames},
+	[AUDIT_TABLES] = {"tables",
+			  "every page table is referenced once, reserved bits are clear, "
+			  "none is leaked",
+			  audit_tables},
+	[AUDIT_ZONES] = {"zones", "frames of areas come from the zone and node asked for",
+			 audit_zones},
+	[AUDIT_STAGE2] = {"stage2", "every leaf maps memory the host provides", audit_stage2},
+	[AUDIT_WX] = {"wx",
+		      "nothing is writable and executable that was not asked for so, and no "
+		      "alias writes what another mapping protects",
+		      audit_wx},
+	[AUDIT_TLB] = {"tlb",
+		       "a page that maps another frame than at the last audit was flushed "
+		       "since; with eager flushing, one that maps none too",
+		       audit_tlb},
 	[AUDIT_USERS] = {"users",
 			 "user pages lie in a process's ranges, with their protection, and "
 			 "show what may be shown: areas for users, frames inserted, the "
-			 "image"},
-};
-
-static int (*const functions[AUDIT_NR_CHECKS])(struct audit_pass *pass) = {
-	[AUDIT_AREAS] = audit_areas,     [AUDIT_FREE_TREE] = audit_free_tree,
-	[AUDIT_MAPPING] = audit_mapping, [AUDIT_STRAY] = audit_stray,
-	[AUDIT_FRAMES] = audit_frames,   [AUDIT_TABLES] = audit_tables,
-	[AUDIT_ZONES] = audit_zones,     [AUDIT_STAGE2] = audit_stage2,
-	[AUDIT_WX] = audit_wx,           [AUDIT_TLB] = audit_tlb,
-	[AUDIT_USERS] = audit_users,
+			 "image",
+			 audit_users},
 };
 
 const struct audit_check_info *audit_checks(void)
@@ -50,37 +60,19 @@ const struct audit_check_info *audit_checks(void)
 	return checks;
 }
 
-static bool names_check(const char *name, size_t length, uint32_t *which)
+static const char *check_name(unsigned int check)
 {
-	if (length == 3 && !memcmp(name, "all", 3)) {
-		*which |= AUDIT_ALL;
-		return true;
-	}
-	for (unsigned int i = 0; i < AUDIT_NR_CHECKS; i++) {
-		if (strlen(checks[i].name) == length && !memcmp(checks[i].name, name, length)) {
-			*which |= AUDIT_BIT(i);
-			return true;
-		}
-	}
-	return false;
+	return checks[check].name;
 }
 
 int audit_parse_checks(const char *names, uint32_t *which_out, struct error *error)
 {
-	uint32_t which = 0;
+	const char *wrong;
 
-	for (;;) {
-		size_t length = strcspn(names, ",");
-
-		if (!names_check(names, length, &which))
-			return error_set(error, -EINVAL, "there is no check named \"%.*s\"",
-					 (int)(length > 40 ? 40 : length), names);
-		if (names[length] == '\0')
-			break;
-		names += length + 1;
-	}
-	*which_out = which;
-	return 0;
+	if (cli_names_parse(names, check_name, AUDIT_NR_CHECKS, which_out, &wrong) == 0)
+		return 0;
+	return error_set(error, -EINVAL, "there is no check named \"%.*s\"",
+			 (int)strcspn(wrong, ",") > 40 ? 40 : (int)strcspn(wrong, ","), wrong);
 }
 
 struct audit *audit_create(void)
@@ -148,7 +140,7 @@ static int run_checks(struct audit_pass *pass, uint32_t which)
 		pass->check = i;
 		pass->result.checks++;
 		pass->entries_left = 2 * inspect_ram_pages(pass->inspector);
-		err = functions[i](pass);
+		err = checks[i].run(pass);
 	}
 	audit_map_destroy(pass);
 	inspect_processes_free(&pass->processes);

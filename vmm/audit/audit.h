@@ -39,10 +39,13 @@ enum audit_check {
 #define AUDIT_BIT(check) (1u << (check))
 #define AUDIT_ALL        (AUDIT_BIT(AUDIT_NR_CHECKS) - 1)
 
+struct audit_pass;
+
 /* A row of the table. */
 struct audit_check_info {
-	const char *name;  /* "areas", "free-tree", ... */
-	const char *holds; /* what the check says, one line for people */
+	const char *name;                    /* "areas", "free-tree", ... */
+	const char *holds;                   /* what the check says, one line for people */
+	int (*run)(struct audit_pass *pass); /* audit_run()'s */
 };
 
 /* The table, AUDIT_NR_CHECKS long, indexed by enum audit_check. */
@@ -144,7 +147,10 @@ struct audit_expectation {
 	int32_t node; /* -1: any */
 };
 
-/* Errors: -ENOMEM; -EEXIST (the address is expected already: the guest gave it out twice). */
+/*
+ * Errors: -EINVAL (a size of 0); -EEXIST (the address is expected already: the guest gave it out
+ * twice); -ENOMEM.
+ */
 int audit_expect(struct audit *audit, const struct audit_expectation *expectation);
 
 /* Returns whether it was expected. */

@@ -194,14 +194,10 @@ static bool claim_area_frame(struct audit_frames *frames, const struct inspect_a
 	struct inspect_page page;
 	uint64_t pfn;
 
-	switch (audit_area_frame(pass, area, index, &pfn)) {
-	case AREA_FRAME_END:
+	if (!audit_area_frame(pass, area, index, &pfn))
 		return false;
-	case AREA_FRAME_BAD:
+	if (pfn == AUDIT_NO_FRAME)
 		return true;
-	case AREA_FRAME:
-		break;
-	}
 	/* A frame with two owners is reported; the area's other frames are its own still. */
 	if (!claim(frames, pfn, CLAIM_AREA))
 		return !frames->err;

@@ -50,10 +50,11 @@ static uint64_t memmap_in_span(const struct audit_pass *pass, const struct span 
 	     section * map->section_pages < span->end && section < map->nr_sections; section++) {
 		const struct frame *frame = map->section[section];
 		uint64_t first = section * map->section_pages;
+		uint64_t i = span->start > first ? span->start - first : 0;
+		uint64_t end = span->end - first;
 
-		for (uint64_t i = 0; frame && map->online[section] && i < map->section_pages; i++)
-			count += frame[i].claim == CLAIM_MEMMAP && first + i >= span->start &&
-				 first + i < span->end;
+		for (; frame && map->online[section] && i < end && i < map->section_pages; i++)
+			count += frame[i].claim == CLAIM_MEMMAP;
 	}
 	return count;
 }
@@ -269,8 +270,9 @@ static void sweep_online(struct audit_frames *frames, uint64_t section)
 	struct audit_pass *pass = frames->pass;
 	uint64_t first = section * pass->map.section_pages;
 	struct frame *frame = pass->map.section[section];
+	uint64_t count = audit_section_frames(pass, section);
 
-	for (uint64_t i = 0; i < pass->map.section_pages && !frames->err; i++) {
+	for (uint64_t i = 0; i < count && !frames->err; i++) {
 		struct inspect_page page;
 
 		if (!inspect_ram_range(pass->inspector, first + i))

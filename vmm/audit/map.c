@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "lib/grow.h"
+#include "lib/search.h"
 #include "vmm/audit/private.h"
 
 static const char *const claim_names[NR_CLAIMS] = {
@@ -88,17 +89,7 @@ static void fill(const struct frame_map *map, struct frame *frame, uint64_t firs
 
 size_t audit_first_span_above(const struct frame_map *map, uint64_t pfn)
 {
-	size_t low = 0, high = map->nr_spans;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (map->span[middle].end > pfn)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
+	return FIRST_WHERE(i, map->nr_spans, map->span[i].end > pfn);
 }
 
 /* Where the guest says the section's struct pages are: the n-th 2 MiB of it, or not at all. */
@@ -117,6 +108,20 @@ static void fill_memmap(struct audit_pass *pass, uint64_t section, struct frame 
 		return;
 	place = first + (uint64_t)(online - 1) * pages;
 	fill(map, frame, first, place, place + pages, CLAIM_MEMMAP);
+}
+
+uint64_t audit_section_frames(const struct audit_pass *pass, uint64_t section)
+{
+	const struct inspect_source *source = inspect_source_of(pass->inspector);
+	uint64_t pages = pass->map.section_pages, first = section * pages, end = first;
+
+	for (uint32_t i = 0; i < source->nr_ram; i++) {
+		uint64_t last = source->ram[i].end / INSPECT_PAGE_BYTES;
+
+		if (source->ram[i].start / INSPECT_PAGE_BYTES < first + pages && last > end)
+			end = last < first + pages ? last : first + pages;
+	}
+	return end - first;
 }
 
 static struct frame *make_section(struct audit_pass *pass, uint64_t section)

@@ -6,6 +6,7 @@
  * Areas and leaves both come in address order, so one walk over the tables of each window joins
  * them. Areas outside both windows get a walk of their own.
  */
+#include "lib/search.h"
 #include "mm/x86.h"
 #include "vmm/audit/private.h"
 
@@ -70,14 +71,10 @@ static bool check_frame(struct join *join, const struct inspect_area *area, uint
 {
 	uint64_t pfn;
 
-	switch (audit_area_frame(join->pass, area, index, &pfn)) {
-	case AREA_FRAME_END:
+	if (!audit_area_frame(join->pass, area, index, &pfn))
 		return false;
-	case AREA_FRAME_BAD:
+	if (pfn == AUDIT_NO_FRAME)
 		return true;
-	case AREA_FRAME:
-		break;
-	}
 	if (pfn * PAGE != gpa)
 		audit_found(join->pass, area->start + index * PAGE, gpa, pfn * PAGE,
 			    "a page of an area maps another frame than the area lists");
@@ -202,17 +199,7 @@ static int join_leaf(void *context, const struct paging_leaf *leaf)
 /* The index of the first area that ends above @address. */
 static size_t first_area_above(const struct inspect_areas *areas, uint64_t address)
 {
-	size_t low = 0, high = areas->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (areas->area[middle].end > address)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
+	return FIRST_WHERE(i, areas->count, areas->area[i].end > address);
 }
 
 static int join_window(struct audit_pass *pass, uint64_t start, uint64_t end)

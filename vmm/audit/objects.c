@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "lib/search.h"
 #include "vmm/audit/frames.h"
 
 #define PAGE INSPECT_PAGE_BYTES
@@ -62,34 +63,18 @@ int audit_take_objects(struct audit_frames *frames)
 /* The index of the first object at or above @address. */
 static size_t first_object(const struct audit_frames *frames, uint64_t address)
 {
-	size_t low = 0, high = frames->nr_objects;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (frames->object[middle].address < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return FIRST_WHERE(i, frames->nr_objects, frames->object[i].address >= address);
 }
 
 static const char *object_name(enum object_kind kind)
 {
-	switch (kind) {
-	case OBJECT_TILE:
-		return "tile";
-	case OBJECT_VM:
-		return "bookkeeping";
-	case OBJECT_ARRAY:
-		return "page array";
-	case OBJECT_PROCESS:
-		return "process";
-	case OBJECT_RANGE:
-		return "user range";
-	}
-	return "?";
+	static const char *const names[] = {
+		[OBJECT_TILE] = "tile",        [OBJECT_VM] = "bookkeeping",
+		[OBJECT_ARRAY] = "page array", [OBJECT_PROCESS] = "process",
+		[OBJECT_RANGE] = "user range",
+	};
+
+	return names[kind];
 }
 
 void audit_objects_in_slab(struct audit_frames *frames, uint64_t slab,

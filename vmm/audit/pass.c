@@ -70,25 +70,27 @@ void audit_check_lock(struct audit_pass *pass, uint64_t address, const char *nam
 		audit_found(pass, address, word, 0, "the lock of %s is held", name);
 }
 
-enum area_frame audit_area_frame(struct audit_pass *pass, const struct inspect_area *area,
-				 uint64_t index, uint64_t *pfn_out)
+bool audit_area_frame(struct audit_pass *pass, const struct inspect_area *area, uint64_t index,
+		      uint64_t *pfn_out)
 {
 	uint64_t page = area->start + index * INSPECT_PAGE_BYTES, address;
 
 	if (pass->entries_left == 0) {
 		audit_found(pass, area->start, 0, 0, "the areas list more frames than RAM has");
-		return AREA_FRAME_END;
+		return false;
 	}
 	pass->entries_left--;
 	if (!inspect_area_page(pass->inspector, area, index, &address)) {
 		audit_found(pass, page, area->pages, 0,
 			    "the area's page array cannot be read for this page");
-		return AREA_FRAME_END;
+		return false;
 	}
-	if (inspect_page_pfn(pass->inspector, address, pfn_out))
-		return AREA_FRAME;
-	audit_found(pass, page, address, 0, "the area's page array holds what is no struct page");
-	return AREA_FRAME_BAD;
+	if (!inspect_page_pfn(pass->inspector, address, pfn_out)) {
+		audit_found(pass, page, address, 0,
+			    "the area's page array holds what is no struct page");
+		*pfn_out = AUDIT_NO_FRAME;
+	}
+	return true;
 }
 
 bool audit_owns_frames(const struct audit_pass *pass, const struct inspect_area *area)

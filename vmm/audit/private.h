@@ -105,15 +105,16 @@ void audit_looked(struct audit_pass *pass, uint64_t items);
 /* The spinlock word at @address, of @name, is free: the guest is between two operations. */
 void audit_check_lock(struct audit_pass *pass, uint64_t address, const char *name);
 
-enum area_frame {
-	AREA_FRAME,     /* *@pfn_out is the frame */
-	AREA_FRAME_BAD, /* this entry is no struct page of RAM: reported */
-	AREA_FRAME_END, /* the array cannot be read, or all arrays are longer than RAM: reported */
-};
+/* No frame's number. */
+#define AUDIT_NO_FRAME UINT64_MAX
 
-/* Frame @index, below nr_pages, of @area. */
-enum area_frame audit_area_frame(struct audit_pass *pass, const struct inspect_area *area,
-				 uint64_t index, uint64_t *pfn_out);
+/*
+ * Frame @index, below nr_pages, of @area: AUDIT_NO_FRAME where the entry is no struct page of RAM,
+ * which is reported. False where the array cannot be read, or all arrays are longer than RAM:
+ * reported too, and nothing of this area can be.
+ */
+bool audit_area_frame(struct audit_pass *pass, const struct inspect_area *area, uint64_t index,
+		      uint64_t *pfn_out);
 
 /* Whether the frames @area lists are its own, not those of whoever had them mapped. */
 bool audit_owns_frames(const struct audit_pass *pass, const struct inspect_area *area);
@@ -136,6 +137,9 @@ struct frame *audit_frame(struct audit_pass *pass, uint64_t pfn, int *err_out);
 /* The index of the first span that ends above @pfn, where spans do not overlap. */
 size_t audit_first_span_above(const struct frame_map *map, uint64_t pfn);
 
+/* How many frames from the section's first on reach to the end of the RAM that lies in it. */
+uint64_t audit_section_frames(const struct audit_pass *pass, uint64_t section);
+
 /* ---- vmm/audit/walk.c ---- */
 
 /*
@@ -146,8 +150,8 @@ size_t audit_first_span_above(const struct frame_map *map, uint64_t pfn);
 int audit_walk(struct audit_pass *pass, uint64_t start, uint64_t end,
 	       const struct paging_visitor *visitor);
 
-/* A table a walk enters: signs for it, keeps it. Returns not 0 to end the walk. */
-int audit_enter_table(struct audit_pass *pass, gpa_t gpa, unsigned int level, gva_t gva);
+/* A visitor's table(), of a struct audit_pass: signs for the table, keeps it. */
+int audit_enter_table(void *context, gpa_t gpa, unsigned int level, gva_t gva);
 
 /* ---- vmm/audit/processes.c ---- */
 

@@ -40,13 +40,6 @@ static int walk_process(struct audit_pass *pass, size_t index, uint64_t limit,
 
 /* ---- the first walk ---- */
 
-static int enter_table(void *context, gpa_t gpa, unsigned int level, gva_t gva)
-{
-	struct audit_pass *pass = context;
-
-	return audit_enter_table(pass, gpa, level, gva);
-}
-
 /* Frames of sections not in use have no struct page that could count users: "users" reports. */
 static int count_user(void *context, const struct paging_leaf *leaf)
 {
@@ -77,7 +70,7 @@ static int count_bad(void *context, const struct paging_bad_entry *bad)
 static int walk_users(struct audit_pass *pass)
 {
 	const struct paging_visitor visitor = {
-		.leaf = count_user, .bad = count_bad, .table = enter_table, .context = pass};
+		.leaf = count_user, .bad = count_bad, .table = audit_enter_table, .context = pass};
 	uint64_t limit = inspect_ram_pages(pass->inspector) + 1;
 
 	pass->user = calloc(pass->processes.count + 1, sizeof(*pass->user));
@@ -98,15 +91,10 @@ static int walk_users(struct audit_pass *pass)
 	return 0;
 }
 
-static int pass_leaf(void *context, const struct paging_leaf *leaf)
-{
-	return 0;
-}
-
 int audit_tables_walk(struct audit_pass *pass)
 {
 	const struct paging_visitor visitor = {
-		.leaf = pass_leaf, .bad = count_bad, .table = enter_table, .context = pass};
+		.bad = count_bad, .table = audit_enter_table, .context = pass};
 	struct paging_reader reader = inspect_paging_reader(pass->inspector);
 	const struct paging_mode *mode = &inspect_source_of(pass->inspector)->paging;
 	int err;

@@ -21,11 +21,6 @@ static int report_bad(void *context, const struct paging_bad_entry *bad)
 	return 0;
 }
 
-static int pass_leaf(void *context, const struct paging_leaf *leaf)
-{
-	return 0;
-}
-
 /* A table of the core's: one frame, PAGE_TABLE, its level in index. */
 static void check_core_table(struct audit_pass *pass, const struct table *table)
 {
@@ -95,8 +90,9 @@ static void check_leaks(struct audit_pass *pass)
 
 	for (uint64_t section = 0; section < map->nr_sections; section++) {
 		uint64_t first = section * map->section_pages;
+		uint64_t count = map->online[section] ? audit_section_frames(pass, section) : 0;
 
-		for (uint64_t i = 0; map->online[section] && i < map->section_pages; i++) {
+		for (uint64_t i = 0; i < count; i++) {
 			const struct frame *frame = &map->section[section][i];
 
 			if (frame->level != 0 || frame->claim != CLAIM_NONE ||
@@ -132,8 +128,7 @@ static void check_root(struct audit_pass *pass)
 
 int audit_tables(struct audit_pass *pass)
 {
-	const struct paging_visitor visitor = {
-		.leaf = pass_leaf, .bad = report_bad, .context = pass};
+	const struct paging_visitor visitor = {.bad = report_bad, .context = pass};
 	uint64_t nr_core = 0;
 	int err;
 

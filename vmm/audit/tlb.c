@@ -9,11 +9,17 @@
  * is not seen. A flush that the ledger has but no CPU did is for the probes of probe.c.
  *
  * The direct map, the page array and the image map the same for ever, and are left to "stray".
+ *
+ * Of a large leaf each page counts, because a flush covers them one by one. One leaf of 1 GiB is a
+ * quarter of a million pages: so no more are remembered than the tables have entries for small
+ * ones, and twice all of RAM. What maps no RAM has no frame that could be reused, and is not
+ * remembered.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "lib/grow.h"
+#include "mm/x86.h"
 #include "vmm/audit/private.h"
 #include "vmm/audit/state.h"
 
@@ -30,8 +36,11 @@ struct tlb_walk {
 	uint64_t nr;          /* the ledger's count */
 	uint64_t kept;        /* how many of its records are there: the last so many */
 	struct flush *flush;  /* by number modulo the ledger's size */
+	uint64_t left;        /* so many pages may still be remembered */
 	bool eager;
 };
+
+#define WALK_CUT 1
 
 /* What became of the translations of a page, as the ledger tells. */
 enum flushed { FLUSHED, NOT_FLUSHED, FLUSH_FORGOTTEN };
@@ -56,6 +65,11 @@ static int remember(struct tlb_walk *walk, uint64_t gva, uint64_t pfn, uint64_t 
 {
 	struct tlb_pages *now = &walk->now;
 
+	if (walk->left-- == 0) {
+		audit_found(walk->pass, gva, 0, 0,
+			    "large leaves map more pages than twice all of RAM");
+		return WALK_CUT;
+	}
 	if (GROW(now->page, now->count))
 		return -ENOMEM;
 	now->page[now->count++] = (struct tlb_page){.gva = gva, .pfn = pfn, .nr = nr};
@@ -87,21 +101,58 @@ static int check_gone_below(struct tlb_walk *walk, uint64_t gva)
 	return err;
 }
 
+/* The page of the last audit at @gva, if there is one: then it is compared with this. */
+static const struct tlb_page *take_old(struct tlb_walk *walk, uint64_t gva)
+{
+	const struct tlb_pages *old = &walk->pass->audit->tlb;
+
+	if (walk->next_old == old->count || old->page[walk->next_old].gva != gva)
+		return NULL;
+	return &old->page[walk->next_old++];
+}
+
 static int check_page(struct tlb_walk *walk, uint64_t gva, uint64_t pfn)
 {
-	const struct tlb_pages *olds = &walk->pass->audit->tlb;
-	const struct tlb_page *old = NULL;
-	int err = check_gone_below(walk, gva);
+	const struct tlb_page *old = take_old(walk, gva);
 
-	if (err)
-		return err;
 	audit_looked(walk->pass, 1);
-	if (walk->next_old < olds->count && olds->page[walk->next_old].gva == gva)
-		old = &olds->page[walk->next_old++];
 	if (old && old->pfn != pfn && flushed_since(walk, old) == NOT_FLUSHED)
 		audit_found(walk->pass, gva, pfn, old->pfn,
 			    "the page maps another frame and was not flushed since");
 	return remember(walk, gva, pfn, walk->nr);
+}
+
+/* All pages of the last audit below @gva map what is no RAM now. */
+static void check_replaced_below(struct tlb_walk *walk, uint64_t gva)
+{
+	const struct tlb_pages *olds = &walk->pass->audit->tlb;
+
+	for (; walk->next_old < olds->count && olds->page[walk->next_old].gva < gva;
+	     walk->next_old++) {
+		const struct tlb_page *old = &olds->page[walk->next_old];
+
+		audit_looked(walk->pass, 1);
+		if (flushed_since(walk, old) == NOT_FLUSHED)
+			audit_found(walk->pass, old->gva, 0, old->pfn,
+				    "the page maps no RAM any more and was not flushed since");
+	}
+}
+
+/* The first frame of RAM in [pfn, end), or @end; *@last_out is where RAM ends behind it. */
+static uint64_t next_ram(const struct audit_pass *pass, uint64_t pfn, uint64_t end,
+			 uint64_t *last_out)
+{
+	const struct inspect_source *source = inspect_source_of(pass->inspector);
+
+	for (uint32_t i = 0; i < source->nr_ram; i++) {
+		uint64_t start = source->ram[i].start / PAGE;
+
+		*last_out = source->ram[i].end / PAGE;
+		if (*last_out > pfn)
+			return start > end ? end : start > pfn ? start : pfn;
+	}
+	*last_out = end;
+	return end;
 }
 
 static bool is_static(const struct audit_pass *pass, uint64_t gva)
@@ -114,16 +165,22 @@ static bool is_static(const struct audit_pass *pass, uint64_t gva)
 	       (gva >= l->image_base && gva < l->modules_vaddr);
 }
 
-/* Of a large leaf each page counts: a flush covers them one by one. */
 static int check_leaf(void *context, const struct paging_leaf *leaf)
 {
 	struct tlb_walk *walk = context;
+	uint64_t pfn = leaf->gpa.value / PAGE, end = pfn + leaf->page_bytes / PAGE, last;
+	uint64_t apart = leaf->gva.value - leaf->gpa.value;
 	int err = 0;
 
 	if (is_static(walk->pass, leaf->gva.value))
 		return 0;
-	for (uint64_t at = 0; at < leaf->page_bytes && !err; at += PAGE)
-		err = check_page(walk, leaf->gva.value + at, (leaf->gpa.value + at) / PAGE);
+	err = check_gone_below(walk, leaf->gva.value);
+	while (!err && pfn < end) {
+		pfn = next_ram(walk->pass, pfn, end, &last);
+		check_replaced_below(walk, apart + pfn * PAGE);
+		for (; !err && pfn < end && pfn < last; pfn++)
+			err = check_page(walk, apart + pfn * PAGE, pfn);
+	}
 	return err;
 }
 
@@ -163,10 +220,14 @@ int audit_tlb(struct audit_pass *pass)
 	bool ready = false;
 	int err = read_ledger(&walk, &ready);
 
+	walk.left =
+		X86_TABLE_ENTRIES * pass->nr_kernel_tables + 2 * inspect_ram_pages(pass->inspector);
 	if (!err && ready)
 		err = audit_walk(pass, 0, 0, &visitor);
 	if (!err && ready)
 		err = check_gone_below(&walk, UINT64_MAX);
+	if (err == WALK_CUT)
+		err = 0;
 	free(walk.flush);
 	if (err || !ready) {
 		free(walk.now.page);

@@ -199,30 +199,21 @@ static uint64_t check_lazy(struct tree_walk *walk, uint64_t space)
 	return pages;
 }
 
-static const char *place_of(enum inspect_tile_state state)
-{
-	switch (state) {
-	case INSPECT_FREE:
-		return "a free tile is not in the free tree";
-	case INSPECT_BUSY:
-		return "an area is not in the busy tree";
-	case INSPECT_LAZY:
-		return "a lazy tile is not on the lazy list";
-	case INSPECT_UNKNOWN:
-		break;
-	}
-	return "a tile in no known state";
-}
-
 /* What no walk reached, and free neighbours. */
 static void check_tiles(struct tree_walk *walk)
 {
+	static const char *const missing[] = {
+		[INSPECT_FREE] = "a free tile is not in the free tree",
+		[INSPECT_BUSY] = "an area is not in the busy tree",
+		[INSPECT_LAZY] = "a lazy tile is not on the lazy list",
+		[INSPECT_UNKNOWN] = "a tile in no known state",
+	};
 	const struct inspect_areas *areas = &walk->pass->areas;
 
 	for (size_t i = 0; i < walk->count; i++) {
 		if (!walk->known[i].seen)
 			audit_found(walk->pass, walk->known[i].area->start, 0, 1, "%s",
-				    place_of(walk->known[i].area->state));
+				    missing[walk->known[i].area->state]);
 	}
 	for (size_t i = 1; i < areas->count; i++) {
 		if (areas->area[i].state == INSPECT_FREE &&

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "lib/grow.h"
+#include "lib/search.h"
 #include "mm/x86.h"
 #include "vmm/audit/private.h"
 
@@ -91,17 +92,7 @@ static int by_frame(const void *left, const void *right)
 /* The index of the first that shows @pfn or a later frame. */
 static size_t first_shown(const struct users_walk *walk, uint64_t pfn)
 {
-	size_t low = 0, high = walk->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (walk->shown[middle].pfn < pfn)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return FIRST_WHERE(i, walk->count, walk->shown[i].pfn >= pfn);
 }
 
 /* ---- lists ---- */

@@ -30,8 +30,9 @@ static int cut(struct audit_pass *pass, const struct table *table)
  * A table that two entries refer to is entered twice, all that hangs on it as well; so the walk
  * ends there. What came before bounds every later walk, which takes the same way.
  */
-int audit_enter_table(struct audit_pass *pass, gpa_t gpa, unsigned int level, gva_t gva)
+int audit_enter_table(void *context, gpa_t gpa, unsigned int level, gva_t gva)
 {
+	struct audit_pass *pass = context;
 	const struct table table = {
 		.gpa = gpa.value, .gva = gva.value, .level = level, .walked = pass->walked};
 	struct frame *frame;

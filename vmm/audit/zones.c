@@ -34,14 +34,10 @@ static bool check_frame(struct audit_pass *pass, const struct inspect_area *area
 	const struct nb_range *ram;
 	uint64_t pfn;
 
-	switch (audit_area_frame(pass, area, index, &pfn)) {
-	case AREA_FRAME_END:
+	if (!audit_area_frame(pass, area, index, &pfn))
 		return false;
-	case AREA_FRAME_BAD:
+	if (pfn == AUDIT_NO_FRAME)
 		return true;
-	case AREA_FRAME:
-		break;
-	}
 	ram = inspect_ram_range(pass->inspector, pfn);
 	if (pfn >= limit)
 		audit_found(pass, area->start + index * PAGE, pfn * PAGE, limit * PAGE,

@@ -48,6 +48,35 @@ void cli_error(const struct cli_command *command, const char *format, ...)
 
 /* ---- sizes ---- */
 
+static bool is_word(const char *text, size_t length, const char *word)
+{
+	return strlen(word) == length && strncmp(text, word, length) == 0;
+}
+
+int cli_names_parse(const char *text, const char *(*name)(unsigned int number), unsigned int count,
+		    uint32_t *bits_out, const char **wrong_out)
+{
+	uint32_t bits = 0, all = UINT32_MAX >> (32 - count), found;
+
+	for (;; text++) {
+		size_t length = strcspn(text, ",");
+
+		found = is_word(text, length, "all") ? all : 0;
+		for (unsigned int i = 0; i < count; i++)
+			found |= is_word(text, length, name(i)) ? 1u << i : 0;
+		if (!found && wrong_out)
+			*wrong_out = text;
+		if (!found)
+			return -EINVAL;
+		bits |= found;
+		text += length;
+		if (!*text)
+			break;
+	}
+	*bits_out = bits;
+	return 0;
+}
+
 int cli_size_parse(const char *text, uint64_t *bytes_out)
 {
 	static const char suffixes[] = "KMGT";

@@ -92,6 +92,14 @@ void cli_error(const struct cli_command *command, const char *format, ...)
  */
 int cli_size_parse(const char *text, uint64_t *bytes_out);
 
+/*
+ * Reads names with commas between them, of those that @name gives for 0 to @count - 1 (at most 32),
+ * into bits of those numbers; "all" is all of them. Returns 0; -EINVAL, nothing being changed, with
+ * *@wrong_out (may be NULL) at the first that is none of them.
+ */
+int cli_names_parse(const char *text, const char *(*name)(unsigned int number), unsigned int count,
+		    uint32_t *bits_out, const char **wrong_out);
+
 /* Writes a size the way a person would, exactly: "512 MiB", "20 KiB", "8489 B". */
 void cli_size_format(uint64_t bytes, char *text, size_t size);
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "lib/grow.h"
+#include "lib/search.h"
 
 #define PAGE_BYTES   UINT64_C(4096)
 #define SPACE_START  UINT64_C(1)
@@ -83,31 +84,13 @@ static void update_around(struct range_set *set, size_t index, size_t place)
 /* The first block that ends behind @address; count if there is none. */
 static size_t find_block(const struct range_set *set, uint64_t address)
 {
-	size_t low = 0, high = set->count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (last_end(set->blocks[middle]) <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return FIRST_WHERE(i, set->count, last_end(set->blocks[i]) > address);
 }
 
 /* The first range of the block that ends behind @address; count if there is none. */
 static size_t find_range(const struct range_block *block, uint64_t address)
 {
-	size_t low = 0, high = block->count, middle;
-
-	while (low < high) {
-		middle = low + (high - low) / 2;
-		if (block->ranges[middle].end <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return FIRST_WHERE(i, block->count, block->ranges[i].end > address);
 }
 
 /* Puts an empty block at @index. */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "lib/printable.h"
+#include "lib/search.h"
 #include "vmm/image/image.h"
 
 const struct image_segment *image_segment_find(const struct image *image, gva_t gva)
@@ -123,16 +124,8 @@ int image_read_symbols(struct image *image, Elf *elf, struct error *error)
 
 const struct image_symbol *image_symbol_find(const struct image *image, uint64_t address)
 {
-	size_t low = 0, high = image->nr_symbols;
+	size_t low = FIRST_WHERE(i, image->nr_symbols, image->symbols[i].start > address);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (image->symbols[middle].start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	/* Labels inside a function come after it: look back a little for one that holds it. */
 	for (size_t back = 0; back < 16 && low > back; back++) {
 		const struct image_symbol *symbol = &image->symbols[low - 1 - back];

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lib/grow.h"
+#include "lib/search.h"
 #include "vmm/inspect/private.h"
 
 static enum inspect_tile_state tile_state(const struct layout *l, uint32_t state)
@@ -165,16 +166,8 @@ void inspect_areas_free(struct inspect_areas *areas)
 
 const struct inspect_area *inspect_area_find(const struct inspect_areas *areas, uint64_t address)
 {
-	size_t low = 0, high = areas->count;
+	size_t low = FIRST_WHERE(i, areas->count, areas->area[i].start > address);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (areas->area[middle].start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	if (low == 0 || address >= areas->area[low - 1].end)
 		return NULL;
 	return &areas->area[low - 1];

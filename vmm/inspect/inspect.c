@@ -318,16 +318,6 @@ bool inspect_page_pfn(const struct inspector *inspector, uint64_t address, uint6
 	return true;
 }
 
-bool inspect_direct_pfn(const struct inspector *inspector, uint64_t address, uint64_t *pfn_out)
-{
-	uint64_t pfn = (address - inspector->source.direct_base) / INSPECT_PAGE_BYTES;
-
-	if (address < inspector->source.direct_base || !inspect_ram_range(inspector, pfn))
-		return false;
-	*pfn_out = pfn;
-	return true;
-}
-
 uint64_t inspect_page_address(const struct inspector *inspector, uint64_t pfn)
 {
 	return inspector->source.memmap_base + pfn * inspector->layout.page.bytes;

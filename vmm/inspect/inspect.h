@@ -157,9 +157,6 @@ int inspect_registers(const struct inspector *inspector, unsigned int cpu,
 /* The frame whose struct page is at @address; false where that is no struct page of RAM. */
 bool inspect_page_pfn(const struct inspector *inspector, uint64_t address, uint64_t *pfn_out);
 
-/* The frame that @address in the direct map lies in; false where that is no RAM. */
-bool inspect_direct_pfn(const struct inspector *inspector, uint64_t address, uint64_t *pfn_out);
-
 /* The address of a frame's struct page, and of the frame itself in the direct map. */
 uint64_t inspect_page_address(const struct inspector *inspector, uint64_t pfn);
 uint64_t inspect_frame_address(const struct inspector *inspector, uint64_t pfn);

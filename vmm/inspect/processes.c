@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "lib/grow.h"
+#include "lib/search.h"
 #include "vmm/inspect/private.h"
 
 static void set_broken(struct inspect_processes *processes, const char *what, uint64_t where)
@@ -157,19 +158,12 @@ void inspect_processes_free(struct inspect_processes *processes)
 const struct inspect_vma *inspect_vma_find(const struct inspect_processes *processes,
 					   const struct inspect_process *process, uint64_t address)
 {
-	size_t low = 0, high = process->nr_vmas;
 	const struct inspect_vma *vma;
+	size_t low;
 
-	if (high == 0)
+	if (process->nr_vmas == 0)
 		return NULL;
 	vma = &processes->vma[process->first_vma];
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (vma[middle].start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
+	low = FIRST_WHERE(i, process->nr_vmas, vma[i].start > address);
 	return low && address < vma[low - 1].end ? &vma[low - 1] : NULL;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/printable.h"
+#include "lib/search.h"
 #include "vmm/linux/check_private.h"
 
 #define LIVE_TRIES 16
@@ -24,15 +25,6 @@ static const char *const check_names[LINUX_NR_CHECKS] = {
 const char *linux_check_name(enum linux_check check)
 {
 	return (unsigned int)check < LINUX_NR_CHECKS ? check_names[check] : "?";
-}
-
-enum linux_check linux_check_find(const char *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < LINUX_NR_CHECKS && strcmp(check_names[i], name) != 0; i++)
-		;
-	return (enum linux_check)i;
 }
 
 const char *linux_verdict_name(enum linux_verdict verdict)
@@ -140,31 +132,15 @@ static int sort_busy(struct linux_pass *pass)
 
 const struct linux_area *linux_busy_at(const struct linux_pass *pass, uint64_t address)
 {
-	size_t low = 0, high = pass->nr_busy;
+	size_t low = FIRST_WHERE(i, pass->nr_busy, pass->busy[i]->start > address);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (pass->busy[middle]->start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	return low > 0 && address < pass->busy[low - 1]->end ? pass->busy[low - 1] : NULL;
 }
 
 const struct linux_leaf *linux_leaf_at(const struct linux_pass *pass, uint64_t address)
 {
-	size_t low = 0, high = pass->nr_leaves;
+	size_t low = FIRST_WHERE(i, pass->nr_leaves, pass->leaf[i].start > address);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (pass->leaf[middle].start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	if (low == 0 || address - pass->leaf[low - 1].start >= pass->leaf[low - 1].bytes)
 		return NULL;
 	return &pass->leaf[low - 1];

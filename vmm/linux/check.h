@@ -39,9 +39,6 @@ enum linux_check {
 /* "areas", "free-tree", ... */
 const char *linux_check_name(enum linux_check check);
 
-/* The check of that name; LINUX_NR_CHECKS: none. */
-enum linux_check linux_check_find(const char *name);
-
 enum linux_verdict { LINUX_ALARM, LINUX_IN_UPDATE, LINUX_IN_TRANSIT, LINUX_NR_VERDICTS };
 
 /* "alarm", "in update", "in transit". */

@@ -12,6 +12,7 @@
 
 #include "lib/grow.h"
 #include "lib/printable.h"
+#include "lib/search.h"
 #include "vmm/linux/private.h"
 
 #define MODULES_MAX        4096u
@@ -248,16 +249,9 @@ static bool name_in_modules(struct linux_guest *guest, uint64_t address, char *t
 /* The place in by_address of the last symbol at or below @address; false where there is none. */
 static bool last_below(const struct linux_guest *guest, uint64_t address, size_t *place_out)
 {
-	size_t low = 0, high = guest->facts.nr_symbols;
+	size_t low = FIRST_WHERE(i, guest->facts.nr_symbols,
+				 guest->address[guest->by_address[i]] > address);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (guest->address[guest->by_address[middle]] <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	if (low == 0)
 		return false;
 	*place_out = low - 1;

@@ -34,25 +34,14 @@ struct look_snapshot {
 
 const char *look_change_name(enum look_change_kind kind)
 {
-	switch (kind) {
-	case LOOK_TILE_CAME:
-		return "area came";
-	case LOOK_TILE_WENT:
-		return "area went";
-	case LOOK_TILE_CHANGED:
-		return "area changed";
-	case LOOK_MAP_CAME:
-		return "mapped";
-	case LOOK_MAP_WENT:
-		return "unmapped";
-	case LOOK_MAP_CHANGED:
-		return "mapping changed";
-	case LOOK_FRAMES_MOVED:
-		return "other frames";
-	case LOOK_COUNT:
-		return "count";
-	}
-	return "?";
+	static const char *const names[] = {
+		[LOOK_TILE_CAME] = "area came",       [LOOK_TILE_WENT] = "area went",
+		[LOOK_TILE_CHANGED] = "area changed", [LOOK_MAP_CAME] = "mapped",
+		[LOOK_MAP_WENT] = "unmapped",         [LOOK_MAP_CHANGED] = "mapping changed",
+		[LOOK_FRAMES_MOVED] = "other frames", [LOOK_COUNT] = "count",
+	};
+
+	return (unsigned int)kind <= LOOK_COUNT ? names[kind] : "?";
 }
 
 /* ---- taking one ---- */

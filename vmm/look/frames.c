@@ -203,10 +203,32 @@ struct count {
 	struct look_frames_zone *zone; /* the one the frames counted now are of */
 	size_t nr_spans;
 	struct inspect_span span[INSPECT_SPANS_MAX]; /* its fresh frames */
+	look_frame_run_fn visit;                     /* NULL: they are only counted */
+	void *context;
+	struct look_frame_run run; /* the one that may still grow; no frames: none */
+	int stop;                  /* what @visit returned */
 };
 
-static void add(struct count *count, enum look_frame_state state, uint64_t frames)
+/* Hands over the run that was built. */
+static void end_run(struct count *count)
 {
+	if (count->visit && count->run.frames && !count->stop)
+		count->stop = count->visit(count->context, &count->run);
+	count->run.frames = 0;
+}
+
+/* The frames [pfn, pfn + frames). */
+static void add(struct count *count, enum look_frame_state state, uint64_t pfn, uint64_t frames)
+{
+	struct look_frame_run *run = &count->run;
+
+	if (run->frames && run->pfn + run->frames == pfn && run->state == state) {
+		run->frames += frames;
+	} else {
+		end_run(count);
+		*run = (struct look_frame_run){pfn, frames, count->zone->node,
+					       count->zone->zone_name, state};
+	}
 	count->zone->frames[state] += frames;
 	count->zone->total += frames;
 	count->frames->frames[state] += frames;
@@ -235,7 +257,7 @@ static void count_online(struct count *count, uint64_t pfn, uint64_t end)
 		}
 		if (frames > end - pfn)
 			frames = end - pfn;
-		add(count, state, frames);
+		add(count, state, pfn, frames);
 		pfn += frames;
 	}
 }
@@ -253,7 +275,7 @@ static void count_piece(struct count *count, uint64_t pfn, uint64_t end)
 		if (inspect_section_online(count->inspector, pfn))
 			count_online(count, pfn, next);
 		else
-			add(count, LOOK_FRAME_FRESH, next - pfn);
+			add(count, LOOK_FRAME_FRESH, pfn, next - pfn);
 		pfn = next;
 	}
 }
@@ -276,7 +298,7 @@ static void count_between(struct count *count, uint64_t pfn, uint64_t end)
 			start = pfn;
 		if (last > end)
 			last = end;
-		add(count, reserved_state(l, source->reserved[i].kind), last - start);
+		add(count, reserved_state(l, source->reserved[i].kind), start, last - start);
 		pfn = last;
 	}
 	if (pfn < end)
@@ -298,6 +320,7 @@ static void count_zone(struct count *count, uint32_t node, uint32_t zone)
 		if (inspect_zone_ram(inspector, node, zone, i, &first, &last))
 			count_between(count, first, last);
 	}
+	end_run(count);
 	if (count->zone->total)
 		count->frames->nr_zones++;
 }
@@ -322,23 +345,44 @@ static void count_sections(struct inspector *inspector, struct look_frames *fram
 	}
 }
 
+/* All zones of all nodes; count->frames->zone is made here. */
+static int count_all(struct count *count)
+{
+	const struct layout *l = inspect_layout(count->inspector);
+
+	count->frames->zone = calloc(NB_MAX_NODES * LOOK_ZONES_MAX, sizeof(*count->frames->zone));
+	if (!count->frames->zone)
+		return -ENOMEM;
+	inspect_refresh(count->inspector);
+	for (uint32_t node = 0; node < NB_MAX_NODES && !count->stop; node++) {
+		for (uint32_t zone = 0; zone < l->nr_zones && zone < LOOK_ZONES_MAX; zone++)
+			count_zone(count, node, zone);
+	}
+	return count->stop;
+}
+
 int look_frames(struct inspector *inspector, struct look_frames *frames_out)
 {
-	const struct layout *l = inspect_layout(inspector);
 	struct look_frames frames = {.total = 0};
 	struct count count = {.inspector = inspector, .frames = &frames};
+	int err = count_all(&count);
 
-	frames.zone = calloc(NB_MAX_NODES * LOOK_ZONES_MAX, sizeof(*frames.zone));
-	if (!frames.zone)
-		return -ENOMEM;
-	inspect_refresh(inspector);
-	for (uint32_t node = 0; node < NB_MAX_NODES; node++) {
-		for (uint32_t zone = 0; zone < l->nr_zones && zone < LOOK_ZONES_MAX; zone++)
-			count_zone(&count, node, zone);
-	}
+	if (err)
+		return err;
 	count_sections(inspector, &frames);
 	*frames_out = frames;
 	return 0;
+}
+
+int look_frame_runs(struct inspector *inspector, look_frame_run_fn visit, void *context)
+{
+	struct look_frames frames = {.total = 0};
+	struct count count = {
+		.inspector = inspector, .frames = &frames, .visit = visit, .context = context};
+	int err = count_all(&count);
+
+	look_frames_free(&frames);
+	return err;
 }
 
 void look_frames_free(struct look_frames *frames)

@@ -72,6 +72,22 @@ struct look_frames {
 	uint64_t sections, online; /* sections with RAM; those in use */
 };
 
+/* Frames of one zone that follow each other and are of one state. */
+struct look_frame_run {
+	uint64_t pfn, frames;
+	uint32_t node;
+	const char *zone_name;
+	enum look_frame_state state;
+};
+
+typedef int (*look_frame_run_fn)(void *context, const struct look_frame_run *run);
+
+/*
+ * Visits all of RAM as such runs, by node, then zone, then address, until @visit returns other than
+ * 0, which is returned. Errors: -ENOMEM.
+ */
+int look_frame_runs(struct inspector *inspector, look_frame_run_fn visit, void *context);
+
 /* Reads the struct page of every frame of sections in use. -ENOMEM. look_frames_free(). */
 int look_frames(struct inspector *inspector, struct look_frames *frames_out);
 void look_frames_free(struct look_frames *frames);

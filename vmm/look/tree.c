@@ -12,17 +12,10 @@
 
 const char *look_tile_state_name(enum inspect_tile_state state)
 {
-	switch (state) {
-	case INSPECT_FREE:
-		return "free";
-	case INSPECT_BUSY:
-		return "busy";
-	case INSPECT_LAZY:
-		return "lazy";
-	case INSPECT_UNKNOWN:
-		break;
-	}
-	return "unknown";
+	static const char *const names[] = {
+		[INSPECT_FREE] = "free", [INSPECT_BUSY] = "busy", [INSPECT_LAZY] = "lazy"};
+
+	return (unsigned int)state < INSPECT_UNKNOWN ? names[state] : "unknown";
 }
 
 /* ---- the tree ---- */

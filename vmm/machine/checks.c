@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/base/cli.h"
 #include "vmm/image/coverage.h"
 #include "vmm/machine/guest_private.h"
 #include "vmm/machine/vcpu_report.h"
@@ -18,30 +19,16 @@ _Static_assert(offsetof(struct nb_vcpu_area, frame_runs) ==
 		       offsetof(struct nb_vcpu_area, nr_frame_runs) + 8,
 	       "the guest's list is as the engine reads it");
 
+static const char *check_name(unsigned int bit)
+{
+	return soft_check_name(1u << bit);
+}
+
 int checks_parse(const char *text, unsigned int *checks_out)
 {
-	unsigned int checks = 0, found;
-
-	if (strcmp(text, "all") == 0 || strcmp(text, "none") == 0) {
-		*checks_out = text[0] == 'a' ? SOFT_CHECK_ALL : 0;
-		return 0;
-	}
-	for (;; text++) {
-		size_t length = strcspn(text, ",");
-
-		found = 0;
-		for (unsigned int bit = 1; bit < 1u << SOFT_CHECKS; bit <<= 1)
-			if (strlen(soft_check_name(bit)) == length &&
-			    strncmp(text, soft_check_name(bit), length) == 0)
-				found = bit;
-		if (!found)
-			return -EINVAL;
-		checks |= found;
-		text += length;
-		if (!*text)
-			break;
-	}
-	*checks_out = checks;
+	if (strcmp(text, "none") != 0)
+		return cli_names_parse(text, check_name, SOFT_CHECKS, checks_out, NULL);
+	*checks_out = 0;
 	return 0;
 }
 

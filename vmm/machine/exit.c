@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every way out of KVM_RUN. The guest has four ports; whatever else brings it out is the end of
- * it, and is said in words.
+ * Every way out of KVM_RUN. The guest has the ports of guest/abi.h; whatever else brings it out is
+ * the end of it, and is said in words.
  */
 #include "vmm/machine/exit.h"
 
@@ -275,40 +275,27 @@ static enum exit_action on_memory_fault(struct vcpu *vcpu)
 
 static const char *exit_name(uint32_t reason)
 {
-	switch (reason) {
-	case KVM_EXIT_UNKNOWN:
-		return "unknown hardware exit";
-	case KVM_EXIT_EXCEPTION:
-		return "exception";
-	case KVM_EXIT_HYPERCALL:
-		return "hypercall";
-	case KVM_EXIT_DEBUG:
-		return "debug";
-	case KVM_EXIT_HLT:
-		return "halt";
-	case KVM_EXIT_SET_TPR:
-	case KVM_EXIT_TPR_ACCESS:
-		return "task priority";
-	case KVM_EXIT_NMI:
-		return "NMI";
-	case KVM_EXIT_IOAPIC_EOI:
-		return "I/O APIC EOI";
-	case KVM_EXIT_HYPERV:
-		return "Hyper-V";
-	case KVM_EXIT_DIRTY_RING_FULL:
-		return "dirty ring full";
-	case KVM_EXIT_X86_RDMSR:
-	case KVM_EXIT_X86_WRMSR:
-		return "model-specific register";
-	case KVM_EXIT_X86_BUS_LOCK:
-		return "bus lock";
-	case KVM_EXIT_XEN:
-		return "Xen";
-	case KVM_EXIT_NOTIFY:
-		return "no instruction window";
-	default:
-		return "one nestbox does not know";
-	}
+	static const char *const names[] = {
+		[KVM_EXIT_UNKNOWN] = "unknown hardware exit",
+		[KVM_EXIT_EXCEPTION] = "exception",
+		[KVM_EXIT_HYPERCALL] = "hypercall",
+		[KVM_EXIT_DEBUG] = "debug",
+		[KVM_EXIT_HLT] = "halt",
+		[KVM_EXIT_SET_TPR] = "task priority",
+		[KVM_EXIT_TPR_ACCESS] = "task priority",
+		[KVM_EXIT_NMI] = "NMI",
+		[KVM_EXIT_IOAPIC_EOI] = "I/O APIC EOI",
+		[KVM_EXIT_HYPERV] = "Hyper-V",
+		[KVM_EXIT_DIRTY_RING_FULL] = "dirty ring full",
+		[KVM_EXIT_X86_RDMSR] = "model-specific register",
+		[KVM_EXIT_X86_WRMSR] = "model-specific register",
+		[KVM_EXIT_X86_BUS_LOCK] = "bus lock",
+		[KVM_EXIT_XEN] = "Xen",
+		[KVM_EXIT_NOTIFY] = "no instruction window",
+	};
+	const char *name = reason < sizeof(names) / sizeof(names[0]) ? names[reason] : NULL;
+
+	return name ?: "one nestbox does not know";
 }
 
 enum exit_action exit_handle(struct vcpu *vcpu)

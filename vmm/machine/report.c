@@ -2,6 +2,7 @@
 /* What is known about a dead guest: where it was, found through its own page tables. */
 #include "vmm/machine/report.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -33,73 +34,43 @@ const char *report_kind_name(enum report_kind kind)
 	return (unsigned int)kind < REPORT_KINDS ? names[kind] : "unknown";
 }
 
+/* Those there are, named as guest/abi.h has them. */
+#define OPCODES(X)                                                                              \
+	X(NOP), X(VMALLOC), X(VFREE), X(GET_VM_AREA), X(FREE_VM_AREA), X(PURGE), X(SET_MODE),   \
+		X(VMALLOC_TO_PAGE), X(STATS), X(BENCH), X(SET_RULES), X(SET_SHAPE), X(RELEASE), \
+		X(ALLOC_PAGES), X(FREE_PAGES), X(KMALLOC), X(KFREE), X(VMALLOC_CALL),           \
+		X(VMALLOC_AREA), X(GET_VM_AREA_WINDOW), X(FIND_VM_AREA), X(REMOVE_VM_AREA),     \
+		X(ALLOC_VM_AREA), X(MAP_VM_AREA), X(UNMAP_KERNEL_RANGE), X(UNMAP_VM_AREA),      \
+		X(VMAP), X(VUNMAP), X(VREAD), X(VWRITE), X(PROCESS_CREATE), X(PROCESS_DESTROY), \
+		X(VMA_CREATE), X(VMA_DESTROY), X(VM_INSERT_PAGE), X(REMAP_VMALLOC_RANGE),       \
+		X(VMALLOC_SYNC_ALL), X(USER_RUN), X(PROBE), X(SET_FAULT), X(CACHE_FLUSHES),     \
+		X(TEST_PANIC), X(TEST_FAULT), X(TEST_SPIN), X(TEST_UD), X(TEST_WARN),           \
+		X(TEST_TRIPLE), X(TEST_IO), X(TEST_EMULATE), X(TEST_SKIP_FLUSH), X(TEST_LOG),   \
+		X(TEST_TOUCH)
+
+#define OPCODE(name)                \
+	{                           \
+		NB_OP_##name, #name \
+	}
+
 static const struct {
 	uint16_t opcode;
 	const char *name;
-} opcodes[] = {
-	{NB_OP_NOP, "nop"},
-	{NB_OP_VMALLOC, "vmalloc"},
-	{NB_OP_VFREE, "vfree"},
-	{NB_OP_GET_VM_AREA, "get-vm-area"},
-	{NB_OP_FREE_VM_AREA, "free-vm-area"},
-	{NB_OP_PURGE, "purge"},
-	{NB_OP_SET_MODE, "set-mode"},
-	{NB_OP_VMALLOC_TO_PAGE, "vmalloc-to-page"},
-	{NB_OP_STATS, "stats"},
-	{NB_OP_BENCH, "bench"},
-	{NB_OP_SET_RULES, "set-rules"},
-	{NB_OP_SET_SHAPE, "set-shape"},
-	{NB_OP_RELEASE, "release"},
-	{NB_OP_ALLOC_PAGES, "alloc-pages"},
-	{NB_OP_FREE_PAGES, "free-pages"},
-	{NB_OP_KMALLOC, "kmalloc"},
-	{NB_OP_KFREE, "kfree"},
-	{NB_OP_VMALLOC_CALL, "vmalloc-call"},
-	{NB_OP_VMALLOC_AREA, "vmalloc-area"},
-	{NB_OP_GET_VM_AREA_WINDOW, "get-vm-area-window"},
-	{NB_OP_FIND_VM_AREA, "find-vm-area"},
-	{NB_OP_REMOVE_VM_AREA, "remove-vm-area"},
-	{NB_OP_ALLOC_VM_AREA, "alloc-vm-area"},
-	{NB_OP_MAP_VM_AREA, "map-vm-area"},
-	{NB_OP_UNMAP_KERNEL_RANGE, "unmap-kernel-range"},
-	{NB_OP_UNMAP_VM_AREA, "unmap-vm-area"},
-	{NB_OP_VMAP, "vmap"},
-	{NB_OP_VUNMAP, "vunmap"},
-	{NB_OP_VREAD, "vread"},
-	{NB_OP_VWRITE, "vwrite"},
-	{NB_OP_PROCESS_CREATE, "process-create"},
-	{NB_OP_PROCESS_DESTROY, "process-destroy"},
-	{NB_OP_VMA_CREATE, "vma-create"},
-	{NB_OP_VMA_DESTROY, "vma-destroy"},
-	{NB_OP_VM_INSERT_PAGE, "vm-insert-page"},
-	{NB_OP_REMAP_VMALLOC_RANGE, "remap-vmalloc-range"},
-	{NB_OP_VMALLOC_SYNC_ALL, "vmalloc-sync-all"},
-	{NB_OP_USER_RUN, "user-run"},
-	{NB_OP_PROBE, "probe"},
-	{NB_OP_SET_FAULT, "set-fault"},
-	{NB_OP_CACHE_FLUSHES, "cache-flushes"},
-	{NB_OP_TEST_PANIC, "test-panic"},
-	{NB_OP_TEST_FAULT, "test-fault"},
-	{NB_OP_TEST_SPIN, "test-spin"},
-	{NB_OP_TEST_UD, "test-ud"},
-	{NB_OP_TEST_WARN, "test-warn"},
-	{NB_OP_TEST_TRIPLE, "test-triple"},
-	{NB_OP_TEST_IO, "test-io"},
-	{NB_OP_TEST_EMULATE, "test-emulate"},
-	{NB_OP_TEST_SKIP_FLUSH, "test-skip-flush"},
-	{NB_OP_TEST_LOG, "test-log"},
-	{NB_OP_TEST_TOUCH, "test-touch"},
-};
+} opcodes[] = {OPCODES(OPCODE)};
 
 const char *report_opcode_name(uint16_t opcode, char text[REPORT_OPCODE_BYTES])
 {
-	for (size_t i = 0; i < sizeof(opcodes) / sizeof(opcodes[0]); i++) {
-		if (opcodes[i].opcode == opcode) {
-			snprintf(text, REPORT_OPCODE_BYTES, "%s", opcodes[i].name);
-			return text;
-		}
+	size_t i = 0;
+
+	while (i < sizeof(opcodes) / sizeof(opcodes[0]) && opcodes[i].opcode != opcode)
+		i++;
+	if (i == sizeof(opcodes) / sizeof(opcodes[0])) {
+		snprintf(text, REPORT_OPCODE_BYTES, "opcode %#x", opcode);
+		return text;
 	}
-	snprintf(text, REPORT_OPCODE_BYTES, "opcode %#x", opcode);
+	snprintf(text, REPORT_OPCODE_BYTES, "%s", opcodes[i].name);
+	for (char *c = text; *c; c++)
+		*c = *c == '_' ? '-' : (char)tolower((unsigned char)*c);
 	return text;
 }
 

@@ -11,6 +11,7 @@
 #include "vmm/nestbox/explore.h"
 #include "vmm/nestbox/explore_print.h"
 #include "vmm/nestbox/guest_options.h"
+#include "vmm/nestbox/picture_options.h"
 
 #define RUNS_DEFAULT   100
 #define ROUNDS_DEFAULT 6
@@ -26,6 +27,7 @@ struct settings {
 	bool json;
 	uint64_t runs, seconds, rounds, seed, depth, shrink_seconds;
 	struct shard shard;
+	struct picture_files files;
 	struct guest_options guest;
 };
 
@@ -105,12 +107,34 @@ static int explain(struct settings *settings, const struct guest_config *config,
 	return err;
 }
 
+/* Says what was found, as the options want it. */
+static enum cli_status tell(const struct cli_command *command, struct settings *settings,
+			    const struct guest_config *config,
+			    const struct explore_summary *summary, const struct found *found)
+{
+	enum cli_status status = found->outcome.wrong ? CLI_WRONG : CLI_DONE;
+	json_t *answer = explore_json(config, summary, &found->work, &found->outcome);
+
+	if (!settings->json) {
+		explore_print(config, summary, &found->work, &found->outcome, stdout);
+	} else {
+		json_dumpf(answer, stdout, JSON_INDENT(2));
+		putchar('\n');
+	}
+	if (picture_wanted(&settings->files))
+		status =
+			picture_save(command, picture_of_explore(answer), &settings->files, status);
+	json_decref(answer);
+	return status;
+}
+
 static enum cli_status explore(const struct cli_command *command, struct settings *settings)
 {
 	struct guest_config config = config_of(settings);
 	struct explore_summary summary = {.vcpus = (unsigned int)settings->guest.cpus};
 	struct found *found = calloc(1, sizeof(*found));
 	double start = clock_seconds();
+	enum cli_status status;
 	struct error error;
 	int err = found ? 0 : error_set(&error, -ENOMEM, "no memory for a run");
 
@@ -130,22 +154,18 @@ static enum cli_status explore(const struct cli_command *command, struct setting
 		summary.seed = found->seed;
 		err = explain(settings, &config, found, &summary, &error);
 	}
-	if (err)
+	if (err) {
 		cli_error(command, "%s", error.text);
-	else if (settings->json)
-		explore_print_json(&config, &summary, &found->work, &found->outcome, stdout);
-	else
-		explore_print(&config, &summary, &found->work, &found->outcome, stdout);
+		status = guest_exit_status(err);
+	} else {
+		status = tell(command, settings, &config, &summary, found);
+	}
 	if (found) {
-		bool wrong = found->outcome.wrong;
-
 		explore_outcome_free(&found->outcome);
 		explore_plan_free(&found->plan);
 		free(found);
-		if (!err)
-			return wrong ? CLI_WRONG : CLI_DONE;
 	}
-	return guest_exit_status(err);
+	return status;
 }
 
 int command_explore(const struct program *program, int argc, char **argv)
@@ -160,6 +180,8 @@ int command_explore(const struct program *program, int argc, char **argv)
 	};
 	const struct cli_option options[] = {
 		CLI_OPTION_JSON(&settings.json),
+		CLI_OPTION("html", CLI_TEXT, "FILE", "write a page there that shows the failure",
+			   &settings.files.html),
 		{.name = "runs",
 		 .kind = CLI_NUMBER,
 		 .argument = "N",

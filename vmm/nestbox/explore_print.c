@@ -155,9 +155,8 @@ static json_t *turns_json(const struct lines *lines, const struct explore_outcom
 	return all;
 }
 
-void explore_print_json(const struct guest_config *config, const struct explore_summary *summary,
-			const struct explore_work *work, const struct explore_outcome *outcome,
-			FILE *file)
+json_t *explore_json(const struct guest_config *config, const struct explore_summary *summary,
+		     const struct explore_work *work, const struct explore_outcome *outcome)
 {
 	json_t *json =
 		json_pack("{s:b, s:I, s:i, s:f, s:I}", "wrong", outcome->wrong, "runs",
@@ -182,7 +181,5 @@ void explore_print_json(const struct guest_config *config, const struct explore_
 			json_object_set_new(json_object_get(json, "failure"), "report",
 					    report_json(outcome->report));
 	}
-	json_dumpf(json, file, JSON_INDENT(2));
-	fputc('\n', file);
-	json_decref(json);
+	return json;
 }

@@ -3,6 +3,7 @@
 #ifndef VMM_NESTBOX_EXPLORE_PRINT_H
 #define VMM_NESTBOX_EXPLORE_PRINT_H
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "vmm/nestbox/explore.h"
@@ -21,8 +22,9 @@ struct explore_summary {
 void explore_print(const struct guest_config *config, const struct explore_summary *summary,
 		   const struct explore_work *work, const struct explore_outcome *outcome,
 		   FILE *file);
-void explore_print_json(const struct guest_config *config, const struct explore_summary *summary,
-			const struct explore_work *work, const struct explore_outcome *outcome,
-			FILE *file);
+
+/* What --json answers: a new reference. */
+json_t *explore_json(const struct guest_config *config, const struct explore_summary *summary,
+		     const struct explore_work *work, const struct explore_outcome *outcome);
 
 #endif

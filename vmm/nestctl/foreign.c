@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/input.h"
+#include "guest/abi.h"
 #include "vmm/inspect/layout.h"
 
 #define CR4_LA57    (1ull << 12)
@@ -50,6 +51,10 @@ enum cli_status foreign_print(struct foreign *foreign, json_t *value, ctl_print_
 {
 	enum cli_status status;
 
+	if (foreign->answer_out) {
+		*foreign->answer_out = value;
+		return CLI_DONE;
+	}
 	status = foreign->options.json ? ctl_print_json(&foreign->ctl, value)
 				       : print(&foreign->ctl, value);
 	json_decref(value);
@@ -278,7 +283,7 @@ struct linux_guest *foreign_linux(struct foreign *foreign)
 
 /* ---- one line of words ---- */
 
-static const struct foreign_verb *find_verb(const char *name)
+const struct foreign_verb *foreign_verb_find(const char *name)
 {
 	const struct foreign_verb *const tables[] = {foreign_look_verbs, foreign_linux_verbs};
 
@@ -410,7 +415,7 @@ enum cli_status foreign_main(int argc, char **argv)
 	};
 	if (!cli_parse(&foreign.cli, argc, argv, &operand, &status))
 		return status;
-	verb = find_verb(argv[operand]);
+	verb = foreign_verb_find(argv[operand]);
 	if (!verb) {
 		cli_error(&foreign.cli, "'%.64s' is no verb for such a source; --help lists them",
 			  argv[operand]);

@@ -36,6 +36,7 @@ struct foreign {
 	struct paging_mode paging; /* of --cr3 */
 	char **operands;
 	int nr_operands;
+	json_t **answer_out; /* NULL: verbs print; else what they would goes there */
 };
 
 /* Whether the words name a source that no server stands before. */
@@ -80,6 +81,12 @@ struct foreign_verb {
 /* vmm/nestctl/foreign_look.c, foreign_linux.c; ended by one without a name. */
 extern const struct foreign_verb foreign_look_verbs[];
 extern const struct foreign_verb foreign_linux_verbs[];
+
+/* The row of that name, or NULL. */
+const struct foreign_verb *foreign_verb_find(const char *name);
+
+/* vmm/nestctl/picture.c */
+enum cli_status foreign_picture(struct foreign *foreign);
 
 /* vmm/nestctl/foreign_audit.c */
 enum cli_status foreign_audit(struct foreign *foreign);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/clock.h"
+#include "lib/regs.h"
 #include "vmm/audit/audit.h"
 #include "vmm/linux/check.h"
 #include "vmm/nestctl/foreign.h"
@@ -14,14 +16,6 @@
 #define BETWEEN_LOOKS_MS 50
 #define LOOKS_LIVE       3u
 #define LOOKS_PAUSED     2u
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
 
 static void wait_ms(uint64_t milliseconds)
 {
@@ -89,7 +83,6 @@ static json_t *findings_json(const struct linux_audit *audit)
 /* Where each CPU was: what is in transit is somebody's doing. */
 static json_t *cpus_json(struct foreign *foreign)
 {
-	static const unsigned int rip = 16;
 	json_t *list = json_array();
 	char name[LINUX_NAME_BYTES];
 
@@ -99,9 +92,9 @@ static json_t *cpus_json(struct foreign *foreign)
 		if (!foreign->inspect.registers(foreign->inspect.context, cpu, &r))
 			json_array_append_new(list,
 					      json_pack("{s:i, s:o, s:s}", "cpu", (int)cpu, "rip",
-							qmp_hex(r.reg[rip]), "place",
+							qmp_hex(r.reg[REGS_RIP]), "place",
 							linux_address_name(foreign->linux_guest,
-									   r.reg[rip], name)));
+									   r.reg[REGS_RIP], name)));
 	}
 	return list;
 }
@@ -178,7 +171,7 @@ static int one_look(struct foreign *foreign, const struct linux_audit_options *o
 		    struct outcome *outcome, struct linux_audit *audit_out, struct error *error)
 {
 	bool paused = false;
-	double start = now();
+	double start = clock_seconds();
 	int err = 0, resumed;
 
 	if (foreign->options.pause) {
@@ -195,7 +188,7 @@ static int one_look(struct foreign *foreign, const struct linux_audit_options *o
 	}
 	if (paused) {
 		resumed = source_resume(foreign->source, error);
-		outcome->paused_seconds += now() - start;
+		outcome->paused_seconds += clock_seconds() - start;
 		err = err ? err : resumed;
 	}
 	return err;
@@ -219,7 +212,7 @@ static int look(struct foreign *foreign, uint32_t checks, struct outcome *outcom
 						    .live = moves && !foreign->options.pause};
 	uint64_t wanted = foreign->options.looks;
 	struct linux_audit before;
-	double start = now();
+	double start = clock_seconds();
 	int err;
 
 	if (!wanted)
@@ -237,38 +230,28 @@ static int look(struct foreign *foreign, uint32_t checks, struct outcome *outcom
 		if (err)
 			outcome->audit.finding = NULL;
 	}
-	outcome->seconds = now() - start;
+	outcome->seconds = clock_seconds() - start;
 	return err;
 }
 
 /* ---- the verb ---- */
 
+static const char *check_name(unsigned int check)
+{
+	return linux_check_name((enum linux_check)check);
+}
+
 static bool read_checks(struct foreign *foreign, uint32_t *checks_out)
 {
-	const char *at = foreign->options.checks;
-	uint32_t checks = 0;
+	const char *text = foreign->options.checks ?: "all", *wrong;
 
-	while (at && *at) {
-		size_t length = strcspn(at, ",");
-		char name[32];
-
-		if (length < sizeof(name)) {
-			memcpy(name, at, length);
-			name[length] = '\0';
-		}
-		if (length >= sizeof(name) || linux_check_find(name) == LINUX_NR_CHECKS) {
-			cli_error(&foreign->cli,
-				  "--checks: '%.40s': they are areas, free-tree, "
-				  "mapping, stray, tables, wx, modules",
-				  at);
-			return false;
-		}
-		checks |= 1u << linux_check_find(name);
-		at += length;
-		at += *at == ',';
-	}
-	*checks_out = checks ? checks : (1u << LINUX_NR_CHECKS) - 1;
-	return true;
+	if (cli_names_parse(text, check_name, LINUX_NR_CHECKS, checks_out, &wrong) == 0)
+		return true;
+	cli_error(
+		&foreign->cli,
+		"--checks: '%.40s': they are areas, free-tree, mapping, stray, tables, wx, modules",
+		wrong);
+	return false;
 }
 
 /* "1s", "200ms", "0.5": seconds where no unit is given. */
@@ -301,10 +284,11 @@ static enum cli_status own_audit(struct foreign *foreign)
 	int err = audit ? audit_run(audit, foreign->own, AUDIT_ALL, 0, &result) : -ENOMEM;
 
 	for (unsigned int i = 0; i < AUDIT_NR_CHECKS && !err; i++)
-		json_array_append_new(
-			checks, json_pack("{s:s, s:I, s:I}", "name", audit_checks()[i].name,
-					  "items", (json_int_t)result.check_items[i], "violations",
-					  (json_int_t)result.check_violations[i]));
+		json_array_append_new(checks,
+				      QMP_ROW(protocol_checks, QMP_STRING(audit_checks()[i].name),
+					      QMP_NUMBER(result.check_items[i]),
+					      QMP_NUMBER(result.check_violations[i]),
+					      QMP_STRING(audit_checks()[i].holds)));
 	for (size_t i = 0; !err && i < audit_violation_count(audit); i++) {
 		char text[512];
 

@@ -14,11 +14,6 @@
 #define READ_BYTES_MAX (64u << 20)
 #define MAPPINGS_MAX   256u
 
-static json_t *hex(uint64_t value)
-{
-	return qmp_hex(value);
-}
-
 /* ---- maps ---- */
 
 struct maps {
@@ -36,14 +31,12 @@ static int add_map(void *context, const struct look_map *map)
 	    (o->executable && !(map->rights & PAGING_X)) ||
 	    (o->user && !(map->rights & PAGING_U)) || map->end - map->start < o->least_bytes)
 		return 0;
-	json_array_append_new(maps->list,
-			      json_pack("{s:o, s:o, s:s, s:I, s:I, s:I, s:o, s:b, s:s}", "start",
-					hex(map->start), "end", hex(map->end), "rights",
-					look_rights(map->rights, rights), "page-bytes",
-					(json_int_t)map->page_bytes, "leaves",
-					(json_int_t)map->leaves, "runs", (json_int_t)map->runs,
-					"physical", hex(map->gpa), "global", map->global, "region",
-					look_region_name(map->region)));
+	json_array_append_new(
+		maps->list,
+		QMP_ROW(protocol_maps, QMP_NUMBER(map->start), QMP_NUMBER(map->end),
+			QMP_STRING(look_rights(map->rights, rights)), QMP_NUMBER(map->page_bytes),
+			QMP_NUMBER(map->leaves), QMP_NUMBER(map->runs), QMP_NUMBER(map->gpa),
+			QMP_NUMBER(map->global), QMP_STRING(look_region_name(map->region))));
 	return 0;
 }
 
@@ -73,7 +66,7 @@ static enum cli_status run_maps(struct foreign *foreign)
 			 (json_int_t)sum.tables, "leaves", (json_int_t)sum.leaves, "bad-entries",
 			 (json_int_t)sum.bad_entries, "cut", sum.cut);
 	if (sum.bad_entries)
-		json_object_set_new(json, "first-bad", hex(sum.first_bad));
+		json_object_set_new(json, "first-bad", qmp_hex(sum.first_bad));
 	return foreign_print(foreign, json, ctl_print_maps);
 }
 
@@ -89,9 +82,9 @@ static json_t *entry_json(const struct look_entry *entry)
 
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(flags, json_string(names[i]));
-	return json_pack("{s:i, s:o, s:o, s:o, s:s, s:b}", "level", (int)entry->level, "at",
-			 hex(entry->gpa), "value", hex(entry->value), "flags", flags, "rights",
-			 look_rights(entry->rights, rights), "leaf", entry->leaf);
+	return QMP_ROW(protocol_entries, QMP_NUMBER(entry->level), QMP_NUMBER(entry->gpa),
+		       QMP_NUMBER(entry->value), QMP_JSON(flags),
+		       QMP_STRING(look_rights(entry->rights, rights)), QMP_NUMBER(entry->leaf));
 }
 
 static enum cli_status print_walk(struct ctl *ctl, const json_t *value)
@@ -131,14 +124,14 @@ static enum cli_status run_walk(struct foreign *foreign)
 	look_walk(inspector, paging, address, NULL, &walk);
 	for (unsigned int i = 0; i < walk.entry_count; i++)
 		json_array_append_new(list, entry_json(&walk.entry[i]));
-	json = json_pack("{s:o, s:s, s:s, s:o}", "address", hex(address), "region",
+	json = json_pack("{s:o, s:s, s:s, s:o}", "address", qmp_hex(address), "region",
 			 look_region_name(walk.place.region), "status",
 			 paging_status_name(walk.status), "entries", list);
 	if (foreign->linux_guest &&
 	    strchr(linux_address_name(foreign->linux_guest, address, name), '+'))
 		json_object_set_new(json, "place", json_string(name));
 	if (walk.status == PAGING_MAPPED) {
-		json_object_set_new(json, "physical", hex(walk.gpa));
+		json_object_set_new(json, "physical", qmp_hex(walk.gpa));
 		json_object_set_new(json, "page-bytes", json_integer((json_int_t)walk.page_bytes));
 		json_object_set_new(json, "rights", json_string(look_rights(walk.rights, rights)));
 	}
@@ -167,7 +160,7 @@ static enum cli_status run_translate(struct foreign *foreign)
 	}
 	return foreign_print(
 		foreign,
-		json_pack("{s:o, s:o}", "address", hex(address), "physical", hex(physical)),
+		json_pack("{s:o, s:o}", "address", qmp_hex(address), "physical", qmp_hex(physical)),
 		print_translation);
 }
 
@@ -227,7 +220,7 @@ static enum cli_status run_read(struct foreign *foreign)
 	if (done > 0) {
 		enum cli_status printed =
 			foreign_print(foreign,
-				      json_pack("{s:o, s:o}", "address", hex(address), "bytes",
+				      json_pack("{s:o, s:o}", "address", qmp_hex(address), "bytes",
 						qmp_bytes(buffer, done)),
 				      ctl_print_bytes);
 
@@ -241,7 +234,7 @@ static enum cli_status run_read(struct foreign *foreign)
 
 static int add_hit(void *context, uint64_t address)
 {
-	json_array_append_new(context, hex(address));
+	json_array_append_new(context, qmp_hex(address));
 	return 0;
 }
 
@@ -310,7 +303,7 @@ static int add_mapping(void *context, const struct look_mapping *mapping)
 	char rights[LOOK_RIGHTS_BYTES];
 
 	json_array_append_new(context,
-			      json_pack("{s:o, s:I, s:s, s:s}", "address", hex(mapping->gva),
+			      json_pack("{s:o, s:I, s:s, s:s}", "address", qmp_hex(mapping->gva),
 					"page-bytes", (json_int_t)mapping->page_bytes, "rights",
 					look_rights(mapping->rights, rights), "region",
 					look_region_name(mapping->region)));
@@ -368,12 +361,12 @@ static enum cli_status run_registers(struct foreign *foreign)
 			continue;
 		if (foreign->linux_guest)
 			linux_address_name(foreign->linux_guest, r.reg[rip], name);
-		json_array_append_new(list,
-				      json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
-						"cpu", (int)cpu, "rip", hex(r.reg[rip]), "rsp",
-						hex(r.reg[rsp]), "rflags", hex(r.reg[rflags]),
-						"cr0", hex(r.cr0), "cr2", hex(r.cr2), "cr3",
-						hex(r.cr3), "cr4", hex(r.cr4), "place", name));
+		json_array_append_new(
+			list, json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "cpu",
+					(int)cpu, "rip", qmp_hex(r.reg[rip]), "rsp",
+					qmp_hex(r.reg[rsp]), "rflags", qmp_hex(r.reg[rflags]),
+					"cr0", qmp_hex(r.cr0), "cr2", qmp_hex(r.cr2), "cr3",
+					qmp_hex(r.cr3), "cr4", qmp_hex(r.cr4), "place", name));
 	}
 	return foreign_print(foreign, json_pack("{s:o}", "cpus", list), print_registers);
 }

@@ -29,6 +29,8 @@ struct line {
 	const char *guest_name, *socket, *format;
 	struct ctl_filter filter;
 	struct ctl_load load;
+	const char *walk;
+	struct ctl_top top;
 };
 
 /* ---- the options of a verb ---- */
@@ -135,6 +137,20 @@ static void add_own_options(struct line *line)
 	add_filters(line);
 	if (line->verb->flags & CTL_LOAD)
 		ctl_load_options(&line->load, add_plain, line);
+	if (line->verb->flags & CTL_TOP) {
+		add_option(line, (struct cli_option)CLI_OPTION(
+					 "every", CLI_NUMBER, "MS",
+					 "milliseconds between two lines (1000)",
+					 &line->top.every_ms, .min = 10, .max = 3600000));
+		add_option(line, (struct cli_option)CLI_OPTION(
+					 "count", CLI_NUMBER, "N", "so many lines, then end",
+					 &line->top.count, .min = 1, .max = UINT32_MAX));
+	}
+	if (line->verb->flags & CTL_WALK)
+		add_option(line,
+			   (struct cli_option)CLI_OPTION(
+				   "walk", CLI_TEXT, "ADDRESS",
+				   "the walk that is drawn (of the first area)", &line->walk));
 	if (line->verb->flags & CTL_RAW)
 		add_option(line, (struct cli_option){.name = "raw",
 						     .kind = CLI_FLAG,
@@ -290,16 +306,16 @@ static enum cli_status connect_to(const struct line *line, struct ctl_wire **wir
 
 /* ---- one verb ---- */
 
-/* Lists come in pieces: asks until there is no next, and puts them together. */
-static int ask_list(struct ctl *ctl, json_t **value_out)
+int ctl_ask_list(struct ctl *ctl, const struct ctl_verb *verb, json_t *arguments,
+		 json_t **value_out)
 {
 	json_t *whole = NULL, *piece = NULL, *next;
-	const char *list = ctl->verb->list;
-	bool limited = json_object_get(ctl->arguments, "limit") != NULL;
+	const char *list = verb->list;
+	bool limited = json_object_get(arguments, "limit") != NULL;
 	int err;
 
 	do {
-		err = ctl_ask(ctl->wire, ctl->verb->command, json_incref(ctl->arguments), &piece,
+		err = ctl_ask(ctl->wire, verb->command, json_incref(arguments), &piece,
 			      &ctl->error);
 		if (err)
 			break;
@@ -318,7 +334,7 @@ static int ask_list(struct ctl *ctl, json_t **value_out)
 		if (next && limited)
 			json_object_set(whole, "next", next);
 		if (next)
-			json_object_set_new(ctl->arguments, "start", next);
+			json_object_set_new(arguments, "start", next);
 	} while (next && !limited);
 	if (err) {
 		json_decref(whole);
@@ -358,7 +374,7 @@ static enum cli_status ask_and_print(struct ctl *ctl)
 	if (ctl->verb->run)
 		return ctl->verb->run(ctl);
 	if (ctl->verb->flags & CTL_LIST)
-		err = ask_list(ctl, &value);
+		err = ctl_ask_list(ctl, ctl->verb, ctl->arguments, &value);
 	else
 		err = ctl_ask(ctl->wire, ctl->verb->command, json_incref(ctl->arguments), &value,
 			      &ctl->error);
@@ -383,6 +399,8 @@ static enum cli_status carry_out(struct line *line, char **operands, struct ctl_
 			  .format = line->format,
 			  .filter = &line->filter,
 			  .load = &line->load,
+			  .walk = line->walk,
+			  .top = &line->top,
 			  .run_line = ctl_main};
 	enum cli_status status = CLI_DONE;
 

@@ -16,6 +16,7 @@
 
 #include "lib/clock.h"
 #include "lib/input.h"
+#include "guest/abi.h"
 #include "vmm/nestctl/nestctl.h"
 
 #define SLICE_SECONDS   0.05

@@ -45,6 +45,16 @@ int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_
 /* Whether an answer's "error" says that what was asked is wrong. */
 bool ctl_asked_wrongly(const json_t *error);
 
+struct ctl;
+struct ctl_verb;
+
+/*
+ * Asks @verb's command (CTL_LIST) again and again until there is no next, or once if @arguments
+ * have a limit, and puts the pieces together. @arguments stays the caller's; its start changes.
+ */
+int ctl_ask_list(struct ctl *ctl, const struct ctl_verb *verb, json_t *arguments,
+		 json_t **value_out);
+
 /* Sends @text as it is, and a newline, and waits for what is no event: @answer_out. */
 int ctl_ask_raw(struct ctl_wire *wire, const char *text, json_t **answer_out, struct error *error);
 
@@ -52,8 +62,6 @@ int ctl_ask_raw(struct ctl_wire *wire, const char *text, json_t **answer_out, st
 int ctl_watch(struct ctl_wire *wire, ctl_event_fn event, void *context, struct error *error);
 
 /* ---- one use of a verb ---- */
-
-struct ctl_verb;
 
 /* What of a list is wanted: vmm/nestctl/filter.c. All zero: all of it. */
 struct ctl_filter {
@@ -78,6 +86,11 @@ struct ctl_load {
 void ctl_load_options(struct ctl_load *load, void (*add)(void *context, struct cli_option option),
 		      void *context);
 
+/* The options of top. */
+struct ctl_top {
+	uint64_t every_ms, count; /* 0: a second; for ever */
+};
+
 struct ctl {
 	const struct ctl_verb *verb;
 	const struct cli_command *cli; /* for cli_error() */
@@ -88,6 +101,8 @@ struct ctl {
 	const char *format; /* --format, or NULL */
 	const struct ctl_filter *filter;
 	const struct ctl_load *load;
+	const char *walk; /* --walk, or NULL */
+	const struct ctl_top *top;
 	json_t *arguments; /* of the command, as read from the command line */
 	struct error error;
 	/* ctl_main(), for a verb that reads lines: who runs lines is above who runs verbs. */
@@ -108,6 +123,8 @@ typedef enum cli_status (*ctl_print_fn)(struct ctl *ctl, const json_t *value);
 #define CTL_BY_RIGHTS 0x40u  /* --rights, --size, --user choose from its list */
 #define CTL_BY_STATE  0x80u  /* --state does */
 #define CTL_LOAD      0x100u /* the options of load */
+#define CTL_WALK      0x200u /* it has --walk */
+#define CTL_TOP       0x400u /* the options of top */
 #define CTL_LIST      0x8u   /* the command returns a list in pieces: `list` is its name */
 
 struct ctl_verb {
@@ -204,6 +221,7 @@ enum cli_status ctl_print_insns(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_event(struct ctl *ctl, const json_t *event);
 
 /* The tables of what looks at a guest: vmm/nestctl/print_look.c. */
+enum cli_status ctl_print_map(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_maps(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value);
@@ -241,5 +259,7 @@ enum cli_status ctl_run_help(struct ctl *ctl);
 enum cli_status ctl_run_execute(struct ctl *ctl);
 enum cli_status ctl_run_examine(struct ctl *ctl);
 enum cli_status ctl_run_load(struct ctl *ctl);
+enum cli_status ctl_run_picture(struct ctl *ctl);
+enum cli_status ctl_run_top(struct ctl *ctl);
 
 #endif

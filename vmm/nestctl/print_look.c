@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "guest/abi.h"
 #include "vmm/nestctl/nestctl.h"
 
 /* As ctl_size_text() where that is short, else to a tenth of the largest unit. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/input.h"
+#include "guest/abi.h"
 #include "vmm/nestctl/nestctl.h"
 
 /* What is made of several comes before what it is made of. */

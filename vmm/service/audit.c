@@ -6,13 +6,12 @@
 #include "vmm/attach/probe.h"
 #include "vmm/service/private.h"
 
-json_t *service_violation_json(const struct audit_violation *violation)
+json_t *service_violation_json(const struct audit_violation *violation, const char *line)
 {
-	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:I}", "check",
-			 audit_checks()[violation->check].name, "address",
-			 qmp_hex(violation->address), "text", violation->text, "found",
-			 qmp_hex(violation->found), "expected", qmp_hex(violation->expected),
-			 "operation", (json_int_t)violation->operation);
+	return QMP_ROW(protocol_violations, QMP_STRING(audit_checks()[violation->check].name),
+		       QMP_NUMBER(violation->address), QMP_STRING(violation->text),
+		       QMP_NUMBER(violation->found), QMP_NUMBER(violation->expected),
+		       QMP_NUMBER(violation->operation), QMP_STRING(line));
 }
 
 /* With the look mutex held: an event for each violation nobody was told of. */
@@ -25,7 +24,7 @@ static void tell_new(struct service *service)
 			audit_violation_at(service->audit.audit, service->audit.told);
 		char text[512];
 
-		service_tell(service, "AUDIT_VIOLATION", service_violation_json(violation));
+		service_tell(service, "AUDIT_VIOLATION", service_violation_json(violation, NULL));
 		audit_violation_format(violation, text, sizeof(text));
 		if (service->log)
 			fprintf(service->log, "%s: audit: %s\n", service->name, text);
@@ -106,7 +105,7 @@ static json_t *checks_json(uint32_t which, const struct audit_result *result)
 /* Those that the last audit saw. */
 static json_t *found_json(struct service *service)
 {
-	json_t *list = json_array(), *json;
+	json_t *list = json_array();
 	char text[512];
 	size_t i;
 
@@ -117,10 +116,8 @@ static json_t *found_json(struct service *service)
 
 		if (violation->last_run != audit_runs(service->audit.audit))
 			continue;
-		json = service_violation_json(violation);
 		audit_violation_format(violation, text, sizeof(text));
-		json_object_set_new(json, "line", json_string(text));
-		json_array_append_new(list, json);
+		json_array_append_new(list, service_violation_json(violation, text));
 	}
 	pthread_mutex_unlock(&service->look_mutex);
 	return list;
@@ -137,11 +134,9 @@ static json_t *audit(struct service *service, const struct qmp_request *request)
 		return qmp_error_argument(request, "checks", "is wrong: %s", error.text);
 	if (service_audit(service, which, &result) != 0)
 		return qmp_error(request, "out of memory");
-	return qmp_return(request,
-			  json_pack("{s:o, s:I, s:I, s:f, s:o}", "checks",
-				    checks_json(which, &result), "items", (json_int_t)result.items,
-				    "violations", (json_int_t)result.violations, "seconds",
-				    result.seconds, "found", found_json(service)));
+	return QMP_REPLY(request, QMP_JSON(checks_json(which, &result)), QMP_NUMBER(result.items),
+			 QMP_NUMBER(result.violations), QMP_FLOAT(result.seconds),
+			 QMP_JSON(found_json(service)));
 }
 
 const struct service_handler service_audit_handlers[] = {

@@ -173,7 +173,7 @@ static void note(struct service *service, const struct nb_submission *sqe,
 	pthread_mutex_lock(&service->look_mutex);
 	if (note_call(service->audit.audit, sqe, cqe) == -EEXIST) {
 		__atomic_add_fetch(&service->audit.violations, 1, __ATOMIC_RELAXED);
-		service_tell(service, "AUDIT_VIOLATION", service_violation_json(&twice));
+		service_tell(service, "AUDIT_VIOLATION", service_violation_json(&twice, NULL));
 	}
 	pthread_mutex_unlock(&service->look_mutex);
 }

@@ -55,8 +55,7 @@ static json_t *keep(struct service *service, const struct qmp_request *request, 
 	snprintf(moment->name, sizeof(moment->name), "%s", name);
 	moment->snapshot = snapshot;
 	moment->operation = __atomic_load_n(&service->calls, __ATOMIC_RELAXED);
-	return qmp_return(request, json_pack("{s:s, s:I}", "name", name, "operation",
-					     (json_int_t)moment->operation));
+	return QMP_REPLY(request, QMP_STRING(name), QMP_NUMBER(moment->operation));
 }
 
 static json_t *keep_moment(struct service *service, const struct qmp_request *request)
@@ -98,48 +97,33 @@ static json_t *query_moments(struct service *service, const struct qmp_request *
 						      QMP_NUMBER(service->moments[i].operation)));
 	}
 	pthread_mutex_unlock(&service->look_mutex);
-	return qmp_return(request, json_pack("{s:o}", "moments", list));
+	return QMP_REPLY(request, QMP_JSON(list));
 }
 
 /* ---- what changed ---- */
 
-static void put_before_after(const struct look_change *change, json_t *json)
+static bool is_tile(enum look_change_kind kind)
 {
-	char before[LOOK_RIGHTS_BYTES], after[LOOK_RIGHTS_BYTES];
+	return kind == LOOK_TILE_CAME || kind == LOOK_TILE_WENT || kind == LOOK_TILE_CHANGED;
+}
 
-	switch (change->kind) {
-	case LOOK_MAP_CAME:
-	case LOOK_MAP_WENT:
-	case LOOK_MAP_CHANGED:
-		if (change->kind != LOOK_MAP_CAME)
-			json_object_set_new(
-				json, "before",
-				json_string(look_rights(change->rights_before, before)));
-		if (change->kind != LOOK_MAP_WENT)
-			json_object_set_new(json, "after",
-					    json_string(look_rights(change->rights_after, after)));
-		break;
-	case LOOK_COUNT:
-		json_object_set_new(json, "name", json_string(change->name));
-		json_object_set_new(json, "before",
-				    json_integer((json_int_t)(change->before & INT64_MAX)));
-		json_object_set_new(json, "after",
-				    json_integer((json_int_t)(change->after & INT64_MAX)));
-		break;
-	default:
-		if (change->kind == LOOK_TILE_CHANGED || change->kind == LOOK_TILE_WENT)
-			json_object_set_new(
-				json, "before",
-				json_string(look_tile_state_name(change->state_before)));
-		if (change->kind == LOOK_TILE_CHANGED || change->kind == LOOK_TILE_CAME)
-			json_object_set_new(json, "after",
-					    json_string(look_tile_state_name(change->state_after)));
-		json_object_set_new(json, "pages-before",
-				    json_integer((json_int_t)(change->pages_before & INT64_MAX)));
-		json_object_set_new(json, "pages-after",
-				    json_integer((json_int_t)(change->pages_after & INT64_MAX)));
-		break;
-	}
+/* What was there before the change, or is there after it; NULL: nothing. */
+static json_t *side_json(const struct look_change *change, bool after)
+{
+	char rights[LOOK_RIGHTS_BYTES];
+
+	if (change->kind == LOOK_COUNT)
+		return json_integer(
+			(json_int_t)((after ? change->after : change->before) & INT64_MAX));
+	if (change->kind == LOOK_FRAMES_MOVED ||
+	    change->kind == (after ? LOOK_MAP_WENT : LOOK_MAP_CAME) ||
+	    change->kind == (after ? LOOK_TILE_WENT : LOOK_TILE_CAME))
+		return NULL;
+	if (is_tile(change->kind))
+		return json_string(
+			look_tile_state_name(after ? change->state_after : change->state_before));
+	return json_string(
+		look_rights(after ? change->rights_after : change->rights_before, rights));
 }
 
 struct changes {
@@ -149,18 +133,19 @@ struct changes {
 
 static int add_change(void *context, const struct look_change *change)
 {
+	bool range = change->kind != LOOK_COUNT, tile = is_tile(change->kind);
 	struct changes *changes = context;
-	json_t *json;
 
 	if (changes->count++ >= changes->limit)
 		return 0;
-	json = json_pack("{s:s}", "change", look_change_name(change->kind));
-	if (change->kind != LOOK_COUNT) {
-		json_object_set_new(json, "start", qmp_hex(change->start));
-		json_object_set_new(json, "end", qmp_hex(change->end));
-	}
-	put_before_after(change, json);
-	json_array_append_new(changes->list, json);
+	json_array_append_new(
+		changes->list,
+		QMP_ROW(protocol_changes, QMP_STRING(look_change_name(change->kind)),
+			QMP_MAYBE(range, change->start), QMP_MAYBE(range, change->end),
+			QMP_JSON(side_json(change, false)), QMP_JSON(side_json(change, true)),
+			QMP_STRING(range ? NULL : change->name),
+			QMP_MAYBE(tile, change->pages_before),
+			QMP_MAYBE(tile, change->pages_after)));
 	return 0;
 }
 
@@ -189,8 +174,7 @@ static json_t *diff(struct service *service, const struct qmp_request *request)
 		json_decref(changes.list);
 		return service_failed(request, err);
 	}
-	return qmp_return(request, json_pack("{s:o, s:I}", "changes", changes.list, "count",
-					     (json_int_t)changes.count));
+	return QMP_REPLY(request, QMP_JSON(changes.list), QMP_NUMBER(changes.count));
 }
 
 static json_t *query_diff(struct service *service, const struct qmp_request *request)

@@ -91,7 +91,7 @@ static int begin(struct service *service, const struct qmp_request *request, str
 static json_t *start_dirty(struct service *service, const struct qmp_request *request)
 {
 	struct error error;
-	json_int_t epoch = 0;
+	uint32_t epoch = 0;
 	int err;
 
 	pthread_mutex_lock(&service->look_mutex);
@@ -101,7 +101,7 @@ static json_t *start_dirty(struct service *service, const struct qmp_request *re
 	pthread_mutex_unlock(&service->look_mutex);
 	if (err)
 		return qmp_error(request, "dirty-start: %s", error.text);
-	return qmp_return(request, json_pack("{s:I}", "epoch", epoch));
+	return QMP_REPLY(request, QMP_NUMBER(epoch));
 }
 
 static json_t *not_started(const struct qmp_request *request)
@@ -135,12 +135,13 @@ static json_t *rate_json(const struct dirty_tracker *tracker)
 	struct dirty_rate rate;
 
 	dirty_rate(tracker, &rate);
-	return json_pack("{s:f, s:f, s:f, s:I}", "last", rate.last_pages, "mean", rate.mean_pages,
-			 "deviation", rate.deviation_pages, "epochs", (json_int_t)rate.epochs);
+	return QMP_ROW(protocol_dirty_rate, QMP_FLOAT(rate.last_pages), QMP_FLOAT(rate.mean_pages),
+		       QMP_FLOAT(rate.deviation_pages), QMP_NUMBER(rate.epochs));
 }
 
-/* What was written since @epoch, and since @oldest. */
-static json_t *sums_json(struct service *service, uint32_t epoch, uint32_t oldest)
+/* Answers what was written in @epoch, which lasted @seconds, and since @oldest. */
+static json_t *reply_sums(struct service *service, const struct qmp_request *request,
+			  uint32_t epoch, uint32_t oldest, double seconds)
 {
 	const struct gpa_space *space = guest_space(service->guest);
 	uint64_t pages = 0, working_set = 0;
@@ -160,9 +161,9 @@ static json_t *sums_json(struct service *service, uint32_t epoch, uint32_t oldes
 				      QMP_ROW(protocol_dirty_regions, QMP_STRING(region->name),
 					      QMP_NUMBER(here), QMP_NUMBER(set)));
 	}
-	return json_pack("{s:I, s:I, s:I, s:o, s:o}", "epoch", (json_int_t)epoch, "pages",
-			 (json_int_t)pages, "working-set", (json_int_t)working_set, "regions", list,
-			 "rate", rate_json(service->dirty.tracker));
+	return QMP_REPLY(request, QMP_NUMBER(epoch), QMP_FLOAT(seconds), QMP_NUMBER(pages),
+			 QMP_NUMBER(working_set), QMP_JSON(list),
+			 QMP_JSON(rate_json(service->dirty.tracker)));
 }
 
 static json_t *collect_dirty(struct service *service, const struct qmp_request *request)
@@ -170,7 +171,7 @@ static json_t *collect_dirty(struct service *service, const struct qmp_request *
 	uint64_t epochs = qmp_get(request, "epochs")->word;
 	double now = clock_seconds(), seconds = 0;
 	struct error error;
-	json_t *json = NULL;
+	json_t *answer = NULL;
 	uint32_t epoch = 0;
 	int err = 0;
 
@@ -182,22 +183,23 @@ static json_t *collect_dirty(struct service *service, const struct qmp_request *
 	}
 	if (epoch && !err) {
 		service->dirty.epoch_since = now;
-		json = sums_json(service, epoch, epochs < epoch ? epoch - (uint32_t)epochs + 1 : 1);
-		json_object_set_new(json, "seconds", json_real(seconds));
+		answer = reply_sums(service, request, epoch,
+				    epochs < epoch ? epoch - (uint32_t)epochs + 1 : 1, seconds);
 	}
 	pthread_mutex_unlock(&service->look_mutex);
 	if (!epoch)
 		return not_started(request);
 	if (err)
 		return qmp_error(request, "dirty-collect: %s", error.text);
-	return qmp_return(request, json);
+	return answer;
 }
 
 /* ---- which pages ---- */
 
 struct ranges {
-	json_t *list, *json;
+	json_t *list;
 	uint64_t limit, start, end;
+	uint64_t next; /* where the list was full; 0: it was not */
 };
 
 static int add_range(void *context, gpa_t start, gpa_t end)
@@ -209,7 +211,7 @@ static int add_range(void *context, gpa_t start, gpa_t end)
 	if (from >= to)
 		return 0;
 	if (json_array_size(ranges->list) == ranges->limit) {
-		json_object_set_new(ranges->json, "next", qmp_hex(from));
+		ranges->next = from;
 		return 1;
 	}
 	json_array_append_new(ranges->list,
@@ -241,23 +243,23 @@ static json_t *query_dirty(struct service *service, const struct qmp_request *re
 		.end = (qmp_get(request, "end")->word + PAGE - 1) & ~(PAGE - 1),
 	};
 	struct error error;
+	uint32_t epoch = 0;
 	bool started;
 	int err = 0;
 
 	ranges.end = ranges.end ? ranges.end : UINT64_MAX;
-	ranges.json = json_pack("{s:o}", "ranges", ranges.list);
 	pthread_mutex_lock(&service->look_mutex);
 	started = service->dirty.tracker != NULL;
 	if (started)
 		err = add_ranges(service, (uint32_t)qmp_get(request, "since")->word, &ranges,
 				 &error);
 	if (started && !err)
-		json_object_set_new(ranges.json, "epoch",
-				    json_integer(dirty_epoch(service->dirty.tracker)));
+		epoch = dirty_epoch(service->dirty.tracker);
 	pthread_mutex_unlock(&service->look_mutex);
 	if (started && !err)
-		return qmp_return(request, ranges.json);
-	json_decref(ranges.json);
+		return QMP_REPLY(request, QMP_JSON(ranges.list), QMP_NUMBER(epoch),
+				 QMP_MAYBE(ranges.next, ranges.next));
+	json_decref(ranges.list);
 	return started ? qmp_error(request, "query-dirty: %s", error.text) : not_started(request);
 }
 

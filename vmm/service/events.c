@@ -41,16 +41,15 @@ void service_keep_said(struct service *service, unsigned int vcpu, const char *t
 static json_t *query_events(struct service *service, const struct qmp_request *request)
 {
 	json_t *list = json_array();
-	json_int_t dropped;
-	uint64_t i;
+	uint64_t dropped, i;
 
 	pthread_mutex_lock(&service->events.mutex);
 	i = service->events.count > EVENTS_KEPT ? service->events.count - EVENTS_KEPT : 0;
-	dropped = (json_int_t)i;
+	dropped = i;
 	for (; i < service->events.count; i++)
 		json_array_append_new(list, json_deep_copy(service->events.kept[i % EVENTS_KEPT]));
 	pthread_mutex_unlock(&service->events.mutex);
-	return qmp_return(request, json_pack("{s:o, s:I}", "events", list, "dropped", dropped));
+	return QMP_REPLY(request, QMP_JSON(list), QMP_NUMBER(dropped));
 }
 
 void service_forget_events(struct service *service)

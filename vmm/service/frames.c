@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Frames, zones and slabs from outside. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "lib/grow.h"
 #include "vmm/look/frames.h"
 #include "vmm/look/zones.h"
 #include "vmm/service/private.h"
@@ -14,32 +16,12 @@ static json_t *number(uint64_t value)
 
 /* ---- one frame ---- */
 
-static void add_owner(struct service *service, const struct look_frame *frame, json_t *json)
-{
-	char place[IMAGE_PLACE_BYTES];
-
-	if (frame->state == LOOK_FRAME_TABLE)
-		json_object_set_new(json, "table-level", number(frame->table_level));
-	if (frame->state == LOOK_FRAME_SLAB) {
-		json_object_set_new(json, "cache", json_string(frame->cache));
-		json_object_set_new(json, "objects", number(frame->slab_objects));
-		json_object_set_new(json, "in-use", number(frame->slab_in_use));
-	}
-	if (!frame->have_area)
-		return;
-	json_object_set_new(json, "area-start", qmp_hex(frame->area_start));
-	json_object_set_new(json, "area-size", number(frame->area_size));
-	if (*service_place(service, frame->area_caller, place))
-		json_object_set_new(json, "area-caller", json_string(place));
-	if (frame->have_index)
-		json_object_set_new(json, "area-page", number(frame->area_index));
-}
-
 static json_t *query_frame(struct service *service, const struct qmp_request *request)
 {
 	uint64_t pfn = qmp_get(request, "frame")->word;
+	char place[IMAGE_PLACE_BYTES] = "";
+	bool slab, index;
 	struct look_frame frame;
-	json_t *json;
 	int err;
 
 	pthread_mutex_lock(&service->look_mutex);
@@ -52,15 +34,21 @@ static json_t *query_frame(struct service *service, const struct qmp_request *re
 				 (unsigned long long)pfn);
 	if (err)
 		return service_failed(request, err);
-	json = json_pack("{s:o, s:o, s:i, s:s, s:s, s:b, s:o, s:i, s:I, s:o, s:o}", "frame",
-			 qmp_hex(frame.pfn), "physical", qmp_hex(frame.gpa), "node",
-			 (int)frame.node, "zone", frame.zone_name, "state",
-			 look_frame_state_name(frame.state), "online", frame.online, "head",
-			 qmp_hex(frame.head_pfn), "order", (int)frame.order, "references",
-			 (json_int_t)frame.references, "owner", qmp_hex(frame.owner), "struct-page",
-			 qmp_hex(frame.page_address));
-	add_owner(service, &frame, json);
-	return qmp_return(request, json);
+	if (frame.have_area)
+		service_place(service, frame.area_caller, place);
+	slab = frame.state == LOOK_FRAME_SLAB;
+	index = frame.have_area && frame.have_index;
+	return QMP_REPLY(
+		request, QMP_NUMBER(frame.pfn), QMP_NUMBER(frame.gpa), QMP_NUMBER(frame.node),
+		QMP_STRING(frame.zone_name), QMP_STRING(look_frame_state_name(frame.state)),
+		QMP_NUMBER(frame.online), QMP_NUMBER(frame.head_pfn), QMP_NUMBER(frame.order),
+		QMP_NUMBER(frame.references), QMP_NUMBER(frame.owner),
+		QMP_NUMBER(frame.page_address),
+		QMP_MAYBE(frame.state == LOOK_FRAME_TABLE, frame.table_level),
+		QMP_STRING(slab ? frame.cache : NULL), QMP_MAYBE(slab, frame.slab_objects),
+		QMP_MAYBE(slab, frame.slab_in_use), QMP_MAYBE(frame.have_area, frame.area_start),
+		QMP_MAYBE(frame.have_area, frame.area_size), QMP_STRING(*place ? place : NULL),
+		QMP_MAYBE(index, frame.area_index));
 }
 
 /* ---- all of them ---- */
@@ -78,9 +66,8 @@ static json_t *counts_json(const uint64_t counts[LOOK_FRAME_STATES])
 
 static json_t *query_frames(struct service *service, const struct qmp_request *request)
 {
-	json_t *zones = json_array();
+	json_t *zones = json_array(), *answer;
 	struct look_frames frames;
-	json_t *json;
 	size_t i;
 	int err;
 
@@ -97,11 +84,78 @@ static json_t *query_frames(struct service *service, const struct qmp_request *r
 					      QMP_STRING(frames.zone[i].zone_name),
 					      QMP_JSON(counts_json(frames.zone[i].frames)),
 					      QMP_NUMBER(frames.zone[i].total)));
-	json = json_pack("{s:o, s:o, s:o, s:o, s:o}", "zones", zones, "frames",
-			 counts_json(frames.frames), "total", number(frames.total), "sections",
-			 number(frames.sections), "online", number(frames.online));
+	answer = QMP_REPLY(request, QMP_JSON(zones), QMP_JSON(counts_json(frames.frames)),
+			   QMP_NUMBER(frames.total), QMP_NUMBER(frames.sections),
+			   QMP_NUMBER(frames.online));
 	look_frames_free(&frames);
-	return qmp_return(request, json);
+	return answer;
+}
+
+/* ---- where they are ---- */
+
+struct runs {
+	struct look_frame_run *run;
+	size_t count;
+};
+
+static int keep_run(void *context, const struct look_frame_run *run)
+{
+	struct runs *runs = context;
+
+	if (GROW(runs->run, runs->count))
+		return -ENOMEM;
+	runs->run[runs->count++] = *run;
+	return 0;
+}
+
+/* Nodes may lie in any order, the list is by address. */
+static int by_frame(const void *a, const void *b)
+{
+	const struct look_frame_run *one = a, *other = b;
+
+	return one->pfn < other->pfn ? -1 : one->pfn > other->pfn;
+}
+
+static json_t *runs_json(const struct runs *runs, const struct qmp_request *request)
+{
+	uint64_t start = qmp_get(request, "start")->word, end = qmp_get(request, "end")->word - 1;
+	json_t *list = json_array(), *json = json_pack("{s:o}", "runs", list);
+
+	for (size_t i = 0; i < runs->count; i++) {
+		const struct look_frame_run *run = &runs->run[i];
+		uint64_t first = run->pfn * INSPECT_PAGE_BYTES;
+		uint64_t last = first + run->frames * INSPECT_PAGE_BYTES;
+
+		if (last <= start || first > end)
+			continue;
+		if (json_array_size(list) == qmp_get(request, "limit")->word) {
+			json_object_set_new(json, "next", qmp_hex(first));
+			break;
+		}
+		json_array_append_new(list,
+				      QMP_ROW(protocol_frame_runs, QMP_NUMBER(first),
+					      QMP_NUMBER(last), QMP_NUMBER(run->frames),
+					      QMP_NUMBER(run->node), QMP_STRING(run->zone_name),
+					      QMP_STRING(look_frame_state_name(run->state))));
+	}
+	return json;
+}
+
+static json_t *query_frame_map(struct service *service, const struct qmp_request *request)
+{
+	struct runs runs = {NULL, 0};
+	json_t *json = NULL;
+	int err;
+
+	pthread_mutex_lock(&service->look_mutex);
+	err = look_frame_runs(service->inspector, keep_run, &runs);
+	pthread_mutex_unlock(&service->look_mutex);
+	if (!err) {
+		qsort(runs.run, runs.count, sizeof(*runs.run), by_frame);
+		json = runs_json(&runs, request);
+	}
+	free(runs.run);
+	return err ? service_failed(request, err) : qmp_return(request, json);
 }
 
 /* ---- zones ---- */
@@ -142,7 +196,7 @@ static json_t *query_zones(struct service *service, const struct qmp_request *re
 	for (i = 0; i < zones.nr_zones; i++)
 		json_array_append_new(list, zone_json(&zones.zone[i], zones.nr_orders));
 	look_zones_free(&zones);
-	return qmp_return(request, json_pack("{s:o}", "zones", list));
+	return QMP_REPLY(request, QMP_JSON(list));
 }
 
 /* ---- slabs ---- */
@@ -172,13 +226,11 @@ static json_t *query_slabs(struct service *service, const struct qmp_request *re
 					      QMP_NUMBER(slab->in_use), QMP_NUMBER(slab->total)));
 	}
 	look_slabs_free(&slabs);
-	return qmp_return(request, json_pack("{s:o}", "slabs", list));
+	return QMP_REPLY(request, QMP_JSON(list));
 }
 
 const struct service_handler service_frame_handlers[] = {
-	{"query-frame", query_frame},
-	{"query-frames", query_frames},
-	{"query-zones", query_zones},
-	{"query-slabs", query_slabs},
-	{NULL, NULL},
+	{"query-frame", query_frame},         {"query-frames", query_frames},
+	{"query-frame-map", query_frame_map}, {"query-zones", query_zones},
+	{"query-slabs", query_slabs},         {NULL, NULL},
 };

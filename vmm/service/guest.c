@@ -19,19 +19,19 @@ static const char *status_name(const struct service *service)
 /* Who does what: vCPUs that carry a command out. */
 static json_t *doing_json(struct service *service)
 {
-	json_t *list = json_array(), *one;
+	json_t *list = json_array();
 	const char *command;
+	uint32_t trap;
 	double since;
 
 	for (unsigned int i = 0; i < guest_nr_vcpus(service->guest); i++) {
 		command = lane_doing(&service->lanes[i], &since);
 		if (!command)
 			continue;
-		one = json_pack("{s:i, s:s, s:f}", "vcpu", (int)i, "command", command, "seconds",
-				clock_seconds() - since);
-		if (one && service_held_by(service, i))
-			json_object_set_new(one, "trap", json_integer(service_held_by(service, i)));
-		json_array_append_new(list, one);
+		trap = service_held_by(service, i);
+		json_array_append_new(
+			list, QMP_ROW(protocol_doing, QMP_NUMBER(i), QMP_STRING(command),
+				      QMP_FLOAT(clock_seconds() - since), QMP_MAYBE(trap, trap)));
 	}
 	return list;
 }
@@ -41,29 +41,23 @@ static json_t *query_status(struct service *service, const struct qmp_request *r
 	struct guest *guest = service->guest;
 	const struct guest_report *failure = guest_failure(guest);
 	const char *status = status_name(service);
-	json_t *json;
 
-	json = json_pack(
-		"{s:s, s:s, s:b, s:i, s:i, s:I, s:s, s:s, s:f, s:i, s:I, s:I, s:I, s:I}", "name",
-		service->name, "status", status, "running", strcmp(status, "running") == 0, "pid",
-		(int)getpid(), "cpus", (int)guest_nr_vcpus(guest), "memory",
-		(json_int_t)guest_memory_bytes(guest), "image", guest_image(guest)->name,
-		"build-id", guest_image(guest)->build_id, "seconds",
-		clock_seconds() - service->started, "clients", (int)server_clients(service->server),
-		"calls", (json_int_t)__atomic_load_n(&service->calls, __ATOMIC_RELAXED), "logs",
-		(json_int_t)guest_log_count(guest), "warnings",
-		(json_int_t)guest_warning_count(guest), "violations",
-		(json_int_t)service_violations(service));
-	if (json)
-		json_object_set_new(json, "doing", doing_json(service));
-	if (json && failure)
-		json_object_set_new(json, "failure", report_json(failure));
-	return qmp_return(request, json);
+	return QMP_REPLY(request, QMP_STRING(service->name), QMP_STRING(status),
+			 QMP_NUMBER(strcmp(status, "running") == 0), QMP_NUMBER((uint64_t)getpid()),
+			 QMP_NUMBER(guest_nr_vcpus(guest)), QMP_NUMBER(guest_memory_bytes(guest)),
+			 QMP_STRING(guest_image(guest)->name),
+			 QMP_STRING(guest_image(guest)->build_id),
+			 QMP_FLOAT(clock_seconds() - service->started),
+			 QMP_NUMBER(server_clients(service->server)),
+			 QMP_NUMBER(__atomic_load_n(&service->calls, __ATOMIC_RELAXED)),
+			 QMP_NUMBER(guest_log_count(guest)), QMP_NUMBER(guest_warning_count(guest)),
+			 QMP_NUMBER(service_violations(service)), QMP_JSON(doing_json(service)),
+			 QMP_JSON(failure ? report_json(failure) : NULL));
 }
 
 static json_t *query_name(struct service *service, const struct qmp_request *request)
 {
-	return qmp_return(request, json_pack("{s:s}", "name", service->name));
+	return QMP_REPLY(request, QMP_STRING(service->name));
 }
 
 static json_t *query_version(struct service *service, const struct qmp_request *request)
@@ -80,21 +74,19 @@ static json_t *query_kvm(struct service *service, const struct qmp_request *requ
 {
 	const struct kvm_host *host = guest_kvm_host(service->guest);
 
-	return qmp_return(request,
-			  json_pack("{s:b, s:b, s:s, s:s}", "enabled", 1, "present", 1, "module",
-				    host->module, "second-stage", host->second_stage));
+	return QMP_REPLY(request, QMP_NUMBER(true), QMP_NUMBER(true), QMP_STRING(host->module),
+			 QMP_STRING(host->second_stage));
 }
 
 static json_t *query_target(struct service *service, const struct qmp_request *request)
 {
 	(void)service;
-	return qmp_return(request, json_pack("{s:s}", "arch", "x86_64"));
+	return QMP_REPLY(request, QMP_STRING("x86_64"));
 }
 
 static json_t *query_memory_size(struct service *service, const struct qmp_request *request)
 {
-	return qmp_return(request, json_pack("{s:I}", "base-memory",
-					     (json_int_t)guest_memory_bytes(service->guest)));
+	return QMP_REPLY(request, QMP_NUMBER(guest_memory_bytes(service->guest)));
 }
 
 static const char *reserved_name(uint32_t kind)
@@ -124,8 +116,7 @@ static json_t *query_memory_layout(struct service *service, const struct qmp_req
 			reserved, QMP_ROW(protocol_reserved, QMP_NUMBER(info->reserved[i].start),
 					  QMP_NUMBER(info->reserved[i].end),
 					  QMP_STRING(reserved_name(info->reserved[i].kind))));
-	return qmp_return(request, json_pack("{s:o, s:o, s:o}", "ram", ram, "reserved", reserved,
-					     "root", qmp_hex(info->root_gpa)));
+	return QMP_REPLY(request, QMP_JSON(ram), QMP_JSON(reserved), QMP_NUMBER(info->root_gpa));
 }
 
 /* ---- pause and end ---- */

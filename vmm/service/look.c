@@ -25,93 +25,88 @@ static json_t *area_json(struct service *service, const struct inspect_area *are
 		       QMP_MAYBE(area->has_vm, area->phys_addr));
 }
 
-/* With the look mutex held. */
-static json_t *areas_json(struct service *service, const struct look_tree *tree, uint64_t limit)
-{
-	json_t *list = json_array(), *json = json_pack("{s:o}", "areas", list);
-	size_t i;
+/* Answers with tiles of the window a request names, no more than its limit. */
+typedef json_t *(*tiles_fn)(struct service *service, const struct qmp_request *request,
+			    const struct look_tree *tree, uint64_t limit);
 
-	for (i = 0; i < tree->areas.count; i++) {
+/* With the look mutex held. */
+static json_t *reply_areas(struct service *service, const struct qmp_request *request,
+			   const struct look_tree *tree, uint64_t limit)
+{
+	json_t *list = json_array();
+	uint64_t next = 0;
+
+	for (size_t i = 0; i < tree->areas.count && !next; i++) {
 		const struct inspect_area *area = &tree->areas.area[i];
 
 		if (area->state == INSPECT_FREE)
 			continue;
-		if (json_array_size(list) == limit) {
-			json_object_set_new(json, "next", qmp_hex(area->start));
-			break;
-		}
-		json_array_append_new(list, area_json(service, area));
+		if (json_array_size(list) == limit)
+			next = area->start;
+		else
+			json_array_append_new(list, area_json(service, area));
 	}
-	if (tree->areas.broken)
-		json_object_set_new(json, "broken", json_string(tree->areas.broken));
-	return json;
+	return QMP_REPLY(request, QMP_JSON(list), QMP_MAYBE(next, next),
+			 QMP_STRING(tree->areas.broken));
 }
 
-/* What a list of tiles is made of: the window the request names, no more than its limit. */
-typedef json_t *(*tiles_json_fn)(struct service *service, const struct look_tree *tree,
-				 uint64_t limit);
-
 static json_t *answer_tiles(struct service *service, const struct qmp_request *request,
-			    tiles_json_fn make)
+			    tiles_fn reply)
 {
 	struct look_tree tree;
-	json_t *json = NULL;
+	json_t *answer = NULL;
 	int err;
 
 	pthread_mutex_lock(&service->look_mutex);
 	err = look_tree(service->inspector, qmp_get(request, "start")->word,
 			qmp_get(request, "end")->word, &tree);
 	if (!err) {
-		json = make(service, &tree, qmp_get(request, "limit")->word);
+		answer = reply(service, request, &tree, qmp_get(request, "limit")->word);
 		look_tree_free(&tree);
 	}
 	pthread_mutex_unlock(&service->look_mutex);
-	return err ? service_failed(request, err) : qmp_return(request, json);
+	return err ? service_failed(request, err) : answer;
 }
 
 static json_t *query_areas(struct service *service, const struct qmp_request *request)
 {
-	return answer_tiles(service, request, areas_json);
+	return answer_tiles(service, request, reply_areas);
 }
 
 /* ---- the whole space ---- */
 
 static json_t *sums_json(const struct look_tree *tree)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "busy",
-			 (json_int_t)tree->busy, "lazy", (json_int_t)tree->lazy, "free",
-			 (json_int_t)tree->free, "unknown", (json_int_t)tree->unknown, "busy-bytes",
-			 qmp_hex(tree->busy_bytes), "lazy-bytes", qmp_hex(tree->lazy_bytes),
-			 "free-bytes", qmp_hex(tree->free_bytes), "payload-bytes",
-			 qmp_hex(tree->payload_bytes), "largest-start",
-			 qmp_hex(tree->largest_start), "largest-end", qmp_hex(tree->largest_end));
+	return QMP_ROW(protocol_tree_sum, QMP_NUMBER(tree->busy), QMP_NUMBER(tree->lazy),
+		       QMP_NUMBER(tree->free), QMP_NUMBER(tree->unknown),
+		       QMP_NUMBER(tree->busy_bytes), QMP_NUMBER(tree->lazy_bytes),
+		       QMP_NUMBER(tree->free_bytes), QMP_NUMBER(tree->payload_bytes),
+		       QMP_NUMBER(tree->largest_start), QMP_NUMBER(tree->largest_end));
 }
 
-static json_t *tree_json(struct service *service, const struct look_tree *tree, uint64_t limit)
+/* With the look mutex held. */
+static json_t *reply_tree(struct service *service, const struct qmp_request *request,
+			  const struct look_tree *tree, uint64_t limit)
 {
 	json_t *list = json_array();
-	json_t *json = json_pack("{s:o, s:o}", "tiles", list, "sum", sums_json(tree));
-	size_t i;
+	size_t count = tree->areas.count < limit ? tree->areas.count : limit;
+	bool more = count < tree->areas.count;
 
-	for (i = 0; i < tree->areas.count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		const struct inspect_area *area = &tree->areas.area[i];
 
-		if (i == limit) {
-			json_object_set_new(json, "next", qmp_hex(area->start));
-			break;
-		}
 		json_array_append_new(list, QMP_ROW(protocol_tiles, QMP_NUMBER(area->start),
 						    QMP_NUMBER(area->end),
 						    QMP_STRING(look_tile_state_name(area->state))));
 	}
-	if (tree->areas.broken)
-		json_object_set_new(json, "broken", json_string(tree->areas.broken));
-	return json;
+	return QMP_REPLY(request, QMP_JSON(list), QMP_JSON(sums_json(tree)),
+			 QMP_MAYBE(more, tree->areas.area[count].start),
+			 QMP_STRING(tree->areas.broken));
 }
 
 static json_t *query_tree(struct service *service, const struct qmp_request *request)
 {
-	return answer_tiles(service, request, tree_json);
+	return answer_tiles(service, request, reply_tree);
 }
 
 /* ---- a vCPU: registers, backtrace ---- */
@@ -162,9 +157,8 @@ static json_t *query_registers(struct service *service, const struct qmp_request
 
 	if (glimpse(service, request, &report, &answer) != 0)
 		return answer;
-	return qmp_return(request,
-			  json_pack("{s:o, s:s, s:s}", "registers", report_registers_json(&report),
-				    "place", report.where, "state", vcpu_state(service, vcpu)));
+	return QMP_REPLY(request, QMP_JSON(report_registers_json(&report)),
+			 QMP_STRING(report.where), QMP_STRING(vcpu_state(service, vcpu)));
 }
 
 static json_t *query_backtrace(struct service *service, const struct qmp_request *request)
@@ -172,7 +166,7 @@ static json_t *query_backtrace(struct service *service, const struct qmp_request
 	unsigned int vcpu = (unsigned int)qmp_get(request, "vcpu")->word;
 	const struct guest_report *failure = guest_failure(service->guest);
 	struct guest_report report;
-	json_t *answer, *json;
+	json_t *answer;
 
 	/* Asked for nobody's: who died is who is meant. */
 	if (!qmp_get(request, "vcpu")->given && failure)
@@ -181,14 +175,10 @@ static json_t *query_backtrace(struct service *service, const struct qmp_request
 		report = *failure;
 	else if (glimpse(service, request, &report, &answer) != 0)
 		return answer;
-	json = json_pack("{s:I, s:s, s:s, s:o}", "vcpu", (json_int_t)vcpu, "state",
-			 vcpu_state(service, vcpu), "place", report.where, "backtrace",
-			 backtrace_json(&report.trace));
-	if (json && report.have_call)
-		json_object_set_new(json, "hypercall", report_call_json(&report.call));
-	if (json && *report.text)
-		json_object_set_new(json, "text", json_string(report.text));
-	return qmp_return(request, json);
+	return QMP_REPLY(request, QMP_NUMBER(vcpu), QMP_STRING(vcpu_state(service, vcpu)),
+			 QMP_STRING(report.where), QMP_JSON(backtrace_json(&report.trace)),
+			 QMP_JSON(report.have_call ? report_call_json(&report.call) : NULL),
+			 QMP_STRING(*report.text ? report.text : NULL));
 }
 
 const struct service_handler service_look_handlers[] = {

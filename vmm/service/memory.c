@@ -61,8 +61,7 @@ static json_t *read_memory(struct service *service, const struct qmp_request *re
 	if (err)
 		answer = cannot(service, request, size, err);
 	else
-		answer = qmp_return(request, json_pack("{s:o, s:o}", "address", qmp_hex(address),
-						       "bytes", qmp_bytes(bytes, size)));
+		answer = QMP_REPLY(request, QMP_NUMBER(address), QMP_JSON(qmp_bytes(bytes, size)));
 	free(bytes);
 	return answer;
 }
@@ -83,8 +82,7 @@ static json_t *write_memory(struct service *service, const struct qmp_request *r
 	pthread_mutex_unlock(&service->look_mutex);
 	if (err)
 		return cannot(service, request, bytes->count, err);
-	return qmp_return(request, json_pack("{s:o, s:I}", "address", qmp_hex(address), "size",
-					     (json_int_t)bytes->count));
+	return QMP_REPLY(request, QMP_NUMBER(address), QMP_NUMBER(bytes->count));
 }
 
 /* ---- addresses ---- */
@@ -96,7 +94,6 @@ static json_t *translate(struct service *service, const struct qmp_request *requ
 	char place[IMAGE_PLACE_BYTES], rights[LOOK_RIGHTS_BYTES];
 	struct paging_mode mode;
 	struct paging_walk walk;
-	json_t *json;
 	void *host;
 	int err;
 
@@ -110,14 +107,12 @@ static json_t *translate(struct service *service, const struct qmp_request *requ
 		return qmp_error(request, "0x%llx is not mapped: %s at level %u",
 				 (unsigned long long)address, paging_status_name(walk.status),
 				 walk.level);
-	json = json_pack("{s:o, s:o, s:I, s:s}", "address", qmp_hex(address), "physical",
-			 qmp_hex(walk.gpa.value), "page-bytes", (json_int_t)walk.page_bytes,
-			 "rights", look_rights(walk.rights, rights));
-	if (gpa_space_translate(guest_space(service->guest), walk.gpa, 1, &host) == 0)
-		json_object_set_new(json, "host", qmp_hex((uint64_t)(uintptr_t)host));
-	if (*service_place(service, address, place))
-		json_object_set_new(json, "place", json_string(place));
-	return qmp_return(request, json);
+	if (gpa_space_translate(guest_space(service->guest), walk.gpa, 1, &host) != 0)
+		host = NULL;
+	service_place(service, address, place);
+	return QMP_REPLY(request, QMP_NUMBER(address), QMP_NUMBER(walk.gpa.value),
+			 QMP_NUMBER(walk.page_bytes), QMP_STRING(look_rights(walk.rights, rights)),
+			 QMP_MAYBE(host, (uintptr_t)host), QMP_STRING(*place ? place : NULL));
 }
 
 static json_t *query_symbol(struct service *service, const struct qmp_request *request)
@@ -125,9 +120,8 @@ static json_t *query_symbol(struct service *service, const struct qmp_request *r
 	uint64_t address = qmp_get(request, "address")->word;
 	char place[IMAGE_PLACE_BYTES];
 
-	return qmp_return(request,
-			  json_pack("{s:o, s:s}", "address", qmp_hex(address), "place",
-				    image_place(guest_image(service->guest), address, place)));
+	return QMP_REPLY(request, QMP_NUMBER(address),
+			 QMP_STRING(image_place(guest_image(service->guest), address, place)));
 }
 
 /* ---- instructions ---- */
@@ -197,7 +191,7 @@ static json_t *disassemble(struct service *service, const struct qmp_request *re
 		json_decref(list);
 		return cannot(service, request, 1, -EFAULT);
 	}
-	return qmp_return(request, json_pack("{s:o}", "instructions", list));
+	return QMP_REPLY(request, QMP_JSON(list));
 }
 
 const struct service_handler service_memory_handlers[] = {

@@ -133,7 +133,8 @@ int service_audit(struct service *service, uint32_t which, struct audit_result *
 /* The same, of all checks, on the lane that is alone. */
 void service_audit_soon(struct service *service);
 
-json_t *service_violation_json(const struct audit_violation *violation);
+/* @line, which may be NULL: all of it for people. */
+json_t *service_violation_json(const struct audit_violation *violation, const char *line);
 
 /* Tells every client of an event, and keeps it for query-events. Takes @data. Any thread. */
 void service_tell(struct service *service, const char *name, json_t *data);

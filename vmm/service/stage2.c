@@ -32,38 +32,33 @@ static json_t *query_regions(struct service *service, const struct qmp_request *
 					      QMP_NUMBER(gpa_region_leaf_bytes(region)),
 					      QMP_MAYBE(region->host, (uintptr_t)region->host)));
 	}
-	return qmp_return(request, json_pack("{s:o}", "regions", list));
+	return QMP_REPLY(request, QMP_JSON(list));
 }
 
 /* Leaves that follow each other and are alike are one range. */
 struct leaves {
-	json_t *list, *json;
+	json_t *list;
 	uint64_t limit, start, end, bytes;
+	uint64_t next; /* where the list was full; 0: it was not */
 	bool live, split_frames;
+	bool knows_thp, sees_thp;
 	unsigned int rights; /* live: STAGE2_R.. */
 	uint64_t frame;      /* live: of start, host-physical */
+	struct live_counts counts;
 };
 
-#define RIGHTS_BYTES 5
-
-static const char *rights_text(unsigned int rights, char text[RIGHTS_BYTES])
-{
-	text[0] = rights & STAGE2_R ? 'r' : '-';
-	text[1] = rights & STAGE2_W ? 'w' : '-';
-	text[2] = rights & STAGE2_X ? 'x' : '-';
-	text[3] = rights & STAGE2_XU ? 'u' : '-';
-	text[4] = '\0';
-	return text;
-}
+_Static_assert(STAGE2_R == PAGING_R && STAGE2_W == PAGING_W && STAGE2_X == PAGING_X &&
+		       STAGE2_XU == PAGING_U,
+	       "rights of both stages have the same letters");
 
 static int put_leaves(struct leaves *leaves)
 {
-	char text[RIGHTS_BYTES];
+	char text[LOOK_RIGHTS_BYTES];
 
 	if (leaves->end == leaves->start)
 		return 0;
 	if (json_array_size(leaves->list) == leaves->limit) {
-		json_object_set_new(leaves->json, "next", qmp_hex(leaves->start));
+		leaves->next = leaves->start;
 		return 1;
 	}
 	json_array_append_new(
@@ -71,46 +66,43 @@ static int put_leaves(struct leaves *leaves)
 		QMP_ROW(protocol_leaves, QMP_NUMBER(leaves->start), QMP_NUMBER(leaves->end),
 			QMP_NUMBER(leaves->bytes),
 			QMP_NUMBER((leaves->end - leaves->start) / leaves->bytes),
-			QMP_STRING(leaves->live ? rights_text(leaves->rights, text) : NULL),
+			QMP_STRING(leaves->live ? look_rights(leaves->rights, text) : NULL),
 			QMP_MAYBE(leaves->live, leaves->frame)));
 	return 0;
 }
 
-static int add_leaf(void *context, gpa_t gpa, uint64_t bytes, const struct kvm_slot *slot)
+static int take_leaf(struct leaves *leaves, uint64_t gpa, uint64_t bytes, unsigned int rights,
+		     uint64_t frame)
 {
-	struct leaves *leaves = context;
+	uint64_t next = leaves->frame + (leaves->end - leaves->start);
 	int over;
 
-	(void)slot;
-	if (leaves->end == gpa.value && leaves->bytes == bytes) {
+	if (leaves->end == gpa && leaves->bytes == bytes && leaves->rights == rights &&
+	    (!leaves->split_frames || next == frame)) {
 		leaves->end += bytes;
 		return 0;
 	}
 	over = put_leaves(leaves);
-	leaves->start = gpa.value;
-	leaves->end = gpa.value + bytes;
+	leaves->start = gpa;
+	leaves->end = gpa + bytes;
 	leaves->bytes = bytes;
+	leaves->rights = rights;
+	leaves->frame = frame;
 	return over;
 }
 
-static int add_live_leaf(void *context, const struct stage2_leaf *leaf)
+static int add_leaf(void *context, gpa_t gpa, uint64_t bytes, const struct kvm_slot *slot)
+{
+	(void)slot;
+	return take_leaf(context, gpa.value, bytes, 0, 0);
+}
+
+static int add_real_leaf(void *context, const struct stage2_leaf *leaf)
 {
 	struct leaves *leaves = context;
-	uint64_t next = leaves->frame + (leaves->end - leaves->start);
-	int over;
 
-	if (leaves->end == leaf->gpa.value && leaves->bytes == leaf->page_bytes &&
-	    leaves->rights == leaf->rights && (!leaves->split_frames || next == leaf->hpa.value)) {
-		leaves->end += leaf->page_bytes;
-		return 0;
-	}
-	over = put_leaves(leaves);
-	leaves->start = leaf->gpa.value;
-	leaves->end = leaf->gpa.value + leaf->page_bytes;
-	leaves->bytes = leaf->page_bytes;
-	leaves->rights = leaf->rights;
-	leaves->frame = leaf->hpa.value;
-	return over;
+	return take_leaf(leaves, leaf->gpa.value, leaf->page_bytes, leaves->live ? leaf->rights : 0,
+			 leaf->hpa.value);
 }
 
 uint64_t service_largest_leaf(const struct service *service)
@@ -122,10 +114,9 @@ uint64_t service_largest_leaf(const struct service *service)
 
 static json_t *counts_json(const struct live_counts *counts)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "leaves-4k", (json_int_t)counts->leaves_4k,
-			 "leaves-2m", (json_int_t)counts->leaves_2m, "leaves-1g",
-			 (json_int_t)counts->leaves_1g, "tables", (json_int_t)counts->tables,
-			 "marked", (json_int_t)counts->marked);
+	return QMP_ROW(protocol_live_counts, QMP_NUMBER(counts->leaves_4k),
+		       QMP_NUMBER(counts->leaves_2m), QMP_NUMBER(counts->leaves_1g),
+		       QMP_NUMBER(counts->tables), QMP_NUMBER(counts->marked));
 }
 
 static int open_live(struct service *service, struct error *error)
@@ -158,8 +149,8 @@ static int find_root(struct service *service, struct error *error)
 }
 
 /* With all calls locked: visits the leaves of the real tables. */
-static int real_leaves(struct service *service, uint64_t start, uint64_t end, live_leaf_fn leaf,
-		       struct leaves *leaves, struct live_counts *counts_out, struct error *error)
+static int real_leaves(struct service *service, uint64_t start, uint64_t end, struct leaves *leaves,
+		       struct error *error)
 {
 	bool paused = guest_is_paused(service->guest);
 	int err = find_root(service, error);
@@ -168,51 +159,11 @@ static int real_leaves(struct service *service, uint64_t start, uint64_t end, li
 		return err;
 	if (!paused && guest_freeze(service->guest) != 0)
 		return error_set(error, -ETIMEDOUT, "a vCPU does not let itself be stopped");
-	err = live_for_each(service->live.probe, gpa_make(start), gpa_make(end), leaf, leaves,
-			    counts_out, error);
+	err = live_for_each(service->live.probe, gpa_make(start), gpa_make(end), add_real_leaf,
+			    leaves, &leaves->counts, error);
 	if (!paused)
 		guest_resume(service->guest);
 	return err;
-}
-
-/* What ends the visit early is a full list. */
-static int live_leaves(struct service *service, uint64_t start, uint64_t end, struct leaves *leaves,
-		       struct error *error)
-{
-	struct live_counts counts;
-	int err = real_leaves(service, start, end, add_live_leaf, leaves, &counts, error);
-
-	if (!err)
-		err = put_leaves(leaves);
-	if (!err)
-		json_object_set_new(leaves->json, "counts", counts_json(&counts));
-	return err;
-}
-
-static json_t *query_live(struct service *service, const struct qmp_request *request,
-			  uint64_t start, uint64_t end)
-{
-	struct leaves leaves = {.list = json_array(),
-				.limit = qmp_get(request, "limit")->word,
-				.bytes = 1,
-				.live = true,
-				.split_frames = qmp_get(request, "split-frames")->flag};
-	struct error error;
-	int err = 0;
-
-	leaves.json = json_pack("{s:o}", "leaves", leaves.list);
-	if (start < end)
-		err = live_leaves(service, start, end, &leaves, &error);
-	if (err < 0) {
-		json_decref(leaves.json);
-		return qmp_error(request, "query-second-stage: %s", error.text);
-	}
-	return qmp_return(request, leaves.json);
-}
-
-static int add_real_leaf(void *context, const struct stage2_leaf *leaf)
-{
-	return add_leaf(context, leaf->gpa, leaf->page_bytes, NULL);
 }
 
 /* Where the tables are in this process there is nothing to predict. */
@@ -228,15 +179,16 @@ static int predicted_leaves(struct service *service, uint64_t start, uint64_t en
 		err = service_lock_calls(service, error);
 		if (err)
 			return err;
-		err = real_leaves(service, start, end, add_real_leaf, leaves, NULL, error);
+		err = real_leaves(service, start, end, leaves, error);
 		service_unlock_calls(service);
-		json_object_set_new(leaves->json, "sees-thp", json_true());
+		leaves->knows_thp = leaves->sees_thp = true;
 		return err;
 	}
 	err = predict_open(&host, error);
 	if (err)
 		return err;
-	json_object_set_new(leaves->json, "sees-thp", json_boolean(predict_sees_thp(host)));
+	leaves->knows_thp = true;
+	leaves->sees_thp = predict_sees_thp(host);
 	err = predict_for_each(host, guest_space(service->guest), guest_slots(service->guest),
 			       gpa_make(start), gpa_make(end), service_largest_leaf(service),
 			       add_leaf, leaves, error);
@@ -244,30 +196,35 @@ static int predicted_leaves(struct service *service, uint64_t start, uint64_t en
 	return err;
 }
 
+/* What ends a visit early is a full list. */
 static json_t *query_second(struct service *service, const struct qmp_request *request)
 {
-	struct leaves leaves = {
-		.list = json_array(), .limit = qmp_get(request, "limit")->word, .bytes = 1};
 	uint64_t start = qmp_get(request, "start")->word, end = qmp_get(request, "end")->word;
 	uint64_t top = 1ull << gpa_space_physical_bits(guest_space(service->guest));
+	struct leaves leaves = {.list = json_array(),
+				.limit = qmp_get(request, "limit")->word,
+				.bytes = 1,
+				.live = qmp_get(request, PROTOCOL_LIVE)->flag,
+				.split_frames = qmp_get(request, "split-frames")->flag};
 	struct error error;
-	int err;
+	int err = 0;
 
+	leaves.split_frames = leaves.split_frames && leaves.live;
 	if (end == 0 || end > top)
 		end = top;
-	if (qmp_get(request, PROTOCOL_LIVE)->flag) {
-		json_decref(leaves.list);
-		return query_live(service, request, start, end);
-	}
-	leaves.json = json_pack("{s:o}", "leaves", leaves.list);
-	err = start < end ? predicted_leaves(service, start, end, &leaves, &error) : 0;
+	if (start < end)
+		err = leaves.live ? real_leaves(service, start, end, &leaves, &error)
+				  : predicted_leaves(service, start, end, &leaves, &error);
 	if (!err)
-		put_leaves(&leaves);
+		err = put_leaves(&leaves);
 	if (err < 0) {
-		json_decref(leaves.json);
+		json_decref(leaves.list);
 		return qmp_error(request, "query-second-stage: %s", error.text);
 	}
-	return qmp_return(request, leaves.json);
+	return QMP_REPLY(request, QMP_JSON(leaves.list),
+			 QMP_MAYBE(leaves.knows_thp, leaves.sees_thp),
+			 QMP_JSON(leaves.live && !err ? counts_json(&leaves.counts) : NULL),
+			 QMP_MAYBE(leaves.next, leaves.next));
 }
 
 /* ---- KVM's statistics ---- */
@@ -317,7 +274,7 @@ static json_t *query_kvm_stats(struct service *service, const struct qmp_request
 	const struct qmp_value *vcpu = qmp_get(request, "vcpu");
 	struct stats *stats = NULL;
 	struct error error;
-	json_t *list, *json;
+	json_t *list, *answer;
 	size_t i;
 	int err;
 
@@ -332,10 +289,10 @@ static json_t *query_kvm_stats(struct service *service, const struct qmp_request
 	list = json_array();
 	for (i = 0; i < stats_count(stats); i++)
 		json_array_append_new(list, stats_entry_json(stats_at(stats, i)));
-	json = json_pack("{s:s, s:o}", "id", stats_id(stats), "stats", list);
+	answer = QMP_REPLY(request, QMP_STRING(stats_id(stats)), QMP_JSON(list));
 	if (!vcpu->given)
 		stats_close(stats);
-	return qmp_return(request, json);
+	return answer;
 }
 
 /* ---- cores ---- */
@@ -373,10 +330,8 @@ static json_t *dump(struct service *service, const struct qmp_request *request)
 	err = core_write_guest(service->guest, path, &options, &sum, &error);
 	if (err)
 		return qmp_error(request, "dump-guest-core: %s", error.text);
-	return qmp_return(request,
-			  json_pack("{s:s, s:I, s:I, s:I}", "file", path, "size",
-				    (json_int_t)sum.file_bytes, "written",
-				    (json_int_t)sum.written_bytes, "loads", (json_int_t)sum.loads));
+	return QMP_REPLY(request, QMP_STRING(path), QMP_NUMBER(sum.file_bytes),
+			 QMP_NUMBER(sum.written_bytes), QMP_NUMBER(sum.loads));
 }
 
 static void core_job(void *context, uint64_t client, struct qmp_request *request)

@@ -13,8 +13,9 @@
 
 /* Keeps one range more than is returned: where the next piece starts. */
 struct maps {
-	json_t *list, *json;
+	json_t *list;
 	uint64_t limit;
+	uint64_t next; /* where the list was full; 0: it was not */
 };
 
 static int add_map(void *context, const struct look_map *map)
@@ -23,7 +24,7 @@ static int add_map(void *context, const struct look_map *map)
 	char rights[LOOK_RIGHTS_BYTES];
 
 	if (json_array_size(maps->list) == maps->limit) {
-		json_object_set_new(maps->json, "next", qmp_hex(map->start));
+		maps->next = map->start;
 		return 1;
 	}
 	json_array_append_new(
@@ -37,7 +38,7 @@ static int add_map(void *context, const struct look_map *map)
 
 static json_t *query_maps(struct service *service, const struct qmp_request *request)
 {
-	struct maps maps = {json_array(), NULL, qmp_get(request, "limit")->word};
+	struct maps maps = {json_array(), qmp_get(request, "limit")->word, 0};
 	struct look_maps_sum sum = {0};
 	struct paging_mode mode;
 	const struct look_maps_query query = {
@@ -48,24 +49,18 @@ static json_t *query_maps(struct service *service, const struct qmp_request *req
 	};
 	int err;
 
-	maps.json = json_pack("{s:o}", "maps", maps.list);
 	pthread_mutex_lock(&service->look_mutex);
 	err = service_tables(service, request, &mode);
 	if (!err)
 		err = look_maps(service->inspector, &query, add_map, &maps, &sum);
 	pthread_mutex_unlock(&service->look_mutex);
 	if (err < 0) {
-		json_decref(maps.json);
+		json_decref(maps.list);
 		return service_failed(request, err);
 	}
-	if (!err) {
-		json_object_set_new(maps.json, "tables", json_integer((json_int_t)sum.tables));
-		json_object_set_new(maps.json, "bad-entries",
-				    json_integer((json_int_t)sum.bad_entries));
-	}
-	if (sum.bad_entries)
-		json_object_set_new(maps.json, "first-bad", qmp_hex(sum.first_bad));
-	return qmp_return(request, maps.json);
+	return QMP_REPLY(request, QMP_JSON(maps.list), QMP_MAYBE(maps.next, maps.next),
+			 QMP_MAYBE(!err, sum.tables), QMP_MAYBE(!err, sum.bad_entries),
+			 QMP_MAYBE(sum.bad_entries, sum.first_bad));
 }
 
 /* ---- walk ---- */
@@ -82,25 +77,12 @@ static json_t *flags_json(size_t count, const char *const *names)
 
 static json_t *leaf_json(const struct look_leaf *leaf)
 {
-	json_t *json;
-
 	if (!leaf->known)
 		return NULL;
-	if (!leaf->mapped)
-		return json_pack("{s:b}", "mapped", 0);
-	json = json_pack("{s:b, s:o, s:I}", "mapped", 1, "physical", qmp_hex(leaf->gpa),
-			 "leaf-bytes", (json_int_t)leaf->bytes);
-	if (leaf->hpa)
-		json_object_set_new(json, "host-physical", qmp_hex(leaf->hpa));
-	if (leaf->host)
-		json_object_set_new(json, "host", qmp_hex((uint64_t)(uintptr_t)leaf->host));
-	return json;
-}
-
-static void set_some(json_t *json, const char *name, json_t *value)
-{
-	if (value)
-		json_object_set_new(json, name, value);
+	return QMP_ROW(protocol_second_leaf, QMP_NUMBER(leaf->mapped),
+		       QMP_MAYBE(leaf->mapped, leaf->gpa), QMP_MAYBE(leaf->mapped, leaf->bytes),
+		       QMP_MAYBE(leaf->hpa, leaf->hpa),
+		       QMP_MAYBE(leaf->host, (uintptr_t)leaf->host));
 }
 
 static json_t *entry_json(const struct look_entry *entry)
@@ -109,40 +91,33 @@ static json_t *entry_json(const struct look_entry *entry)
 	size_t count =
 		look_entry_flags(entry->value, entry->level, entry->leaf, entry->reserved, names);
 	char rights[LOOK_RIGHTS_BYTES];
-	json_t *json;
 
-	json = json_pack("{s:i, s:o, s:o, s:o, s:s, s:b}", "level", (int)entry->level, "at",
-			 qmp_hex(entry->gpa), "value", qmp_hex(entry->value), "flags",
-			 flags_json(count, names), "rights", look_rights(entry->rights, rights),
-			 "leaf", entry->leaf);
-	set_some(json, "second", leaf_json(&entry->second));
-	return json;
+	return QMP_ROW(protocol_entries, QMP_NUMBER(entry->level), QMP_NUMBER(entry->gpa),
+		       QMP_NUMBER(entry->value), QMP_JSON(flags_json(count, names)),
+		       QMP_STRING(look_rights(entry->rights, rights)), QMP_NUMBER(entry->leaf),
+		       QMP_JSON(leaf_json(&entry->second)));
 }
 
-static json_t *walk_json(struct service *service, const struct look_walk *walk)
+static json_t *reply_walk(struct service *service, const struct qmp_request *request,
+			  const struct look_walk *walk, bool real)
 {
-	char place[IMAGE_PLACE_BYTES], rights[LOOK_RIGHTS_BYTES];
-	json_t *list = json_array(), *json;
-	unsigned int i;
+	char place[IMAGE_PLACE_BYTES], rights[LOOK_RIGHTS_BYTES], both[LOOK_RIGHTS_BYTES];
+	bool mapped = walk->status == PAGING_MAPPED;
+	json_t *list = json_array();
 
-	for (i = 0; i < walk->entry_count; i++)
+	for (unsigned int i = 0; i < walk->entry_count; i++)
 		json_array_append_new(list, entry_json(&walk->entry[i]));
-	json = json_pack("{s:o, s:s, s:s, s:o}", "address", qmp_hex(walk->gva), "region",
-			 look_region_name(walk->place.region), "status",
-			 paging_status_name(walk->status), "entries", list);
-	if (*service_place(service, walk->gva, place))
-		json_object_set_new(json, "place", json_string(place));
-	if (walk->status != PAGING_MAPPED) {
-		json_object_set_new(json, "level", json_integer(walk->level));
-		return json;
-	}
-	json_object_set_new(json, "physical", qmp_hex(walk->gpa));
-	json_object_set_new(json, "page-bytes", json_integer((json_int_t)walk->page_bytes));
-	json_object_set_new(json, "rights", json_string(look_rights(walk->rights, rights)));
-	json_object_set_new(json, "tlb-bytes", json_integer((json_int_t)walk->tlb_bytes));
-	json_object_set_new(json, "both", json_string(look_rights(walk->both, rights)));
-	set_some(json, "second", leaf_json(&walk->second));
-	return json;
+	service_place(service, walk->gva, place);
+	return QMP_REPLY(request, QMP_NUMBER(walk->gva),
+			 QMP_STRING(look_region_name(walk->place.region)),
+			 QMP_STRING(paging_status_name(walk->status)), QMP_JSON(list),
+			 QMP_STRING(*place ? place : NULL), QMP_MAYBE(!mapped, walk->level),
+			 QMP_MAYBE(mapped, walk->gpa), QMP_MAYBE(mapped, walk->page_bytes),
+			 QMP_STRING(mapped ? look_rights(walk->rights, rights) : NULL),
+			 QMP_STRING(mapped ? look_rights(walk->both, both) : NULL),
+			 QMP_MAYBE(mapped, walk->tlb_bytes),
+			 QMP_JSON(mapped ? leaf_json(&walk->second) : NULL),
+			 QMP_STRING(real ? "tables" : "predicted"));
 }
 
 /* ---- the second stage of a walk ---- */
@@ -237,8 +212,7 @@ static json_t *query_walk(struct service *service, const struct qmp_request *req
 	uint64_t address = qmp_get(request, "address")->word;
 	struct paging_mode mode;
 	struct look_walk walk;
-	bool real = false;
-	json_t *json;
+	bool real;
 	int err;
 
 	pthread_mutex_lock(&service->look_mutex);
@@ -252,9 +226,7 @@ static json_t *query_walk(struct service *service, const struct qmp_request *req
 		walk_predicted(service, &mode, address, &walk);
 		pthread_mutex_unlock(&service->look_mutex);
 	}
-	json = walk_json(service, &walk);
-	json_object_set_new(json, "second-stage", json_string(real ? "tables" : "predicted"));
-	return qmp_return(request, json);
+	return reply_walk(service, request, &walk, real);
 }
 
 /* ---- what maps a physical address ---- */
@@ -288,7 +260,7 @@ static json_t *query_mappings(struct service *service, const struct qmp_request 
 		json_decref(list);
 		return service_failed(request, err);
 	}
-	return qmp_return(request, json_pack("{s:o}", "mappings", list));
+	return QMP_REPLY(request, QMP_JSON(list));
 }
 
 /* ---- search ---- */
@@ -332,8 +304,7 @@ static json_t *search_memory(struct service *service, const struct qmp_request *
 		json_decref(hits);
 		return service_failed(request, err);
 	}
-	return qmp_return(request, json_pack("{s:o, s:I, s:b}", "hits", hits, "searched-bytes",
-					     (json_int_t)sum.bytes, "cut", sum.cut));
+	return QMP_REPLY(request, QMP_JSON(hits), QMP_NUMBER(sum.bytes), QMP_NUMBER(sum.cut));
 }
 
 const struct service_handler service_table_handlers[] = {

@@ -321,8 +321,7 @@ static json_t *set_trap(struct service *service, const struct qmp_request *reque
 		return qmp_error(request, "trap-set: %s", error.text);
 	}
 	traps->last_number++;
-	return qmp_return(request, json_pack("{s:I, s:I}", "trap", (json_int_t)trap->number,
-					     "pages", (json_int_t)trap->pages));
+	return QMP_REPLY(request, QMP_NUMBER(trap->number), QMP_NUMBER(trap->pages));
 }
 
 /* ---- clear, list ---- */
@@ -368,7 +367,7 @@ static json_t *query_traps(struct service *service, const struct qmp_request *re
 		if (traps->held[i] && !guest_failure(service->guest))
 			json_array_append_new(held, json_deep_copy(traps->held[i]));
 	pthread_mutex_unlock(&traps->mutex);
-	return qmp_return(request, json_pack("{s:o, s:o}", "traps", list, "held", held));
+	return QMP_REPLY(request, QMP_JSON(list), QMP_JSON(held));
 }
 
 /* ---- release ---- */

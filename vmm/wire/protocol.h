@@ -7,7 +7,6 @@
 #ifndef VMM_WIRE_PROTOCOL_H
 #define VMM_WIRE_PROTOCOL_H
 
-#include "guest/abi.h" /* for clients too: NB_MAX_VCPUS, NB_VMALLOC_START, the flags */
 #include "vmm/wire/qmp.h"
 
 /* Who carries a command out (qmp_command.lane); each lane does one thing after the other. */
@@ -48,12 +47,14 @@ enum protocol_lane {
 
 extern const struct qmp_table protocol_table;
 
-/* The lists commands return: vmm/wire/protocol_lists.c. */
+/* The lists commands return, and objects inside what they return: vmm/wire/protocol_lists.c. */
 extern const struct qmp_list protocol_areas, protocol_tiles, protocol_maps, protocol_mappings,
-	protocol_zones, protocol_zone_frames, protocol_slabs, protocol_moments, protocol_regions,
-	protocol_leaves, protocol_kvm_stats, protocol_traps, protocol_dirty_regions,
-	protocol_dirty_ranges, protocol_checks, protocol_ram, protocol_reserved, protocol_held,
-	protocol_insns, protocol_doing;
+	protocol_zones, protocol_zone_frames, protocol_frame_runs, protocol_slabs, protocol_moments,
+	protocol_regions, protocol_leaves, protocol_kvm_stats, protocol_traps,
+	protocol_dirty_regions, protocol_dirty_ranges, protocol_checks, protocol_ram,
+	protocol_reserved, protocol_held, protocol_insns, protocol_doing, protocol_violations,
+	protocol_changes, protocol_entries, protocol_second_leaf, protocol_tree_sum,
+	protocol_live_counts, protocol_dirty_rate;
 
 /* The groups of the table, each in a file of its own: vmm/wire/protocol_*.c. */
 extern const struct qmp_command protocol_wire_commands[], protocol_guest_commands[],

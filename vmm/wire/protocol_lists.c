@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The lists that commands return: what is in them, and how a person sees it. */
+/* The lists and inner objects that commands return: what is in them, and how a person sees it. */
 #include "vmm/wire/protocol.h"
 
 #define LIST(...)                              \
@@ -54,6 +54,14 @@ const struct qmp_list protocol_zones = {
 const struct qmp_list protocol_zone_frames = {
 	LIST({"node", QMP_INT, NULL}, {"zone", QMP_TEXT, NULL}, {"frames", QMP_ANY, "by state"},
 	     {"total", QMP_INT, NULL}),
+};
+
+const struct qmp_list protocol_frame_runs = {
+	LIST({"start", QMP_ADDRESS, "guest-physical"}, {"end", QMP_ADDRESS, NULL},
+	     {"frames", QMP_INT, NULL}, {"node", QMP_INT, NULL}, {"zone", QMP_TEXT, NULL},
+	     {"state", QMP_TEXT, NULL}),
+	.head = "# range                         frames node zone    state",
+	.row = "0x{start:012x}-0x{end:012x} {frames:8} {node:4} {zone:-7} {state}",
 };
 
 const struct qmp_list protocol_slabs = {
@@ -136,4 +144,51 @@ const struct qmp_list protocol_doing = {
 	LIST({"vcpu", QMP_INT, NULL}, {"command", QMP_TEXT, "it carries out"},
 	     {"seconds", QMP_REAL, "since it was begun"},
 	     {"trap", QMP_INT, "that holds the vCPU, where one does"}),
+};
+
+const struct qmp_list protocol_violations = {
+	LIST({"check", QMP_TEXT, NULL}, {"address", QMP_ADDRESS, NULL}, {"text", QMP_TEXT, NULL},
+	     {"found", QMP_U64, NULL}, {"expected", QMP_U64, NULL},
+	     {"operation", QMP_INT, "the one after which it was first seen"},
+	     {"line", QMP_TEXT, "all that"}),
+};
+
+const struct qmp_list protocol_changes = {
+	LIST({"change", QMP_TEXT, "its kind, by which it has what follows"},
+	     {"start", QMP_ADDRESS, NULL}, {"end", QMP_ADDRESS, NULL}, {"before", QMP_ANY, NULL},
+	     {"after", QMP_ANY, NULL}, {"name", QMP_TEXT, NULL}, {"pages-before", QMP_INT, NULL},
+	     {"pages-after", QMP_INT, NULL}),
+};
+
+const struct qmp_list protocol_entries = {
+	LIST({"level", QMP_INT, NULL}, {"at", QMP_ADDRESS, NULL}, {"value", QMP_ADDRESS, NULL},
+	     {"flags", QMP_ANY, "names"}, {"rights", QMP_TEXT, "so far"}, {"leaf", QMP_BOOL, NULL},
+	     {"second", QMP_ANY, "where the second stage has the table"}),
+};
+
+const struct qmp_list protocol_second_leaf = {
+	LIST({"mapped", QMP_BOOL, NULL}, {"physical", QMP_ADDRESS, NULL},
+	     {"leaf-bytes", QMP_SIZE, NULL}, {"host-physical", QMP_ADDRESS, NULL},
+	     {"host", QMP_ADDRESS, NULL}),
+};
+
+const struct qmp_list protocol_tree_sum = {
+	LIST({"busy", QMP_INT, NULL}, {"lazy", QMP_INT, NULL}, {"free", QMP_INT, NULL},
+	     {"unknown", QMP_INT, NULL}, {"busy-bytes", QMP_U64, NULL},
+	     {"lazy-bytes", QMP_U64, NULL}, {"free-bytes", QMP_U64, NULL},
+	     {"payload-bytes", QMP_U64, "of busy ones, without guards"},
+	     {"largest-start", QMP_ADDRESS, "of the largest free piece"},
+	     {"largest-end", QMP_ADDRESS, NULL}),
+};
+
+const struct qmp_list protocol_live_counts = {
+	LIST({"leaves-4k", QMP_INT, NULL}, {"leaves-2m", QMP_INT, NULL},
+	     {"leaves-1g", QMP_INT, NULL}, {"tables", QMP_INT, NULL},
+	     {"marked", QMP_INT, "entries of KVM's own that map nothing"}),
+};
+
+const struct qmp_list protocol_dirty_rate = {
+	LIST({"last", QMP_REAL, "pages a second first written in an epoch"},
+	     {"mean", QMP_REAL, NULL}, {"deviation", QMP_REAL, NULL},
+	     {"epochs", QMP_INT, "over how many"}),
 };

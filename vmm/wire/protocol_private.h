@@ -89,6 +89,10 @@
 	{                                                                  \
 		.name = (its_name), .type = QMP_OBJECTS, .of = &(its_list) \
 	}
+#define OBJECT(its_name, its_list)                                        \
+	{                                                                 \
+		.name = (its_name), .type = QMP_OBJECT, .of = &(its_list) \
+	}
 #define MAY_BE(its_name, its_type, its_help)                                                 \
 	{                                                                                    \
 		.name = (its_name), .type = (its_type), .optional = true, .help = (its_help) \

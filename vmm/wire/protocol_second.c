@@ -49,14 +49,11 @@ const struct qmp_command protocol_second_commands[] = {
 	 .args = ARGS(ARG("epochs", QMP_INT,
 			  "of the working set: this many, the closed one the last",
 			  .optional = true, .otherwise = 4, .min = 1, .max = INT32_MAX)),
-	 .returns =
-		 ARGS(IS("epoch", QMP_INT, "the one closed"), IS("seconds", QMP_REAL, "it lasted"),
-		      IS("pages", QMP_INT, "written in it"),
-		      IS("working-set", QMP_INT, "pages written in the last epochs"),
-		      LIST("regions", protocol_dirty_regions),
-		      IS("rate", QMP_OBJECT,
-			 "pages a second first written in an epoch: last, mean, deviation; and "
-			 "epochs, over how many"))},
+	 .returns = ARGS(
+		 IS("epoch", QMP_INT, "the one closed"), IS("seconds", QMP_REAL, "it lasted"),
+		 IS("pages", QMP_INT, "written in it"),
+		 IS("working-set", QMP_INT, "pages written in the last epochs"),
+		 LIST("regions", protocol_dirty_regions), OBJECT("rate", protocol_dirty_rate))},
 	{LOOK("query-dirty", "Which pages were written. Reading takes nothing away."),
 	 .args = ARGS(WINDOW, ARG("since", QMP_INT, "in this epoch or later; the first is 1",
 				  .optional = true, .otherwise = 1, .min = 1, .max = UINT32_MAX)),

@@ -55,8 +55,9 @@ struct qmp_column {
 };
 
 /*
- * A list that is returned: the one place that says what its objects are, which makes the JSON
- * (qmp_row()), the schema, the page of docs/protocol.md and the lines for people.
+ * A list that is returned, or one object inside what is: the one place that says what its objects
+ * are, which makes the JSON (qmp_row()), the schema, the page of docs/protocol.md and the lines for
+ * people.
  *
  * In a row, {name} stands for the column's value, {name:FORMAT} for it formatted: [-][0][width],
  * then nothing (text as it is, a number in decimal, true as the name's first letter and false as
@@ -81,7 +82,7 @@ struct qmp_arg {
 	/* An optional U64, SIZE, ADDRESS, INT or ENUM (its place in choices) that is not there. */
 	uint64_t otherwise;
 	const char *const *choices; /* ENUM, ended by NULL */
-	const struct qmp_list *of;  /* OBJECTS: in place of help, or NULL */
+	const struct qmp_list *of;  /* OBJECT, OBJECTS: said behind help; or NULL */
 	/* Where a hypercall has it: arg[] or result[], plus 1; 0: nowhere. The table's owner's. */
 	unsigned int place;
 };
@@ -192,23 +193,35 @@ json_t *qmp_hex(uint64_t value);
 /* @bytes as hexadecimal digits; NULL for want of memory. */
 json_t *qmp_bytes(const void *bytes, size_t count);
 
-/* What a column of an object holds: the member its type takes. */
+/* What a member of an object holds: what its type takes. */
 struct qmp_cell {
-	uint64_t number;  /* ADDRESS, INT, SIZE, U64; BOOL */
-	const char *text; /* TEXT; NULL: the object has none */
-	json_t *json;     /* ANY: taken; NULL: the object has none */
+	uint64_t number;  /* ADDRESS, U64, INT, SIZE, BOOL */
+	double real;      /* REAL */
+	const char *text; /* TEXT, ENUM; NULL: the object has none */
+	json_t *json;     /* any other: taken; NULL: the object has none */
 	bool absent;      /* the object has none */
 };
 
 #define QMP_NUMBER(value) ((struct qmp_cell){.number = (value)})
+#define QMP_FLOAT(value)  ((struct qmp_cell){.real = (value)})
 #define QMP_STRING(value) ((struct qmp_cell){.text = (value)})
 #define QMP_JSON(value)   ((struct qmp_cell){.json = (value)})
 #define QMP_MAYBE(condition, value) \
 	((struct qmp_cell){.number = (condition) ? (value) : 0, .absent = !(condition)})
 
-/* An object of @list: its columns from the first on, one cell each. NULL for want of memory. */
-json_t *qmp_row(const struct qmp_list *list, const struct qmp_cell *cells);
-#define QMP_ROW(list, ...) qmp_row(&(list), (const struct qmp_cell[]){__VA_ARGS__})
+/*
+ * An object of @list: its columns from the first on, a cell each; those beyond the @count cells it
+ * has none of. Numbers of 64 bits (ADDRESS, U64) are strings "0x...". NULL for want of memory.
+ */
+json_t *qmp_row(const struct qmp_list *list, const struct qmp_cell *cells, size_t count);
+#define QMP_CELLS(...)                          \
+	(const struct qmp_cell[]){__VA_ARGS__}, \
+		sizeof((const struct qmp_cell[]){__VA_ARGS__}) / sizeof(struct qmp_cell)
+#define QMP_ROW(list, ...) qmp_row(&(list), QMP_CELLS(__VA_ARGS__))
+
+/* Answers with what the request's command returns, the same way: a cell a member. */
+json_t *qmp_reply(const struct qmp_request *request, const struct qmp_cell *cells, size_t count);
+#define QMP_REPLY(request, ...) qmp_reply(request, QMP_CELLS(__VA_ARGS__))
 
 /*
  * @message as it goes over the wire: one line of ASCII, with CRLF. Free with free(3); NULL for

@@ -308,48 +308,73 @@ int qmp_value_read(const struct qmp_arg *arg, const json_t *json, qmp_symbol_fn 
 	return err;
 }
 
-/* ---- rows ---- */
+/* ---- objects ---- */
 
-static json_t *cell_json(const struct qmp_column *column, const struct qmp_cell *cell)
+static json_t *cell_json(enum qmp_type type, const struct qmp_cell *cell)
 {
-	switch (column->type) {
+	switch (type) {
 	case QMP_ADDRESS:
+	case QMP_U64:
 		return qmp_hex(cell->number);
+	case QMP_INT:
+	case QMP_SIZE:
+		return json_integer((json_int_t)(cell->number & INT64_MAX));
 	case QMP_BOOL:
 		return json_boolean(cell->number);
+	case QMP_REAL:
+		return json_real(cell->real);
 	case QMP_TEXT:
+	case QMP_ENUM:
 		return cell->text ? json_string(cell->text) : NULL;
-	case QMP_ANY:
-		return cell->json;
 	default:
-		return json_integer((json_int_t)(cell->number & INT64_MAX));
+		return cell->json;
 	}
 }
 
-json_t *qmp_row(const struct qmp_list *list, const struct qmp_cell *cells)
+static void put_cell(json_t *json, const char *name, enum qmp_type type,
+		     const struct qmp_cell *cell)
 {
-	json_t *json = json_object(), *value;
+	json_t *value = cell->absent ? NULL : cell_json(type, cell);
 
-	for (const struct qmp_column *column = list->columns; column->name; column++, cells++) {
-		value = cells->absent ? NULL : cell_json(column, cells);
-		if (value)
-			json_object_set_new(json, column->name, value);
-	}
+	if (value)
+		json_object_set_new(json, name, value);
+}
+
+json_t *qmp_row(const struct qmp_list *list, const struct qmp_cell *cells, size_t count)
+{
+	const struct qmp_column *column = list->columns;
+	json_t *json = json_object();
+
+	for (size_t i = 0; i < count && column[i].name; i++)
+		put_cell(json, column[i].name, column[i].type, &cells[i]);
 	return json;
+}
+
+json_t *qmp_reply(const struct qmp_request *request, const struct qmp_cell *cells, size_t count)
+{
+	const struct qmp_arg *member = request->command->returns;
+	json_t *json = json_object();
+
+	for (size_t i = 0; i < count && member[i].name; i++)
+		put_cell(json, member[i].name, member[i].type, &cells[i]);
+	return qmp_return(request, json);
 }
 
 /* ---- the schema ---- */
 
-/* "name, name (help), ..." */
-static json_t *list_help(const struct qmp_list *list)
+/* "help: name, name (help), ..." */
+static json_t *arg_help(const struct qmp_arg *arg)
 {
-	const struct qmp_column *column;
-	char text[1024] = "";
-	size_t at = 0;
+	const struct qmp_column *first = arg->of ? arg->of->columns : NULL, *column;
+	char text[1024];
+	size_t at;
 
-	for (column = list->columns; column->name && at < sizeof(text); column++)
+	if (!first)
+		return json_string(arg->help);
+	at = (size_t)snprintf(text, sizeof(text), "%s%s", arg->help ?: "", arg->help ? ": " : "");
+	for (column = first; column->name && at < sizeof(text); column++)
 		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s%s%s%s",
-				       column == list->columns ? "" : ", ", column->name,
+				       column == first ? "" : ", ", column->name,
 				       column->help ? " (" : "", column->help ?: "",
 				       column->help ? ")" : "");
 	return json_string(text);
@@ -408,7 +433,7 @@ static json_t *arg_schema(const struct qmp_arg *arg, bool is_argument)
 	}
 	if (arg->of && arg->of->columns)
 		json_object_set_new(json, "columns", columns_schema(arg->of));
-	json_object_set_new(json, "help", arg->help ? json_string(arg->help) : list_help(arg->of));
+	json_object_set_new(json, "help", arg_help(arg));
 	return json;
 }
 

@@ -192,6 +192,23 @@ START_TEST(what_the_ledger_no_longer_has_is_not_judged)
 }
 END_TEST
 
+/* A PDPT of nothing but leaves of 1 GiB, all of the same: each is a quarter of a million pages. */
+START_TEST(no_more_is_remembered_than_a_guest_can_map)
+{
+	const u64 last = WINDOW + (511ull << 30);
+	u64 *entry;
+
+	allocate();
+	entry = mix_entry(mix, WINDOW, 3);
+	for (u64 i = 1; i < X86_TABLE_ENTRIES; i++)
+		entry[i] = 4ull << 30 | X86_PTE_P | X86_PTE_RW | X86_PTE_PS | X86_PTE_NX;
+	ck_assert_uint_eq(mix_entry(mix, last, 3) - entry, 511);
+	ck_assert_uint_eq(audit().check_violations[AUDIT_TLB], 1);
+	/* Nor is the next audit led astray: they are all still there. */
+	ck_assert_uint_eq(audit().check_violations[AUDIT_TLB], 1);
+}
+END_TEST
+
 /* ---- probes ---- */
 
 /* A guest of two CPUs that reads what the frames hold, but for one page on CPU 1. */
@@ -282,6 +299,7 @@ static Suite *audit_tlb_suite(void)
 	tcase_add_test(tcase, a_flush_of_another_range_is_not_enough);
 	tcase_add_test(tcase, eager_flushing_is_held_to_its_word);
 	tcase_add_test(tcase, what_the_ledger_no_longer_has_is_not_judged);
+	tcase_add_test(tcase, no_more_is_remembered_than_a_guest_can_map);
 	suite_add_tcase(suite, tcase);
 	tcase_add_checked_fixture(probes, setup, teardown);
 	tcase_add_test(probes, every_cpu_is_probed_in_every_area);
