@@ -2,7 +2,7 @@
 /*
  * Walking a page-table tree whose format is described by masks: what the guest's paging, EPT and
  * AMD's nested paging have in common. Addresses are bare numbers here; the typed faces are
- * ept/paging.h and ept/ept_format.h. Private to ept/.
+ * ept/paging.h and ept/stage2.h. Private to ept/.
  *
  * All of them are trees of tables of 512 eight-byte entries, level 1 the last; an entry is
  * present or not; a present entry of level 1, or of a higher level with the large bit, is a leaf.

@@ -255,6 +255,29 @@ START_TEST(work_that_progresses_outlives_the_watchdog)
 }
 END_TEST
 
+/* Both deadlines, of a guest that counts progress for ever. */
+START_TEST(progress_without_end_is_ended)
+{
+	struct guest_config config = {
+		.engine = harness_engine(),
+		.image_path = image_path,
+		.memory_bytes = 64 << 20,
+		.watchdog_seconds = LONG_WATCHDOG,
+	};
+	struct nb_submission call = {.opcode = TINY_OP_WORK, .arg[0] = UINT64_MAX};
+	struct nb_completion answer;
+	struct guest *guest;
+
+	*(_i ? &config.total_seconds : &config.operation_seconds) = SHORT_WATCHDOG;
+	ck_assert_int_eq(guest_start(&config, &guest, NULL, NULL), 0);
+	ck_assert_int_eq(guest_call(guest, 0, &call, &answer), -ENOTRECOVERABLE);
+	ck_assert_int_eq(guest_failure(guest)->kind, REPORT_STUCK);
+	ck_assert_ptr_nonnull(
+		strstr(guest_failure(guest)->text, _i ? "--time-limit" : "--operation-limit"));
+	guest_destroy(guest);
+}
+END_TEST
+
 START_TEST(a_guest_that_dies_at_once_is_reported_by_the_start)
 {
 	struct guest_config config = {.engine = harness_engine(),
@@ -320,6 +343,7 @@ int main(void)
 	tcase_add_test(tcase, memory_that_is_not_there_is_named);
 	tcase_add_test(tcase, the_report_guesses_callers_from_the_stack);
 	tcase_add_test(tcase, work_that_progresses_outlives_the_watchdog);
+	tcase_add_loop_test(tcase, progress_without_end_is_ended, 0, 2);
 	tcase_add_test(tcase, a_guest_that_dies_at_once_is_reported_by_the_start);
 	tcase_add_test(tcase, what_cannot_be_started_says_why_and_leaves_nothing);
 	suite_add_tcase(suite, tcase);

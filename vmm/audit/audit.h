@@ -147,7 +147,10 @@ struct audit_expectation {
 	int32_t node; /* -1: any */
 };
 
-/* Errors: -ENOMEM; -EEXIST (the address is expected already: the guest gave it out twice). */
+/*
+ * Errors: -EINVAL (a size of 0); -EEXIST (the address is expected already: the guest gave it out
+ * twice); -ENOMEM.
+ */
 int audit_expect(struct audit *audit, const struct audit_expectation *expectation);
 
 /* Returns whether it was expected. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The check "frames" is in three files; this is what they share. Private to them. */
+/* The check "frames" is in frames.c, claims.c, objects.c and slabs.c; this is what they share. */
 #ifndef VMM_AUDIT_FRAMES_H
 #define VMM_AUDIT_FRAMES_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What an audit remembers between runs. Private to audit.c, pass.c, expect.c and tlb.c. */
+/* What an audit remembers between runs. Private to this room. */
 #ifndef VMM_AUDIT_STATE_H
 #define VMM_AUDIT_STATE_H
 

@@ -62,9 +62,9 @@ struct core_sum {
 /*
  * Writes a core to @fd from its current position, 0 for a file: sparse where @fd can seek. vCPUs
  * whose registers the source does not have come without notes, so stop them before. The guest may
- * run: then it is a mixture of moments. Errors: -EINVAL (@options), -ENOMEM, -ECANCELED, write(2)'s
- * and -EOVERFLOW: -EFBIG among them; -ENODATA (no RAM in the part), -ETIMEDOUT (a pipe
- * that nobody reads for CORE_WAIT_SECONDS); what was written then is of no use.
+ * run: then it is a mixture of moments. Errors: -EINVAL (@options), -ENOMEM, -ECANCELED, -ENODATA
+ * (no RAM in the part), -ETIMEDOUT (a pipe or a socket that nobody reads for CORE_WAIT_SECONDS) and
+ * write(2)'s, -EFBIG among them; what was written then is of no use.
  */
 int core_write(struct inspector *inspector, int fd, const struct core_options *options,
 	       struct core_sum *sum_out, struct error *error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What this room share: where the bytes go, and the notes. */
+/* What the files of this room share: where the bytes go, and the notes. */
 #ifndef VMM_DUMP_PRIVATE_H
 #define VMM_DUMP_PRIVATE_H
 

@@ -46,7 +46,7 @@ struct look_change {
 	uint64_t pages_before, pages_after;
 	unsigned int rights_before, rights_after;
 	uint64_t page_bytes_before, page_bytes_after;
-	/* COUNT: "zone 0 DMA32 free", "frames table", "slab kmalloc-64 in use", ... */
+	/* COUNT: "node 0 zone DMA32 free", "frames table", "slab kmalloc-64 objects", ... */
 	char name[64];
 	uint64_t before, after;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every way out of KVM_RUN. The guest has four ports; whatever else brings it out is the end of
- * it, and is said in words.
+ * Every way out of KVM_RUN. The guest has the ports of guest/abi.h; whatever else brings it out is
+ * the end of it, and is said in words.
  */
 #include "vmm/machine/exit.h"
 

@@ -11,6 +11,7 @@
 
 #include "ept/kvm_fd.h"
 #include "lib/clock.h"
+#include "lib/out_queue.h"
 #include "lib/printable.h"
 #include "vmm/machine/guest_private.h"
 #include "vmm/machine/uaf.h"
@@ -31,11 +32,13 @@ static void on_complete(void *context, unsigned int vcpu)
 
 void guest_message_print(void *context, const struct guest_message *message)
 {
+	FILE *out = out_queue_stderr();
+
 	(void)context;
-	fprintf(stderr, "guest, vCPU %u: %s%s\n", message->vcpu,
-		message->warning ? "warning: " : "", message->text);
+	fprintf(out, "guest, vCPU %u: %s%s\n", message->vcpu, message->warning ? "warning: " : "",
+		message->text);
 	if (message->trace)
-		backtrace_print(message->trace, "  ", stderr);
+		backtrace_print(message->trace, "  ", out);
 }
 
 static void on_event(void *context, unsigned int vcpu, const struct nb_event *event,
@@ -297,6 +300,8 @@ int guest_start(const struct guest_config *config, struct guest **guest_out,
 	guest->message_context = config->message_context;
 	guest->watchdog_seconds =
 		config->watchdog_seconds == 0 ? GUEST_WATCHDOG_SECONDS : config->watchdog_seconds;
+	guest->operation_seconds = config->operation_seconds;
+	guest->total_seconds = config->total_seconds;
 	init_locks(guest);
 	guest->last_look = config->last_look;
 	guest->last_look_context = config->last_look_context;

@@ -8,7 +8,8 @@
  *
  * A guest that dies stays dead: every call from then on fails with -ENOTRECOVERABLE at once, and
  * guest_failure() says what happened. The same holds for one that makes no progress for the
- * watchdog's time (it is stopped), and one that breaks guest/abi.h in its rings.
+ * watchdog's time (it is stopped), one that counts progress beyond the time an operation, or all of
+ * it, may take, and one that breaks guest/abi.h in its rings.
  */
 #ifndef VMM_MACHINE_GUEST_H
 #define VMM_MACHINE_GUEST_H
@@ -45,7 +46,10 @@ struct guest_message {
 /* Called on a vCPU's thread, one at a time; must not call the guest. */
 typedef void (*guest_message_fn)(void *context, const struct guest_message *message);
 
-/* A guest_message_fn: writes the message to standard error, with its backtrace. */
+/*
+ * A guest_message_fn: writes the message to standard error, with its backtrace; whoever does not
+ * read that keeps no vCPU waiting (lib/out_queue.h).
+ */
 void guest_message_print(void *context, const struct guest_message *message);
 
 /* An access to memory that is watched (guest_watch()). It has not happened yet. */
@@ -84,11 +88,14 @@ struct guest_config {
 	uint64_t boot_flags;    /* NB_BOOT_* */
 	const struct memory_layout *memory; /* not NULL: in place of memory_bytes and nr_nodes */
 	struct gpa_backing backing;         /* of guest memory; all zero: sparse memfds */
-	double watchdog_seconds;            /* 0: 10; negative: none */
-	guest_message_fn message;           /* NULL: messages are counted only */
-	guest_died_fn died;                 /* may be NULL */
-	void *message_context;              /* of message and died */
-	guest_last_look_fn last_look;       /* may be NULL */
+	double watchdog_seconds;            /* without progress; 0: 10; negative: none */
+	double operation_seconds;           /* for one hypercall, whatever its progress; 0: none */
+	double total_seconds; /* since the start, looked at while hypercalls are under way; 0: none
+			       */
+	guest_message_fn message;     /* NULL: messages are counted only */
+	guest_died_fn died;           /* may be NULL */
+	void *message_context;        /* of message and died */
+	guest_last_look_fn last_look; /* may be NULL */
 	void *last_look_context;
 	/* Traps may be set; needs userfaultfd. */
 	bool traps;
@@ -103,7 +110,8 @@ struct guest_config {
 	bool trap_uaf;
 };
 
-#define GUEST_WATCHDOG_SECONDS 10.0
+#define GUEST_WATCHDOG_SECONDS  10.0
+#define GUEST_OPERATION_SECONDS 3600.0 /* what nestbox sets where nobody says otherwise */
 
 /* Where the start went, in seconds since guest_start() was called. */
 struct guest_times {

@@ -39,7 +39,8 @@ struct guest {
 	struct boot boot;
 	struct vm *vm;
 	unsigned int nr_vcpus;
-	double watchdog_seconds; /* 0 or less: none */
+	double watchdog_seconds;                 /* 0 or less: none */
+	double operation_seconds, total_seconds; /* the same */
 	struct guest_times times;
 	pthread_mutex_t pause_lock;   /* taken before all others */
 	bool paused;                  /* pause_lock */

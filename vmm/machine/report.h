@@ -24,9 +24,10 @@
 #include "vmm/image/image.h"
 
 enum report_kind {
-	REPORT_PANIC,          /* the guest gave up: its own text */
-	REPORT_TRAP,           /* an exception nobody expected: its own registers */
-	REPORT_STUCK,          /* no progress for the watchdog's time */
+	REPORT_PANIC, /* the guest gave up: its own text */
+	REPORT_TRAP,  /* an exception nobody expected: its own registers */
+	REPORT_STUCK, /* no progress for the watchdog's time, or more of it than there is time for
+		       */
 	REPORT_TRIPLE_FAULT,   /* KVM_EXIT_SHUTDOWN */
 	REPORT_EMULATION,      /* KVM_EXIT_INTERNAL_ERROR: KVM cannot do the instruction */
 	REPORT_PORT,           /* a port, size, direction or value that is not in guest/abi.h */

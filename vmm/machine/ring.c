@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The host's end of the hypercall rings: submit, ring the doorbell, wait, take completions; and
- * the watchdog over a guest that does not answer.
+ * the watchdog over a guest that does not answer, or not in time.
  *
  * All that is read here the guest wrote: each index is loaded once and checked against what was
  * submitted, each completion is copied, then checked. In the ring, user_data is a ticket of the
@@ -66,12 +66,48 @@ static int stop_and_report(struct guest *guest, unsigned int index, enum report_
 	return -ENOTRECOVERABLE;
 }
 
-static int stop_stuck(struct guest *guest, unsigned int index)
+/* When what one waits for began, or changed last: clock_seconds(). */
+struct waiting {
+	struct pulse pulse;
+	double change; /* of the pulse */
+	double begin;  /* of the operation */
+};
+
+/*
+ * What is seen now. While a trap holds the vCPU the time is not the guest's, and a completion ends
+ * one operation and begins the next.
+ */
+static void look_again(struct guest *guest, unsigned int index, struct waiting *waiting)
 {
+	struct pulse pulse = take_pulse(&guest->rings[index]);
+	bool held = guest->vm->watch && watch_is_held(guest->vm->watch, index);
+	double now = clock_seconds();
+
+	if (held || pulse.cq_tail != waiting->pulse.cq_tail)
+		waiting->begin = now;
+	if (held || !pulse_equal(&pulse, &waiting->pulse))
+		waiting->change = now;
+	waiting->pulse = pulse;
+}
+
+/* Stops a guest whose time is over, by any of the three measures; else returns 0. */
+static int check_time(struct guest *guest, unsigned int index, const struct waiting *waiting)
+{
+	double now = clock_seconds();
 	char text[128];
 
-	snprintf(text, sizeof(text), "no progress for %g seconds: stopped by the watchdog",
-		 guest->watchdog_seconds);
+	if (guest->watchdog_seconds > 0 && now - waiting->change >= guest->watchdog_seconds)
+		snprintf(text, sizeof(text), "no progress for %g seconds: stopped by the watchdog",
+			 guest->watchdog_seconds);
+	else if (guest->operation_seconds > 0 && now - waiting->begin >= guest->operation_seconds)
+		snprintf(text, sizeof(text),
+			 "one operation of more than %g seconds: stopped (--operation-limit)",
+			 guest->operation_seconds);
+	else if (guest->total_seconds > 0 && now - guest->times.begin >= guest->total_seconds)
+		snprintf(text, sizeof(text), "its %g seconds are over: stopped (--time-limit)",
+			 guest->total_seconds);
+	else
+		return 0;
 	return stop_and_report(guest, index, REPORT_STUCK, text);
 }
 
@@ -106,8 +142,8 @@ static int wait_completions(struct guest *guest, unsigned int index, uint32_t co
 			    uint32_t *ready_out)
 {
 	struct ring *ring = &guest->rings[index];
-	struct pulse last = take_pulse(ring);
-	double last_change = clock_seconds();
+	double now = clock_seconds();
+	struct waiting waiting = {.pulse = take_pulse(ring), .change = now, .begin = now};
 	uint64_t signals = 0;
 
 	for (;;) {
@@ -115,7 +151,8 @@ static int wait_completions(struct guest *guest, unsigned int index, uint32_t co
 		int dead = sleep_a_tick(guest, ring, &signals);
 		uint32_t tail = __atomic_load_n(&ring->area->cq_tail, __ATOMIC_ACQUIRE);
 		uint32_t ready = tail - ring->cq_head;
-		struct pulse pulse;
+		struct pulse last = waiting.pulse;
+		int over;
 
 		if (ready > count && !dead)
 			return stop_and_report(guest, index, REPORT_RING,
@@ -125,18 +162,13 @@ static int wait_completions(struct guest *guest, unsigned int index, uint32_t co
 			return 0;
 		if (dead)
 			return dead;
-		pulse = take_pulse(ring);
+		look_again(guest, index, &waiting);
 		/* It may have found the APIC off, or been lost by an emulated machine. */
-		if (!guest->together && (!ring->online || pulse_equal(&pulse, &last)))
+		if (!guest->together && (!ring->online || pulse_equal(&waiting.pulse, &last)))
 			vm_interrupt(guest->vm, index, NB_VECTOR_DOORBELL);
-		if (!pulse_equal(&pulse, &last) ||
-		    (guest->vm->watch && watch_is_held(guest->vm->watch, index))) {
-			last = pulse;
-			last_change = clock_seconds();
-		} else if (guest->watchdog_seconds > 0 &&
-			   clock_seconds() - last_change >= guest->watchdog_seconds) {
-			return stop_stuck(guest, index);
-		}
+		over = check_time(guest, index, &waiting);
+		if (over)
+			return over;
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One virtual machine: the KVM VM, its interrupt controller, its memory slots and its vCPUs. What
- * the guest says through its ports goes to the VM's user (vmm/machine/guest.c) by three callbacks.
+ * the guest says through its ports goes to the VM's user (vmm/machine/guest.c) by struct vm_ops.
  *
  * Interrupts: the local APICs are in KVM, so that a halted vCPU sleeps there; there is no PIC,
  * I/O APIC or PIT, so that every port but the guest's own reaches us.

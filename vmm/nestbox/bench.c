@@ -12,6 +12,7 @@
 
 #include "vmm/base/cli.h"
 #include "vmm/nestbox/commands.h"
+#include "vmm/nestbox/compare.h"
 #include "vmm/machine/guest.h"
 #include "vmm/nestbox/guest_options.h"
 #include "vmm/nestbox/picture_options.h"
@@ -32,6 +33,7 @@
  * makes the tables and slabs that the others find: it must not be one of the two compared.
  */
 #define REPEAT_COUNTING 5u
+#define REPEAT_MAX      1000u
 
 struct bench_case {
 	const char *name;
@@ -62,6 +64,7 @@ struct settings {
 	uint64_t repeat;  /* 0: as the clock needs */
 	const char *unit; /* of ticks */
 	struct picture_files files;
+	struct compare_options compare;
 	struct guest_options guest;
 };
 
@@ -72,6 +75,7 @@ struct result {
 	double ticks_per_loop;
 	uint64_t p50, p99, max; /* ticks of a stamped loop */
 	json_t *histogram;      /* of them; NULL: no picture is wanted */
+	json_t *runs;           /* ticks for one more loop, of each time it was measured */
 };
 
 /* ---- running ---- */
@@ -141,22 +145,26 @@ static int run_once(struct guest *guest, struct settings *settings,
 	return 0;
 }
 
-/* The fewest ticks of as many runs as asked for: what an interrupt of the host adds goes. */
-static int run_best(struct guest *guest, struct settings *settings,
-		    const struct bench_case *bench_case, unsigned int pages, uint64_t loops,
-		    uint64_t *ticks_out)
+/* Ticks of as many runs of @loops as asked for. */
+static int run_all(struct guest *guest, struct settings *settings, const struct result *result,
+		   uint64_t loops, uint64_t *ticks_out)
 {
-	uint64_t ticks = 0, best = UINT64_MAX, i;
-	int err;
+	int err = 0;
 
-	for (i = 0; i < settings->repeat; i++) {
-		err = run_once(guest, settings, bench_case, pages, loops, false, &ticks);
-		if (err)
-			return err;
-		best = ticks < best ? ticks : best;
-	}
-	*ticks_out = best;
-	return 0;
+	for (uint64_t i = 0; i < settings->repeat && !err; i++)
+		err = run_once(guest, settings, result->bench_case, result->pages, loops, false,
+			       &ticks_out[i]);
+	return err;
+}
+
+/* The fewest: what an interrupt of the host adds goes. */
+static uint64_t best_of(const uint64_t *ticks, uint64_t count)
+{
+	uint64_t best = ticks[0];
+
+	for (uint64_t i = 1; i < count; i++)
+		best = ticks[i] < best ? ticks[i] : best;
+	return best;
 }
 
 static int run_percentiles(struct guest *guest, struct settings *settings, struct result *result)
@@ -201,7 +209,8 @@ static int run_case(struct guest *guest, struct settings *settings,
 		    const struct bench_case *bench_case, struct result *result)
 {
 	unsigned int pages = bench_case->pages, lazy_pages = bench_case->lazy_pages;
-	uint64_t few, less = 0, more = 0;
+	uint64_t less[REPEAT_MAX] = {0}, more[REPEAT_MAX] = {0}, few;
+	double loops;
 	int err;
 
 	if (pages && settings->pages) {
@@ -215,12 +224,19 @@ static int run_case(struct guest *guest, struct settings *settings,
 		result->loops = settings->loops;
 		few = settings->loops / 4 + 1;
 	}
-	err = run_best(guest, settings, bench_case, pages, few, &less);
+	err = run_all(guest, settings, result, few, less);
 	if (!err)
-		err = run_best(guest, settings, bench_case, pages, few + result->loops, &more);
+		err = run_all(guest, settings, result, few + result->loops, more);
 	if (err)
 		return err;
-	result->ticks_per_loop = ((double)more - (double)less) / (double)result->loops;
+	loops = (double)result->loops;
+	result->ticks_per_loop = ((double)best_of(more, settings->repeat) -
+				  (double)best_of(less, settings->repeat)) /
+				 loops;
+	result->runs = json_array();
+	for (uint64_t i = 0; i < settings->repeat; i++)
+		json_array_append_new(result->runs,
+				      json_real(((double)more[i] - (double)less[i]) / loops));
 	return run_percentiles(guest, settings, result);
 }
 
@@ -229,28 +245,25 @@ static int run_case(struct guest *guest, struct settings *settings,
 static json_t *result_json(const struct program *program, const struct result *result)
 {
 	return json_pack(
-		"{s:s, s:i, s:I, s:f, s:o, s:I, s:I, s:I}", "name", result->bench_case->name,
+		"{s:s, s:i, s:I, s:f, s:o, s:I, s:I, s:I, s:O}", "name", result->bench_case->name,
 		"pages", (int)result->pages, "loops", (json_int_t)result->loops, "ticks_per_loop",
 		result->ticks_per_loop, "instructions_per_loop",
 		program->ticks_are_instructions ? json_real(result->ticks_per_loop) : json_null(),
 		"p50", (json_int_t)result->p50, "p99", (json_int_t)result->p99, "max",
-		(json_int_t)result->max);
+		(json_int_t)result->max, "runs", result->runs);
 }
 
-static void print_json(const struct program *program, const struct guest *guest,
-		       const struct result *results, size_t count)
+static json_t *report_of(const struct program *program, const struct guest *guest,
+			 const struct result *results, size_t count)
 {
 	const struct kvm_host *host = guest_kvm_host(guest);
-	json_t *list = json_array(), *report;
+	json_t *list = json_array();
 	size_t i;
 
 	for (i = 0; i < count; i++)
 		json_array_append_new(list, result_json(program, &results[i]));
-	report = json_pack("{s:o, s:{s:s, s:s}}", "cases", list, "kvm", "module", host->module,
-			   "second_stage", host->second_stage);
-	json_dumpf(report, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-	putchar('\n');
-	json_decref(report);
+	return json_pack("{s:o, s:s, s:{s:s, s:s}}", "cases", list, "unit", program->tick_unit,
+			 "kvm", "module", host->module, "second_stage", host->second_stage);
 }
 
 static void print_text(const struct program *program, const struct guest *guest,
@@ -318,7 +331,9 @@ static enum cli_status run_cases(const struct cli_command *command, struct setti
 	struct program program;
 	struct cli_progress progress;
 	char name[NAME_BYTES] = "warming up";
+	enum cli_status status;
 	size_t i, count = 0;
+	json_t *report;
 	int err;
 
 	program = guest_options_program(settings->program, guest);
@@ -341,14 +356,17 @@ static enum cli_status run_cases(const struct cli_command *command, struct setti
 			report_print(guest_failure(guest), stderr);
 		return CLI_WRONG;
 	}
-	if (settings->json)
-		print_json(&program, guest, results, count);
-	else
+	report = report_of(&program, guest, results, count);
+	if (!settings->json)
 		print_text(&program, guest, results, count);
+	status = compare_and_print(command, report, &settings->compare, settings->json, CLI_DONE);
 	if (picture_wanted(&settings->files))
-		return picture_save(command, results_picture(guest, results, count),
-				    &settings->files, CLI_DONE);
-	return CLI_DONE;
+		status = picture_save(command, results_picture(guest, results, count),
+				      &settings->files, status);
+	json_decref(report);
+	for (i = 0; i < count; i++)
+		json_decref(results[i].runs);
+	return status;
 }
 
 static bool case_exists(const char *name)
@@ -394,7 +412,10 @@ static enum cli_status bench(const struct cli_command *command, struct settings 
 
 int command_bench(const struct program *program, int argc, char **argv)
 {
-	struct settings settings = {.program = program, .seed = 1, .guest = GUEST_OPTIONS_DEFAULT};
+	struct settings settings = {.program = program,
+				    .seed = 1,
+				    .compare = {.threshold = -1},
+				    .guest = GUEST_OPTIONS_DEFAULT};
 	const struct cli_option options[] = {
 		CLI_OPTION_JSON(&settings.json),
 		CLI_OPTION("case", CLI_TEXT, "NAME", "this case alone", &settings.case_name),
@@ -406,9 +427,10 @@ int command_bench(const struct program *program, int argc, char **argv)
 			   &settings.loops, .min = 1, .max = 1u << 30),
 		CLI_OPTION("repeat", CLI_NUMBER, "N",
 			   "do each run N times and take the fastest (1; counting, 5)",
-			   &settings.repeat, .min = 1, .max = 1000),
+			   &settings.repeat, .min = 1, .max = REPEAT_MAX),
 		CLI_OPTION("seed", CLI_NUMBER, "N", "of the random cases (1)", &settings.seed),
 		PICTURE_OPTIONS(&settings.files),
+		COMPARE_OPTIONS(&settings.compare),
 		GUEST_OPTIONS(&settings.guest),
 		{0},
 	};

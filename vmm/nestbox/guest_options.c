@@ -39,6 +39,8 @@ struct guest_config guest_options_config(struct guest_options *options)
 		.trap_uaf = options->trap_uaf,
 		.checks = options->checks,
 		.coverage = options->coverage,
+		.operation_seconds = (double)options->operation_seconds,
+		.total_seconds = (double)options->total_seconds,
 		.watchdog_seconds =
 			options->watchdog_seconds ? (double)options->watchdog_seconds : -1,
 	};

@@ -11,7 +11,8 @@
 
 struct guest_options {
 	enum kvm_engine engine;
-	uint64_t cpus, memory_bytes, nodes, watchdog_seconds;
+	uint64_t cpus, memory_bytes, nodes;
+	uint64_t watchdog_seconds, operation_seconds, total_seconds; /* 0: none */
 	const char *image;
 	struct core_of_the_dead dump;
 	bool trap_uaf;
@@ -19,11 +20,14 @@ struct guest_options {
 	unsigned int checks;  /* SOFT_CHECK_* */
 };
 
-#define GUEST_OPTIONS_DEFAULT                                                        \
-	{                                                                            \
-		.cpus = 1, .memory_bytes = MEMORY_BYTES_DEFAULT, .nodes = 1,         \
-		.watchdog_seconds = (uint64_t)GUEST_WATCHDOG_SECONDS, .image = NULL, \
-		.checks = CHECKS_DEFAULT                                             \
+#define LIMIT_SECONDS_MAX (365ull * 86400)
+
+#define GUEST_OPTIONS_DEFAULT                                                          \
+	{                                                                              \
+		.cpus = 1, .memory_bytes = MEMORY_BYTES_DEFAULT, .nodes = 1,           \
+		.watchdog_seconds = (uint64_t)GUEST_WATCHDOG_SECONDS,                  \
+		.operation_seconds = (uint64_t)GUEST_OPERATION_SECONDS, .image = NULL, \
+		.checks = CHECKS_DEFAULT                                               \
 	}
 
 /* The one of which KVM runs the guest, into an enum kvm_engine. */
@@ -72,7 +76,14 @@ struct guest_options {
 			.expects = "all, none, or some of stale,freed,wx,guard,stack"),            \
 		CLI_OPTION("watchdog", CLI_NUMBER, "SECONDS",                                      \
 			   "stop a guest that makes no progress for so long (10); 0: never",       \
-			   &(o)->watchdog_seconds, .max = 86400)
+			   &(o)->watchdog_seconds, .max = 86400),                                  \
+		CLI_OPTION("operation-limit", CLI_NUMBER, "SECONDS",                               \
+			   "stop a guest that takes longer for one operation, whatever progress\n" \
+			   "it claims (3600); 0: never",                                           \
+			   &(o)->operation_seconds, .max = LIMIT_SECONDS_MAX),                     \
+		CLI_OPTION("time-limit", CLI_NUMBER, "SECONDS",                                    \
+			   "stop a guest that is at work so long after its start; 0: never (0)",   \
+			   &(o)->total_seconds, .max = LIMIT_SECONDS_MAX)
 
 /* A cli_option's parse(), into an enum kvm_engine. */
 int guest_options_parse_engine(const char *text, void *value);

@@ -13,6 +13,7 @@
 #include "lib/clock.h"
 #include "vmm/base/cli.h"
 #include "vmm/nestbox/commands.h"
+#include "vmm/nestbox/compare.h"
 #include "vmm/machine/guest.h"
 #include "vmm/attach/executor.h"
 #include "vmm/nestbox/guest_options.h"
@@ -33,6 +34,7 @@ struct settings {
 	struct guest_options guest;
 	struct replay_options options;
 	struct picture_files files;
+	struct compare_options compare;
 };
 
 /* One folder, read. */
@@ -271,19 +273,17 @@ static void show_progress(void *context, uint64_t done, uint64_t total)
 	cli_progress_update(context, done, total);
 }
 
-static void print_report(struct settings *settings, const struct replay_report *report)
+/* Returns @status, or what the comparison makes of it. */
+static enum cli_status print_report(const struct cli_command *command, struct settings *settings,
+				    const struct replay_report *report, enum cli_status status)
 {
-	json_t *json;
+	json_t *json = replay_report_json(report);
 
-	if (!settings->json) {
+	if (!settings->json)
 		replay_report_print(report, stdout);
-		return;
-	}
-	json = replay_report_json(report);
-	if (json)
-		json_dumpf(json, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-	putchar('\n');
+	status = compare_and_print(command, json, &settings->compare, settings->json, status);
 	json_decref(json);
+	return status;
 }
 
 /* Replays @job in @guest, prints the report, and says how it went. */
@@ -341,8 +341,7 @@ static enum cli_status replay_in(const struct cli_command *command, struct setti
 			.run_seconds = start,
 		};
 
-		print_report(settings, &report);
-		status = replay_report_status(&report);
+		status = print_report(command, settings, &report, replay_report_status(&report));
 		if (picture_wanted(&settings->files))
 			status = picture_save(command, picture_of_replay(&report), &settings->files,
 					      status);
@@ -449,10 +448,12 @@ int command_replay(const struct program *program, int argc, char **argv)
 		.program = program,
 		.guest = GUEST_OPTIONS_DEFAULT,
 		.options = {.audit = REPLAY_AUDIT_END},
+		.compare = {.threshold = -1},
 	};
 	const struct cli_option options[] = {
 		CLI_OPTION_JSON(&settings.json),
 		PICTURE_OPTIONS(&settings.files),
+		COMPARE_OPTIONS(&settings.compare),
 		GUEST_OPTIONS_OF(&settings.guest, "what the recording needs, at least 512M"),
 		CLI_OPTION("explain", CLI_NUMBER, "N",
 			   "say what the search saw at the Nth allocation, and start no guest",
@@ -491,8 +492,8 @@ int command_replay(const struct program *program, int argc, char **argv)
 	settings.guest.memory_bytes = 0; /* sized by each recording */
 	if (!cli_parse(&command, argc, argv, &first, &status))
 		return (int)status;
-	if (picture_wanted(&settings.files) && argc - first > 1) {
-		cli_error(&command, "a picture is of one replay");
+	if ((picture_wanted(&settings.files) || settings.compare.file) && argc - first > 1) {
+		cli_error(&command, "a picture and a comparison are of one replay");
 		return CLI_BAD_INPUT;
 	}
 	return (int)replay_folders(&command, &settings, argv + first, (size_t)(argc - first));

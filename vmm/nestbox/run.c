@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/out_file.h"
+#include "lib/out_queue.h"
 #include "vmm/base/cli.h"
 #include "vmm/nestbox/background.h"
 #include "vmm/nestbox/commands.h"
@@ -23,10 +24,14 @@
 #include "vmm/wire/runtime.h"
 #include "vmm/service/service.h"
 
+/* Of a log file, in bytes. */
+#define LOG_LIMIT     (64ull << 20)
+#define LOG_LIMIT_MIN (64ull << 10)
+
 struct settings {
 	bool json, daemonize, eager, traps;
 	const char *name, *socket, *config, *domain, *log;
-	uint64_t audit_every;
+	uint64_t audit_every, log_limit;
 	struct gpa_backing backing;
 	struct guest_options guest;
 	struct run_domain from_domain;
@@ -39,7 +44,8 @@ struct run {
 	char name[RUNTIME_NAME_BYTES];
 	struct runtime_socket socket;
 	int signal_fd;
-	FILE *log;
+	FILE *log; /* log_queue's or standard error's; NULL: none */
+	struct out_queue *log_queue;
 	struct service *service;
 	struct guest *guest;
 	struct server *server;
@@ -99,25 +105,23 @@ static int open_socket(struct run *run, struct error *error)
 	return err ? err : runtime_listen(path, &run->socket, error);
 }
 
+/* What is said of the guest goes through a queue: whoever does not read it keeps nobody waiting. */
 static int open_log(struct run *run, struct error *error)
 {
 	const char *path = run->settings->log;
+	int fd;
 
 	if (path) {
-		int fd = out_file_append(path, error);
-
+		fd = out_file_append(path, error);
 		if (fd < 0)
 			return -EINVAL;
-		run->log = fdopen(fd, "a");
-		if (!run->log) {
-			close(fd);
-			return error_set(error, -ENOMEM, "no memory for a log");
-		}
+		fd = out_queue_create(fd, path, run->settings->log_limit, &run->log_queue, error);
+		if (fd < 0)
+			return fd;
+		run->log = out_queue_file(run->log_queue);
 	} else if (!run->settings->daemonize) {
-		run->log = stderr;
+		run->log = out_queue_stderr();
 	}
-	if (run->log)
-		setvbuf(run->log, NULL, _IOLBF, 0);
 	return 0;
 }
 
@@ -160,8 +164,8 @@ static void announce(const struct run *run)
 	json_t *json;
 
 	if (!run->settings->json) {
-		fprintf(stderr, "%s: %s: serving %s\n", run->command->name, run->name,
-			run->socket.path);
+		fprintf(run->settings->daemonize ? stderr : out_queue_stderr(),
+			"%s: %s: serving %s\n", run->command->name, run->name, run->socket.path);
 		return;
 	}
 	json = json_pack("{s:s, s:s, s:i}", "name", run->name, "socket", run->socket.path, "pid",
@@ -244,8 +248,7 @@ static enum cli_status run_guest(const struct cli_command *command, struct setti
 		status = run_with_socket(&run);
 		runtime_close(&run.socket);
 	}
-	if (run.log && run.log != stderr)
-		fclose(run.log);
+	out_queue_destroy(run.log_queue);
 	return status;
 }
 
@@ -301,7 +304,7 @@ static bool read_domain(const struct cli_command *command, struct settings *sett
 
 int command_run(const struct program *program, int argc, char **argv)
 {
-	struct settings settings = {.guest = GUEST_OPTIONS_DEFAULT};
+	struct settings settings = {.guest = GUEST_OPTIONS_DEFAULT, .log_limit = LOG_LIMIT};
 	const struct cli_option options[] = {
 		CLI_OPTION_JSON(&settings.json),
 		CLI_OPTION("name", CLI_TEXT, "NAME",
@@ -326,6 +329,9 @@ int command_run(const struct program *program, int argc, char **argv)
 			   "what the guest says goes there (standard error; with\n"
 			   "--daemonize nowhere)",
 			   &settings.log),
+		CLI_OPTION("log-limit", CLI_SIZE, "SIZE",
+			   "a log that would grow beyond is renamed FILE.1 and begun anew (64M)",
+			   &settings.log_limit, .min = LOG_LIMIT_MIN, .max = UINT64_MAX / 2),
 		CLI_OPTION("audit", CLI_CUSTOM, "WHEN",
 			   "none, or every=N: after every N hypercalls (none)",
 			   &settings.audit_every, .parse = parse_audit,

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Words of nestctl's command line as arguments of a command. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/input.h"
 #include "vmm/nestctl/nestctl.h"
@@ -49,10 +52,26 @@ static json_t *int_word(const char *word, char why[QMP_WHY_BYTES])
 	return json_integer(value);
 }
 
+/* A regular file alone: nothing else has an end that must come. What is in a pipe is given by -. */
+static FILE *open_bytes(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat status;
+	FILE *file = NULL;
+
+	if (fd >= 0 && fstat(fd, &status) == 0 && !S_ISREG(status.st_mode))
+		errno = S_ISDIR(status.st_mode) ? EISDIR : ESPIPE;
+	else if (fd >= 0)
+		file = fdopen(fd, "rb");
+	if (fd >= 0 && !file)
+		close(fd);
+	return file;
+}
+
 /* Hexadecimal digits, or @FILE, or - for standard input: the bytes there. */
 static json_t *bytes_word(const char *word, char why[QMP_WHY_BYTES])
 {
-	FILE *file = strcmp(word, "-") == 0 ? stdin : *word == '@' ? fopen(word + 1, "rbe") : NULL;
+	FILE *file = strcmp(word, "-") == 0 ? stdin : *word == '@' ? open_bytes(word + 1) : NULL;
 	json_t *json = NULL;
 	char *bytes;
 	size_t size;

@@ -30,6 +30,7 @@ struct line {
 	struct ctl_filter filter;
 	struct ctl_load load;
 	const char *walk;
+	struct ctl_top top;
 };
 
 /* ---- the options of a verb ---- */
@@ -136,6 +137,15 @@ static void add_own_options(struct line *line)
 	add_filters(line);
 	if (line->verb->flags & CTL_LOAD)
 		ctl_load_options(&line->load, add_plain, line);
+	if (line->verb->flags & CTL_TOP) {
+		add_option(line, (struct cli_option)CLI_OPTION(
+					 "every", CLI_NUMBER, "MS",
+					 "milliseconds between two lines (1000)",
+					 &line->top.every_ms, .min = 10, .max = 3600000));
+		add_option(line, (struct cli_option)CLI_OPTION(
+					 "count", CLI_NUMBER, "N", "so many lines, then end",
+					 &line->top.count, .min = 1, .max = UINT32_MAX));
+	}
 	if (line->verb->flags & CTL_WALK)
 		add_option(line,
 			   (struct cli_option)CLI_OPTION(
@@ -390,6 +400,7 @@ static enum cli_status carry_out(struct line *line, char **operands, struct ctl_
 			  .filter = &line->filter,
 			  .load = &line->load,
 			  .walk = line->walk,
+			  .top = &line->top,
 			  .run_line = ctl_main};
 	enum cli_status status = CLI_DONE;
 

@@ -4,7 +4,7 @@ noinst_LIBRARIES += %D%/libnestctl.a
 %C%_libnestctl_a_SOURCES = %D%/args.c %D%/filter.c %D%/foreign.c %D%/foreign.h %D%/foreign_audit.c \
 	%D%/foreign_linux.c %D%/foreign_state.c %D%/foreign_look.c %D%/help.c %D%/line.c %D%/load.c \
 	%D%/nestctl.h %D%/own.c %D%/picture.c %D%/print.c %D%/print_list.c %D%/print_look.c %D%/print_vcpu.c \
-	%D%/shell.c %D%/symbols.c %D%/verbs.c %D%/whom.c %D%/wire.c %D%/words.c
+	%D%/shell.c %D%/symbols.c %D%/terminal.c %D%/verbs.c %D%/whom.c %D%/wire.c %D%/words.c
 
 # Everything but main() is a library, which tests link.
 bin_PROGRAMS += nestctl

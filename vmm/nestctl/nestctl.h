@@ -86,6 +86,11 @@ struct ctl_load {
 void ctl_load_options(struct ctl_load *load, void (*add)(void *context, struct cli_option option),
 		      void *context);
 
+/* The options of top. */
+struct ctl_top {
+	uint64_t every_ms, count; /* 0: a second; for ever */
+};
+
 struct ctl {
 	const struct ctl_verb *verb;
 	const struct cli_command *cli; /* for cli_error() */
@@ -96,7 +101,8 @@ struct ctl {
 	const char *format; /* --format, or NULL */
 	const struct ctl_filter *filter;
 	const struct ctl_load *load;
-	const char *walk;  /* --walk, or NULL */
+	const char *walk; /* --walk, or NULL */
+	const struct ctl_top *top;
 	json_t *arguments; /* of the command, as read from the command line */
 	struct error error;
 	/* ctl_main(), for a verb that reads lines: who runs lines is above who runs verbs. */
@@ -118,6 +124,7 @@ typedef enum cli_status (*ctl_print_fn)(struct ctl *ctl, const json_t *value);
 #define CTL_BY_STATE  0x80u  /* --state does */
 #define CTL_LOAD      0x100u /* the options of load */
 #define CTL_WALK      0x200u /* it has --walk */
+#define CTL_TOP       0x400u /* the options of top */
 #define CTL_LIST      0x8u   /* the command returns a list in pieces: `list` is its name */
 
 struct ctl_verb {
@@ -214,6 +221,7 @@ enum cli_status ctl_print_insns(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_event(struct ctl *ctl, const json_t *event);
 
 /* The tables of what looks at a guest: vmm/nestctl/print_look.c. */
+enum cli_status ctl_print_map(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_maps(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value);
@@ -252,5 +260,6 @@ enum cli_status ctl_run_execute(struct ctl *ctl);
 enum cli_status ctl_run_examine(struct ctl *ctl);
 enum cli_status ctl_run_load(struct ctl *ctl);
 enum cli_status ctl_run_picture(struct ctl *ctl);
+enum cli_status ctl_run_top(struct ctl *ctl);
 
 #endif
