@@ -103,13 +103,16 @@ START_TEST(memory_looks_as_in_qemu)
 }
 END_TEST
 
+#define HELP(name) "Try \"help " name "\" for more information\r\n"
+
 START_TEST(what_is_wrong_is_said)
 {
 	human_is("foo", "unknown command: 'foo'\r\n");
 	human_is("  info   foo ", "unknown command: 'info foo'\r\n");
-	human_is("x", "unexpected end of expression\r\n");
-	human_is("x /4xb $foo", "unknown register\r\n");
-	human_is("xp /3s 0x1000", "invalid char in format: 's'\r\n");
+	human_is("x", "unexpected end of expression\r\n" HELP("x"));
+	human_is("x /4xb $foo", "unknown register\r\n" HELP("x"));
+	human_is("xp 09", "xp: extraneous characters at the end of line\r\n" HELP("xp"));
+	human_is("xp /3s 0x1000", "invalid char in format: 's'\r\n" HELP("xp"));
 	human_has("xp /99999999999999999999999xb 0", "no more than");
 	human_has("xp /xb 0x10000000000000000000", "invalid");
 	human_is("gpa2hva 0x100000000000", "No memory is mapped at address 0x100000000000\r\n");
@@ -330,13 +333,50 @@ START_TEST(whole_dumps_say_when_they_are_over)
 }
 END_TEST
 
+START_TEST(a_pipe_gets_the_core_and_one_without_a_reader_an_error)
+{
+	int ends[2], file = memfd_create("core", MFD_CLOEXEC);
+	char bytes[65536];
+	struct core core;
+	ssize_t got;
+	json_t *answer;
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	name_fd(ends[1], "pipe");
+	close(ends[1]);
+	client_say_text(fd,
+			"{\"execute\": \"dump-guest-memory\", \"arguments\": {\"paging\": false,"
+			"\"protocol\": \"fd:pipe\", \"begin\": 0, \"length\": 200001}}");
+	while ((got = read(ends[0], bytes, sizeof(bytes))) > 0)
+		ck_assert_int_eq(write(file, bytes, (size_t)got), got);
+	ck_assert_int_eq(got, 0);
+	core = read_core(file);
+	ck_assert_uint_eq(core.bytes, 200001);
+	do {
+		answer = client_hear(fd);
+	} while (json_object_get(answer, "event"));
+	ck_assert_ptr_nonnull(json_object_get(answer, "return"));
+	json_decref(answer);
+	close(ends[0]);
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	name_fd(ends[1], "pipe");
+	close(ends[1]);
+	close(ends[0]);
+	client_refused(fd,
+		       "{\"execute\": \"dump-guest-memory\", \"arguments\": {\"paging\": false,"
+		       "\"protocol\": \"fd:pipe\"}}",
+		       "Broken pipe");
+	close(file);
+}
+END_TEST
+
 START_TEST(dumps_that_cannot_be_are_refused)
 {
 	static const struct {
 		const char *arguments, *part;
 	} bad[] = {
 		{"\"protocol\": \"tcp:x\"", "'protocol'"},
-		{"\"protocol\": \"fd:none\"", "File descriptor named 'none' not found"},
+		{"\"protocol\": \"fd:none\"", "File descriptor named 'none' has not been found"},
 		{"\"protocol\": \"file:/x\", \"begin\": 0", "'length' is missing"},
 		{"\"protocol\": \"file:/x\", \"length\": 1", "'begin' is missing"},
 		{"\"protocol\": \"file:/x\", \"format\": \"kdump-zlib\"", "not available"},
@@ -378,6 +418,7 @@ int main(void)
 	tcase_add_test(qemu, descriptors_have_names_until_they_are_closed);
 	tcase_add_test(qemu, drgn_attaches_as_to_qemu);
 	tcase_add_test(qemu, whole_dumps_say_when_they_are_over);
+	tcase_add_test(qemu, a_pipe_gets_the_core_and_one_without_a_reader_an_error);
 	tcase_add_test(qemu, dumps_that_cannot_be_are_refused);
 	tcase_set_timeout(qemu, 120);
 	suite_add_tcase(suite, qemu);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/kvm.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,17 @@ static void help(struct human *human, const char *rest)
 		fprintf(human->out, "%s %s\n", lines[i].name, lines[i].help);
 }
 
+bool human_wrong(struct human *human, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vfprintf(human->out, format, args);
+	va_end(args);
+	fprintf(human->out, "\nTry \"help %s\" for more information\n", human->name);
+	return false;
+}
+
 /* ---- addresses ---- */
 
 bool human_registers(struct human *human, unsigned int cpu, struct inspect_registers *registers_out,
@@ -72,8 +84,7 @@ static bool register_value(struct human *human, const char *name, size_t length,
 		*value = registers.reg[i];
 		return true;
 	}
-	fputs("unknown register\n", human->out);
-	return false;
+	return human_wrong(human, "unknown register");
 }
 
 /* A number or a register at *@at, which is moved behind it. */
@@ -90,11 +101,10 @@ static bool term(struct human *human, const char **at, uint64_t *value)
 	}
 	errno = 0;
 	*value = strtoull(*at, &end, 0);
-	if (!isdigit((unsigned char)**at) || end == *at || errno) {
-		fputs(**at ? "invalid char in expression\n" : "unexpected end of expression\n",
-		      human->out);
-		return false;
-	}
+	if (!isdigit((unsigned char)**at) || end == *at || errno)
+		return human_wrong(human, "%s",
+				   **at ? "invalid char in expression"
+					: "unexpected end of expression");
 	*at = end;
 	return true;
 }
@@ -113,10 +123,9 @@ bool human_address(struct human *human, const char *text, uint64_t *address_out)
 		at += strspn(at, " \t");
 		if (!*at)
 			break;
-		if (*at != '+' && *at != '-') {
-			fputs("invalid char in expression\n", human->out);
-			return false;
-		}
+		if (*at != '+' && *at != '-')
+			return human_wrong(human, "%s: extraneous characters at the end of line",
+					   human->name);
 		minus = *at++ == '-';
 	}
 	*address_out = sum;
@@ -150,6 +159,7 @@ static void run_line(struct human *human, const char *text)
 		/* x/8gx and x /8gx are the same. */
 		if (strncmp(text, lines[i].name, length) != 0 || (*rest && !strchr(" /", *rest)))
 			continue;
+		human->name = lines[i].name;
 		lines[i].run(human, *rest == ' ' ? rest + 1 : rest);
 		return;
 	}

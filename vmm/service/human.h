@@ -15,9 +15,14 @@
 
 struct human {
 	struct service *service;
+	const char *name; /* of the line that is carried out */
 	unsigned int cpu; /* whose registers and tables are meant */
 	FILE *out;
 };
+
+/* Says what is wrong with the line, and where help is. Returns false. */
+bool human_wrong(struct human *human, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /*
  * Reads an address: numbers and $registers with + and - between them, to the end of @text. Returns

@@ -83,7 +83,7 @@ static const char *read_format(struct human *human, const char *text, struct for
 		} else if (strchr("oduxic", *at)) {
 			format->letter = *at;
 		} else {
-			fprintf(human->out, "invalid char in format: '%c'\n", *at);
+			human_wrong(human, "invalid char in format: '%c'", *at);
 			return NULL;
 		}
 	}

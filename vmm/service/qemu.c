@@ -299,7 +299,7 @@ static json_t *dump_refused(struct service *service, uint64_t client, struct qmp
 		request->passed_fd = server_take_fd(service->server, client, protocol + 3);
 		return request->passed_fd >= 0
 			       ? NULL
-			       : qmp_error(request, "File descriptor named '%s' not found",
+			       : qmp_error(request, "File descriptor named '%s' has not been found",
 					   protocol + 3);
 	}
 	if (strncmp(protocol, "file:/", 6) != 0)
