@@ -126,6 +126,13 @@ int guest_kvm_fd(const struct guest *guest, int vcpu)
 	return (unsigned int)vcpu < guest->nr_vcpus ? guest->vm->vcpus[vcpu]->fd : -1;
 }
 
+pid_t guest_thread_id(const struct guest *guest, unsigned int vcpu)
+{
+	return vcpu < guest->nr_vcpus
+		       ? __atomic_load_n(&guest->vm->vcpus[vcpu]->thread_id, __ATOMIC_ACQUIRE)
+		       : 0;
+}
+
 int guest_second_stage(const struct guest *guest, struct stage2_mode *mode_out,
 		       struct stage2_reader *reader_out)
 {

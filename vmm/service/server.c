@@ -274,6 +274,30 @@ static void drop_done(struct server *server)
 	}
 }
 
+/* ---- their descriptors ---- */
+
+static struct client_fds *fds_of(struct server *server, uint64_t client)
+{
+	for (unsigned int i = 0; i < server->nr_clients; i++)
+		if (server->clients[i]->id == client)
+			return &server->clients[i]->fds;
+	return NULL;
+}
+
+int server_name_fd(struct server *server, uint64_t client, const char *name)
+{
+	struct client_fds *fds = fds_of(server, client);
+
+	return fds ? client_fds_name(fds, name) : -ENOENT;
+}
+
+int server_take_fd(struct server *server, uint64_t client, const char *name)
+{
+	struct client_fds *fds = fds_of(server, client);
+
+	return fds ? client_fds_take(fds, name) : -ENOENT;
+}
+
 /* ---- the loop ---- */
 
 static void serve_client(struct server *server, struct client *client)

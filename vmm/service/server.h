@@ -72,6 +72,14 @@ void server_answer(struct server *server, uint64_t client, json_t *answer);
 /* Sends @event (qmp_event()) to every client that has negotiated. Any thread. */
 void server_event(struct server *server, const json_t *event);
 
+/*
+ * On the loop's thread: of @client, the first descriptor that came last gets @name, which what had
+ * it loses; and the one of that name is the caller's, or -ENOENT. Errors of the first: -ENOENT
+ * (none came), -EMFILE (too many have names), -ENOMEM.
+ */
+int server_name_fd(struct server *server, uint64_t client, const char *name);
+int server_take_fd(struct server *server, uint64_t client, const char *name);
+
 /* How many clients there are. Any thread. */
 unsigned int server_clients(const struct server *server);
 

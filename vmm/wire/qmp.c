@@ -19,7 +19,7 @@ struct qmp_session {
 	void *symbol_context;
 	bool ready; /* negotiated */
 
-	/* The message being gathered: `length` bytes, no newline among them. */
+	/* The message being gathered: `length` bytes, no newline in a string of it. */
 	char *bytes;
 	size_t length, room;
 	unsigned int depth;        /* brackets open */
@@ -154,7 +154,9 @@ static enum step take_byte(struct qmp_session *session, char byte)
 		session->stray = true;
 		return was_stray ? STEP_ON : STEP_STRAY;
 	}
-	if (byte == '\n')
+	/* Inside brackets it is white space; in a string, or of no object, it ends what cannot be.
+	 */
+	if (byte == '\n' && (!session->bracketed || session->in_string))
 		return session->length ? STEP_MESSAGE : STEP_ON;
 	if (session->length == 0 && is_blank(byte))
 		return STEP_ON;

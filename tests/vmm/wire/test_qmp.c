@@ -143,6 +143,17 @@ START_TEST(messages_need_no_newline_and_may_come_in_any_pieces)
 }
 END_TEST
 
+START_TEST(a_message_may_be_of_several_lines)
+{
+	ck_assert_int_eq(feed("{\n  \"execute\":\n\t\"nop\",\r\n\"id\": [\n1\n]\n}"), QMP_REQUEST);
+	ck_assert_str_eq(request->command->name, "nop");
+	ck_assert_uint_eq(json_array_size(request->id), 1);
+	drop();
+	ck_assert_int_eq(feed("{\"execute\":\n"), QMP_MORE);
+	ck_assert_int_eq(feed("\"nop\"}"), QMP_REQUEST);
+}
+END_TEST
+
 START_TEST(several_messages_in_one_write)
 {
 	static const char text[] = "{\"execute\":\"nop\",\"id\":1}{\"execute\":\"nop\",\"id\":2}\n"
@@ -165,8 +176,9 @@ END_TEST
 START_TEST(what_is_no_message_is_an_error_and_the_next_one_is_heard)
 {
 	static const char *const bad[] = {
-		"{\n",
-		"{\"execute\"\n",
+		"{\"execute\n",
+		"{\"execute\"\n}",
+		"{\n}",
 		"{]}\n",
 		"[]",
 		"[1, {}]",
@@ -491,6 +503,7 @@ int main(void)
 	tcase_add_test(raw, nothing_before_the_negotiation);
 	suite_add_tcase(suite, raw);
 	tcase_add_checked_fixture(wire, begin, end);
+	tcase_add_test(wire, a_message_may_be_of_several_lines);
 	tcase_add_test(wire, messages_need_no_newline_and_may_come_in_any_pieces);
 	tcase_add_test(wire, several_messages_in_one_write);
 	tcase_add_test(wire, what_is_no_message_is_an_error_and_the_next_one_is_heard);
