@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # nestctl map and nestctl top: letters where areas are, a line a sample, also of a paused guest.
+# shellcheck disable=SC2016 # eval expands what is in single quotes
 set -u
 # shellcheck disable=SC2154 # automake's environment, with a fallback
 top=${top_srcdir:-$(dirname "$0")/../..}
