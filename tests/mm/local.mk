@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 UNIT_TESTS += %D%/test_frames_follow %D%/test_frames_smp %D%/test_gfp %D%/test_interrupt \
 	%D%/test_map_failure %D%/test_order %D%/test_seed_details %D%/test_seed_rubbish \
-	%D%/test_page_alloc %D%/test_page_check %D%/test_page_init %D%/test_page_random \
+	%D%/test_page_alloc %D%/test_page_check %D%/test_page_init %D%/test_page_layout %D%/test_page_random \
 	%D%/test_page_zones %D%/test_pgtable %D%/test_pgtable_large %D%/test_process \
 	%D%/test_process_race %D%/test_rbtree %D%/test_seed_defects %D%/test_seed_faults \
 	%D%/test_seed_random %D%/test_slab %D%/test_slab_check %D%/test_string %D%/test_vaccess \

@@ -307,68 +307,6 @@ static enum cli_status connect_to(const struct line *line, struct ctl_wire **wir
 
 /* ---- one verb ---- */
 
-/* So much is asked for at most, however a service goes on: entries, and pieces without any. */
-#define ENTRIES_MAX 16000000u
-#define EMPTY_MAX   1000u
-
-/* Whether a service that says @next goes on like one that ends. Counts what it gave. */
-static bool ends_some_day(struct ctl *ctl, const json_t *piece, const char *list,
-			  uint64_t counts[2])
-{
-	size_t entries = json_array_size(json_object_get(piece, list));
-
-	counts[0] += entries;
-	counts[1] += !entries;
-	if (counts[0] <= ENTRIES_MAX && counts[1] <= EMPTY_MAX)
-		return true;
-	error_set(&ctl->error, -EPROTO, "the service says for ever that there is more");
-	return false;
-}
-
-int ctl_ask_list(struct ctl *ctl, const struct ctl_verb *verb, json_t *arguments,
-		 json_t **value_out)
-{
-	json_t *whole = NULL, *piece = NULL, *next;
-	const char *list = verb->list;
-	uint64_t counts[2] = {0, 0};
-	bool limited = json_object_get(arguments, "limit") != NULL;
-	int err;
-
-	do {
-		err = ctl_ask(ctl->wire, verb->command, json_incref(arguments), &piece,
-			      &ctl->error);
-		if (err)
-			break;
-		if (!ends_some_day(ctl, piece, list, counts)) {
-			json_decref(piece);
-			err = -EPROTO;
-			break;
-		}
-		next = json_incref(json_object_get(piece, "next"));
-		if (whole) {
-			json_array_extend(json_object_get(whole, list),
-					  json_object_get(piece, list));
-			/* What only the last piece knows. */
-			json_object_update_missing(whole, piece);
-			json_object_del(whole, "next");
-			json_decref(piece);
-		} else {
-			whole = piece;
-			json_object_del(whole, "next");
-		}
-		if (next && limited)
-			json_object_set(whole, "next", next);
-		if (next)
-			json_object_set_new(arguments, "start", next);
-	} while (next && !limited);
-	if (err) {
-		json_decref(whole);
-		return err;
-	}
-	*value_out = whole;
-	return 0;
-}
-
 static enum cli_status print(struct ctl *ctl, const json_t *value)
 {
 	return ctl->verb->print ? ctl->verb->print(ctl, value) : ctl_print_plain(ctl, value);
