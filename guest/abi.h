@@ -451,10 +451,14 @@ enum nb_search { NB_SEARCH_5_2 = 0, NB_SEARCH_5_16 = 1, NB_SEARCH_5_18 = 2 };
 
 #define NB_SHAPE_RED 0x2u
 
-/* NB_OP_PURGE: empty the pools; only decay them; do not, they are. */
-#define NB_PURGE_FULL    0x1u
-#define NB_PURGE_DECAY   0x2u
-#define NB_PURGE_DECAYED 0x4u
+/*
+ * NB_OP_PURGE: empty the pools; only decay them; do not, they are. Above the shift, 1 + the one
+ * node to do so for, or 0 for all of them.
+ */
+#define NB_PURGE_FULL       0x1u
+#define NB_PURGE_DECAY      0x2u
+#define NB_PURGE_DECAYED    0x4u
+#define NB_PURGE_NODE_SHIFT 8
 
 /* NB_OP_SET_MODE. */
 enum nb_mode { NB_MODE_LAZY = 0, NB_MODE_EAGER = 1, NB_MODE_MANUAL = 2 };

@@ -32,7 +32,9 @@ _Static_assert((int)NB_ORDER_BY_ADDRESS == (int)VMAP_BY_ADDRESS &&
 		       (int)NB_SEARCH_5_16 == (int)VMAP_SEARCH_5_16 &&
 		       (int)NB_SEARCH_5_18 == (int)VMAP_SEARCH_5_18 &&
 		       NB_SHAPE_RED == VMAP_SHAPE_RED && NB_PURGE_FULL == VMAP_PURGE_FULL &&
-		       NB_PURGE_DECAY == VMAP_PURGE_DECAY && NB_PURGE_DECAYED == VMAP_PURGE_DECAYED,
+		       NB_PURGE_DECAY == VMAP_PURGE_DECAY &&
+		       NB_PURGE_DECAYED == VMAP_PURGE_DECAYED &&
+		       NB_PURGE_NODE_SHIFT == VMAP_PURGE_NODE_SHIFT,
 	       "one set of rules");
 
 /* The pools' node of an operation, which only spaces under rules know. */
@@ -116,8 +118,11 @@ static s64 op_free_vm_area(struct cpu *cpu, const u64 *arg, u64 *result)
 static s64 op_purge(struct cpu *cpu, const u64 *arg, u64 *result)
 {
 	bool rules = machine.mm.vmap.rules.order;
+	u64 node = arg[0] >> NB_PURGE_NODE_SHIFT, flags = arg[0] ^ node << NB_PURGE_NODE_SHIFT;
 
-	if (arg[0] & ~(u64)(rules ? NB_PURGE_FULL | NB_PURGE_DECAY | NB_PURGE_DECAYED : 0))
+	if (flags & ~(u64)(rules ? NB_PURGE_FULL | NB_PURGE_DECAY | NB_PURGE_DECAYED : 0))
+		return -EINVAL;
+	if (node > machine.mm.vmap.rules.nodes)
 		return -EINVAL;
 	result[0] = rules ? vmap_purge_linux(&machine.mm, (u32)arg[0]) : vmap_purge(&machine.mm);
 	return 0;

@@ -25,4 +25,11 @@ static inline void printable(char *text)
 	}
 }
 
+/*
+ * Replaces by '?', in place, what a terminal would obey in the string @text: control bytes but
+ * those of @keep, the C1 controls of U+0080 to U+009F, and bytes that are no UTF-8, which are C1
+ * controls to a terminal that knows none. All other text stays.
+ */
+void printable_utf8(char *text, const char *keep);
+
 #endif

@@ -137,26 +137,39 @@ static void decay_node(struct mm *mm, u32 node, bool full)
 	give_back(mm, out);
 }
 
-static void decay(struct mm *mm, bool full)
+static void decay(struct mm *mm, bool full, u32 only)
 {
 	struct vmap_space *space = &mm->vmap;
 	const struct vmap_area *area = space->lazy;
 
 	while (area && !(area->kind & VMAP_POOLED))
 		area = area->next_lazy;
-	for (u32 node = 1; area && node <= space->rules.nodes; node++)
-		decay_node(mm, node, full);
+	for (u32 node = 1; area && node <= space->rules.nodes; node++) {
+		if (!only || node == only)
+			decay_node(mm, node, full);
+	}
 }
 
 /* ---- what is lazy ---- */
 
-/* Moves all that is lazy and in no pool to the purging list, its order kept. */
-static void detach(struct vmap_space *space)
+/* Whose list a lazy tile is on: its node's, or that of its address. */
+static u32 list_of(const struct vmap_space *space, const struct vmap_area *area)
+{
+	if (area->kind && area->kind <= space->rules.nodes)
+		return area->kind;
+	return 1 + (u32)(area->va_start / ZONE_SIZE % space->rules.nodes);
+}
+
+/*
+ * Moves what is lazy and in no pool to the purging list, its order kept: of node @only, or all if
+ * that is 0.
+ */
+static void detach(struct vmap_space *space, u32 only)
 {
 	struct vmap_area *area, **link = &space->lazy, **end = &space->purging;
 
 	while ((area = *link)) {
-		if (area->kind & VMAP_POOLED) {
+		if ((area->kind & VMAP_POOLED) || (only && list_of(space, area) != only)) {
 			link = &area->next_lazy;
 			continue;
 		}
@@ -165,14 +178,6 @@ static void detach(struct vmap_space *space)
 		end = &area->next_lazy;
 	}
 	*end = NULL;
-}
-
-/* Whose list a lazy tile is on: its node's, or that of its address. */
-static u32 list_of(const struct vmap_space *space, const struct vmap_area *area)
-{
-	if (area->kind && area->kind <= space->rules.nodes)
-		return area->kind;
-	return 1 + (u32)(area->va_start / ZONE_SIZE % space->rules.nodes);
 }
 
 /* purge_vmap_node(): by address to the front of pools; what is of no pool, from the end backwards.
@@ -225,6 +230,7 @@ u64 vmap_purge_linux(struct mm *mm, u32 flags)
 {
 	struct vmap_space *space = &mm->vmap;
 	bool full = flags & VMAP_PURGE_FULL;
+	u32 only = flags >> VMAP_PURGE_NODE_SHIFT;
 	u64 count = 0;
 
 	if (mm_refuse_interrupt(mm, "vmap_purge"))
@@ -232,9 +238,9 @@ u64 vmap_purge_linux(struct mm *mm, u32 flags)
 	spin_lock(&space->purge_lock);
 	spin_lock(&space->lock);
 	if (!(flags & VMAP_PURGE_DECAYED))
-		decay(mm, full);
+		decay(mm, full, only);
 	if (!(flags & VMAP_PURGE_DECAY))
-		detach(space);
+		detach(space, only);
 	spin_unlock(&space->lock);
 	if (space->purging) {
 		vmap_flush_list(mm, space->purging);

@@ -23,9 +23,10 @@
 #define VMAP_POOL_PAGES 256 /* a pool for each number of pages up to this, guard included */
 
 /* vmap_purge_linux() */
-#define VMAP_PURGE_FULL    1u /* pools are emptied, and nothing goes into them */
-#define VMAP_PURGE_DECAY   2u /* only the pools' part, */
-#define VMAP_PURGE_DECAYED 4u /* or only what is lazy */
+#define VMAP_PURGE_FULL       1u /* pools are emptied, and nothing goes into them */
+#define VMAP_PURGE_DECAY      2u /* only the pools' part, */
+#define VMAP_PURGE_DECAYED    4u /* or only what is lazy */
+#define VMAP_PURGE_NODE_SHIFT 8  /* above: 1 + the one node whose pools and list it is, or 0 */
 
 /*
  * Sets the rules, or with a zeroed @rules the core's own again. Returns 0; -EINVAL for rules there

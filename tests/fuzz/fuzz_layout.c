@@ -34,20 +34,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size_bytes)
 {
 	struct error error = {""};
 	struct layout layout;
-	size_t text_bytes;
-	const char *text;
 	int err;
 
 	err = layout_parse((const char *)bytes, size_bytes, &layout, &error);
 	check(err == 0 || (err == -EINVAL && error.text[0]));
 	if (!err)
 		check_layout(&layout);
-	error.text[0] = '\0';
-	err = layout_find_note(bytes, size_bytes, &text, &text_bytes, &error);
-	check(err == 0 || error.text[0]);
-	if (!err)
-		check(text_bytes <= size_bytes &&
-		      (size_t)(text - (const char *)bytes) <= size_bytes - text_bytes);
 	return 0;
 }
 

@@ -2,7 +2,7 @@
 MACHINE_TESTS += %D%/test_audit %D%/test_calls %D%/test_calls_fail %D%/test_calls_smp \
 	%D%/test_core %D%/test_exceptions %D%/test_faults %D%/test_guest %D%/test_lockstep %D%/test_look %D%/test_process \
 	%D%/test_process_audit %D%/test_process_calls %D%/test_process_smp %D%/test_selftest \
-	%D%/test_service %D%/test_service_dirty %D%/test_service_end %D%/test_service_second \
+	%D%/test_service %D%/test_service_dirty %D%/test_service_end %D%/test_service_qemu %D%/test_service_second \
 	%D%/test_tlb %D%/test_traps %D%/test_user %D%/test_vm
 MACHINE_SHELL_TESTS += %D%/test_nestbox.sh %D%/test_nestctl.sh
 # What of KVM, of a kernel's tables and of its tracing nestbox relies on.
@@ -12,7 +12,7 @@ KERNEL_TESTS += %D%/test_vm %D%/test_guest %D%/test_traps %D%/test_tlb %D%/test_
 TEST_TOOLS += %D%/bench_look %D%/bench_service %D%/linux_core %D%/make_core
 NODES_TESTS += %D%/test_backing.sh
 HOST_TESTS += %D%/test_compare.sh %D%/test_core_tools.sh %D%/test_linux.sh %D%/test_replay_inputs.sh \
-	%D%/test_terminal.sh %D%/test_verbs.sh
+	%D%/test_schedule.sh %D%/test_terminal.sh %D%/test_verbs.sh
 COUNTING_TESTS += %D%/test_counting.sh
 %C%_test_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=malloc \
 	-Wl,--wrap=realloc,--wrap=mmap,--wrap=memfd_create,--wrap=ftruncate,--wrap=read \

@@ -20,7 +20,7 @@ END_TEST
 START_TEST(malformed_json_is_answered_and_no_more)
 {
 	static const char *const bad[] = {
-		"{\"execute\"\n",
+		"{\"execute\n",
 		"]\n",
 		"{]\n",
 		"nonsense\n",

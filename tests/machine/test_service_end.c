@@ -145,6 +145,39 @@ START_TEST(who_waits_for_one_vcpu_keeps_nobody_from_another)
 }
 END_TEST
 
+/* Twenty that ask a vCPU which is busy for ever, and leave: none of them stays. */
+START_TEST(what_waits_is_dropped_when_its_client_leaves)
+{
+	static const char *const patient[] = {"--memory", "16M", "--watchdog", "0", NULL};
+	struct served own;
+	json_t *status;
+	int spins, other, i;
+	int64_t count = 0;
+
+	served_start(&own, "left", patient);
+	spins = client_open(&own, false);
+	other = client_open(&own, false);
+	ck_assert(client_say_text(spins, "{\"execute\": \"x-test-spin\"}"));
+	for (i = 0; i < 20; i++) {
+		int leaves = client_open(&own, false);
+
+		ck_assert(client_say_text(leaves, "{\"execute\": \"nop\"}"));
+		close(leaves);
+	}
+	for (i = 0; i < 100 && count != 2; i++) {
+		usleep(100000);
+		status = client_return(other, "{\"execute\": \"query-status\"}");
+		count = json_integer_value(json_object_get(status, "clients"));
+		json_decref(status);
+	}
+	ck_assert_int_eq(count, 2);
+	json_decref(client_return(other, "{\"execute\": \"quit\"}"));
+	ck_assert_int_le(served_wait(&own), 1);
+	close(spins);
+	close(other);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("service_end");
@@ -160,6 +193,7 @@ int main(void)
 	tcase_add_test(own, a_guest_that_panics_can_still_be_looked_at);
 	tcase_add_test(own, what_audits_find_is_an_event_once_and_ends_with_status_1);
 	tcase_add_test(own, who_waits_for_one_vcpu_keeps_nobody_from_another);
+	tcase_add_test(own, what_waits_is_dropped_when_its_client_leaves);
 	suite_add_tcase(suite, own);
 	status = harness_run(suite);
 	served_remove_directory();

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # nestctl map and nestctl top: letters where areas are, a line a sample, also of a paused guest.
+# shellcheck disable=SC2016 # eval expands what is in single quotes
 set -u
 # shellcheck disable=SC2154 # automake's environment, with a fallback
 top=${top_srcdir:-$(dirname "$0")/../..}
@@ -40,6 +41,7 @@ claim "and JSON Lines" eval 'ctl top --json --every 20 --count 1 && says "\"area
 paused() {
   ctl stop && ctl top --every 20 --count 1 && says '^paused' && ctl cont
 }
+claim "one line where nobody watches" eval 'ctl top --every 20 && [ "$(grep -c "^running" "$scratch/out")" = 1 ]'
 claim "of a paused guest too" paused
 claim "a time that is none" refuses 2 'every' "$nestctl" top --every soon
 conclude

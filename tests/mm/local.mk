@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 UNIT_TESTS += %D%/test_frames_follow %D%/test_frames_smp %D%/test_gfp %D%/test_interrupt \
 	%D%/test_map_failure %D%/test_order %D%/test_seed_details %D%/test_seed_rubbish \
-	%D%/test_page_alloc %D%/test_page_check %D%/test_page_init %D%/test_page_random \
+	%D%/test_page_alloc %D%/test_page_check %D%/test_page_init %D%/test_page_layout %D%/test_page_random \
 	%D%/test_page_zones %D%/test_pgtable %D%/test_pgtable_large %D%/test_process \
 	%D%/test_process_race %D%/test_rbtree %D%/test_seed_defects %D%/test_seed_faults \
 	%D%/test_seed_random %D%/test_slab %D%/test_slab_check %D%/test_string %D%/test_vaccess \
 	%D%/test_vm_area %D%/test_vmalloc %D%/test_vmalloc_errors %D%/test_vmalloc_random \
 	%D%/test_vmap %D%/test_vmap_check %D%/test_vmap_oracle
-UNIT_TESTS += %D%/test_midway %D%/test_process_check %D%/test_vmap_linux
+UNIT_TESTS += %D%/test_limits %D%/test_midway %D%/test_process_check %D%/test_vmap_linux
 # Not tests: figures, of the core as the guest has it, and what other tests run.
 TEST_TOOLS += %D%/bench_core
 %C%_bench_core_SOURCES = %D%/bench_core.c mm/string.c $(MM_SOURCES)

@@ -113,6 +113,34 @@ START_TEST(blocks_and_objects_are_followed)
 }
 END_TEST
 
+static u64 noted_pfn;
+
+static void note_last(void *arch, u64 pfn, u64 nr, bool taken)
+{
+	noted_pfn = pfn;
+}
+
+START_TEST(a_frame_that_is_followed_is_of_the_cpus_own_node)
+{
+	struct sim_config config = {.nr_cpus = 2, .cpu_node = {1, 0}};
+	struct page *page;
+
+	teardown();
+	sim_add_ram(&config, 0, 64ull << 20, 0);
+	sim_add_ram(&config, 4ull << 30, 64ull << 20, 1);
+	sim = sim_create(&config);
+	mm = &sim->mm;
+	ops = *mm->ops;
+	ops.frames_note = note_last;
+	ops.frames_settle = settle;
+	mm->ops = &ops;
+	mm->slow_frames = 1;
+	page = alloc_pages(mm, GFP_KERNEL, 0, NUMA_NO_NODE, PAGE_OTHER, NULL);
+	ck_assert_uint_eq(page->node, 1);
+	ck_assert_uint_eq(noted_pfn, page_to_pfn(mm, page));
+}
+END_TEST
+
 /* Nor is a process's last table read when it is out of reach. */
 START_TEST(a_process_gives_up_its_tables_when_it_needs_them_no_more)
 {
@@ -193,6 +221,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, follow, teardown);
 	tcase_add_test(tcase, a_batch_is_settled_once);
 	tcase_add_test(tcase, blocks_and_objects_are_followed);
+	tcase_add_test(tcase, a_frame_that_is_followed_is_of_the_cpus_own_node);
 	tcase_add_test(tcase, a_process_gives_up_its_tables_when_it_needs_them_no_more);
 	tcase_add_test(tcase, a_bad_free_gives_nothing_up);
 	tcase_add_loop_test(tcase, the_core_never_touches_what_it_gave_up, 0, 2);

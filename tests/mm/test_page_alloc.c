@@ -179,6 +179,20 @@ START_TEST(free_merges_buddies)
 }
 END_TEST
 
+/* What was used last is in a cache yet. */
+START_TEST(the_block_freed_last_is_the_next)
+{
+	u64 blocks = take_all(GFP_KERNEL | __GFP_HIGH, 3, 0, pages, MOST);
+
+	/* Every other one: none merges. */
+	for (u64 i = 0; i < 20; i += 2)
+		free_pages(mm, pages[i], 3);
+	for (u64 i = 20; i; i -= 2)
+		ck_assert_ptr_eq(take(GFP_KERNEL | __GFP_HIGH, 3, 0), pages[i - 2]);
+	ck_assert_uint_gt(blocks, 20);
+}
+END_TEST
+
 START_TEST(a_block_in_pieces_on_the_local_list_is_found)
 {
 	u64 frames = take_all(GFP_KERNEL | __GFP_HIGH, 0, 0, pages, MOST);
@@ -202,11 +216,14 @@ START_TEST(exhaustion_is_logged_and_mends)
 	nr = take_all(GFP_KERNEL, 0, 0, pages, MOST);
 	ck_assert_uint_eq(sim->nr_logs, 0);
 	ck_assert_ptr_null(take(GFP_KERNEL, 0, 0));
-	ck_assert(sim_logged(sim, "page allocation failure: order:0"));
+	ck_assert(sim_logged(sim, "page allocation failure: order:0, mode:cc0, missing:1"));
 	ck_assert_ptr_null(take(GFP_KERNEL, 2, 0));
-	ck_assert(sim_logged(sim, "page allocation failure: order:2"));
+	ck_assert(sim_logged(sim, "page allocation failure: order:2, mode:cc0, missing:4"));
 	ck_assert_uint_eq(alloc_pages_bulk(mm, GFP_KERNEL, 0, PAGE_OTHER, sim, 7, pages + nr), 0);
+	ck_assert(sim_logged(sim, "page allocation failure: order:0, mode:cc0, missing:7"));
 	ck_assert_uint_eq(sim->nr_logs, 3);
+	ck_assert_ptr_null(take(GFP_KERNEL | __GFP_HIGH, MAX_ORDER + 1, 0));
+	ck_assert(sim_logged(sim, "order:11, mode:ce0, missing:1"));
 	free_pages_bulk(mm, nr, pages);
 	ck_assert_uint_eq(take_all(GFP_KERNEL, 0, 0, pages, MOST), nr);
 }
@@ -437,6 +454,7 @@ static Suite *suite(void)
 	tcase_add_test(one, a_long_list_gives_a_batch_back);
 	tcase_add_test(one, zero_flag_zeroes);
 	tcase_add_test(one, free_merges_buddies);
+	tcase_add_test(one, the_block_freed_last_is_the_next);
 	tcase_add_test(one, a_block_in_pieces_on_the_local_list_is_found);
 	tcase_add_test(one, exhaustion_is_logged_and_mends);
 	tcase_add_test(one, bulk_is_so_many_single_frames);

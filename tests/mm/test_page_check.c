@@ -114,6 +114,11 @@ static void span_eaten_too_far(struct scene *s)
 	s->zone->span[0].start_pfn += 1;
 }
 
+static void span_eaten_too_little(struct scene *s)
+{
+	s->zone->span[0].start_pfn -= 1;
+}
+
 static void too_many_spans(struct scene *s)
 {
 	s->zone->nr_spans = MAX_SPANS + 1;
@@ -185,6 +190,12 @@ static void list_leads_outside(struct scene *s)
 static void list_leads_to_offline_section(struct scene *s)
 {
 	s->free3->list.next = &pfn_to_page(s->mm, SECTION_PAGES * 5)->list;
+	s->zone->nr_free[3]++;
+}
+
+static void list_leads_beyond_all_sections(struct scene *s)
+{
+	s->free3->list.next = &pfn_to_page(s->mm, SECTION_PAGES * MAX_SECTIONS)->list;
 	s->zone->nr_free[3]++;
 }
 
@@ -291,6 +302,7 @@ static const struct {
 	FAULT(fresh_is_used, "fresh frame"),
 	FAULT(span_goes_backward, "no range of frames"),
 	FAULT(span_eaten_too_far, "in no block"),
+	FAULT(span_eaten_too_little, "reaches into fresh memory"),
 	FAULT(too_many_spans, "count of spans"),
 	FAULT(free_count_high, "count of free frames"),
 	FAULT(managed_count_low, "count of frames"),
@@ -304,6 +316,7 @@ static const struct {
 	FAULT(list_leads_to_null, "list ends"),
 	FAULT(list_leads_outside, "to no struct page"),
 	FAULT(list_leads_to_offline_section, "to no struct page"),
+	FAULT(list_leads_beyond_all_sections, "to no struct page"),
 	FAULT(list_leads_between_pages, "to no struct page"),
 	FAULT(back_link_wrong, "links do not agree"),
 	FAULT(head_back_link_wrong, "count differ"),

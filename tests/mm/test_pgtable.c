@@ -185,6 +185,13 @@ START_TEST(a_senseless_range_to_unmap_is_reported)
 	pt_unmap(mm, pt, BASE + PAGE_SIZE, BASE);
 	pt_unmap(mm, pt, BASE, BASE);
 	ck_assert_uint_eq(sim->nr_warnings, 4);
+	/* Each end by itself, and a walk that is remembered. */
+	pt_unmap_quick(mm, pt, BASE, BASE + PAGE_SIZE + 8);
+	pt_unmap_quick(mm, pt, BASE + 8, BASE + 2 * PAGE_SIZE);
+	pt_unmap_quick(mm, pt, BASE + 8, BASE + PAGE_SIZE + 8);
+	ck_assert_uint_eq(sim->nr_warnings, 7);
+	ck_assert_int_eq(pt_prepare(mm, pt, BASE + 8, BASE + PAGE_SIZE, 1), -EINVAL);
+	ck_assert_int_eq(pt_prepare(mm, pt, BASE, BASE + PAGE_SIZE + 8, 1), -EINVAL);
 	ck_assert_uint_eq(count_leaves(), 1);
 }
 END_TEST

@@ -127,6 +127,10 @@ START_TEST(a_senseless_physical_range_is_refused)
 				      PAGE_KERNEL, 1),
 			 -EINVAL);
 	ck_assert_int_eq(pt_map_range(mm, pt, BASE, BASE + PAGE_SIZE, 8, PAGE_KERNEL, 1), -EINVAL);
+	ck_assert_int_eq(pt_map_range(mm, pt, BASE + 8, BASE + PAGE_SIZE, 0, PAGE_KERNEL, 1),
+			 -EINVAL);
+	ck_assert_int_eq(pt_map_range(mm, pt, BASE, BASE + PAGE_SIZE + 8, 0, PAGE_KERNEL, 1),
+			 -EINVAL);
 	ck_assert_int_eq(pt_map_range(mm, pt, BASE, BASE + PAGE_SIZE, 0, PAGE_KERNEL, 4), -EINVAL);
 	ck_assert_int_eq(pt_map_range(mm, pt, BASE, BASE + PAGE_SIZE, 0, PAGE_KERNEL, 0), -EINVAL);
 	ck_assert_int_eq(pt_map_range(mm, pt, BASE, BASE, 0, PAGE_KERNEL, 1), -EINVAL);

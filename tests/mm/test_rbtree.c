@@ -310,6 +310,11 @@ START_TEST(check_ends_on_a_tree_too_deep)
 	}
 	f.root.node = &f.item[0].node;
 	ck_assert_str_eq(rb_check(&f.root, NULL), "the tree is too deep");
+	for (u64 i = 0; i < 200; i++) {
+		f.item[i].node.left = f.item[i].node.right;
+		f.item[i].node.right = NULL;
+	}
+	ck_assert_str_eq(rb_check(&f.root, NULL), "the tree is too deep");
 }
 END_TEST
 

@@ -372,6 +372,8 @@ START_TEST(d35_vmap_takes_no_flags_but_its_own)
 	}
 	ck_assert_int_eq(vmap(mm, pages, 1, VM_MAP | VM_USERMAP, PAGE_KERNEL, &addr), 0);
 	ck_assert_uint_eq(find_vm_area(mm, addr)->flags, VM_MAP | VM_USERMAP);
+	ck_assert_int_eq(vmap(mm, pages, 1, 0, PAGE_KERNEL, &addr), 0);
+	ck_assert_uint_eq(find_vm_area(mm, addr)->flags, VM_MAP);
 }
 END_TEST
 

@@ -3,6 +3,8 @@
  * What the seed's calls get right without saying so: the node and the zone of all that an area is
  * made of, what is said of a failure and how loud, areas that are not complete, fields nobody set.
  */
+#include "mm/pgtable_private.h"
+
 #include "tests/mm/seed_fixture.h"
 
 #include <pthread.h>
@@ -144,7 +146,8 @@ START_TEST(page_arrays_of_any_size_come_from_no_zone_in_particular)
 	for (u32 i = 0; i < ARRAY_SIZE(counts); i++) {
 		struct vm_struct *vm;
 		struct page **part;
-		u64 addr, count;
+		u64 addr, count, *table;
+		int level;
 
 		ck_assert_int_eq(vmalloc_prot(mm, counts[i] * PAGE_SIZE, GFP_KERNEL | GFP_DMA32,
 					      PAGE_KERNEL, &addr),
@@ -155,6 +158,10 @@ START_TEST(page_arrays_of_any_size_come_from_no_zone_in_particular)
 		ck_assert_uint_eq(part[count - 1]->zone, ZONE_DMA32);
 		ck_assert_uint_eq(virt_to_page(mm, part)->zone, ZONE_NORMAL);
 		ck_assert_uint_eq(virt_to_page(mm, vm)->zone, ZONE_NORMAL);
+		for (int to = 1; to < 4; to++) {
+			table = pt_walk(mm, &mm->pt, addr, to, &level);
+			ck_assert_uint_eq(virt_to_page(mm, table)->zone, ZONE_NORMAL);
+		}
 		if (vm->array == VM_ARRAY_KMALLOC)
 			ck_assert_uint_ne(virt_to_page(mm, part)->state, PAGE_VMALLOC);
 	}

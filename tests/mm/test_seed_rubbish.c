@@ -72,6 +72,26 @@ START_TEST(each_such_page_is_reported_once)
 }
 END_TEST
 
+/* One among many that are present, wherever it is. */
+START_TEST(one_page_not_present_is_reported_wherever_it_is)
+{
+	u64 warnings = 0;
+
+	take_pages(11);
+	for (u64 nr = 1; nr <= 11; nr++) {
+		for (u64 at = 0; at < nr; at++) {
+			u64 addr = must_get(nr * PAGE_SIZE, 0);
+
+			ck_assert_int_eq(map_vm_area(mm, addr, pages, nr, PAGE_KERNEL), 0);
+			*entry_of(addr + at * PAGE_SIZE, 1) &= ~X86_PTE_P;
+			ck_assert_int_eq(free_vm_area(mm, addr), 0);
+			ck_assert_uint_eq(sim->nr_warnings, ++warnings);
+			ck_assert_uint_eq(*entry_of(addr + at * PAGE_SIZE, 1), 0);
+		}
+	}
+}
+END_TEST
+
 START_TEST(an_area_with_rubbish_in_it_is_not_filled_and_not_lost)
 {
 	u64 addr = must_get(4 * PAGE_SIZE, 0);
@@ -316,6 +336,7 @@ static Suite *rubbish_suite(void)
 	tcase_add_loop_test(tcase, pages_not_present_and_not_clear_are_reported_and_cleared, 0,
 			    ARRAY_SIZE(rubbish));
 	tcase_add_test(tcase, each_such_page_is_reported_once);
+	tcase_add_test(tcase, one_page_not_present_is_reported_wherever_it_is);
 	tcase_add_loop_test(tcase, an_area_with_rubbish_in_it_is_not_filled_and_not_lost, 0,
 			    ARRAY_SIZE(rubbish));
 	tcase_add_loop_test(tcase, a_new_area_over_rubbish_is_given_back, 0, ARRAY_SIZE(rubbish));

@@ -200,6 +200,18 @@ START_TEST(partial_slabs_are_used_before_new_frames)
 }
 END_TEST
 
+/* Of those with free objects, the one that has them since the shortest time. */
+START_TEST(the_partial_slab_listed_last_is_the_next)
+{
+	for (u32 i = 0; i < 42 * 4; i++)
+		objects[i] = take(GFP_KERNEL, NUMA_NO_NODE);
+	for (u32 i = 0; i < 3; i++)
+		give(objects[42 * i]);
+	for (u32 i = 3; i--;)
+		ck_assert_ptr_eq(take(GFP_KERNEL, NUMA_NO_NODE), objects[42 * i]);
+}
+END_TEST
+
 START_TEST(objects_come_from_the_node_asked_for)
 {
 	for (u32 i = 0; i < 200; i++) {
@@ -394,6 +406,7 @@ static Suite *suite(void)
 	tcase_add_test(caches, one_empty_slab_is_kept_and_the_rest_go_back);
 	tcase_add_test(caches, what_another_cpu_freed_is_found_again);
 	tcase_add_test(caches, partial_slabs_are_used_before_new_frames);
+	tcase_add_test(caches, the_partial_slab_listed_last_is_the_next);
 	tcase_add_test(caches, objects_come_from_the_node_asked_for);
 	tcase_add_test(caches, a_full_node_costs_no_frame_an_object);
 	tcase_add_test(caches, exhaustion_returns_null_and_mends);

@@ -137,6 +137,12 @@ static void empty_count_wrong(struct scene *s)
 	s->cache.node[0].nr_empty = 0;
 }
 
+static void two_are_empty(struct scene *s)
+{
+	s->partial->in_use = 0;
+	s->cache.node[0].nr_empty++;
+}
+
 static void slab_count_wrong(struct scene *s)
 {
 	s->cache.node[0].nr_slabs++;
@@ -230,6 +236,7 @@ static const struct {
 	FAULT(partial_count_high, "count differ"),
 	FAULT(partial_count_low, "longer than its count"),
 	FAULT(empty_count_wrong, "empty slabs"),
+	FAULT(two_are_empty, "count of empty slabs"),
 	FAULT(slab_count_wrong, "count of slabs"),
 	FAULT(slab_count_of_no_node, "count of slabs"),
 	FAULT(partial_not_on_list, "on no list"),

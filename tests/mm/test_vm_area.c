@@ -8,17 +8,38 @@
 
 /* ---- kinds of vmalloc ---- */
 
+static int vmalloc_any_node(struct mm *core, u64 size, u64 *addr_out)
+{
+	return vmalloc_node(core, size, NUMA_NO_NODE, addr_out);
+}
+
+static int vmalloc_ro(struct mm *core, u64 size, u64 *addr_out)
+{
+	return vmalloc_prot(core, size, GFP_ATOMIC, PAGE_KERNEL_RO, addr_out);
+}
+
+static int vmalloc_ro_node(struct mm *core, u64 size, u64 *addr_out)
+{
+	return vmalloc_prot_node(core, size, GFP_ATOMIC, PAGE_KERNEL_RO, 0, addr_out);
+}
+
 static const struct kind {
 	int (*call)(struct mm *mm, u64 size, u64 *addr_out);
 	u64 prot, flags;
+	gfp_t gfp;
 	u32 highest_zone;
 	bool zeroed;
 } kinds[] = {
-	{vmalloc, PAGE_KERNEL, VM_ALLOC, ZONE_NORMAL, false},
-	{vmalloc_32, PAGE_KERNEL, VM_ALLOC, ZONE_DMA32, false},
-	{vmalloc_user, PAGE_KERNEL, VM_ALLOC | VM_USERMAP, ZONE_NORMAL, true},
-	{vmalloc_32_user, PAGE_KERNEL, VM_ALLOC | VM_USERMAP, ZONE_DMA32, true},
-	{vmalloc_exec, PAGE_KERNEL_EXEC, VM_ALLOC, ZONE_NORMAL, false},
+	{vmalloc, PAGE_KERNEL, VM_ALLOC, GFP_KERNEL | __GFP_HIGHMEM, ZONE_NORMAL, false},
+	{vmalloc_any_node, PAGE_KERNEL, VM_ALLOC, GFP_KERNEL | __GFP_HIGHMEM, ZONE_NORMAL, false},
+	{vmalloc_ro, PAGE_KERNEL_RO, VM_ALLOC, GFP_ATOMIC, ZONE_NORMAL, false},
+	{vmalloc_ro_node, PAGE_KERNEL_RO, VM_ALLOC, GFP_ATOMIC, ZONE_NORMAL, false},
+	{vmalloc_32, PAGE_KERNEL, VM_ALLOC, GFP_KERNEL | GFP_DMA32, ZONE_DMA32, false},
+	{vmalloc_user, PAGE_KERNEL, VM_ALLOC | VM_USERMAP, GFP_KERNEL | __GFP_HIGHMEM | __GFP_ZERO,
+	 ZONE_NORMAL, true},
+	{vmalloc_32_user, PAGE_KERNEL, VM_ALLOC | VM_USERMAP, GFP_KERNEL | GFP_DMA32 | __GFP_ZERO,
+	 ZONE_DMA32, true},
+	{vmalloc_exec, PAGE_KERNEL_EXEC, VM_ALLOC, GFP_KERNEL | __GFP_HIGHMEM, ZONE_NORMAL, false},
 };
 
 START_TEST(each_kind_of_vmalloc_is_what_its_name_says)
@@ -38,6 +59,8 @@ START_TEST(each_kind_of_vmalloc_is_what_its_name_says)
 	ck_assert_int_eq(kind->call(mm, 20 * PAGE_SIZE, &addr), 0);
 	vm = find_vm_area(mm, addr);
 	ck_assert_uint_eq(vm->flags, kind->flags);
+	ck_assert_uint_eq(vm->gfp, kind->gfp);
+	ck_assert_uint_eq(vm->prot, kind->prot);
 	ck_assert_uint_ne(vm->caller, 0);
 	for (u32 i = 0; i < 20; i++) {
 		struct page *page = vmalloc_to_page(mm, addr + i * PAGE_SIZE);

@@ -187,6 +187,51 @@ START_TEST(neighbours_of_a_pool_are_one_tile_when_it_is_emptied)
 }
 END_TEST
 
+/* ---- what does not fit, and what there is no memory for ---- */
+
+static int take_below(u64 size, u64 end, struct vmap_area **area_out)
+{
+	const struct vmap_request request = {.size = size,
+					     .align = 1,
+					     .start = VMALLOC_START,
+					     .end = end,
+					     .gfp = GFP_KERNEL,
+					     .node = NUMA_NO_NODE};
+
+	return vmap_alloc(&sim->mm, &request, area_out);
+}
+
+START_TEST(a_range_lies_in_its_window_or_is_none)
+{
+	struct vmap_area *area = NULL;
+	u64 end;
+
+	setup_lazy(0);
+	end = sim->mm.vmap.nr_busy * 2 * PAGE_SIZE + VMALLOC_START;
+	for (; end < VMALLOC_START + 64 * PAGE_SIZE; end += PAGE_SIZE)
+		ck_assert_int_eq(take_below(64 * PAGE_SIZE, end, &area), -ENOSPC);
+	ck_assert_int_eq(
+		take_below(ALIGN_DOWN(VMALLOC_END - VMALLOC_START, PAGE_SIZE), VMALLOC_END, &area),
+		-ENOSPC);
+	ck_assert_ptr_null(area);
+	ck_assert_ptr_null(vmap_check(&sim->mm));
+}
+END_TEST
+
+START_TEST(a_range_without_memory_for_its_tile_is_none)
+{
+	struct vmap_area *area = NULL;
+
+	setup_lazy(0);
+	vmap_trim(&sim->mm);
+	sim->mm.fault.fail[FAULT_SLAB] = 1;
+	ck_assert_int_eq(take_below(PAGE_SIZE, VMALLOC_END, &area), -ENOMEM);
+	ck_assert_ptr_null(area);
+	ck_assert_ptr_null(vmap_check(&sim->mm));
+	ck_assert_int_eq(take_below(PAGE_SIZE, VMALLOC_END, &area), 0);
+}
+END_TEST
+
 /* ---- the shape ---- */
 
 static u64 shape[16], nr_shape;
@@ -226,8 +271,13 @@ START_TEST(a_shape_is_taken_if_it_is_one_of_the_holes_there_are)
 		memcpy(shape, was, sizeof(was));
 		shape[i] += PAGE_SIZE;
 		ck_assert_int_eq(vmap_set_shape(&sim->mm, shape, count), -EINVAL);
-		shape[i] = was[(i + 1) % count];
-		ck_assert_int_eq(vmap_set_shape(&sim->mm, shape, count), -EINVAL);
+		for (u64 j = 0; j < 2 * count; j++) {
+			if (j / 2 == i)
+				continue;
+			shape[i] =
+				(was[j / 2] & ~(u64)VMAP_SHAPE_RED) | (j % 2 ? VMAP_SHAPE_RED : 0);
+			ck_assert_int_eq(vmap_set_shape(&sim->mm, shape, count), -EINVAL);
+		}
 	}
 	/* A red root. */
 	memcpy(shape, was, sizeof(was));
@@ -300,6 +350,8 @@ static Suite *vmap_linux_suite(void)
 	tcase_add_test(tcase, one_range_is_released_and_no_other);
 	tcase_add_test(tcase, a_pool_is_its_nodes_and_of_one_size);
 	tcase_add_test(tcase, a_full_purge_leaves_no_pool);
+	tcase_add_test(tcase, a_range_lies_in_its_window_or_is_none);
+	tcase_add_test(tcase, a_range_without_memory_for_its_tile_is_none);
 	tcase_add_loop_test(tcase, the_space_is_not_locked_while_a_purge_is_waited_for, 0, 2);
 	tcase_add_test(tcase, a_pool_is_touched_under_the_lock_alone);
 	tcase_add_loop_test(tcase, neighbours_that_go_back_are_one_tile, 0, 3);

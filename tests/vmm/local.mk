@@ -10,7 +10,8 @@ UNIT_TESTS += %D%/audit/test_audit %D%/audit/test_audit_hostile %D%/audit/test_a
 	%D%/replay/test_replay %D%/replay/test_replay_plan %D%/replay/test_replay_purges \
 	%D%/replay/test_replay_report %D%/replay/test_state %D%/replay/test_tree %D%/replay/test_vmallocinfo %D%/service/test_server \
 	%D%/soft/test_bad_input %D%/soft/test_cpu %D%/soft/test_deliver %D%/soft/test_native \
-	%D%/soft/test_requests %D%/soft/test_soft %D%/soft/test_tlb %D%/source/test_source %D%/wire/test_protocol %D%/wire/test_qmp
+	%D%/soft/test_requests %D%/soft/test_soft %D%/soft/test_tlb %D%/source/test_source %D%/wire/test_protocol %D%/wire/test_qmp \
+	%D%/wire/test_qmp_limits
 TEST_TOOLS += %D%/audit/bench_audit %D%/picture/make_page %D%/look/bench_look %D%/soft/bench_cpu
 %C%_audit_test_audit_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=realloc
 %C%_look_test_look_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc -Wl,--wrap=calloc \
@@ -25,7 +26,7 @@ check_LIBRARIES += %D%/libvmmtest.a
 	%D%/inspect/core_mix.c %D%/inspect/core_mix.h %D%/inspect/core_source.c \
 	%D%/inspect/core_source.h %D%/linux/small_kernel.c %D%/linux/small_kernel.h \
 	%D%/linux/small_kernel_btf.c %D%/linux/small_kernel_private.h \
-	%D%/look/look_all.h %D%/replay/history.c %D%/replay/history.h \
+	%D%/look/look_all.h %D%/wire/qmp_fixture.h %D%/replay/history.c %D%/replay/history.h \
 	%D%/replay/model_executor.c %D%/replay/model_executor.h %D%/replay/replay_model.c \
 	%D%/replay/linux_oracle.c %D%/replay/linux_oracle.h \
 	%D%/replay/plan_text.h %D%/replay/replay_model.h \

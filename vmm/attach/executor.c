@@ -81,11 +81,13 @@ static void fill(const struct guest_executor *executor, const struct replay_requ
 	case REPLAY_PURGE:
 		sqe->opcode = NB_OP_PURGE;
 		sqe->arg[0] = (request->full ? NB_PURGE_FULL : 0) |
-			      (request->decayed ? NB_PURGE_DECAYED : 0);
+			      (request->decayed ? NB_PURGE_DECAYED : 0) |
+			      (uint64_t)request->part << NB_PURGE_NODE_SHIFT;
 		break;
 	case REPLAY_DECAY:
 		sqe->opcode = NB_OP_PURGE;
-		sqe->arg[0] = NB_PURGE_DECAY | (request->full ? NB_PURGE_FULL : 0);
+		sqe->arg[0] = NB_PURGE_DECAY | (request->full ? NB_PURGE_FULL : 0) |
+			      (uint64_t)request->part << NB_PURGE_NODE_SHIFT;
 		break;
 	case REPLAY_RELEASE:
 		sqe->opcode = NB_OP_RELEASE;

@@ -80,28 +80,32 @@ static struct inspect_segment table_of(const struct kvm_dtable *table)
 	return (struct inspect_segment){.base = table->base, .limit = table->limit};
 }
 
+struct inspect_registers inspector_registers(const struct kvm_regs *regs, const struct kvm_sregs *s)
+{
+	return (struct inspect_registers){
+		.reg = REGS_OF(*regs),
+		.segment = {segment_of(&s->cs), segment_of(&s->ds), segment_of(&s->es),
+			    segment_of(&s->fs), segment_of(&s->gs), segment_of(&s->ss),
+			    segment_of(&s->ldt), segment_of(&s->tr), table_of(&s->gdt),
+			    table_of(&s->idt)},
+		.cr0 = s->cr0,
+		.cr2 = s->cr2,
+		.cr3 = s->cr3,
+		.cr4 = s->cr4,
+		.efer = s->efer,
+	};
+}
+
 static int guest_cpu_registers(void *context, unsigned int cpu,
 			       struct inspect_registers *registers_out)
 {
-	struct kvm_regs r;
-	struct kvm_sregs s;
-	int err = guest_registers(context, cpu, &r, &s);
+	struct kvm_regs regs;
+	struct kvm_sregs sregs;
+	int err = guest_registers(context, cpu, &regs, &sregs);
 
-	if (err)
-		return err;
-	*registers_out = (struct inspect_registers){
-		.reg = REGS_OF(r),
-		.segment = {segment_of(&s.cs), segment_of(&s.ds), segment_of(&s.es),
-			    segment_of(&s.fs), segment_of(&s.gs), segment_of(&s.ss),
-			    segment_of(&s.ldt), segment_of(&s.tr), table_of(&s.gdt),
-			    table_of(&s.idt)},
-		.cr0 = s.cr0,
-		.cr2 = s.cr2,
-		.cr3 = s.cr3,
-		.cr4 = s.cr4,
-		.efer = s.efer,
-	};
-	return 0;
+	if (!err)
+		*registers_out = inspector_registers(&regs, &sregs);
+	return err;
 }
 
 int inspector_create_for_guest(struct guest *guest, struct inspector **inspector_out,

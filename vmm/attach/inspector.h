@@ -17,4 +17,8 @@
 int inspector_create_for_guest(struct guest *guest, struct inspector **inspector_out,
 			       struct error *error);
 
+/* A vCPU's registers as inspectors have them. */
+struct inspect_registers inspector_registers(const struct kvm_regs *regs,
+					     const struct kvm_sregs *sregs);
+
 #endif

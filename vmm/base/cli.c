@@ -38,10 +38,8 @@ void cli_error(const struct cli_command *command, const char *format, ...)
 		text = NULL;
 	va_end(args);
 	/* It may quote a file, a guest or a service. */
-	for (char *at = text; at && *at; at++) {
-		if (is_control(*at))
-			*at = '?';
-	}
+	if (text)
+		printable_utf8(text, "");
 	fprintf(stderr, "%s: %s\n", command->name, text ? text : "out of memory");
 	free(text);
 }

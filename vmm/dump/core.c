@@ -36,6 +36,8 @@ struct load {
 struct core {
 	struct inspector *inspector;
 	const struct core_options *options;
+	struct nb_range part[NB_MAX_RANGES]; /* of RAM, that are written */
+	uint32_t nr_parts;
 	struct load *load;
 	size_t nr_loads;
 	bool aliases_cut;
@@ -61,6 +63,34 @@ static int add_load(struct core *core, uint64_t gva, uint64_t gpa, uint64_t byte
 
 #define ALIASES_CUT 1
 
+/* The part that holds the byte at @gpa, or NULL. */
+static const struct nb_range *part_of(const struct core *core, uint64_t gpa)
+{
+	for (uint32_t i = 0; i < core->nr_parts; i++) {
+		if (gpa >= core->part[i].start && gpa < core->part[i].end)
+			return &core->part[i];
+	}
+	return NULL;
+}
+
+static int find_parts(struct core *core)
+{
+	const struct inspect_source *source = inspect_source_of(core->inspector);
+	const struct core_options *options = core->options;
+
+	for (uint32_t i = 0; i < source->nr_ram; i++) {
+		struct nb_range part = source->ram[i];
+
+		if (options->part_end && part.start < options->part_start)
+			part.start = options->part_start;
+		if (options->part_end && part.end > options->part_end)
+			part.end = options->part_end;
+		if (part.start < part.end)
+			core->part[core->nr_parts++] = part;
+	}
+	return core->nr_parts ? 0 : -ENODATA;
+}
+
 /* A mapped range, by pieces that lie in RAM; the direct map and user memory are not for us. */
 static int add_alias(void *context, const struct look_map *map)
 {
@@ -70,13 +100,12 @@ static int add_alias(void *context, const struct look_map *map)
 	if (map->region == LOOK_DIRECT || map->region == LOOK_USER)
 		return 0;
 	while (done < bytes) {
-		const struct nb_range *ram =
-			inspect_ram_range(core->inspector, (map->gpa + done) / PAGE);
+		const struct nb_range *ram = part_of(core, map->gpa + done);
 		uint64_t part;
 		int err;
 
 		if (!ram)
-			return 0; /* what follows is no RAM either, or another range's start */
+			return 0; /* what follows is not written either, or another's start */
 		part = ram->end - (map->gpa + done);
 		if (part > bytes - done)
 			part = bytes - done;
@@ -97,15 +126,20 @@ static int find_loads(struct core *core)
 	const struct look_maps_query query = {.split_frames = true};
 	const struct inspect_source *source = inspect_source_of(core->inspector);
 	uint64_t root = source->paging.root.value;
-	int err = 0;
+	bool physical = core->options->physical;
+	int err = find_parts(core);
 
-	for (uint32_t i = 0; i < source->nr_ram && !err; i++) {
-		err = add_load(core,
-			       inspect_layout(core->inspector)->direct_base + source->ram[i].start,
-			       source->ram[i].start, source->ram[i].end - source->ram[i].start);
-		core->total += source->ram[i].end - source->ram[i].start;
+	for (uint32_t i = 0; i < core->nr_parts && !err; i++) {
+		const struct nb_range *part = &core->part[i];
+		uint64_t base = inspect_layout(core->inspector)->direct_base;
+
+		err = add_load(core, physical ? 0 : base + part->start, part->start,
+			       part->end - part->start);
+		core->total += part->end - part->start;
 	}
-	if (!err && inspect_ram_range(core->inspector, root / PAGE))
+	if (err || physical)
+		return err;
+	if (part_of(core, root) && part_of(core, root) == part_of(core, root + PAGE - 1))
 		err = add_load(core, CORE_ROOT_ADDRESS, root, PAGE);
 	if (!err)
 		err = look_maps(core->inspector, &query, add_alias, core, NULL);
@@ -115,13 +149,12 @@ static int find_loads(struct core *core)
 /* Where in the file the byte of RAM at @gpa is. */
 static uint64_t offset_of(const struct core *core, uint64_t gpa)
 {
-	const struct inspect_source *source = inspect_source_of(core->inspector);
 	uint64_t offset = core->ram_offset;
 
-	for (uint32_t i = 0; i < source->nr_ram; i++) {
-		if (gpa < source->ram[i].end)
-			return offset + (gpa - source->ram[i].start);
-		offset += source->ram[i].end - source->ram[i].start;
+	for (uint32_t i = 0; i < core->nr_parts; i++) {
+		if (gpa < core->part[i].end)
+			return offset + (gpa - core->part[i].start);
+		offset += core->part[i].end - core->part[i].start;
 	}
 	return offset;
 }
@@ -217,9 +250,9 @@ static int flush_chunk(struct core *core)
 	return err;
 }
 
-static bool is_zero(const uint8_t *page)
+static bool is_zero(const uint8_t *bytes, uint64_t size)
 {
-	return page[0] == 0 && memcmp(page, page + 1, PAGE - 1) == 0;
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
 static int send_hole(struct core *core, uint64_t bytes)
@@ -229,19 +262,19 @@ static int send_hole(struct core *core, uint64_t bytes)
 	return err ? err : core_sink_zeroes(core->sink, bytes);
 }
 
-/* The page at @gpa: copied first, judged after, because the guest may be writing it. */
-static int send_page(struct core *core, uint64_t gpa)
+/* A page or a piece of one: copied first, judged after, because the guest may be writing it. */
+static int send_page(struct core *core, uint64_t gpa, uint64_t bytes)
 {
 	const struct inspect_source *source = inspect_source_of(core->inspector);
-	const void *page = source->physical(source->context, gpa, PAGE);
+	const void *page = source->physical(source->context, gpa, bytes);
 	uint8_t *copy = core->chunk + core->chunk_bytes;
 
 	if (page)
-		memcpy(copy, page, PAGE);
-	if (!page || is_zero(copy))
-		return send_hole(core, PAGE);
-	core->chunk_bytes += PAGE;
-	return core->chunk_bytes == sizeof(core->chunk) ? flush_chunk(core) : 0;
+		memcpy(copy, page, bytes);
+	if (!page || is_zero(copy, bytes))
+		return send_hole(core, bytes);
+	core->chunk_bytes += bytes;
+	return core->chunk_bytes > sizeof(core->chunk) - PAGE ? flush_chunk(core) : 0;
 }
 
 static int tell_progress(struct core *core, uint64_t bytes)
@@ -263,8 +296,12 @@ static int send_piece(struct core *core, uint64_t gpa, uint64_t end)
 	while (gpa < end && !err) {
 		uint64_t part = end - gpa < sizeof(core->chunk) ? end - gpa : sizeof(core->chunk);
 
-		for (uint64_t done = 0; done < part && !err; done += PAGE)
-			err = send_page(core, gpa + done);
+		for (uint64_t done = 0, bytes; done < part && !err; done += bytes) {
+			bytes = PAGE - (gpa + done) % PAGE;
+			if (bytes > part - done)
+				bytes = part - done;
+			err = send_page(core, gpa + done, bytes);
+		}
 		gpa += part;
 		if (!err)
 			err = tell_progress(core, part);
@@ -274,12 +311,16 @@ static int send_piece(struct core *core, uint64_t gpa, uint64_t end)
 
 static int send_range(struct core *core, const struct nb_range *ram)
 {
-	uint64_t at = ram->start, start, end;
+	uint64_t at = ram->start, start, end = 0;
 	int err = 0;
 
 	while (!err && at < ram->end) {
 		if (!inspect_touched(core->inspector, at, &start, &end) || start > ram->end)
 			start = ram->end;
+		if (start < at)
+			start = at;
+		if (end > ram->end)
+			end = ram->end;
 		err = send_hole(core, start - at);
 		if (!err)
 			err = tell_progress(core, start - at);
@@ -294,11 +335,10 @@ static int send_range(struct core *core, const struct nb_range *ram)
 
 static int send_memory(struct core *core)
 {
-	const struct inspect_source *source = inspect_source_of(core->inspector);
 	int err = 0;
 
-	for (uint32_t i = 0; i < source->nr_ram && !err; i++)
-		err = send_range(core, &source->ram[i]);
+	for (uint32_t i = 0; i < core->nr_parts && !err; i++)
+		err = send_range(core, &core->part[i]);
 	return err;
 }
 
@@ -313,7 +353,9 @@ static int write_all(struct core *core, int fd, struct core_sum *sum, struct err
 	if (!err)
 		err = find_loads(core);
 	if (err)
-		return error_set(error, err, "no memory for a core's headers");
+		return error_set(error, err,
+				 err == -ENODATA ? "there is no RAM in that part"
+						 : "no memory for a core's headers");
 	err = core_sink_create(fd, options->zstd, options->level, &core->sink, error);
 	if (err)
 		return err;

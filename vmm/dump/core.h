@@ -21,6 +21,9 @@
 /* No more PT_LOADs beside those of RAM: gdb and drgn look through all of them. */
 #define CORE_ALIASES_MAX 32768
 
+/* So long a pipe or a socket may be full. */
+#define CORE_WAIT_SECONDS 10
+
 struct core_options {
 	bool zstd; /* one zstd frame around it: unzstd --sparse, then open it */
 	int level; /* of zstd; 0: its default */
@@ -33,6 +36,13 @@ struct core_options {
 	const char *release;  /* VMCOREINFO's OSRELEASE; NULL: "nestbox-" and the version */
 	const char *build_id; /* of the image, hexadecimal; NULL or "": none */
 	uint64_t crash_time;  /* seconds since 1970; 0: none */
+	/*
+	 * As QEMU's dump-guest-memory without paging: RAM by physical address alone, virtual
+	 * addresses 0.
+	 */
+	bool physical;
+	/* Of RAM only [part_start, part_end), any byte; part_end 0: all. */
+	uint64_t part_start, part_end;
 	/* The layout note's text, @layout_bytes, which need no terminator. */
 	const char *layout;
 	size_t layout_bytes;
@@ -52,7 +62,8 @@ struct core_sum {
 /*
  * Writes a core to @fd from its current position, 0 for a file: sparse where @fd can seek. vCPUs
  * whose registers the source does not have come without notes, so stop them before. The guest may
- * run: then it is a mixture of moments. Errors: -EINVAL (@options), -ENOMEM, -ECANCELED and
+ * run: then it is a mixture of moments. Errors: -EINVAL (@options), -ENOMEM, -ECANCELED, -ENODATA
+ * (no RAM in the part), -ETIMEDOUT (a pipe or a socket that nobody reads for CORE_WAIT_SECONDS) and
  * write(2)'s, -EFBIG among them; what was written then is of no use.
  */
 int core_write(struct inspector *inspector, int fd, const struct core_options *options,

@@ -3,6 +3,8 @@
  * Where a core goes. A plain file gets holes by writing past them; everything else gets zeroes.
  */
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 
 struct core_sink {
 	int fd;
+	bool waits;     /* a pipe or another that may be full */
 	bool holes;     /* fd can have them, and nothing is compressed */
 	off_t base;     /* holes: where the first byte goes */
 	uint64_t at;    /* bytes taken */
@@ -36,8 +39,8 @@ int core_sink_create(int fd, bool zstd, int level, struct core_sink **sink_out, 
 		return error_set(error, -ENOMEM, "no memory for a core");
 	sink->fd = fd;
 	sink->base = lseek(fd, 0, SEEK_CUR);
-	sink->holes =
-		!zstd && sink->base >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+	sink->waits = fstat(fd, &status) != 0 || !S_ISREG(status.st_mode);
+	sink->holes = !zstd && sink->base >= 0 && !sink->waits;
 	if (zstd) {
 		sink->zstd = ZSTD_createCCtx();
 		sink->buffer = malloc(BUFFER_BYTES);
@@ -63,13 +66,31 @@ void core_sink_destroy(struct core_sink *sink)
 	free(sink);
 }
 
+/* Waits until what is no regular file takes a piece without letting us wait. */
+static int wait_room(const struct core_sink *sink)
+{
+	struct pollfd fd = {.fd = sink->fd, .events = POLLOUT};
+	int ready;
+
+	do {
+		ready = poll(&fd, 1, CORE_WAIT_SECONDS * 1000);
+	} while (ready < 0 && errno == EINTR);
+	return ready < 0 ? -errno : ready == 0 ? -ETIMEDOUT : 0;
+}
+
 /* All of @bytes, at @offset of the file where @fd has holes. */
 static int put(struct core_sink *sink, const uint8_t *bytes, size_t size, uint64_t offset)
 {
 	while (size > 0) {
-		ssize_t done = sink->holes
-				       ? pwrite(sink->fd, bytes, size, sink->base + (off_t)offset)
-				       : write(sink->fd, bytes, size);
+		/* A pipe that can be written to takes so much at once (pipe(7)). */
+		size_t piece = sink->waits && size > PIPE_BUF ? PIPE_BUF : size;
+		int err = sink->waits ? wait_room(sink) : 0;
+		ssize_t done;
+
+		if (err)
+			return err;
+		done = sink->holes ? pwrite(sink->fd, bytes, piece, sink->base + (off_t)offset)
+				   : write(sink->fd, bytes, piece);
 
 		if (done < 0 && errno == EINTR)
 			continue;

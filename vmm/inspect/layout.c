@@ -5,12 +5,9 @@
  */
 #include "vmm/inspect/layout.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
-
-#include "guest/abi.h"
 
 enum key_kind { KEY_SYMBOL, KEY_OFFSET, KEY_NUMBER };
 
@@ -284,38 +281,4 @@ int layout_parse(const char *text, size_t bytes, struct layout *layout_out, stru
 	if (!err)
 		*layout_out = layout;
 	return err;
-}
-
-static size_t padded(size_t bytes)
-{
-	return (bytes + 3) & ~(size_t)3;
-}
-
-int layout_find_note(const void *notes, size_t bytes, const char **text_out, size_t *text_bytes_out,
-		     struct error *error)
-{
-	const char *at = notes;
-
-	while (bytes >= sizeof(Elf64_Nhdr)) {
-		Elf64_Nhdr header;
-		size_t name_bytes, whole;
-
-		memcpy(&header, at, sizeof(header));
-		name_bytes = padded(header.n_namesz);
-		whole = sizeof(header) + name_bytes + padded(header.n_descsz);
-		/* The last descriptor may go without its padding. */
-		if (sizeof(header) + name_bytes + header.n_descsz > bytes)
-			return error_set(error, -EINVAL, "a note runs over its segment's end");
-		if (header.n_type == NB_NOTE_LAYOUT && header.n_namesz == sizeof(NB_NOTE_NAME) &&
-		    !memcmp(at + sizeof(header), NB_NOTE_NAME, sizeof(NB_NOTE_NAME))) {
-			*text_out = at + sizeof(header) + name_bytes;
-			*text_bytes_out = header.n_descsz;
-			return 0;
-		}
-		if (whole >= bytes)
-			break;
-		at += whole;
-		bytes -= whole;
-	}
-	return error_set(error, -ENOENT, "there is no " NB_NOTE_NAME " layout note");
 }

@@ -50,12 +50,4 @@ struct layout {
  */
 int layout_parse(const char *text, size_t bytes, struct layout *layout_out, struct error *error);
 
-/*
- * Finds the layout note among the ELF notes of a PT_NOTE segment, @bytes at @notes, 4-byte
- * aligned inside. *@text_out is its descriptor, inside @notes. Errors: -ENOENT (no such note),
- * -EINVAL (a note that runs over the end).
- */
-int layout_find_note(const void *notes, size_t bytes, const char **text_out, size_t *text_bytes_out,
-		     struct error *error);
-
 #endif

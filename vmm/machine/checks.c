@@ -136,6 +136,16 @@ int guest_start_checks(struct guest *guest, struct error *error)
 	return err ? error_set(error, err, "the checks: %s", strerror(-err)) : 0;
 }
 
+/* ---- a schedule ---- */
+
+int guest_begin_plan(struct guest *guest, const struct soft_plan *plan, struct error *error)
+{
+	int err = soft_release(guest->vm->fd, plan);
+
+	guest->scheduled = !err;
+	return err ? error_set(error, err, "the schedule: %s", strerror(-err)) : 0;
+}
+
 /* ---- coverage ---- */
 
 int guest_start_coverage(struct guest *guest, struct error *error)

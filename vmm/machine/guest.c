@@ -79,6 +79,7 @@ static void init_locks(struct guest *guest)
 	pthread_mutex_init(&guest->lock, NULL);
 	pthread_mutex_init(&guest->message_lock, NULL);
 	pthread_mutex_init(&guest->pause_lock, NULL);
+	pthread_mutex_init(&guest->schedule_mutex, NULL);
 	for (unsigned int i = 0; i < NB_MAX_VCPUS; i++) {
 		pthread_mutex_init(&guest->rings[i].call_mutex, NULL);
 		clock_cond_init(&guest->rings[i].changed);
@@ -92,6 +93,7 @@ static void destroy_locks(struct guest *guest)
 		pthread_mutex_destroy(&guest->rings[i].call_mutex);
 	}
 	pthread_mutex_destroy(&guest->message_lock);
+	pthread_mutex_destroy(&guest->schedule_mutex);
 	pthread_mutex_destroy(&guest->pause_lock);
 	pthread_mutex_destroy(&guest->lock);
 }
@@ -103,10 +105,14 @@ static int host_error(int err)
 										     : err;
 }
 
-static int open_host(struct guest *guest, enum kvm_engine engine, struct error *error)
+static int open_host(struct guest *guest, const struct guest_config *config, struct error *error)
 {
-	int err = kvm_open(engine, &guest->kvm_fd, error);
+	bool soft_only = config->soft.tlb_entries || config->plan.kind != SOFT_PLAN_ROUND;
+	int err = kvm_open_told(config->engine, &config->soft, &guest->kvm_fd, error);
 
+	if (!err && soft_only && !soft_is_device(guest->kvm_fd))
+		return error_set(error, -ENOTSUP,
+				 "a TLB and a schedule are given by the soft engine: --kvm soft");
 	if (!err)
 		err = kvm_host_probe(guest->kvm_fd, "/sys", &guest->host, error);
 	if (!err && !soft_is_device(guest->kvm_fd))
@@ -252,7 +258,7 @@ static int greet(struct guest *guest, double start, struct error *error)
 static int bring_up(struct guest *guest, const struct guest_config *config, struct error *error)
 {
 	double start = clock_seconds();
-	int err = open_host(guest, config->engine, error);
+	int err = open_host(guest, config, error);
 
 	guest->times.begin = start;
 	guest->times.kvm = clock_seconds() - start;
@@ -264,6 +270,8 @@ static int bring_up(struct guest *guest, const struct guest_config *config, stru
 	if (!err)
 		err = tell_clock(guest, error);
 	guest->times.vcpus = clock_seconds() - start;
+	if (!err && config->plan.kind != SOFT_PLAN_ROUND)
+		err = guest_begin_plan(guest, &config->plan, error);
 	if (!err)
 		err = host_error(vm_start(guest->vm, error));
 	if (!err)

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "lib/error.h"
 #include "ept/gpa_space.h"
@@ -28,6 +29,8 @@
 #include "vmm/machine/kvm.h"
 #include "vmm/machine/report.h"
 #include "vmm/machine/watch.h"
+#include "vmm/soft/plan.h"
+#include "vmm/soft/soft.h"
 
 struct guest;
 
@@ -100,6 +103,9 @@ struct guest_config {
 	bool traps;
 	guest_access_fn access; /* NULL: accesses to watched memory go on */
 	void *access_context;
+	/* Of the soft engine; asked for elsewhere they are an error. */
+	struct soft_options soft; /* its TLB and turns; all zero: as it is */
+	struct soft_plan plan;    /* whose turn it is when, from the start on; ROUND: as it is */
 	const char *coverage; /* not NULL: the file for guest_coverage_save(); soft engine only */
 	/* SOFT_CHECK_* (vmm/soft/check.h) of the soft engine; elsewhere nothing. Not FREED with
 	 * trap_uaf, which sees to it. */
@@ -283,6 +289,16 @@ struct kvm_sregs;
  * -ETIMEDOUT (it does not leave KVM), -EIO (KVM does not give its registers).
  */
 int guest_glimpse(struct guest *guest, unsigned int vcpu, struct guest_report *report_out);
+
+/*
+ * The same of one that may run: it is out of KVM for a moment. @halted_out: it waits for an
+ * interrupt. Errors: -EINVAL (@vcpu), -ETIMEDOUT (it does not leave KVM), KVM's own.
+ */
+int guest_registers_now(struct guest *guest, unsigned int vcpu, struct kvm_regs *regs_out,
+			struct kvm_sregs *sregs_out, bool *halted_out);
+
+/* The host's number of the thread that runs vCPU @vcpu; 0: none does. */
+pid_t guest_thread_id(const struct guest *guest, unsigned int vcpu);
 
 /* Registers of a paused vCPU. Errors: -EINVAL (@vcpu), -EBUSY (not paused), KVM's own. */
 int guest_registers(struct guest *guest, unsigned int vcpu, struct kvm_regs *regs_out,

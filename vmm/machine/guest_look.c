@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/kvm.h>
 
+#include "ept/kvm_fd.h"
 #include "mm/x86.h"
 #include "vmm/machine/guest_private.h"
 #include "vmm/machine/vcpu_report.h"
@@ -109,14 +110,39 @@ int guest_registers(struct guest *guest, unsigned int vcpu, struct kvm_regs *reg
 	return vcpu_get_registers(guest->vm->vcpus[vcpu], regs_out, sregs_out);
 }
 
+int guest_registers_now(struct guest *guest, unsigned int vcpu, struct kvm_regs *regs_out,
+			struct kvm_sregs *sregs_out, bool *halted_out)
+{
+	struct kvm_mp_state state = {.mp_state = KVM_MP_STATE_RUNNABLE};
+	bool paused;
+	int err = 0;
+
+	if (vcpu >= guest->nr_vcpus)
+		return -EINVAL;
+	pthread_mutex_lock(&guest->pause_lock);
+	paused = guest->paused;
+	if (!paused)
+		err = vcpu_pause(guest->vm->vcpus[vcpu], PAUSE_SECONDS);
+	if (!err) {
+		err = vcpu_get_registers(guest->vm->vcpus[vcpu], regs_out, sregs_out);
+		/* A KVM that cannot say so has it run. */
+		(void)kvm_ioctl(guest->vm->vcpus[vcpu]->fd, KVM_GET_MP_STATE,
+				(unsigned long)&state);
+		*halted_out = state.mp_state == KVM_MP_STATE_HALTED;
+		if (!paused)
+			vcpu_resume(guest->vm->vcpus[vcpu]);
+	}
+	pthread_mutex_unlock(&guest->pause_lock);
+	return err;
+}
+
 /* The hypercall that vCPU @vcpu is in. */
 static void find_call(struct guest *guest, unsigned int vcpu, struct guest_report *report)
 {
-	const struct ring *ring = &guest->rings[vcpu];
 	const struct nb_submission *call;
 
 	pthread_mutex_lock(&guest->lock);
-	call = guest_find_call(ring, __atomic_load_n(&ring->area->current, __ATOMIC_RELAXED));
+	call = guest_current_call(guest, vcpu);
 	report->have_call = call != NULL;
 	if (call)
 		report->call = *call;

@@ -50,6 +50,8 @@ struct guest {
 	unsigned int checks;  /* SOFT_CHECK_*, of the soft engine; else 0 */
 	const char *coverage; /* or NULL */
 	uint64_t coverage_start, coverage_end, *coverage_counts;
+	bool scheduled;                 /* by a plan; set before the first vCPU runs */
+	pthread_mutex_t schedule_mutex; /* then: of calls, one after another */
 	bool together; /* guest_call_together() is under way: no doorbell rings twice */
 	guest_access_fn access;
 	void *access_context;
@@ -78,6 +80,9 @@ void guest_fail(struct guest *guest, struct guest_report *report);
 /* The submission with this ticket, if it is one of those in flight. With lock held. */
 const struct nb_submission *guest_find_call(const struct ring *ring, uint64_t ticket);
 
+/* The one that @vcpu says it is in, or NULL. With lock held. */
+const struct nb_submission *guest_current_call(const struct guest *guest, unsigned int vcpu);
+
 /* vmm/machine/guest_traps.c: those of its watches, of NB_PORT_FRAMES; and the trap they feed. */
 extern const struct watch_ops guest_watch_ops;
 int guest_on_frames(void *context, struct vcpu *vcpu, struct error *error);
@@ -88,5 +93,8 @@ int guest_start_checks(struct guest *guest, struct error *error);
 
 /* The same of counting what is executed. */
 int guest_start_coverage(struct guest *guest, struct error *error);
+
+/* Turns go by @plan, from the first; no vCPU has begun. */
+int guest_begin_plan(struct guest *guest, const struct soft_plan *plan, struct error *error);
 
 #endif

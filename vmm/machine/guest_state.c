@@ -15,17 +15,22 @@ const struct nb_submission *guest_find_call(const struct ring *ring, uint64_t ti
 	return ring->nr_in_flight && index < ring->nr_in_flight ? &ring->in_flight[index] : NULL;
 }
 
+const struct nb_submission *guest_current_call(const struct guest *guest, unsigned int vcpu)
+{
+	const struct ring *ring = &guest->rings[vcpu];
+
+	return guest_find_call(ring, __atomic_load_n(&ring->area->current, __ATOMIC_RELAXED));
+}
+
 void guest_fail(struct guest *guest, struct guest_report *report)
 {
-	const struct ring *ring = &guest->rings[report->vcpu];
 	const struct nb_submission *call;
 	bool first;
 
 	pthread_mutex_lock(&guest->lock);
 	first = !guest->failed;
 	if (first) {
-		call = guest_find_call(ring,
-				       __atomic_load_n(&ring->area->current, __ATOMIC_RELAXED));
+		call = guest_current_call(guest, report->vcpu);
 		if (call) {
 			report->have_call = true;
 			report->call = *call;
@@ -119,6 +124,13 @@ int guest_kvm_fd(const struct guest *guest, int vcpu)
 	if (vcpu < 0)
 		return guest->vm->fd;
 	return (unsigned int)vcpu < guest->nr_vcpus ? guest->vm->vcpus[vcpu]->fd : -1;
+}
+
+pid_t guest_thread_id(const struct guest *guest, unsigned int vcpu)
+{
+	return vcpu < guest->nr_vcpus
+		       ? __atomic_load_n(&guest->vm->vcpus[vcpu]->thread_id, __ATOMIC_ACQUIRE)
+		       : 0;
 }
 
 int guest_second_stage(const struct guest *guest, struct stage2_mode *mode_out,

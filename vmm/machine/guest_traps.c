@@ -8,11 +8,10 @@
 /* The submission in flight on @vcpu, or NULL. Good while that vCPU stays out of KVM. */
 static const struct nb_submission *call_of(struct guest *guest, unsigned int vcpu)
 {
-	struct ring *ring = &guest->rings[vcpu];
 	const struct nb_submission *call;
 
 	pthread_mutex_lock(&guest->lock);
-	call = guest_find_call(ring, __atomic_load_n(&ring->area->current, __ATOMIC_RELAXED));
+	call = guest_current_call(guest, vcpu);
 	pthread_mutex_unlock(&guest->lock);
 	return call;
 }

@@ -122,9 +122,9 @@ static int check_required(int kvm_fd, struct error *error)
 	return 0;
 }
 
-static int open_soft(int *fd_out, struct error *error)
+static int open_soft(const struct soft_options *options, int *fd_out, struct error *error)
 {
-	int err = soft_open(NULL, fd_out);
+	int err = soft_open(options, fd_out);
 
 	return err ? error_set(error, err, "the soft engine: %s", strerror(-err)) : 0;
 }
@@ -162,11 +162,17 @@ static int open_device(int *fd_out, struct error *error)
 	return 0;
 }
 
-int kvm_open(enum kvm_engine engine, int *fd_out, struct error *error)
+int kvm_open_told(enum kvm_engine engine, const struct soft_options *soft, int *fd_out,
+		  struct error *error)
 {
 	if (engine == KVM_SOFT || (engine == KVM_AUTO && open_device(fd_out, error) != 0))
-		return open_soft(fd_out, error);
+		return open_soft(soft, fd_out, error);
 	return engine == KVM_HOST ? open_device(fd_out, error) : 0;
+}
+
+int kvm_open(enum kvm_engine engine, int *fd_out, struct error *error)
+{
+	return kvm_open_told(engine, NULL, fd_out, error);
 }
 
 int kvm_supported_cpuid(int kvm_fd, struct kvm_cpuid2 **cpuid_out, struct error *error)

@@ -23,6 +23,8 @@ struct kvm_capability {
 
 #define KVM_CAPABILITIES_MAX 32
 
+struct soft_options; /* vmm/soft/soft.h */
+
 enum kvm_engine {
 	KVM_AUTO, /* /dev/kvm where it is there and usable, else the soft engine */
 	KVM_HOST, /* /dev/kvm */
@@ -57,6 +59,10 @@ int kvm_engine_parse(const char *text, enum kvm_engine *engine_out);
  * capability); of the soft engine -ENOMEM, -EMFILE.
  */
 int kvm_open(enum kvm_engine engine, int *fd_out, struct error *error);
+
+/* The same, with what the soft engine is told if it is the one; NULL: nothing. */
+int kvm_open_told(enum kvm_engine engine, const struct soft_options *soft, int *fd_out,
+		  struct error *error);
 
 /*
  * Says what @kvm_fd, from kvm_open(), is. @sysfs is "/sys", or a test's directory.

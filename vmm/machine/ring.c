@@ -277,6 +277,28 @@ static int call_ring(struct guest *guest, unsigned int index,
 	return bad ? bad : err;
 }
 
+/*
+ * The same by a schedule: what the host writes, it writes while no vCPU runs, before and after, or
+ * the moment of it would be part of the run. So calls come one after another here.
+ */
+static int call_ring_held(struct guest *guest, unsigned int index,
+			  const struct nb_submission *submissions, uint32_t count,
+			  struct nb_completion *completions, size_t *done)
+{
+	struct guest_batch batch = {submissions, count, completions, 0};
+	struct guest_batch batches[NB_MAX_VCPUS] = {0};
+	int err;
+
+	batches[index] = batch;
+	pthread_mutex_lock(&guest->schedule_mutex);
+	err = guest_call_together(guest, batches, NULL);
+	if (!err)
+		err = soft_release(guest->vm->fd, NULL);
+	pthread_mutex_unlock(&guest->schedule_mutex);
+	*done += batches[index].done;
+	return err;
+}
+
 int guest_call_batch(struct guest *guest, unsigned int vcpu,
 		     const struct nb_submission *submissions, size_t count,
 		     struct nb_completion *completions, size_t *done_out)
@@ -298,6 +320,9 @@ int guest_call_batch(struct guest *guest, unsigned int vcpu,
 
 		if (guest_failure(guest))
 			err = -ENOTRECOVERABLE;
+		else if (guest->scheduled)
+			err = call_ring_held(guest, vcpu, submissions + done, piece,
+					     completions + done, &done);
 		else
 			err = call_ring(guest, vcpu, submissions + done, piece, completions + done,
 					&done);
@@ -358,6 +383,8 @@ int guest_call_together(struct guest *guest, struct guest_batch *batches,
 	if (guest_failure(guest))
 		return -ENOTRECOVERABLE;
 	err = soft_hold(guest->vm->fd, STOP_SECONDS);
+	if (err && guest_failure(guest))
+		return -ENOTRECOVERABLE;
 	if (err)
 		return err == -EBADF ? -EOPNOTSUPP : err;
 	guest->together = true;

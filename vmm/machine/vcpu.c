@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "ept/kvm_fd.h"
@@ -107,6 +108,7 @@ static void *vcpu_thread(void *context)
 {
 	struct vcpu *vcpu = context;
 
+	__atomic_store_n(&vcpu->thread_id, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
 	if (vcpu->vm->watch)
 		watch_vcpu_starts(vcpu->vm->watch, vcpu->index);
 	while (obey(vcpu) && run_once(vcpu))

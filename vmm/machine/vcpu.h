@@ -18,6 +18,7 @@
 #include <linux/kvm.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "lib/error.h"
 #include "ept/paging.h"
@@ -42,6 +43,7 @@ struct vcpu {
 	size_t run_bytes;
 	pthread_t thread;
 	bool have_thread;
+	pid_t thread_id; /* the kernel's number of it; atomic */
 	pthread_mutex_t run_mutex;
 	pthread_cond_t run_changed; /* state or wish */
 	enum vcpu_state state;

@@ -4,6 +4,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "lib/input.h"
 
 struct program guest_options_program(const struct program *program, const struct guest *guest)
 {
@@ -26,6 +29,72 @@ int guest_options_parse_checks(const char *text, void *value)
 	return checks_parse(text, value);
 }
 
+/* One of "key=number,key=number,...": its number is stored where its row says. */
+struct word {
+	const char *key;
+	uint64_t least, most;
+	uint64_t *value;
+	bool given;
+};
+
+/* Reads @text by @words, ended by one without a key. Returns 0 or -EINVAL. */
+static int parse_words(const char *text, struct word *words)
+{
+	while (*text) {
+		size_t length = strcspn(text, ","), key = strcspn(text, "=");
+		struct word *word = words;
+		uint64_t number;
+
+		while (word->key &&
+		       (strlen(word->key) != key || strncmp(word->key, text, key) != 0))
+			word++;
+		if (!word->key || word->given || key >= length ||
+		    number_parse(text + key + 1, length - key - 1, &number) != NUMBER_OK ||
+		    number < word->least || number > word->most)
+			return -EINVAL;
+		*word->value = number;
+		word->given = true;
+		text += length;
+		if (*text && !*++text)
+			return -EINVAL; /* a comma at the end */
+	}
+	return 0;
+}
+
+#define STEPS_DEFAULT 100000
+
+int guest_options_parse_schedule(const char *text, void *value)
+{
+	struct soft_plan plan = {.kind = SOFT_PLAN_RANDOM, .steps = STEPS_DEFAULT};
+	uint64_t depth = 0;
+	struct word words[] = {{"seed", 0, UINT64_MAX, &plan.seed, false},
+			       {"pct", 1, SOFT_PLAN_DEPTH_MAX, &depth, false},
+			       {"steps", 1, UINT64_MAX, &plan.steps, false},
+			       {.key = NULL}};
+
+	if (parse_words(text, words) || (!words[0].given && !depth) || (words[2].given && !depth))
+		return -EINVAL;
+	if (depth) {
+		plan.kind = SOFT_PLAN_PCT;
+		plan.depth = (unsigned int)depth;
+	}
+	*(struct soft_plan *)value = plan;
+	return 0;
+}
+
+int guest_options_parse_tlb(const char *text, void *value)
+{
+	struct soft_options options = {0};
+	struct word words[] = {{"size", 1, 1u << 24, &options.tlb_entries, false},
+			       {"seed", 0, UINT64_MAX, &options.tlb_seed, false},
+			       {.key = NULL}};
+
+	if (parse_words(text, words) || !words[0].given)
+		return -EINVAL;
+	*(struct soft_options *)value = options;
+	return 0;
+}
+
 struct guest_config guest_options_config(struct guest_options *options)
 {
 	return (struct guest_config){
@@ -39,6 +108,8 @@ struct guest_config guest_options_config(struct guest_options *options)
 		.trap_uaf = options->trap_uaf,
 		.checks = options->checks,
 		.coverage = options->coverage,
+		.soft = options->soft,
+		.plan = options->plan,
 		.operation_seconds = (double)options->operation_seconds,
 		.total_seconds = (double)options->total_seconds,
 		.watchdog_seconds =

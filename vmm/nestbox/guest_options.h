@@ -18,6 +18,8 @@ struct guest_options {
 	bool trap_uaf;
 	const char *coverage; /* a file, or NULL */
 	unsigned int checks;  /* SOFT_CHECK_* */
+	struct soft_options soft;
+	struct soft_plan plan;
 };
 
 #define LIMIT_SECONDS_MAX (365ull * 86400)
@@ -74,6 +76,18 @@ struct guest_options {
 			"wx, guard, stack; or all, or none (all; bench: none)",                    \
 			&(o)->checks, .parse = guest_options_parse_checks,                         \
 			.expects = "all, none, or some of stale,freed,wx,guard,stack"),            \
+		CLI_OPTION(                                                                        \
+			"schedule", CLI_CUSTOM, "PLAN",                                            \
+			"with the soft engine: whose turn it is: seed=N draws it; pct=D,seed=N\n"  \
+			"by priorities that change D - 1 times in the first steps=N (100000)\n"    \
+			"instructions; the same seed gives the same run",                          \
+			&(o)->plan, .parse = guest_options_parse_schedule,                         \
+			.expects = "seed=N or pct=D[,seed=N][,steps=N]"),                          \
+		CLI_OPTION("tlb", CLI_CUSTOM, "TLB",                                               \
+			   "with the soft engine: size=N translations of each page size a vCPU\n"  \
+			   "remembers (as many as it may), seed=N draws which it forgets",         \
+			   &(o)->soft, .parse = guest_options_parse_tlb,                           \
+			   .expects = "size=N[,seed=N]"),                                          \
 		CLI_OPTION("watchdog", CLI_NUMBER, "SECONDS",                                      \
 			   "stop a guest that makes no progress for so long (10); 0: never",       \
 			   &(o)->watchdog_seconds, .max = 86400),                                  \
@@ -90,6 +104,10 @@ int guest_options_parse_engine(const char *text, void *value);
 
 /* The same, of checks. */
 int guest_options_parse_checks(const char *text, void *value);
+
+/* The same, into a struct soft_plan and a struct soft_options. */
+int guest_options_parse_schedule(const char *text, void *value);
+int guest_options_parse_tlb(const char *text, void *value);
 
 /* *@program as it is for @guest: the soft engine counts instructions wherever it runs. */
 struct program guest_options_program(const struct program *program, const struct guest *guest);

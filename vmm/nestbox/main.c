@@ -63,6 +63,7 @@ static struct program look_around(void)
 
 int main(int argc, char **argv)
 {
+	const struct cli_command nestbox = {.name = "nestbox"};
 	const struct program program = look_around();
 
 	if (argc < 2) {
@@ -82,6 +83,6 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return finish(commands[i].run(&program, argc - 1, argv + 1));
 	}
-	fprintf(stderr, "nestbox: there is no command '%s'; nestbox --help lists them\n", argv[1]);
+	cli_error(&nestbox, "there is no command '%s'; nestbox --help lists them", argv[1]);
 	return CLI_BAD_INPUT;
 }

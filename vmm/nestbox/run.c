@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -53,18 +54,49 @@ struct run {
 
 /* ---- signals ---- */
 
+/* What a signal that comes while the guest starts takes away. Made before the signals may come. */
+static char early_paths[2][RUNTIME_PATH_BYTES + sizeof(RUNTIME_LOCK_SUFFIX)];
+
+/* Ends the program as the signal does any other, and leaves no socket that nobody serves. */
+static void on_early_signal(int number)
+{
+	unlink(early_paths[0]);
+	unlink(early_paths[1]);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static void own_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+}
+
+/* From here on, until take_signals(); what came since they were blocked comes now. */
+static void expect_early_signals(const struct runtime_socket *socket)
+{
+	struct sigaction action = {.sa_handler = on_early_signal};
+	sigset_t set;
+
+	own_signals(&set);
+	snprintf(early_paths[0], sizeof(early_paths[0]), "%s", socket->path);
+	snprintf(early_paths[1], sizeof(early_paths[1]), "%s" RUNTIME_LOCK_SUFFIX, socket->path);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 /*
  * They are read from a descriptor: blocked here, and so in every thread that is made from now on.
- * Until then, while the guest starts, they end the program as they do any other.
  */
 static int take_signals(int *fd_out)
 {
 	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
+	own_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	*fd_out = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -233,8 +265,13 @@ static enum cli_status run_guest(const struct cli_command *command, struct setti
 	struct run run = {.command = command, .settings = settings};
 	enum cli_status status = CLI_HOST;
 	struct error error;
+	sigset_t set;
 	int err;
 
+	/* Before there is a second thread: nothing it may ever execute gains rights. */
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	own_signals(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	err = open_log(&run, &error);
 	if (!err)
 		err = open_socket(&run, &error);
@@ -245,6 +282,7 @@ static enum cli_status run_guest(const struct cli_command *command, struct setti
 				 ? CLI_BAD_INPUT
 				 : CLI_HOST;
 	} else {
+		expect_early_signals(&run.socket);
 		status = run_with_socket(&run);
 		runtime_close(&run.socket);
 	}

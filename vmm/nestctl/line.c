@@ -143,7 +143,8 @@ static void add_own_options(struct line *line)
 					 "milliseconds between two lines (1000)",
 					 &line->top.every_ms, .min = 10, .max = 3600000));
 		add_option(line, (struct cli_option)CLI_OPTION(
-					 "count", CLI_NUMBER, "N", "so many lines, then end",
+					 "count", CLI_NUMBER, "N",
+					 "so many lines, then end (on a terminal, none;\nelse 1)",
 					 &line->top.count, .min = 1, .max = UINT32_MAX));
 	}
 	if (line->verb->flags & CTL_WALK)
@@ -306,44 +307,6 @@ static enum cli_status connect_to(const struct line *line, struct ctl_wire **wir
 
 /* ---- one verb ---- */
 
-int ctl_ask_list(struct ctl *ctl, const struct ctl_verb *verb, json_t *arguments,
-		 json_t **value_out)
-{
-	json_t *whole = NULL, *piece = NULL, *next;
-	const char *list = verb->list;
-	bool limited = json_object_get(arguments, "limit") != NULL;
-	int err;
-
-	do {
-		err = ctl_ask(ctl->wire, verb->command, json_incref(arguments), &piece,
-			      &ctl->error);
-		if (err)
-			break;
-		next = json_incref(json_object_get(piece, "next"));
-		if (whole) {
-			json_array_extend(json_object_get(whole, list),
-					  json_object_get(piece, list));
-			/* What only the last piece knows. */
-			json_object_update_missing(whole, piece);
-			json_object_del(whole, "next");
-			json_decref(piece);
-		} else {
-			whole = piece;
-			json_object_del(whole, "next");
-		}
-		if (next && limited)
-			json_object_set(whole, "next", next);
-		if (next)
-			json_object_set_new(arguments, "start", next);
-	} while (next && !limited);
-	if (err) {
-		json_decref(whole);
-		return err;
-	}
-	*value_out = whole;
-	return 0;
-}
-
 static enum cli_status print(struct ctl *ctl, const json_t *value)
 {
 	return ctl->verb->print ? ctl->verb->print(ctl, value) : ctl_print_plain(ctl, value);
@@ -431,13 +394,12 @@ static void show_longer(void *context, const struct ctl_verb *verb)
 
 static enum cli_status no_verb(const char *name)
 {
+	const struct cli_command nestctl = {.name = "nestctl"};
 	const char *meant = ctl_verb_meant(name);
 
-	fprintf(stderr, "nestctl: there is no verb '%.64s'", name);
-	if (meant)
-		fprintf(stderr, "; did you mean '%s'?\n", meant);
-	else
-		fprintf(stderr, "; nestctl help lists them\n");
+	cli_error(&nestctl, "there is no verb '%.64s'; %s%s%s", name,
+		  meant ? "did you mean '" : "nestctl help lists them", meant ?: "",
+		  meant ? "'?" : "");
 	ctl_verb_for_each(show_longer, (char *)(uintptr_t)name);
 	return CLI_BAD_INPUT;
 }

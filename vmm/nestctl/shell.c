@@ -20,6 +20,8 @@
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 
+static const struct cli_command of_shell = {.name = "nestctl shell"};
+
 struct variable {
 	char name[NAME_MAX_LENGTH + 1], *value;
 };
@@ -162,9 +164,7 @@ static char *expand(struct shell *shell, const char *word)
 	snprintf(name, sizeof(name), "%.*s", (int)length, word + 1);
 	variable = length <= NAME_MAX_LENGTH ? find_variable(shell, name) : NULL;
 	if (!variable) {
-		fprintf(stderr,
-			"nestctl shell: there is no variable '%s': a = vmalloc 64K makes one\n",
-			word);
+		cli_error(&of_shell, "there is no variable '%s': a = vmalloc 64K makes one", word);
 		return NULL;
 	}
 	word += 1 + length;
@@ -264,8 +264,8 @@ static bool carry_out(struct shell *shell, const char *text)
 		status = run_words(shell, argc, argv, &last);
 	fflush(stdout);
 	if (status != CLI_DONE && !shell->edit)
-		fprintf(stderr, "nestctl shell: line %u: status %d: %.*s\n", shell->line,
-			(int)status, (int)strcspn(text, "\n"), text);
+		cli_error(&of_shell, "line %u: status %d: %.*s", shell->line, (int)status,
+			  (int)strcspn(text, "\n"), text);
 	for (int i = 0; argv && i < count; i++)
 		free(argv[i]);
 	free(argv);

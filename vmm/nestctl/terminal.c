@@ -274,14 +274,15 @@ enum cli_status ctl_run_top(struct ctl *ctl)
 {
 	const struct sigaction action = {.sa_handler = on_interrupt};
 	double every = ctl->top->every_ms ? (double)ctl->top->every_ms / 1000 : 1;
+	/* What nobody watches ends by itself. */
+	uint64_t count = ctl->top->count ? ctl->top->count : !isatty(STDOUT_FILENO);
 	struct sample before, now;
 	struct sigaction old;
 	int err = take_sample(ctl, &before);
 
 	interrupted = 0;
 	sigaction(SIGINT, &action, &old);
-	for (uint64_t n = 0; !err && !interrupted && (!ctl->top->count || n < ctl->top->count);
-	     n++) {
+	for (uint64_t n = 0; !err && !interrupted && (!count || n < count); n++) {
 		if (n % 20 == 0 && !ctl->json)
 			fprintf(ctl->out, "%-9s %9s %9s %9s %9s %7s %8s %10s\n", "STATUS",
 				"CALLS/S", "AREAS", "LAZY", "FREE", "TABLES", "WARNINGS",

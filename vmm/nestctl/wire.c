@@ -9,11 +9,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/printable.h"
 #include "vmm/nestctl/nestctl.h"
 #include "vmm/wire/runtime.h"
 
 /* So long one waits without a word. */
 #define SILENCE_MILLISECONDS 3000
+
+/* So long a service may take to begin: it listens before its guest has started. */
+#define GREETING_SECONDS 60
 
 /* No service sends a longer line. */
 #define LINE_BYTES_MAX (64u << 20)
@@ -69,9 +73,43 @@ static int receive(struct ctl_wire *wire)
 	return 0;
 }
 
+/* Makes all texts of @json fit for a terminal. False: it has a key that is not, as no guest's has.
+ */
+static bool clean(json_t *json)
+{
+	const char *key;
+	json_t *value;
+	size_t i;
+
+	if (json_is_string(json)) {
+		char *text = strdup(json_string_value(json));
+		bool set;
+
+		if (text)
+			printable_utf8(text, "\n\t");
+		set = text && json_string_set(json, text) == 0;
+		free(text);
+		return set;
+	}
+	json_array_foreach (json, i, value) {
+		if (!clean(value))
+			return false;
+	}
+	json_object_foreach (json, key, value) {
+		for (i = 0; key[i]; i++) {
+			if (!is_printable(key[i]))
+				return false;
+		}
+		if (!clean(value))
+			return false;
+	}
+	return true;
+}
+
 /* The next message. Errors: -EPIPE, -EPROTO. */
 static int next_message(struct ctl_wire *wire, json_t **message_out, struct error *error)
 {
+	json_t *message;
 	size_t seen = 0;
 	char *newline;
 	int err;
@@ -87,18 +125,22 @@ static int next_message(struct ctl_wire *wire, json_t **message_out, struct erro
 		seen = length;
 		err = receive(wire);
 		if (err)
-			return error_set(error, err == -EPIPE ? -EPIPE : -EPROTO,
-					 err == -EPIPE ? "the guest has gone"
-						       : "the guest's socket: %s",
-					 strerror(-err));
+			return error_set(
+				error, err == -EPIPE ? -EPIPE : -EPROTO,
+				err == -EPIPE ? "the guest has gone"
+				: err == -EAGAIN
+					? "whoever is there does not say that it is a guest"
+					: "the guest's socket: %s",
+				strerror(-err));
 	}
-	*message_out = json_loadb(wire->bytes + wire->start,
-				  (size_t)(newline - (wire->bytes + wire->start)), 0, NULL);
+	message = json_loadb(wire->bytes + wire->start,
+			     (size_t)(newline - (wire->bytes + wire->start)), 0, NULL);
 	wire->start = (size_t)(newline + 1 - wire->bytes);
-	if (!json_is_object(*message_out)) {
-		json_decref(*message_out);
+	if (!json_is_object(message) || !clean(message)) {
+		json_decref(message);
 		return error_set(error, -EPROTO, "what answers is no guest");
 	}
+	*message_out = message;
 	return 0;
 }
 
@@ -202,15 +244,17 @@ int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_
 	if (err)
 		return err;
 	value = json_object_get(answer, "return");
-	if (value)
+	if (json_is_object(value) || json_is_array(value))
 		*return_out = json_incref(value);
-	else
+	else if (json_is_object(json_object_get(answer, "error")))
 		err = error_set(
 			error,
 			ctl_asked_wrongly(json_object_get(answer, "error")) ? -EINVAL : -EREMOTEIO,
 			"%s",
 			json_string_value(json_object_get(json_object_get(answer, "error"), "desc"))
-				?: "an answer of an unknown kind");
+				?: "an error without a word");
+	else
+		err = error_set(error, -EPROTO, "what answers is no guest");
 	json_decref(answer);
 	return err;
 }
@@ -237,6 +281,7 @@ int ctl_connect(const char *path, struct ctl_wire **wire_out, struct error *erro
 {
 	struct ctl_wire *wire = calloc(1, sizeof(*wire));
 	json_t *greeting = NULL, *value = NULL;
+	const struct timeval patience = {.tv_sec = GREETING_SECONDS}, for_ever = {0};
 	int err;
 
 	if (!wire)
@@ -247,7 +292,11 @@ int ctl_connect(const char *path, struct ctl_wire **wire_out, struct error *erro
 		free(wire);
 		return err;
 	}
+	setsockopt(wire->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	wire->asking = "its greeting";
 	err = next_message(wire, &greeting, error);
+	wire->asking = NULL;
+	setsockopt(wire->fd, SOL_SOCKET, SO_RCVTIMEO, &for_ever, sizeof(for_ever));
 	if (!err && !json_object_get(greeting, "QMP"))
 		err = error_set(error, -EPROTO, "%s: %s", path,
 				json_string_value(
@@ -276,4 +325,68 @@ void ctl_disconnect(struct ctl_wire *wire)
 	close(wire->fd);
 	free(wire->bytes);
 	free(wire);
+}
+
+/* ---- lists in pieces ---- */
+
+/* So much is asked for at most, however a service goes on: entries, and pieces without any. */
+#define ENTRIES_MAX 16000000u
+#define EMPTY_MAX   1000u
+
+/* Whether a service that says @next goes on like one that ends. Counts what it gave. */
+static bool ends_some_day(struct ctl *ctl, const json_t *piece, const char *list,
+			  uint64_t counts[2])
+{
+	size_t entries = json_array_size(json_object_get(piece, list));
+
+	counts[0] += entries;
+	counts[1] += !entries;
+	if (counts[0] <= ENTRIES_MAX && counts[1] <= EMPTY_MAX)
+		return true;
+	error_set(&ctl->error, -EPROTO, "the service says for ever that there is more");
+	return false;
+}
+
+int ctl_ask_list(struct ctl *ctl, const struct ctl_verb *verb, json_t *arguments,
+		 json_t **value_out)
+{
+	json_t *whole = NULL, *piece = NULL, *next;
+	const char *list = verb->list;
+	uint64_t counts[2] = {0, 0};
+	bool limited = json_object_get(arguments, "limit") != NULL;
+	int err;
+
+	do {
+		err = ctl_ask(ctl->wire, verb->command, json_incref(arguments), &piece,
+			      &ctl->error);
+		if (err)
+			break;
+		if (!ends_some_day(ctl, piece, list, counts)) {
+			json_decref(piece);
+			err = -EPROTO;
+			break;
+		}
+		next = json_incref(json_object_get(piece, "next"));
+		if (whole) {
+			json_array_extend(json_object_get(whole, list),
+					  json_object_get(piece, list));
+			/* What only the last piece knows. */
+			json_object_update_missing(whole, piece);
+			json_object_del(whole, "next");
+			json_decref(piece);
+		} else {
+			whole = piece;
+			json_object_del(whole, "next");
+		}
+		if (next && limited)
+			json_object_set(whole, "next", next);
+		if (next)
+			json_object_set_new(arguments, "start", next);
+	} while (next && !limited);
+	if (err) {
+		json_decref(whole);
+		return err;
+	}
+	*value_out = whole;
+	return 0;
 }

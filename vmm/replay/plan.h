@@ -95,7 +95,8 @@ struct replay_op {
 	unsigned long begin_line; /* the operation took place in [begin_line, line] of the trace; */
 	unsigned long line;       /* both 0 for the initial state */
 	bool full;                /* PURGE, DECAY: all of the pools, not a quarter */
-	bool decayed; /* PURGE: its pools' part is a DECAY of its own, which stands before it */
+	bool decayed;  /* PURGE: its pools' part is a DECAY of its own, which stands before it */
+	uint16_t node; /* PURGE, DECAY: 1 + the pools' node that it is a part of; 0: all nodes */
 };
 
 /* When and where the event of a line was. */

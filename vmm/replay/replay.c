@@ -223,6 +223,7 @@ static void fill_request(struct run *run, const struct replay_op *op,
 	request->type = op->type;
 	request->full = op->full;
 	request->decayed = op->decayed;
+	request->part = op->node;
 	if (!replay_op_has_area(op))
 		return;
 	area = &run->plan->areas[op->area];

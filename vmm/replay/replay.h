@@ -36,6 +36,7 @@ struct replay_request {
 	uint16_t va_node; /* MAP, RESERVE, FREE: 1 + the pools' node, or 0 */
 	bool full;        /* PURGE, DECAY: all of the pools */
 	bool decayed;     /* PURGE: without the pools' part */
+	uint16_t part;    /* PURGE, DECAY: of this node alone, 1 + its number; 0: of all */
 	uint64_t address; /* FREE, RELEASE: what the executor returned for the area, */
 	bool mapped;      /* and whether MAP made it */
 };

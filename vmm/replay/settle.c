@@ -174,13 +174,16 @@ static void forget_verdicts(struct settle *settle)
 static int infer(struct settle *settle, struct settle_report *report)
 {
 	struct replay_area *areas = settle->plan->areas;
-	uint64_t misses;
+	uint64_t misses, left;
 	size_t i;
 
 	forget_verdicts(settle);
 	misses = mark_matched(settle, REPLAY_EXACT);
 	if (misses && settle->options->work) {
-		misses = settle_order(settle);
+		left = settle_order(settle);
+		misses = left ? settle_purges(settle, left) : 0;
+		if (misses < left)
+			misses = settle_order(settle);
 		mark_matched(settle, REPLAY_INFERRED_ORDER);
 	}
 	if (misses && settle->options->work && !settle->options->start.shape &&

@@ -79,6 +79,12 @@ bool settle_explains(const struct settle *settle, const struct space *space,
 		     const struct replay_op *op);
 
 /*
+ * Tells from the addresses how far a purge had come when an allocation fell into it. Returns the
+ * misses that are left; steps are as before unless these are fewer than @misses.
+ */
+uint64_t settle_purges(struct settle *settle, uint64_t misses);
+
+/*
  * Runs all steps from the start, and at each miss looks for another order near by. Returns the
  * misses that are left; missed[] says where.
  */

@@ -93,12 +93,12 @@ struct step_result settle_step(struct settle *settle, struct space *space,
 				 settle->nodes[op->area]);
 		break;
 	case REPLAY_PURGE:
-		err = op->decayed ? 0 : space_decay(space, op->full);
+		err = op->decayed ? 0 : space_decay(space, op->full, 0);
 		if (!err)
-			err = space_give_lazy(space, op->full);
+			err = space_give_lazy(space, op->full, op->node);
 		break;
 	case REPLAY_DECAY:
-		err = space_decay(space, op->full);
+		err = space_decay(space, op->full, op->node);
 		break;
 	case REPLAY_RELEASE:
 		err = release(space, &settle->plan->areas[op->area]);
@@ -203,8 +203,9 @@ bool settle_precedes(const struct settle *settle, const struct replay_op *a,
 		end = areas[a->area].freed_by;
 	if (replay_op_has_area(a) && replay_op_has_area(b) && a->area == b->area)
 		return a->line < b->line;
-	if (a->type == REPLAY_DECAY && b->decayed && a->begin_line == b->begin_line)
-		return true;
+	if (!replay_op_has_area(a) && !replay_op_has_area(b) && a->begin_line == b->begin_line &&
+	    (a->decayed || b->decayed))
+		return a->decayed == b->decayed ? a->node < b->node : b->decayed;
 	if (end >= b->begin_line)
 		return false;
 	over = moment(settle, end);

@@ -361,17 +361,17 @@ static int give_all(struct space *space, const struct space_list *list, bool bac
 	return err;
 }
 
-int space_decay(struct space *space, bool full)
+int space_decay(struct space *space, bool full, uint32_t node)
 {
+	uint32_t last = node ? node : space->rules.nodes;
 	struct space_list out = {0};
-	uint32_t node;
 	int err = 0;
 
 	if (!space->pooled.count)
 		return 0;
 	if (list_room(&out, space->pooled.count))
 		return -ENOMEM;
-	for (node = 1; node <= space->rules.nodes && !err; node++) {
+	for (node = node ? node : 1; node <= last && !err; node++) {
 		out.count = 0;
 		decay_node(space, node, full, &out);
 		list_merge(&out);
@@ -392,7 +392,11 @@ static int give_node(struct space *space, uint32_t list, bool full, struct space
 	for (i = 0; i < space->lazy.count; i++) {
 		if (space->lazy.ranges[i].list == list)
 			out->ranges[out->count++] = space->lazy.ranges[i];
+		else
+			space->lazy.ranges[kept++] = space->lazy.ranges[i];
 	}
+	space->lazy.count = kept;
+	kept = 0;
 	if (out->count)
 		qsort(out->ranges, out->count, sizeof(*out->ranges), by_start);
 	for (i = 0; i < out->count && !err; i++) {
@@ -407,34 +411,32 @@ static int give_node(struct space *space, uint32_t list, bool full, struct space
 	return err ? err : give_all(space, out, true);
 }
 
-static int give_nodes(struct space *space, bool full)
+static int give_nodes(struct space *space, bool full, uint32_t node)
 {
+	uint32_t last = node ? node : space->rules.nodes;
 	struct space_list out = {0};
-	uint32_t node;
 	int err = 0;
 
 	if (list_room(&out, space->lazy.count))
 		return -ENOMEM;
-	for (node = 1; node <= space->rules.nodes && !err; node++)
+	for (node = node ? node : 1; node <= last && !err; node++)
 		err = give_node(space, node, full, &out);
 	free(out.ranges);
 	return err;
 }
 
-int space_give_lazy(struct space *space, bool full)
+int space_give_lazy(struct space *space, bool full, uint32_t node)
 {
 	bool sorted = space->rules.order == SPACE_BY_ADDRESS;
 	int err;
 
 	if (!space->lazy.count)
 		return 0;
-	if (space->rules.nodes) {
-		err = give_nodes(space, full);
-	} else {
-		if (sorted)
-			list_merge(&space->lazy);
-		err = give_all(space, &space->lazy, !sorted);
-	}
+	if (space->rules.nodes)
+		return give_nodes(space, full, node);
+	if (sorted)
+		list_merge(&space->lazy);
+	err = give_all(space, &space->lazy, !sorted);
 	space->lazy.count = 0;
 	return err;
 }

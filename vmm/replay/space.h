@@ -120,9 +120,12 @@ int space_pool(struct space *space, const struct space_range *range);
 /* Frees a range that is in use; @node is 1 + the node in its flags, or 0. Returns 0 or -ENOMEM. */
 int space_free(struct space *space, uint64_t start, uint64_t end, uint32_t node);
 
-/* The two halves of a purge: pools decay, lazy ranges go back. Return 0 or -ENOMEM. */
-int space_decay(struct space *space, bool full);
-int space_give_lazy(struct space *space, bool full);
+/*
+ * The two halves of a purge: pools decay, lazy ranges go back. Of node @node - 1 alone, or of all
+ * in turn if it is 0. Return 0 or -ENOMEM.
+ */
+int space_decay(struct space *space, bool full, uint32_t node);
+int space_give_lazy(struct space *space, bool full, uint32_t node);
 
 /*
  * Where a byte of [start, end) is that is not in the tree: in a lazy range or a pooled one, which

@@ -97,13 +97,14 @@ int lane_put(struct lane *lane, const struct lane_job *job)
 	return 0;
 }
 
-struct lane_job *lane_take_waiting(struct lane *lane, double before)
+/* Those put before @before, or with @client not 0 those of that client. */
+static struct lane_job *take_waiting(struct lane *lane, double before, uint64_t client)
 {
 	struct lane_job *taken = NULL, **last_taken = &taken, **at = &lane->jobs, *job;
 
 	pthread_mutex_lock(&lane->mutex);
 	while (!lane->ending && (job = *at)) {
-		if (!job->request || job->since > before) {
+		if (!job->request || (client ? job->client != client : job->since > before)) {
 			at = &job->next;
 			continue;
 		}
@@ -116,6 +117,16 @@ struct lane_job *lane_take_waiting(struct lane *lane, double before)
 		lane->last_job = at;
 	pthread_mutex_unlock(&lane->mutex);
 	return taken;
+}
+
+struct lane_job *lane_take_waiting(struct lane *lane, double before)
+{
+	return take_waiting(lane, before, 0);
+}
+
+struct lane_job *lane_take_client(struct lane *lane, uint64_t client)
+{
+	return take_waiting(lane, 0, client);
 }
 
 const char *lane_doing(struct lane *lane, double *since_out)

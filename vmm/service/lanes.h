@@ -51,6 +51,9 @@ int lane_put(struct lane *lane, const struct lane_job *job);
  */
 struct lane_job *lane_take_waiting(struct lane *lane, double before);
 
+/* The same of the requests of @client, whenever they were put. */
+struct lane_job *lane_take_client(struct lane *lane, uint64_t client);
+
 /* The name of the command under way, or NULL, and since when (clock_seconds()). Any thread. */
 const char *lane_doing(struct lane *lane, double *since_out);
 

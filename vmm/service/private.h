@@ -65,6 +65,14 @@ struct service_live {
 	struct stats *stats[NB_MAX_VCPUS];
 };
 
+/* qemu.c: the last dump-guest-memory. */
+struct service_dump {
+	int state;                   /* atomic: its place in query-dump's choices */
+	uint64_t completed, total;   /* atomic */
+	struct qmp_request *request; /* of one that is active, */
+	uint64_t client;             /* and whose it is */
+};
+
 /* Each part is the file's that is named with it; the rest is service.c's to make, all's to read. */
 struct service {
 	char name[64];
@@ -88,6 +96,7 @@ struct service {
 	struct service_live live;
 	struct moment moments[MOMENTS_MAX]; /* diff.c; look_mutex */
 	struct service_traps *traps;        /* traps.c */
+	struct service_dump dump;           /* qemu.c */
 };
 
 /* Carries out a request and returns the whole answer. */
@@ -99,10 +108,21 @@ struct service_handler {
 	service_fn handle;
 };
 
+/*
+ * The same for what concerns the client itself, its descriptors for one: takes a request on the
+ * server's thread, must not wait, and sees to its answer.
+ */
+struct service_taker {
+	const char *name;
+	void (*take)(struct service *service, uint64_t client, struct qmp_request *request);
+};
+
+extern const struct service_taker service_takers[];
 extern const struct service_handler service_guest_handlers[], service_look_handlers[],
 	service_memory_handlers[], service_audit_handlers[], service_event_handlers[],
 	service_table_handlers[], service_frame_handlers[], service_diff_handlers[],
-	service_second_handlers[], service_trap_handlers[], service_dirty_handlers[];
+	service_second_handlers[], service_trap_handlers[], service_dirty_handlers[],
+	service_qemu_handlers[], service_human_handlers[];
 
 /* Carries out any PROTOCOL_CALL command. */
 json_t *service_call(struct service *service, const struct qmp_request *request);
@@ -117,6 +137,9 @@ void service_unlock_calls(struct service *service);
 
 /* Nothing that a client asked for waits longer until it is begun. */
 #define SERVICE_WAIT_SECONDS 30.0
+
+/* The page tables vCPU @cpu has now. Errors: guest_registers_now()'s. */
+int service_cpu_tables(struct service *service, unsigned int cpu, struct paging_mode *mode_out);
 
 /* Why vCPU @vcpu, or with NB_MAX_VCPUS any of them, takes nothing now: a sentence into @error. */
 void service_say_busy(struct service *service, unsigned int vcpu, struct error *error);

@@ -274,6 +274,30 @@ static void drop_done(struct server *server)
 	}
 }
 
+/* ---- their descriptors ---- */
+
+static struct client_fds *fds_of(struct server *server, uint64_t client)
+{
+	for (unsigned int i = 0; i < server->nr_clients; i++)
+		if (server->clients[i]->id == client)
+			return &server->clients[i]->fds;
+	return NULL;
+}
+
+int server_name_fd(struct server *server, uint64_t client, const char *name)
+{
+	struct client_fds *fds = fds_of(server, client);
+
+	return fds ? client_fds_name(fds, name) : -ENOENT;
+}
+
+int server_take_fd(struct server *server, uint64_t client, const char *name)
+{
+	struct client_fds *fds = fds_of(server, client);
+
+	return fds ? client_fds_take(fds, name) : -ENOENT;
+}
+
 /* ---- the loop ---- */
 
 static void serve_client(struct server *server, struct client *client)
@@ -350,6 +374,13 @@ static void tick(struct server *server)
 	if (at - server->last_tick < TICK_MS / 1000.0)
 		return;
 	server->last_tick = at;
+	for (unsigned int i = 0; server->config.gone && i < server->nr_clients; i++) {
+		struct client *client = server->clients[i];
+
+		if (client->gone && client->busy)
+			server->config.gone(server->config.context, client->id);
+		client->gone = client->hung_up;
+	}
 	if (server->config.tick)
 		server->config.tick(server->config.context);
 }

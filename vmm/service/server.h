@@ -8,7 +8,7 @@
  * is read from it while one is under way or it does not take its answers; what it has not taken is
  * bounded by one answer and SERVER_EVENT_BACKLOG of events, of which those beyond are counted and
  * dropped (EVENTS_LOST). A client that has closed its sending half still gets its answers. One that
- * is gone loses them, and what it asked for is done all the same.
+ * is gone loses them; what it asked for is done all the same if it is begun within a second or so.
  *
  * Only processes of the same user, or root's, are listened to (SO_PEERCRED).
  */
@@ -38,6 +38,11 @@ struct server_config {
 	void (*request)(void *context, uint64_t client, struct qmp_request *request);
 	/* On the loop's thread: signal_fd can be read. May be NULL without signal_fd. */
 	void (*signal)(void *context);
+	/*
+	 * On the loop's thread, about once a second while it holds: @client has gone, and what it
+	 * asked for is not answered. May be NULL.
+	 */
+	void (*gone)(void *context, uint64_t client);
 	/* On the loop's thread, about once a second. May be NULL. */
 	void (*tick)(void *context);
 };
@@ -66,6 +71,14 @@ void server_answer(struct server *server, uint64_t client, json_t *answer);
 
 /* Sends @event (qmp_event()) to every client that has negotiated. Any thread. */
 void server_event(struct server *server, const json_t *event);
+
+/*
+ * On the loop's thread: of @client, the first descriptor that came last gets @name, which what had
+ * it loses; and the one of that name is the caller's, or -ENOENT. Errors of the first: -ENOENT
+ * (none came), -EMFILE (too many have names), -ENOMEM.
+ */
+int server_name_fd(struct server *server, uint64_t client, const char *name);
+int server_take_fd(struct server *server, uint64_t client, const char *name);
 
 /* How many clients there are. Any thread. */
 unsigned int server_clients(const struct server *server);

@@ -36,6 +36,7 @@ void client_destroy(struct client *client)
 	if (!client)
 		return;
 	close(client->fd);
+	client_fds_close(&client->fds);
 	qmp_session_destroy(client->session);
 	free(client->output);
 	free(client);
@@ -150,7 +151,7 @@ void client_receive(struct client *client)
 
 	if (client->no_more || client->input_start < client->input_end)
 		return;
-	got = recv(client->fd, client->input, sizeof(client->input), MSG_DONTWAIT);
+	got = client_fds_receive(&client->fds, client->fd, client->input, sizeof(client->input));
 	if (got > 0) {
 		client->input_start = 0;
 		client->input_end = (size_t)got;

@@ -6,9 +6,32 @@
 #ifndef VMM_SERVICE_SERVER_CLIENT_H
 #define VMM_SERVICE_SERVER_CLIENT_H
 
+#include <sys/types.h>
+
 #include "vmm/wire/qmp.h"
 
 #define CLIENT_INPUT_BYTES 16384u
+
+/* Descriptors of a client's: those that came last and nobody took, and those with a name. */
+#define CLIENT_FDS_RECEIVED 4u
+#define CLIENT_FDS_NAMED    8u
+
+struct client_fds {
+	unsigned int received;
+	int fd[CLIENT_FDS_RECEIVED];
+	struct {
+		char *name; /* NULL: free */
+		int fd;
+	} named[CLIENT_FDS_NAMED];
+};
+
+/* recv(2) without waiting; what came with the bytes replaces what was not taken. server_fds.c */
+ssize_t client_fds_receive(struct client_fds *fds, int socket, void *bytes, size_t size);
+/* As server_name_fd() and server_take_fd(). */
+int client_fds_name(struct client_fds *fds, const char *name);
+int client_fds_take(struct client_fds *fds, const char *name);
+/* Closes all. */
+void client_fds_close(struct client_fds *fds);
 
 struct client {
 	uint64_t id; /* never 0, never used twice */
@@ -19,10 +42,12 @@ struct client {
 	char *output; /* [output_start, output_end) is to be sent */
 	size_t output_start, output_end, output_room;
 	uint64_t events_lost;
+	struct client_fds fds;
 	bool busy;     /* a request of its is under way */
 	bool no_more;  /* it will send nothing more */
 	bool end_told; /* and a cut-off command was answered */
 	bool hung_up;  /* it is gone, both ways */
+	bool gone;     /* it was already when the server's last tick came */
 	bool broken;   /* to be dropped */
 };
 

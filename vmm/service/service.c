@@ -18,7 +18,8 @@ static const struct service_handler *const handler_groups[] = {
 	service_guest_handlers, service_look_handlers,  service_memory_handlers,
 	service_audit_handlers, service_event_handlers, service_table_handlers,
 	service_frame_handlers, service_diff_handlers,  service_second_handlers,
-	service_trap_handlers,  service_dirty_handlers,
+	service_trap_handlers,  service_dirty_handlers, service_qemu_handlers,
+	service_human_handlers,
 };
 #define NR_HANDLER_GROUPS (sizeof(handler_groups) / sizeof(handler_groups[0]))
 
@@ -36,6 +37,17 @@ static service_fn find_handler(const struct qmp_command *command)
 	return command->lane == PROTOCOL_CALL ? service_call : NULL;
 }
 
+static const struct service_taker *find_taker(const struct qmp_command *command)
+{
+	const struct service_taker *taker;
+
+	for (taker = service_takers; taker->name; taker++) {
+		if (strcmp(taker->name, command->name) == 0)
+			return taker;
+	}
+	return NULL;
+}
+
 const char *service_check(void)
 {
 	const struct service_handler *handler;
@@ -44,7 +56,8 @@ const char *service_check(void)
 
 	for (i = 0; i < protocol_table.nr_groups; i++) {
 		for (command = protocol_table.groups[i].commands; command->name; command++) {
-			if (command->lane != PROTOCOL_WIRE && !find_handler(command))
+			if (command->lane != PROTOCOL_WIRE && !find_handler(command) &&
+			    !find_taker(command))
 				return command->name;
 		}
 	}
@@ -123,7 +136,12 @@ static unsigned int choose_lane(const struct service *service, const struct qmp_
 static void on_request(void *context, uint64_t client, struct qmp_request *request)
 {
 	struct service *service = context;
+	const struct service_taker *taker = find_taker(request->command);
 
+	if (taker) {
+		taker->take(service, client, request);
+		return;
+	}
 	if (request->command->lane != PROTOCOL_QUICK) {
 		queue(service, choose_lane(service, request), client, request);
 		return;
@@ -162,6 +180,22 @@ static void end_waiting(struct service *service, unsigned int at)
 	}
 }
 
+/* Nobody waits for it any more: what is not begun is not done. */
+static void on_gone(void *context, uint64_t client)
+{
+	struct service *service = context;
+	struct lane_job *job, *next;
+
+	for (unsigned int i = 0; i < NR_LANES; i++) {
+		for (job = lane_take_client(&service->lanes[i], client); job; job = next) {
+			next = job->next;
+			server_answer(service->server, client, NULL);
+			qmp_request_free(job->request);
+			free(job);
+		}
+	}
+}
+
 /* Tells how far long hypercalls are. */
 static void on_tick(void *context)
 {
@@ -190,6 +224,7 @@ void service_prepare_server(struct service *service, struct server_config *confi
 	config->symbol = on_symbol;
 	config->request = on_request;
 	config->tick = on_tick;
+	config->gone = on_gone;
 	config->context = service;
 }
 
@@ -328,5 +363,6 @@ void service_destroy(struct service *service)
 	service_forget_moments(service);
 	audit_destroy(service->audit.audit);
 	service_traps_destroy(service->traps);
+	qmp_request_free(service->dump.request);
 	free(service);
 }

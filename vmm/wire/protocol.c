@@ -98,6 +98,9 @@ static const struct qmp_event_info events[] = {
 	      IS("expected", QMP_U64, "what should"), IS("operation", QMP_INT, "after which"))},
 	{"DUMP_PROGRESS", "A core is being written.",
 	 ARGS(IS("completed", QMP_SIZE, "bytes so far"), IS("total", QMP_SIZE, "of so many"))},
+	{"DUMP_COMPLETED", "A dump-guest-memory is over.",
+	 ARGS(IS("result", QMP_OBJECT, "as query-dump returns it"),
+	      MAY_BE("error", QMP_TEXT, "of one that failed"))},
 	{"TRAP", "The guest is about to touch memory that trap-set watches.",
 	 ARGS(IS("trap", QMP_INT, "its number"), VCPU,
 	      IS("policy", QMP_ENUM, "what becomes of the access: go, hold, deny"),
@@ -120,6 +123,7 @@ static const struct qmp_group groups[] = {
 	{"Processes", protocol_process_commands},
 	{"Looking from outside", protocol_look_commands},
 	{"The second stage", protocol_second_commands},
+	{"As in QEMU", protocol_qemu_commands},
 	{"Tests of the host", protocol_test_commands},
 };
 

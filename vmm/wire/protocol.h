@@ -59,6 +59,6 @@ extern const struct qmp_list protocol_areas, protocol_tiles, protocol_maps, prot
 /* The groups of the table, each in a file of its own: vmm/wire/protocol_*.c. */
 extern const struct qmp_command protocol_wire_commands[], protocol_guest_commands[],
 	protocol_call_commands[], protocol_process_commands[], protocol_test_commands[],
-	protocol_look_commands[], protocol_second_commands[];
+	protocol_look_commands[], protocol_second_commands[], protocol_qemu_commands[];
 
 #endif

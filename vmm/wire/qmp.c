@@ -19,10 +19,12 @@ struct qmp_session {
 	void *symbol_context;
 	bool ready; /* negotiated */
 
-	/* The message being gathered: `length` bytes, no newline among them. */
+	/* The message being gathered: `length` bytes, no newline in a string of it. */
 	char *bytes;
 	size_t length, room;
 	unsigned int depth;        /* brackets open */
+	unsigned int brackets;     /* opened so far */
+	unsigned int members;      /* commas and colons so far, outside of strings */
 	bool bracketed;            /* it began with a bracket, so it ends with one */
 	bool in_string, in_escape; /* where the next byte stands */
 	bool skipping;             /* a message was too long: up to the next newline */
@@ -59,7 +61,7 @@ bool qmp_session_ready(const struct qmp_session *session)
 static void forget(struct qmp_session *session)
 {
 	session->length = 0;
-	session->depth = 0;
+	session->depth = session->brackets = session->members = 0;
 	session->bracketed = session->in_string = session->in_escape = false;
 	if (session->room > 16 * FIRST_ROOM) {
 		free(session->bytes);
@@ -84,6 +86,12 @@ static bool gather(struct qmp_session *session, char byte)
 	return true;
 }
 
+static void open_bracket(struct qmp_session *session)
+{
+	session->depth++;
+	session->brackets++;
+}
+
 /* Follows the brackets. Returns whether @byte, the last one gathered, ends the message. */
 static bool ends_message(struct qmp_session *session, char byte)
 {
@@ -101,12 +109,20 @@ static bool ends_message(struct qmp_session *session, char byte)
 	if (byte == '"')
 		session->in_string = true;
 	else if (byte == '{' || byte == '[')
-		session->depth++;
+		open_bracket(session);
+	else if (byte == ',' || byte == ':')
+		session->members++;
 	else if ((byte == '}' || byte == ']') && session->depth > 0)
 		session->depth--;
 	else
 		return false;
 	return session->bracketed && session->depth == 0 && !session->in_string;
+}
+
+static bool has_too_much(const struct qmp_session *session)
+{
+	return session->depth > QMP_DEPTH_MAX || session->brackets > QMP_BRACKETS_MAX ||
+	       session->members > QMP_MEMBERS_MAX;
 }
 
 static bool is_stray(char byte)
@@ -122,11 +138,11 @@ static bool is_blank(char byte)
 }
 
 /* What one more byte means. */
-enum step { STEP_ON, STEP_MESSAGE, STEP_STRAY, STEP_TOO_LONG, STEP_NO_MEMORY };
+enum step { STEP_ON, STEP_MESSAGE, STEP_STRAY, STEP_TOO_LONG, STEP_TOO_MUCH, STEP_NO_MEMORY };
 
 static enum step take_byte(struct qmp_session *session, char byte)
 {
-	bool was_stray = session->stray;
+	bool was_stray = session->stray, ends;
 
 	session->stray = false;
 	if (session->skipping) {
@@ -138,7 +154,9 @@ static enum step take_byte(struct qmp_session *session, char byte)
 		session->stray = true;
 		return was_stray ? STEP_ON : STEP_STRAY;
 	}
-	if (byte == '\n')
+	/* Inside brackets it is white space; in a string, or of no object, it ends what cannot be.
+	 */
+	if (byte == '\n' && (!session->bracketed || session->in_string))
 		return session->length ? STEP_MESSAGE : STEP_ON;
 	if (session->length == 0 && is_blank(byte))
 		return STEP_ON;
@@ -149,7 +167,13 @@ static enum step take_byte(struct qmp_session *session, char byte)
 	}
 	if (!gather(session, byte))
 		return STEP_NO_MEMORY;
-	return ends_message(session, byte) ? STEP_MESSAGE : STEP_ON;
+	ends = ends_message(session, byte);
+	if (has_too_much(session)) {
+		forget(session);
+		session->skipping = true;
+		return STEP_TOO_MUCH;
+	}
+	return ends ? STEP_MESSAGE : STEP_ON;
 }
 
 /* ---- a message against the table ---- */
@@ -318,6 +342,13 @@ enum qmp_outcome qmp_session_feed(struct qmp_session *session, const char *bytes
 					      "a command of more than %u bytes is skipped to the "
 					      "end of its line",
 					      QMP_MESSAGE_BYTES);
+		break;
+	case STEP_TOO_MUCH:
+		*answer_out = qmp_error_class(
+			"GenericError", NULL,
+			"a command of more than %u brackets, %u of them in each other, or %u "
+			"commas and colons is skipped to the end of its line",
+			QMP_BRACKETS_MAX, QMP_DEPTH_MAX, QMP_MEMBERS_MAX);
 		break;
 	default:
 		return QMP_NO_MEMORY;

@@ -8,10 +8,11 @@
  * query-command-schema shows. A request comes out of here only with every argument known, of its
  * type and in its range; whoever carries it out needs not look again.
  *
- * Every client is hostile. A message ends where its brackets close, so none needs a newline; it
- * holds none either: one that is not whole at the end of its line is an error. At most
- * QMP_MESSAGE_BYTES of a message are kept; a longer one is answered with one error and skipped up
- * to the next newline, where the conversation goes on. A control byte other than tab, CR and LF, or
+ * Every client is hostile. A message ends where its brackets close, so none needs a newline, and
+ * one may be of several lines; a line that is no object, or ends in a string, is an error. At most
+ * QMP_MESSAGE_BYTES of a message are kept; a longer one, or one of more parts than QMP_DEPTH_MAX
+ * and the like say, is answered with one error and skipped up to the next newline, where the
+ * conversation goes on. A control byte other than tab, CR and LF, or
  * 0xff, drops what came before it, with an error, and the conversation goes on behind it.
  *
  * Nothing here is locked: a session belongs to one thread, a request to whoever holds it.
@@ -25,7 +26,15 @@
 #include <stdint.h>
 
 #define QMP_MESSAGE_BYTES (1u << 20)
-#define QMP_ARGS_MAX      12
+/*
+ * Of one message: brackets in each other, brackets in all, and commas and colons. What has more is
+ * skipped as one that is too long, before any of it is parsed: parsed, a megabyte of empty objects
+ * is forty. The longest list that a command takes, with room to spare.
+ */
+#define QMP_DEPTH_MAX    32u
+#define QMP_BRACKETS_MAX 256u
+#define QMP_MEMBERS_MAX  16384u
+#define QMP_ARGS_MAX     12
 
 /* ---- the table ---- */
 
@@ -162,6 +171,7 @@ struct qmp_request {
 	struct qmp_value values[QMP_ARGS_MAX]; /* in the order of command->args */
 	json_t *message;                       /* keeps texts alive */
 	json_t *id;                            /* borrowed from message; NULL for none */
+	int passed_fd; /* a descriptor of the client's that goes with it, the request's; -1: none */
 };
 
 void qmp_request_free(struct qmp_request *request);

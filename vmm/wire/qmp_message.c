@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "lib/printable.h"
 #include "vmm/wire/qmp_private.h"
@@ -26,6 +27,8 @@ void qmp_request_free(struct qmp_request *request)
 	for (i = 0; i < QMP_ARGS_MAX; i++)
 		qmp_value_deinit(&request->values[i]);
 	json_decref(request->message);
+	if (request->passed_fd >= 0)
+		close(request->passed_fd);
 	free(request);
 }
 
@@ -123,6 +126,7 @@ struct qmp_request *qmp_request_create(const struct qmp_command *command, json_t
 		return NULL;
 	}
 	request->command = command;
+	request->passed_fd = -1;
 	request->message = message;
 	request->id = json_object_get(message, "id");
 	if (arguments && !json_is_object(arguments)) {

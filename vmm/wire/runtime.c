@@ -13,9 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SUFFIX      ".sock"
-#define LOCK_SUFFIX ".lock"
-#define LOCK_BYTES  (RUNTIME_PATH_BYTES + sizeof(LOCK_SUFFIX))
+#define SUFFIX     ".sock"
+#define LOCK_BYTES (RUNTIME_PATH_BYTES + sizeof(RUNTIME_LOCK_SUFFIX))
 /* How often a lock file may be taken away under our hands before we give up. */
 #define LOCK_TRIES 100
 
@@ -117,7 +116,7 @@ static int lock(const char *path)
 	struct stat ours, there;
 	int fd, tries;
 
-	snprintf(name, sizeof(name), "%s" LOCK_SUFFIX, path);
+	snprintf(name, sizeof(name), "%s" RUNTIME_LOCK_SUFFIX, path);
 	for (tries = 0; tries < LOCK_TRIES; tries++) {
 		fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (fd < 0)
@@ -140,7 +139,7 @@ static void unlink_lock(const char *path)
 {
 	char name[LOCK_BYTES];
 
-	snprintf(name, sizeof(name), "%s" LOCK_SUFFIX, path);
+	snprintf(name, sizeof(name), "%s" RUNTIME_LOCK_SUFFIX, path);
 	unlink(name);
 }
 
@@ -217,7 +216,7 @@ int runtime_listen(const char *path, struct runtime_socket *socket_out, struct e
 		return error_set(error, -EADDRINUSE,
 				 "a guest is served at %s already: choose another --name", path);
 	if (made.lock_fd < 0)
-		return error_set(error, made.lock_fd, "%s" LOCK_SUFFIX ": %s", path,
+		return error_set(error, made.lock_fd, "%s" RUNTIME_LOCK_SUFFIX ": %s", path,
 				 strerror(-made.lock_fd));
 	err = bind_at(path, &made.listen_fd);
 	if (err) {

@@ -16,8 +16,10 @@
 #include "lib/error.h"
 
 /* A path a UNIX socket may have. */
-#define RUNTIME_PATH_BYTES sizeof(((struct sockaddr_un *)0)->sun_path)
-#define RUNTIME_NAME_BYTES 64u
+/* Behind a socket's path: the lock of who serves it. */
+#define RUNTIME_LOCK_SUFFIX ".lock"
+#define RUNTIME_PATH_BYTES  sizeof(((struct sockaddr_un *)0)->sun_path)
+#define RUNTIME_NAME_BYTES  64u
 
 /* 1 to RUNTIME_NAME_BYTES - 1 letters, digits, '.', '_' and '-', the first a letter or digit. */
 bool runtime_name_ok(const char *name);

@@ -5,7 +5,6 @@
  */
 #include "tests/harness.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <string.h>
 
@@ -267,61 +266,6 @@ START_TEST(nothing_is_given_after_a_failure)
 }
 END_TEST
 
-/* ---- among notes ---- */
-
-/* Appends a note and returns the new end. */
-static size_t add_note(char *notes, size_t at, const char *name, uint32_t type, const char *text)
-{
-	Elf64_Nhdr header = {(uint32_t)strlen(name) + 1, (uint32_t)strlen(text), type};
-
-	memcpy(notes + at, &header, sizeof(header));
-	at += sizeof(header);
-	memcpy(notes + at, name, header.n_namesz);
-	at += (header.n_namesz + 3) & ~3u;
-	memcpy(notes + at, text, header.n_descsz);
-	return at + ((header.n_descsz + 3) & ~3u);
-}
-
-START_TEST(the_note_is_found_among_others)
-{
-	char notes[512] = {0};
-	struct error error;
-	size_t bytes, text_bytes;
-	const char *text;
-
-	bytes = add_note(notes, 0, "GNU", 3, "build-id");
-	bytes = add_note(notes, bytes, NB_NOTE_NAME, 1, "another type");
-	bytes = add_note(notes, bytes, "NESTBOY", NB_NOTE_LAYOUT, "another name");
-	ck_assert_int_eq(layout_find_note(notes, bytes, &text, &text_bytes, &error), -ENOENT);
-	bytes = add_note(notes, bytes, NB_NOTE_NAME, NB_NOTE_LAYOUT, "A=1\n\n");
-	ck_assert_int_eq(layout_find_note(notes, bytes, &text, &text_bytes, &error), 0);
-	ck_assert_uint_eq(text_bytes, 5);
-	ck_assert_int_eq(memcmp(text, "A=1\n\n", 5), 0);
-	/* Without the padding of the last note it is whole still; without a byte of it, not. */
-	ck_assert_int_eq(layout_find_note(notes, bytes - 3, &text, &text_bytes, &error), 0);
-	ck_assert_int_eq(layout_find_note(notes, bytes - 4, &text, &text_bytes, &error), -EINVAL);
-	ck_assert_int_eq(layout_find_note(notes, 0, &text, &text_bytes, &error), -ENOENT);
-}
-END_TEST
-
-START_TEST(a_note_longer_than_its_segment_is_refused)
-{
-	const Elf64_Nhdr sizes[] = {
-		{0xffffffff, 4, 1}, {4, 0xffffffff, 1}, {8, 100, 1}, {0xfffffffd, 0xfffffffd, 1}};
-	struct error error;
-	size_t text_bytes;
-	const char *text;
-
-	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		char notes[64] = {0};
-
-		memcpy(notes, &sizes[i], sizeof(sizes[i]));
-		ck_assert_int_eq(layout_find_note(notes, sizeof(notes), &text, &text_bytes, &error),
-				 -EINVAL);
-	}
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("layout");
@@ -335,8 +279,6 @@ int main(void)
 	tcase_add_test(tests, lines_are_lines);
 	tcase_add_test(tests, order_and_unknown_keys_do_not_matter);
 	tcase_add_test(tests, nothing_is_given_after_a_failure);
-	tcase_add_test(tests, the_note_is_found_among_others);
-	tcase_add_test(tests, a_note_longer_than_its_segment_is_refused);
 	suite_add_tcase(suite, tests);
 	return harness_run(suite);
 }

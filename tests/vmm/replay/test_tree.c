@@ -140,20 +140,45 @@ static void step_free(void)
 	vmap_free(&sim->mm, area);
 }
 
+static void purge_at_once(bool full)
+{
+	ck_assert_int_eq(space_decay(&trio.space, full, 0), 0);
+	ck_assert_int_eq(space_give_lazy(&trio.space, full, 0), 0);
+	vmap_purge_linux(&sim->mm, full ? VMAP_PURGE_FULL : 0);
+}
+
+/* A purge in parts comes to the same. */
+static void purge_by_nodes(bool full)
+{
+	u32 flags = full ? VMAP_PURGE_FULL : 0, node, nodes = trio.space.rules.nodes;
+
+	for (node = 1; node <= nodes; node++) {
+		ck_assert_int_eq(space_decay(&trio.space, full, node), 0);
+		vmap_purge_linux(&sim->mm,
+				 flags | VMAP_PURGE_DECAY | node << VMAP_PURGE_NODE_SHIFT);
+	}
+	for (node = nodes ? 1 : 0; node <= nodes; node++) {
+		ck_assert_int_eq(space_give_lazy(&trio.space, full, node), 0);
+		vmap_purge_linux(&sim->mm,
+				 flags | VMAP_PURGE_DECAYED | node << VMAP_PURGE_NODE_SHIFT);
+	}
+}
+
 static void step_purge(void)
 {
 	bool full = below(8) == 0, decay = trio.space.rules.nodes && below(8) == 0;
 
 	if (decay) {
 		oracle_decay(&trio.oracle, full);
-		ck_assert_int_eq(space_decay(&trio.space, full), 0);
+		ck_assert_int_eq(space_decay(&trio.space, full, 0), 0);
 		vmap_purge_linux(&sim->mm, VMAP_PURGE_DECAY | (full ? VMAP_PURGE_FULL : 0));
 		return;
 	}
 	oracle_purge(&trio.oracle, full);
-	ck_assert_int_eq(space_decay(&trio.space, full), 0);
-	ck_assert_int_eq(space_give_lazy(&trio.space, full), 0);
-	vmap_purge_linux(&sim->mm, full ? VMAP_PURGE_FULL : 0);
+	if (below(2))
+		purge_by_nodes(full);
+	else
+		purge_at_once(full);
 	ck_assert_uint_eq(trio.space.pooled.count, trio.oracle.pooled_count);
 }
 
@@ -210,7 +235,7 @@ static void make_holes(u64 seed)
 	for (i = 0; i < 150; i++)
 		step_free();
 	oracle_purge(&trio.oracle, false);
-	space_give_lazy(&trio.space, false);
+	space_give_lazy(&trio.space, false, 0);
 	vmap_purge_linux(&sim->mm, 0);
 	same();
 }

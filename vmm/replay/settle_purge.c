@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How far a purge had come. With nodes it is not one step: the pools of each node decay, one node
+ * after the other; then, after the flush, each node's lazy ranges go back:
+ *
+ *	purge        |decay 1|decay 2|      flush      |give 1|give 2|
+ *	another CPU                    alloc                alloc
+ *
+ * An allocation that overlaps the purge shows by its address how much of that was done. So each
+ * part waits until an address needs it, or until the trace says that it was over: one pass, which
+ * chooses nothing that it takes back. What is freed meanwhile the purge does not take.
+ */
+#include "vmm/replay/settle_private.h"
+
+#include <stdlib.h>
+
+struct spread {
+	struct settle *settle;
+	struct space now, tried;
+	struct replay_op *steps; /* as they come */
+	size_t count, room;
+	struct replay_op parts[2 * SPACE_NODES_MAX]; /* of the purge going on */
+	size_t part, part_count;
+	struct replay_op decay, purge; /* it, as two steps */
+	struct replay_op *freed;       /* meanwhile */
+	size_t freed_count, freed_room;
+	uint64_t misses;
+};
+
+static void keep(struct settle *settle, struct replay_op **ops, size_t *count, size_t *room,
+		 const struct replay_op *op)
+{
+	size_t more = *room ? 2 * *room : 1024;
+	struct replay_op *grown;
+
+	if (*count == *room) {
+		grown = realloc(*ops, more * sizeof(*grown));
+		if (!grown) {
+			settle->failed = true;
+			return;
+		}
+		*ops = grown;
+		*room = more;
+	}
+	(*ops)[(*count)++] = *op;
+}
+
+static void carry_out(struct spread *spread, const struct replay_op *op)
+{
+	struct step_result result = settle_step(spread->settle, &spread->now, op);
+
+	spread->misses += result.compared && !result.matched;
+	keep(spread->settle, &spread->steps, &spread->count, &spread->room, op);
+}
+
+/* What is left of the purge is done: at once if nothing fell into it. */
+static void end_purge(struct spread *spread)
+{
+	size_t i;
+
+	if (spread->part_count && !spread->part) {
+		carry_out(spread, &spread->decay);
+		carry_out(spread, &spread->purge);
+		spread->part = spread->part_count;
+	}
+	while (spread->part < spread->part_count)
+		carry_out(spread, &spread->parts[spread->part++]);
+	spread->part = spread->part_count = 0;
+	for (i = 0; i < spread->freed_count; i++)
+		carry_out(spread, &spread->freed[i]);
+	spread->freed_count = 0;
+}
+
+static void begin_purge(struct spread *spread, const struct replay_op *decay,
+			const struct replay_op *purge)
+{
+	uint32_t nodes = spread->settle->options->rules.nodes, i;
+
+	end_purge(spread);
+	spread->decay = *decay;
+	spread->purge = *purge;
+	for (i = 0; i < nodes; i++) {
+		spread->parts[i] = *decay;
+		spread->parts[nodes + i] = *purge;
+		spread->parts[i].node = spread->parts[nodes + i].node = (uint16_t)(i + 1);
+	}
+	spread->part_count = 2 * (size_t)nodes;
+}
+
+/* The fewest parts more that lead to the address of @op; none if none do. */
+static size_t parts_for(struct spread *spread, const struct replay_op *op)
+{
+	struct settle *settle = spread->settle;
+	uint32_t number = op->area;
+	const struct replay_area *area = &settle->plan->areas[number];
+	struct tree_request request = settle_request(settle, area);
+	size_t i;
+
+	if (space_choose(&spread->now, &request, settle->nodes[number]).address == area->address)
+		return 0;
+	settle->failed |= space_copy(&spread->tried, &spread->now) != 0;
+	for (i = spread->part; i < spread->part_count && !settle->failed; i++) {
+		if (settle_precedes(settle, op, &spread->parts[i]))
+			break;
+		settle_step(settle, &spread->tried, &spread->parts[i]);
+		if (space_choose(&spread->tried, &request, settle->nodes[number]).address ==
+		    area->address)
+			return i + 1 - spread->part;
+	}
+	return 0;
+}
+
+static void take_step(struct spread *spread, const struct replay_op *op)
+{
+	const struct settle *settle = spread->settle;
+	size_t more;
+
+	if (spread->part < spread->part_count &&
+	    (!replay_op_has_area(op) || settle_precedes(settle, &spread->purge, op)))
+		end_purge(spread);
+	if (spread->part < spread->part_count && op->type == REPLAY_FREE) {
+		keep(spread->settle, &spread->freed, &spread->freed_count, &spread->freed_room, op);
+		return;
+	}
+	if (spread->part < spread->part_count && step_is_alloc(op) &&
+	    !settle->plan->areas[op->area].expect_failure) {
+		for (more = parts_for(spread, op); more; more--)
+			carry_out(spread, &spread->parts[spread->part++]);
+		if (spread->part == spread->part_count)
+			end_purge(spread);
+	}
+	carry_out(spread, op);
+}
+
+uint64_t settle_purges(struct settle *settle, uint64_t misses)
+{
+	struct spread spread = {.settle = settle};
+	const struct replay_op *steps = settle->steps;
+	size_t i;
+
+	if (settle->options->rules.nodes < 2)
+		return misses;
+	settle->failed |= space_copy(&spread.now, &settle->start) != 0;
+	for (i = 0; i < settle->count && !settle->failed; i++) {
+		if (steps[i].type == REPLAY_DECAY && i + 1 < settle->count &&
+		    steps[i + 1].decayed) {
+			begin_purge(&spread, &steps[i], &steps[i + 1]);
+			i++;
+		} else {
+			take_step(&spread, &steps[i]);
+		}
+	}
+	end_purge(&spread);
+	if (!settle->failed && spread.misses < misses) {
+		free(settle->steps);
+		settle->steps = spread.steps;
+		settle->count = spread.count;
+		spread.steps = NULL;
+		misses = spread.misses;
+	}
+	free(spread.steps);
+	free(spread.freed);
+	space_deinit(&spread.now);
+	space_deinit(&spread.tried);
+	return misses;
+}
