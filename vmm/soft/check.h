@@ -6,9 +6,9 @@
  * registers are where it is) and who freed or unmapped the memory before.
  *
  * The interpreter's lines carry most of them: a line leads to a page only while the page may be
- * used so. What makes that untrue takes the line away: a frame that is given up, a store in an entry
- * the processor walked through. So an access that goes straight costs nothing, and the checks are
- * made where a line is filled. Where some words of a page must be looked at the line says which
+ * used so. What makes that untrue takes the line away: a frame that is given up, a store in an
+ * entry the processor walked through. So an access that goes straight costs nothing, and the checks
+ * are made where a line is filled. Where some words of a page must be looked at the line says which
  * (struct soft_careful).
  */
 #ifndef VMM_SOFT_CHECK_H
