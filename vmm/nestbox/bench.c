@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "vmm/base/cli.h"
 #include "vmm/nestbox/commands.h"
@@ -17,6 +18,7 @@
 #include "vmm/nestbox/guest_options.h"
 #include "vmm/nestbox/picture_options.h"
 #include "vmm/base/latency.h"
+#include "vmm/soft/plan.h"
 
 /*
  * More lazy pages than these, for each binary digit of the number of CPUs, and the guest purges
@@ -76,6 +78,7 @@ struct result {
 	uint64_t p50, p99, max; /* ticks of a stamped loop */
 	json_t *histogram;      /* of them; NULL: no picture is wanted */
 	json_t *runs;           /* ticks for one more loop, of each time it was measured */
+	double speed;           /* instructions a second of this process's time; 0: not counted */
 };
 
 /* ---- running ---- */
@@ -205,6 +208,31 @@ static uint64_t loops_to_purge(const struct guest *guest, unsigned int lazy_page
 	return pages / lazy_pages + 1;
 }
 
+static double processor_seconds(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* The same work, and how fast an engine that counts instructions went. */
+static int run_both(struct guest *guest, struct settings *settings, struct result *result,
+		    uint64_t few, uint64_t *less, uint64_t *more)
+{
+	double start = processor_seconds();
+	uint64_t before = 0, after = 0;
+	int vm = guest_kvm_fd(guest, -1), err;
+	bool counts = soft_instructions(vm, &before) == 0;
+
+	err = run_all(guest, settings, result, few, less);
+	if (!err)
+		err = run_all(guest, settings, result, few + result->loops, more);
+	if (!err && counts && soft_instructions(vm, &after) == 0)
+		result->speed = (double)(after - before) / (processor_seconds() - start);
+	return err;
+}
+
 static int run_case(struct guest *guest, struct settings *settings,
 		    const struct bench_case *bench_case, struct result *result)
 {
@@ -224,9 +252,7 @@ static int run_case(struct guest *guest, struct settings *settings,
 		result->loops = settings->loops;
 		few = settings->loops / 4 + 1;
 	}
-	err = run_all(guest, settings, result, few, less);
-	if (!err)
-		err = run_all(guest, settings, result, few + result->loops, more);
+	err = run_both(guest, settings, result, few, less, more);
 	if (err)
 		return err;
 	loops = (double)result->loops;
@@ -244,13 +270,15 @@ static int run_case(struct guest *guest, struct settings *settings,
 
 static json_t *result_json(const struct program *program, const struct result *result)
 {
-	return json_pack(
-		"{s:s, s:i, s:I, s:f, s:o, s:I, s:I, s:I, s:O}", "name", result->bench_case->name,
-		"pages", (int)result->pages, "loops", (json_int_t)result->loops, "ticks_per_loop",
-		result->ticks_per_loop, "instructions_per_loop",
-		program->ticks_are_instructions ? json_real(result->ticks_per_loop) : json_null(),
-		"p50", (json_int_t)result->p50, "p99", (json_int_t)result->p99, "max",
-		(json_int_t)result->max, "runs", result->runs);
+	return json_pack("{s:s, s:i, s:I, s:f, s:o, s:I, s:I, s:I, s:O, s:o}", "name",
+			 result->bench_case->name, "pages", (int)result->pages, "loops",
+			 (json_int_t)result->loops, "ticks_per_loop", result->ticks_per_loop,
+			 "instructions_per_loop",
+			 program->ticks_are_instructions ? json_real(result->ticks_per_loop)
+							 : json_null(),
+			 "p50", (json_int_t)result->p50, "p99", (json_int_t)result->p99, "max",
+			 (json_int_t)result->max, "runs", result->runs, "instructions_per_second",
+			 result->speed > 0 ? json_real(result->speed) : json_null());
 }
 
 static json_t *report_of(const struct program *program, const struct guest *guest,
@@ -275,17 +303,22 @@ static void print_text(const struct program *program, const struct guest *guest,
 
 	printf("%s, second stage: %s; %s of the guest for one more loop\n\n", host->module,
 	       host->second_stage, program->tick_unit);
-	printf("%-20s %8s %14s %12s %12s %12s\n", "case", "loops", program->tick_unit, "p50", "p99",
-	       "max");
+	printf("%-20s %8s %14s %12s %12s %12s%s\n", "case", "loops", program->tick_unit, "p50",
+	       "p99", "max", results->speed > 0 ? "  million a second" : "");
 	for (i = 0; i < count; i++) {
 		const struct result *r = &results[i];
 
 		result_name(r, name);
-		printf("%-20s %8llu %14.1f %12llu %12llu %12llu\n", name,
+		printf("%-20s %8llu %14.1f %12llu %12llu %12llu", name,
 		       (unsigned long long)r->loops, r->ticks_per_loop, (unsigned long long)r->p50,
 		       (unsigned long long)r->p99, (unsigned long long)r->max);
+		if (r->speed > 0)
+			printf("  %16.0f", r->speed / 1e6);
+		printf("\n");
 	}
 	printf("\np50, p99 and max are of loops with a time stamp at either end.\n");
+	if (count && results->speed > 0)
+		printf("Speed: instructions of the guest by this process's processor time.\n");
 }
 
 /* Takes the results' histograms. */

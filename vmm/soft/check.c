@@ -184,7 +184,7 @@ static void take_stack(struct soft_vcpu *vcpu, struct soft_past *past)
 		size_t room = EPT_PAGE_BYTES - gva % EPT_PAGE_BYTES;
 		size_t bytes = SOFT_PAST_STACK - past->stack_bytes;
 		struct soft_line *line =
-			&vcpu->cpu.line_sets[SOFT_SUPERVISOR][gva / EPT_PAGE_BYTES % SOFT_LINES];
+			&vcpu->cpu.line_sets[SOFT_SUPERVISOR][soft_line_index(gva)];
 		const uint8_t *host = NULL;
 
 		bytes = bytes < room ? bytes : room;

@@ -11,27 +11,25 @@ static void close_line(struct soft_line *line)
 	line->read = line->write = line->fetch = SOFT_LINE_NONE;
 }
 
-static struct soft_line *line_at(struct soft_cpu *cpu, unsigned int class, uint64_t gva)
-{
-	return &cpu->line_sets[class][gva / EPT_PAGE_BYTES % SOFT_LINES];
-}
-
 void soft_check_close(struct soft_vm *vm, uint64_t gva, uint64_t bytes)
 {
 	uint64_t lines = bytes / EPT_PAGE_BYTES < SOFT_LINES ? bytes / EPT_PAGE_BYTES : SOFT_LINES;
 
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		for (unsigned int class = 0; class < SOFT_CLASSES; class ++)
-			for (uint64_t j = 0; j < lines; j++)
-				close_line(line_at(&vm->vcpus[i]->cpu, class,
-						   gva + j * EPT_PAGE_BYTES));
+			for (uint64_t j = 0; j < lines; j++) {
+				struct soft_line *set = vm->vcpus[i]->cpu.line_sets[class];
+
+				close_line(&set[soft_line_index(gva + j * EPT_PAGE_BYTES)]);
+				close_line(&set[soft_fetch_index(gva + j * EPT_PAGE_BYTES)]);
+			}
 }
 
 static void close_all_to(struct soft_vm *vm, uint64_t gpa)
 {
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		for (unsigned int class = 0; class < SOFT_CLASSES; class ++)
-			for (unsigned int j = 0; j < SOFT_LINES; j++) {
+			for (unsigned int j = 0; j < SOFT_LINES_ALL; j++) {
 				struct soft_line *line = &vm->vcpus[i]->cpu.line_sets[class][j];
 
 				if (line->gpa == gpa)

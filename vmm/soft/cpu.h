@@ -67,8 +67,8 @@ struct soft_careful {
 };
 
 /*
- * A line: what the interpreter remembers of one page. Direct-mapped, one array for accesses as
- * supervisor and one as user. A tag is the page's linear address when such an access may go
+ * A line: what the interpreter remembers of one page. Direct-mapped, two arrays for accesses as
+ * supervisor and two as user. A tag is the page's linear address when such an access may go
  * straight to @host, with SOFT_LINE_CALL in it when ops->access() is to be called first, each
  * time, or for the bytes @careful names. A write tag stands for reads and writes of one instruction
  * (SOFT_UPDATE, SOFT_LOCKED) too.
@@ -93,8 +93,21 @@ struct soft_line {
 #define SOFT_LINE_WATCH 4ull
 #define SOFT_LINE_MARKS (SOFT_LINE_CALL | SOFT_LINE_CODE | SOFT_LINE_WATCH)
 
-#define SOFT_LINES  1024
-#define SOFT_FILLED 128
+/* Lines of data come first, those instructions are fetched by after them: a page may have both. */
+#define SOFT_LINES       1024
+#define SOFT_FETCH_LINES 128
+#define SOFT_LINES_ALL   (SOFT_LINES + SOFT_FETCH_LINES)
+#define SOFT_FILLED      128
+
+static inline unsigned int soft_line_index(uint64_t gva)
+{
+	return (unsigned int)(gva / X86_PAGE_SIZE % SOFT_LINES);
+}
+
+static inline unsigned int soft_fetch_index(uint64_t gva)
+{
+	return SOFT_LINES + (unsigned int)(gva / X86_PAGE_SIZE % SOFT_FETCH_LINES);
+}
 
 enum soft_class { SOFT_SUPERVISOR, SOFT_USER, SOFT_CLASSES };
 
@@ -328,7 +341,7 @@ struct soft_cpu {
 	void *context; /* the owner's */
 	struct soft_code *code;
 	struct soft_cpu *next; /* of those that share @code */
-	struct soft_line line_sets[SOFT_CLASSES][SOFT_LINES];
+	struct soft_line line_sets[SOFT_CLASSES][SOFT_LINES_ALL];
 	/* Which lines were filled since all were dropped; more than fit: any may have been. */
 	uint16_t filled[SOFT_FILLED];
 	unsigned int filled_count;

@@ -136,7 +136,7 @@ static inline uint64_t soft_address(const struct soft_cpu *cpu, const struct sof
 /* Where @bytes at @gva are, if a line says so; the last byte is in the same page then. */
 static inline void *soft_quick_read(const struct soft_cpu *cpu, uint64_t gva, size_t bytes)
 {
-	const struct soft_line *line = &cpu->lines[gva / X86_PAGE_SIZE % SOFT_LINES];
+	const struct soft_line *line = &cpu->lines[soft_line_index(gva)];
 
 	if (unlikely(line->read != ((gva + bytes - 1) & ~(X86_PAGE_SIZE - 1))))
 		return NULL;
@@ -145,7 +145,7 @@ static inline void *soft_quick_read(const struct soft_cpu *cpu, uint64_t gva, si
 
 static inline void *soft_quick_write(const struct soft_cpu *cpu, uint64_t gva, size_t bytes)
 {
-	const struct soft_line *line = &cpu->lines[gva / X86_PAGE_SIZE % SOFT_LINES];
+	const struct soft_line *line = &cpu->lines[soft_line_index(gva)];
 
 	if (unlikely(line->write != ((gva + bytes - 1) & ~(X86_PAGE_SIZE - 1))))
 		return NULL;
@@ -155,7 +155,7 @@ static inline void *soft_quick_write(const struct soft_cpu *cpu, uint64_t gva, s
 /* The op at @rip, if it is decoded and a line leads there. */
 static inline struct soft_op *soft_quick_op(const struct soft_cpu *cpu, uint64_t rip)
 {
-	const struct soft_line *line = &cpu->lines[rip / X86_PAGE_SIZE % SOFT_LINES];
+	const struct soft_line *line = &cpu->lines[soft_fetch_index(rip)];
 
 	if (unlikely(line->fetch != (rip & ~(X86_PAGE_SIZE - 1)) || !line->page))
 		return NULL;

@@ -53,7 +53,8 @@ static void note_filled(struct soft_cpu *cpu, const struct soft_line *line)
 static bool find_line(struct soft_cpu *cpu, uint64_t gva, enum soft_access access,
 		      enum soft_class class, struct soft_line **line_out, uint64_t *gpa_out)
 {
-	struct soft_line *line = &cpu->line_sets[class][gva / X86_PAGE_SIZE % SOFT_LINES];
+	unsigned int index = access == SOFT_FETCH ? soft_fetch_index(gva) : soft_line_index(gva);
+	struct soft_line *line = &cpu->line_sets[class][index];
 	enum soft_answer answer;
 
 	*line_out = line;
@@ -95,7 +96,7 @@ static inline bool is_careful(const struct soft_line *line, uint64_t gva, size_t
 static inline void *unremarkable(struct soft_cpu *cpu, uint64_t gva, size_t bytes,
 				 enum soft_access access)
 {
-	struct soft_line *line = &cpu->lines[gva / X86_PAGE_SIZE % SOFT_LINES];
+	struct soft_line *line = &cpu->lines[soft_line_index(gva)];
 
 	if (*tag_of(line, access) != (PAGE_OF(gva + bytes - 1) | SOFT_LINE_CALL) ||
 	    gva % X86_PAGE_SIZE + bytes > X86_PAGE_SIZE || is_careful(line, gva, bytes, access))
