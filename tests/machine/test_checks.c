@@ -217,7 +217,7 @@ START_TEST(freed_frame_by_an_executable_entry_that_stayed)
 
 	CALL(0, NB_OP_VFREE, address);
 	put_entry(walk.entries[walk.entry_count - 1]);
-	touch_is_caught(0, address, "freed", "op_vfree");
+	touch_is_caught(0, address, "freed", NULL);
 }
 END_TEST
 

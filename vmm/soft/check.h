@@ -93,7 +93,7 @@ struct soft_check_config {
  */
 int soft_check_start(int vm_fd, const struct soft_check_config *config);
 
-#define SOFT_PAST_STACK 1536
+#define SOFT_PAST_STACK 640
 
 /* An earlier moment: registers, and what was on the stack from RSP on, for an unwinder. */
 struct soft_past {

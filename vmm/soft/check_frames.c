@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which frames somebody owns: read from the guest's own structures of frames, at the stores that
- * change them. A frame is known to be free before it is first handed out; what the guest was given
- * in use (image, boot tables, areas) is the VM's reserved ranges.
+ * Which frames somebody owns: read from the guest's own structures of frames.
+ *
+ *      a line, or a walk, is to lead to a frame     its structure is read: is it owned? From then
+ *                                                   on stores in that structure are told of
+ *      such a store makes it somebody's no more     lines that lead there go
+ *
+ * So of frames that nobody touches nothing is noticed, and it is not known who gave them up. What
+ * the guest was given in use (image, boot tables, areas) is the VM's reserved ranges, and owned for
+ * good. The structures' own frames come into use by being written.
  */
 #include <string.h>
 
@@ -15,34 +21,110 @@ bool soft_check_is_array(const struct soft_check *check, uint64_t gva)
 	return layout->frame_bytes && gva - layout->array < check->nr_frames * layout->frame_bytes;
 }
 
-/* The structures' own frames come into use by being written. */
-bool soft_check_is_free(const struct soft_check *check, uint64_t gva, uint64_t gpa)
+#define ARRAY_PIECE (1ull << X86_LEVEL_SHIFT(2))
+
+/* Where the structure of frame @pfn is, and its own address; NULL: nowhere yet. */
+static const uint8_t *structure_of(struct soft_vcpu *vcpu, uint64_t pfn, uint64_t *gpa_out)
 {
-	uint64_t pfn = gpa / EPT_PAGE_BYTES;
+	struct soft_check *check = vcpu->vm->check;
+	uint64_t gva = check->config.frames.array + pfn * check->config.frames.frame_bytes;
+	const struct soft_slot *slot;
+	struct paging_walk walk;
 
-	return check->config.frames.frame_bytes && pfn < check->nr_frames &&
-	       !(check->owned[pfn / 64] >> pfn % 64 & 1) && !soft_check_is_array(check, gva);
-}
-
-void soft_check_watch_array(struct soft_check *check, struct soft_check_frame *frame, uint64_t gva)
-{
-	const struct soft_frames_layout *layout = &check->config.frames;
-	struct soft_check_page *page = soft_check_page(check, frame);
-
-	if (!page)
-		return;
-	for (uint64_t at = 0; at < EPT_PAGE_BYTES; at += 8) {
-		uint64_t offset = at & (layout->frame_bytes - 1);
-		uint64_t bit = 1ull << at / 8 % 64;
-
-		if (offset != (layout->state & ~7u) && offset != layout->freelist)
-			continue;
-		page->told[at / 8 / 64] |= bit;
-		page->careful.writes[at / 8 / 64] |= bit;
+	if (check->array.host && gva / ARRAY_PIECE == check->array.piece) {
+		*gpa_out = check->array.gpa + gva % ARRAY_PIECE;
+		return check->array.host + gva % ARRAY_PIECE;
 	}
+	if (!soft_mmu_look(vcpu, gva, &walk) || walk.status != PAGING_MAPPED)
+		return NULL;
+	*gpa_out = walk.gpa.value;
+	slot = soft_slot_find(vcpu->vm, walk.gpa.value);
+	if (!slot)
+		return NULL;
+	if (walk.page_bytes >= ARRAY_PIECE && walk.gpa.value - slot->start >= gva % ARRAY_PIECE &&
+	    slot->end - walk.gpa.value >= ARRAY_PIECE - gva % ARRAY_PIECE) {
+		check->array.piece = gva / ARRAY_PIECE;
+		check->array.gpa = walk.gpa.value - gva % ARRAY_PIECE;
+		check->array.host = slot->host + (check->array.gpa - slot->start);
+	}
+	return slot->host + (walk.gpa.value - slot->start);
 }
 
-/* What a table, a slab or an array of structures was is nothing in the next owner's hands. */
+static bool is_in(uint32_t states, uint8_t state)
+{
+	return state < 32 && states >> state & 1;
+}
+
+/* The guest's word for a block is not believed beyond what it can be: of a power of two, in RAM. */
+#define ORDER_MAX 18
+
+/* The structure of the first frame of the block that @pfn is in, if one says so. */
+static const uint8_t *head_of(struct soft_vcpu *vcpu, uint64_t pfn, uint64_t *gpa_out)
+{
+	const struct soft_frames_layout *layout = &vcpu->vm->check->config.frames;
+
+	for (unsigned int order = 0; order <= ORDER_MAX; order++) {
+		uint64_t head = pfn >> order << order;
+		const uint8_t *host;
+
+		if (order && head == pfn >> (order - 1) << (order - 1))
+			continue;
+		host = structure_of(vcpu, head, gpa_out);
+		if (host &&
+		    is_in(layout->owned_states | layout->free_states, host[layout->state]) &&
+		    host[layout->order] >= order && host[layout->order] <= ORDER_MAX)
+			return host;
+	}
+	return NULL;
+}
+
+/* Stores in the word at @gpa are told of from now on. */
+static void tell(struct soft_vcpu *vcpu, uint64_t gpa)
+{
+	struct soft_check *check = vcpu->vm->check;
+	struct soft_check_frame *frame = soft_check_frame(check, gpa);
+	struct soft_check_page *page = frame ? soft_check_page(check, frame) : NULL;
+
+	if (!page || soft_check_bits(page->told, gpa, 1))
+		return;
+	page->told[gpa % EPT_PAGE_BYTES / 8 / 64] |= 1ull << gpa % EPT_PAGE_BYTES / 8 % 64;
+	soft_check_care(vcpu->vm, frame, gpa, 1, false);
+}
+
+static void tell_no_more(struct soft_check *check, uint64_t gpa)
+{
+	struct soft_check_frame *frame = soft_check_frame(check, gpa);
+	unsigned int word = gpa % EPT_PAGE_BYTES / 8;
+
+	if (!frame || !frame->page)
+		return;
+	frame->page->told[word / 64] &= ~(1ull << word % 64);
+	frame->page->careful.writes[word / 64] &= ~(1ull << word % 64);
+}
+
+enum soft_owner soft_check_owner(struct soft_vcpu *vcpu, uint64_t gva, uint64_t gpa)
+{
+	struct soft_check *check = vcpu->vm->check;
+	const struct soft_frames_layout *layout = &check->config.frames;
+	uint64_t pfn = gpa / EPT_PAGE_BYTES, at = 0;
+	const uint8_t *head;
+
+	if (!layout->frame_bytes || pfn >= check->nr_frames ||
+	    (check->owned[pfn / 64] >> pfn % 64 & 1) || soft_check_is_array(check, gva))
+		return SOFT_OWNED;
+	head = head_of(vcpu, pfn, &at);
+	if (!head)
+		return SOFT_NEVER_OWNED;
+	if (!is_in(layout->owned_states, head[layout->state]))
+		return SOFT_GIVEN_UP;
+	check->owned[pfn / 64] |= 1ull << pfn % 64;
+	tell(vcpu, at + (layout->state & ~7u));
+	if (head[layout->state] == layout->slab_state && layout->cpu_list_bytes)
+		tell(vcpu, at + layout->freelist);
+	return SOFT_OWNED;
+}
+
+/* What a table, a slab or a structure was is nothing in the next owner's hands. */
 static void give_up(struct soft_vcpu *vcpu, uint64_t pfn, uint32_t past)
 {
 	struct soft_check *check = vcpu->vm->check;
@@ -60,7 +142,7 @@ static void give_up(struct soft_vcpu *vcpu, uint64_t pfn, uint32_t past)
 	memset(frame->page->told, 0, sizeof(frame->page->told));
 }
 
-/* Of [@pfn, @end) those that somebody owns yet, found 64 at a time. */
+/* Of [@pfn, @end) those that lines may lead to, found 64 at a time. */
 static void give_up_all(struct soft_vcpu *vcpu, uint64_t pfn, uint64_t end)
 {
 	const struct soft_check *check = vcpu->vm->check;
@@ -83,45 +165,35 @@ static void give_up_all(struct soft_vcpu *vcpu, uint64_t pfn, uint64_t end)
 	}
 }
 
-static void take_all(struct soft_check *check, uint64_t pfn, uint64_t end)
-{
-	for (; pfn < end && pfn < check->nr_frames; pfn++)
-		check->owned[pfn / 64] |= 1ull << pfn % 64;
-}
-
-/* The guest's word for a block is not believed beyond what it can be: of a power of two, in RAM. */
-#define ORDER_MAX 18
-
-static void state_told(struct soft_vcpu *vcpu, uint64_t pfn, const uint8_t *host)
+/* A block that was somebody's, with @old its word; what it is part of now its structure says. */
+static void state_told(struct soft_vcpu *vcpu, uint64_t pfn, const uint8_t *host, uint64_t old,
+		       uint64_t gpa)
 {
 	struct soft_check *check = vcpu->vm->check;
 	const struct soft_frames_layout *layout = &check->config.frames;
-	uint8_t state = host[layout->state % 8], order = host[layout->order % 8];
-	uint64_t end;
+	uint8_t order = (uint8_t)(old >> layout->order % 8 * 8);
 
-	if (order > ORDER_MAX || state >= 32)
+	if (is_in(layout->owned_states, host[layout->state % 8]))
 		return;
-	end = pfn + (1ull << order);
-	if (layout->free_states >> state & 1)
-		give_up_all(vcpu, pfn, end);
-	else if (layout->owned_states >> state & 1)
-		take_all(check, pfn, end);
+	tell_no_more(check, gpa);
+	tell_no_more(check, gpa - (layout->state & ~7u) + layout->freelist);
+	give_up_all(vcpu, pfn, pfn + (1ull << (order <= ORDER_MAX ? order : 0)));
 }
 
-void soft_check_told(struct soft_vcpu *vcpu, uint64_t gva, const uint8_t *host, uint64_t old)
+void soft_check_told(struct soft_vcpu *vcpu, const struct soft_note *note)
 {
 	struct soft_check *check = vcpu->vm->check;
 	const struct soft_frames_layout *layout = &check->config.frames;
-	uint64_t now, pfn = (gva - layout->array) / layout->frame_bytes;
-	uint32_t offset = (uint32_t)(gva & (layout->frame_bytes - 1));
+	uint64_t now, pfn = (note->gva - layout->array) / layout->frame_bytes;
+	uint32_t offset = (uint32_t)(note->gva & (layout->frame_bytes - 1));
 
-	memcpy(&now, host, sizeof(now));
-	if (now == old)
+	memcpy(&now, note->host, sizeof(now));
+	if (now == note->old)
 		return;
-	if (!soft_check_is_array(check, gva))
-		soft_check_cpu_list(vcpu, old, now);
+	if (!soft_check_is_array(check, note->gva))
+		soft_check_cpu_list(vcpu, note->old, now);
 	else if (offset == (layout->state & ~7u))
-		state_told(vcpu, pfn, host);
+		state_told(vcpu, pfn, note->host, note->old, note->gpa);
 	else if (layout->cpu_list_bytes)
-		soft_check_slab_list(vcpu, pfn, host - offset, old, now);
+		soft_check_slab_list(vcpu, pfn, note->host - offset, note->old, now);
 }

@@ -59,15 +59,18 @@ static bool any(const uint64_t bits[8])
 }
 
 /* Lines that lead there have the mark already if the page has a bit: it is the page's for good. */
-void soft_check_care(struct soft_vm *vm, struct soft_check_frame *frame, uint64_t gpa, bool reads)
+void soft_check_care(struct soft_vm *vm, struct soft_check_frame *frame, uint64_t gpa,
+		     unsigned int words, bool reads)
 {
 	struct soft_careful *careful = &frame->page->careful;
 	unsigned int word = gpa % EPT_PAGE_BYTES / 8;
 	bool first = !any(careful->writes) || (reads && !any(careful->reads));
 
-	careful->writes[word / 64] |= 1ull << word % 64;
-	if (reads)
-		careful->reads[word / 64] |= 1ull << word % 64;
+	for (; words; words--, word++) {
+		careful->writes[word / 64] |= 1ull << word % 64;
+		if (reads)
+			careful->reads[word / 64] |= 1ull << word % 64;
+	}
 	if (first)
 		soft_check_close_frame(vm, frame, gpa);
 }
@@ -108,8 +111,6 @@ void soft_check_mark(struct soft_vcpu *vcpu, struct soft_line *line, uint64_t gv
 	}
 	if (!frame)
 		return;
-	if ((check->config.checks & SOFT_CHECK_FREED) && soft_check_is_array(check, gva))
-		soft_check_watch_array(check, frame, gva);
 	if (!frame->page)
 		return;
 	line->careful = &frame->page->careful;

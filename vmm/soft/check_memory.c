@@ -45,7 +45,7 @@ static enum soft_answer entry_read(struct soft_vcpu *vcpu, struct soft_check_fra
 	if (frame->level != level || frame->base != base_of(gva, level))
 		become_table(frame, gva, level);
 	if (!soft_check_bits(page->careful.writes, gpa, 1))
-		soft_check_care(vcpu->vm, frame, gpa, false);
+		soft_check_care(vcpu->vm, frame, gpa, 1, false);
 	return SOFT_OK;
 }
 
@@ -54,11 +54,13 @@ enum soft_answer soft_check_table(struct soft_vcpu *vcpu, uint64_t gva, uint64_t
 {
 	struct soft_check *check = vcpu->vm->check;
 	struct soft_check_frame *frame = soft_check_frame(check, gpa);
+	enum soft_owner owner;
 
 	if (!frame)
 		return SOFT_OK;
-	if ((check->config.checks & SOFT_CHECK_FREED) && soft_check_is_free(check, 0, gpa) &&
-	    !soft_check_exempt(vcpu))
+	owner = check->config.checks & SOFT_CHECK_FREED ? soft_check_owner(vcpu, 0, gpa)
+							: SOFT_OWNED;
+	if (owner != SOFT_OWNED && !soft_check_exempt(vcpu))
 		return soft_check_found(vcpu,
 					&(struct soft_finding){
 						.check = SOFT_CHECK_FREED,
@@ -66,7 +68,7 @@ enum soft_answer soft_check_table(struct soft_vcpu *vcpu, uint64_t gva, uint64_t
 						.gpa = gpa,
 						.bytes = sizeof(uint64_t),
 						.table = true,
-						.never = !frame->past,
+						.never = owner == SOFT_NEVER_OWNED,
 					},
 					frame->past);
 	if (check->config.checks & SOFT_CHECK_STALE)
@@ -85,6 +87,14 @@ static uint64_t canonical(uint64_t gva)
 	return (uint64_t)((int64_t)(gva << 16) >> 16);
 }
 
+/* No translation is what it was, for all that is known. */
+static void suspect_all(struct soft_vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		vm->vcpus[i]->suspect = true;
+	vm->check->array.host = NULL;
+}
+
 /* The entry's translations end here, or begin to be others. */
 static void entry_changes(struct soft_vcpu *vcpu, const struct soft_check_frame *frame,
 			  unsigned int index, uint32_t *past)
@@ -96,11 +106,15 @@ static void entry_changes(struct soft_vcpu *vcpu, const struct soft_check_frame 
 
 	if (!*past)
 		*past = soft_check_remember(vcpu);
+	if (level > 1 || frame->many)
+		suspect_all(vcpu->vm);
 	if (frame->many) {
 		soft_check_close(vcpu->vm, 0, SOFT_LINES * EPT_PAGE_BYTES);
 		return;
 	}
 	page = canonical(page << shift) >> shift;
+	for (unsigned int i = 0; level == 1 && i < vcpu->vm->nr_vcpus; i++)
+		soft_tlb_suspect(&vcpu->vm->vcpus[i]->tlb, page << shift, level);
 	unmapped = unmapped_at(check, page, level);
 	*unmapped = (struct soft_unmapped){.page = page, .level = level, .past = *past};
 	soft_check_close(vcpu->vm, page << shift, 1ull << shift);
@@ -180,7 +194,7 @@ static enum soft_answer found(struct soft_vcpu *vcpu, unsigned int check, uint64
 					.fetch = access == SOFT_FETCH,
 					.user = vcpu->cpu.cpl == 3,
 					.now_gpa = now_gpa,
-					.never = check == SOFT_CHECK_FREED && !past,
+					.never = check == SOFT_CHECK_FREED && now_gpa,
 				},
 				past);
 }
@@ -200,18 +214,19 @@ static enum soft_answer entries_read(struct soft_vcpu *vcpu, uint64_t gva,
 }
 
 enum soft_answer soft_check_fill(struct soft_vcpu *vcpu, uint64_t gva, uint64_t gpa,
-				 enum soft_access access, enum soft_class class, bool remembered,
+				 enum soft_access access, enum soft_class class, bool suspect,
 				 uint64_t *flags)
 {
 	struct soft_check *check = vcpu->vm->check;
 	unsigned int checks = check->config.checks;
 	struct paging_walk walk;
+	enum soft_owner owner;
 
 	if (check->no_memory)
 		return soft_check_no_memory(vcpu);
 	if (soft_check_exempt(vcpu))
 		return SOFT_OK;
-	if (remembered && (checks & SOFT_CHECK_STALE) && soft_mmu_look(vcpu, gva, &walk)) {
+	if (suspect && (checks & SOFT_CHECK_STALE) && soft_mmu_look(vcpu, gva, &walk)) {
 		if (!gives(&walk, gpa, access, class))
 			return found(vcpu, SOFT_CHECK_STALE, gva, gpa, access,
 				     when_unmapped(check, gva),
@@ -222,9 +237,11 @@ enum soft_answer soft_check_fill(struct soft_vcpu *vcpu, uint64_t gva, uint64_t 
 			return SOFT_LEAVE;
 		*flags = both(*flags, &walk);
 	}
-	if ((checks & SOFT_CHECK_FREED) && soft_check_is_free(check, gva, gpa))
+	owner = checks & SOFT_CHECK_FREED ? soft_check_owner(vcpu, gva, gpa) : SOFT_OWNED;
+	if (owner != SOFT_OWNED)
 		return found(vcpu, SOFT_CHECK_FREED, gva, gpa, access,
-			     soft_check_frame(check, gpa)->past, 0);
+			     owner == SOFT_GIVEN_UP ? soft_check_frame(check, gpa)->past : 0,
+			     owner == SOFT_NEVER_OWNED);
 	if ((checks & SOFT_CHECK_WX) && class == SOFT_SUPERVISOR && (*flags & X86_PTE_RW) &&
 	    !(*flags & (X86_PTE_NX | X86_PTE_US)))
 		return found(vcpu, SOFT_CHECK_WX, gva, gpa, access, 0, 0);
@@ -296,6 +313,7 @@ static void note_words(struct soft_vcpu *vcpu, const struct soft_check_page *pag
 		if (!(page->told[i / 64] >> i % 64 & 1) || vcpu->nr_notes == SOFT_NOTES)
 			continue;
 		note->gva = (gva & ~(EPT_PAGE_BYTES - 1)) + i * 8ull;
+		note->gpa = line->gpa + i * 8ull;
 		note->host = line->host + i * 8ull;
 		memcpy(&note->old, note->host, sizeof(note->old));
 		vcpu->nr_notes++;
@@ -333,6 +351,6 @@ void soft_check_written(struct soft_cpu *cpu)
 	struct soft_vcpu *vcpu = soft_vcpu_of(cpu);
 
 	for (unsigned int i = 0; i < vcpu->nr_notes; i++)
-		soft_check_told(vcpu, vcpu->notes[i].gva, vcpu->notes[i].host, vcpu->notes[i].old);
+		soft_check_told(vcpu, &vcpu->notes[i]);
 	vcpu->nr_notes = 0;
 }

@@ -14,7 +14,7 @@
 #include "vmm/soft/check.h"
 #include "vmm/soft/private.h"
 
-/* Moments that are remembered; older ones are forgotten. 1.7 KiB each, once used. */
+/* Moments that are remembered; older ones are forgotten. 0.8 KiB each, once used. */
 #define SOFT_PASTS 2048
 /* Pages, and what larger tables map, of which the last unmapping is remembered. */
 #define SOFT_UNMAPPED 8192
@@ -56,7 +56,11 @@ struct soft_check {
 	struct soft_check_config config; /* reserved and marks are NULL */
 	uint8_t *marks;                  /* by address - code_start: enum soft_mark_kind; or NULL */
 	struct soft_check_frame *frames;
-	uint64_t *owned; /* a bit a frame */
+	uint64_t *owned; /* a bit a frame: somebody owns it, and what ends that is told of */
+	struct {
+		uint64_t piece, gpa; /* where a piece of the array of structures was found last */
+		const uint8_t *host;
+	} array;
 	uint64_t nr_frames;
 	struct soft_check_page *pages;
 	bool no_memory;                 /* something could not be kept: the next check says so */
@@ -125,8 +129,9 @@ static inline bool soft_check_bits(const uint64_t bits[8], uint64_t gva, size_t 
 void soft_check_close(struct soft_vm *vm, uint64_t gva, uint64_t bytes);
 void soft_check_close_frame(struct soft_vm *vm, struct soft_check_frame *frame, uint64_t gpa);
 
-/* From now on access() is called for the word at @gpa, when it is written or in any case. */
-void soft_check_care(struct soft_vm *vm, struct soft_check_frame *frame, uint64_t gpa, bool reads);
+/* From now on access() is called for @words from @gpa on, when they are written or in any case. */
+void soft_check_care(struct soft_vm *vm, struct soft_check_frame *frame, uint64_t gpa,
+		     unsigned int words, bool reads);
 
 /* It is filled: marks what is to be told of. */
 void soft_check_mark(struct soft_vcpu *vcpu, struct soft_line *line, uint64_t gva);
@@ -139,11 +144,11 @@ enum soft_answer soft_check_table(struct soft_vcpu *vcpu, uint64_t gva, uint64_t
 
 /*
  * A line is about to be filled for @access to @gva, which leads to @gpa. *@flags are the
- * translation's, and become those the tables give as well. @remembered: not all of it was read from
- * the tables just now.
+ * translation's, and become those the tables give as well. @suspect: the tables may say otherwise
+ * now.
  */
 enum soft_answer soft_check_fill(struct soft_vcpu *vcpu, uint64_t gva, uint64_t gpa,
-				 enum soft_access access, enum soft_class class, bool remembered,
+				 enum soft_access access, enum soft_class class, bool suspect,
 				 uint64_t *flags);
 
 /* Supervisor code is about to fault at @gva, where nothing is mapped. */
@@ -156,15 +161,16 @@ void soft_check_written(struct soft_cpu *cpu);
 
 /* ---- check_frames.c ---- */
 
-/* Whether the frame of @gpa is known to have no owner. */
-bool soft_check_is_free(const struct soft_check *check, uint64_t gva, uint64_t gpa);
+enum soft_owner { SOFT_OWNED, SOFT_GIVEN_UP, SOFT_NEVER_OWNED };
 
-/* Whether @gva's page has structures of frames; then *@frame gets the bits of what is told of. */
+/* Of the frame of @gpa, which a line for @gva is to lead to; of what is not known, SOFT_OWNED. */
+enum soft_owner soft_check_owner(struct soft_vcpu *vcpu, uint64_t gva, uint64_t gpa);
+
+/* Whether @gva's page has structures of frames. */
 bool soft_check_is_array(const struct soft_check *check, uint64_t gva);
-void soft_check_watch_array(struct soft_check *check, struct soft_check_frame *frame, uint64_t gva);
 
-/* A word that is told of was @old, and is what @host has now. */
-void soft_check_told(struct soft_vcpu *vcpu, uint64_t gva, const uint8_t *host, uint64_t old);
+/* A word that is told of has been written. */
+void soft_check_told(struct soft_vcpu *vcpu, const struct soft_note *note);
 
 /* ---- check_slab.c ---- */
 

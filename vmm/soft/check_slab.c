@@ -67,8 +67,8 @@ static void set_free(struct soft_vcpu *vcpu, const struct object *object, uint32
 		unsigned int word = (unsigned int)((object->gpa + at) % EPT_PAGE_BYTES / 8);
 
 		page->freed[word / 64] |= 1ull << word % 64;
-		soft_check_care(vcpu->vm, object->frame, object->gpa + at, true);
 	}
+	soft_check_care(vcpu->vm, object->frame, object->gpa, object->bytes / 8, true);
 }
 
 static void set_allocated(const struct object *object)
@@ -116,7 +116,7 @@ static bool watch_cache(struct soft_vcpu *vcpu, uint64_t cache)
 			return false;
 		page->told[word / 64] |= 1ull << word % 64;
 		if (!soft_check_bits(page->careful.writes, gva, 1))
-			soft_check_care(vm, frame, walk.gpa.value, false);
+			soft_check_care(vm, frame, walk.gpa.value, 1, false);
 	}
 	return true;
 }

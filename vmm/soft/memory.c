@@ -318,14 +318,34 @@ bool soft_updated(struct soft_cpu *cpu)
 	return write_parts(cpu, cpu->bounce_parts, count, cpu->bounce);
 }
 
+/* The bytes from @gva on that nobody wants to know of. */
+static size_t careless(const struct soft_line *line, uint64_t gva, bool write)
+{
+	const uint64_t *bits = write ? line->careful->writes : line->careful->reads;
+	size_t word = gva % X86_PAGE_SIZE / 8;
+
+	while (word < X86_PAGE_SIZE / 8) {
+		uint64_t rest = bits[word / 64] >> word % 64;
+
+		if (rest & 1)
+			break;
+		word = rest ? word + (size_t)__builtin_ctzll(rest) : (word / 64 + 1) * 64;
+	}
+	return word * 8 - gva % X86_PAGE_SIZE;
+}
+
 size_t soft_straight(struct soft_cpu *cpu, uint64_t gva, size_t bytes, bool write,
 		     uint8_t **host_out)
 {
 	size_t room = X86_PAGE_SIZE - gva % X86_PAGE_SIZE;
 
 	*host_out = write ? soft_quick_write(cpu, gva, 1) : soft_quick_read(cpu, gva, 1);
-	if (!*host_out)
-		return 0;
+	if (!*host_out) {
+		*host_out = unremarkable(cpu, gva, 1, write ? SOFT_STORE : SOFT_LOAD);
+		if (!*host_out)
+			return 0;
+		room = careless(&cpu->lines[soft_line_index(gva)], gva, write);
+	}
 	return bytes < room ? bytes : room;
 }
 

@@ -108,6 +108,8 @@ struct soft_vcpu {
 	struct kvm_run *run;
 	struct soft_cpu cpu;
 	struct soft_tlb tlb;
+	bool suspect; /* what the TLB remembers may come from entries above that were written since
+		       */
 	struct soft_apic apic;
 	struct soft_stats stats;
 	struct kvm_cpuid2 *cpuid; /* or NULL */
@@ -129,7 +131,7 @@ struct soft_vcpu {
 	struct soft_violation violation;
 	struct soft_finding *finding; /* of the last check that found something, or NULL */
 	struct soft_note {
-		uint64_t gva, old;
+		uint64_t gva, gpa, old;
 		const uint8_t *host;
 	} notes[SOFT_NOTES]; /* words of which the checks are told once they are written */
 	unsigned int nr_notes;
