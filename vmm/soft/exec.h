@@ -237,17 +237,21 @@ static inline struct soft_op *soft_branch(struct soft_cpu *cpu, struct soft_op *
 	} while (0)
 
 /* Writes @value at @gva, which may fault: before anything else is changed. */
-#define SOFT_WRITE(N, gva, value)                                                \
-	do {                                                                     \
-		uint##N##_t value_ = (value);                                    \
-		if (slow) {                                                      \
-			SOFT_TYPE(N) *at_ = soft_quick_write(cpu, gva, (N) / 8); \
-			if (unlikely(!at_))                                      \
-				return slow(cpu, op, left);                      \
-			*at_ = value_;                                           \
-		} else if (!soft_write(cpu, gva, (N) / 8, &value_)) {            \
-			return NULL;                                             \
-		}                                                                \
+#define SOFT_WRITE(N, gva, value)                                                 \
+	do {                                                                      \
+		uint##N##_t value_ = (value);                                     \
+		if (slow) {                                                       \
+			SOFT_TYPE(N) *at_ = soft_quick_write(cpu, gva, (N) / 8);  \
+			if (unlikely(!at_))                                       \
+				return slow(cpu, op, left);                       \
+			*at_ = value_;                                            \
+		} else {                                                          \
+			SOFT_TYPE(N) *at_ = soft_unremarkable(cpu, gva, (N) / 8); \
+			if (at_)                                                  \
+				*at_ = value_;                                    \
+			else if (!soft_write(cpu, gva, (N) / 8, &value_))         \
+				return NULL;                                      \
+		}                                                                 \
 	} while (0)
 
 /* Rows of a table of forms. */

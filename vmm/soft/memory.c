@@ -9,7 +9,7 @@
 
 #define PAGE_OF(gva) ((gva) & ~(X86_PAGE_SIZE - 1))
 
-static uint64_t *tag_of(struct soft_line *line, enum soft_access access)
+static inline uint64_t *tag_of(struct soft_line *line, enum soft_access access)
 {
 	if (access == SOFT_FETCH)
 		return &line->fetch;
@@ -79,17 +79,19 @@ static bool find_line(struct soft_cpu *cpu, uint64_t gva, enum soft_access acces
 static inline bool is_careful(const struct soft_line *line, uint64_t gva, size_t bytes,
 			      enum soft_access access)
 {
-	const uint64_t *bits;
 	unsigned int first = gva % X86_PAGE_SIZE / 8;
 	unsigned int last = (gva % X86_PAGE_SIZE + bytes - 1) / 8;
-	bool found = false;
+	const uint64_t *bits;
 
 	if (!line->careful)
 		return true;
 	bits = access == SOFT_LOAD ? line->careful->reads : line->careful->writes;
-	for (unsigned int i = first; i <= last; i++)
-		found |= bits[i / 64] >> i % 64 & 1;
-	return found;
+	if (likely(first == last))
+		return bits[first / 64] >> first % 64 & 1;
+	for (; first <= last; first++)
+		if (bits[first / 64] >> first % 64 & 1)
+			return true;
+	return false;
 }
 
 /* Where the bytes are, if they lie in one page of whose marks none is about them. */
@@ -102,6 +104,11 @@ static inline void *unremarkable(struct soft_cpu *cpu, uint64_t gva, size_t byte
 	    gva % X86_PAGE_SIZE + bytes > X86_PAGE_SIZE || is_careful(line, gva, bytes, access))
 		return NULL;
 	return line->host + gva % X86_PAGE_SIZE;
+}
+
+void *soft_unremarkable(struct soft_cpu *cpu, uint64_t gva, size_t bytes)
+{
+	return unremarkable(cpu, gva, bytes, SOFT_STORE);
 }
 
 /* Does what the marks of a line's tag ask for before an access. */
@@ -278,12 +285,6 @@ void *soft_read(struct soft_cpu *cpu, uint64_t gva, size_t bytes)
 
 bool soft_write(struct soft_cpu *cpu, uint64_t gva, size_t bytes, const void *value)
 {
-	void *host = unremarkable(cpu, gva, bytes, SOFT_STORE);
-
-	if (host) {
-		memcpy(host, value, bytes);
-		return true;
-	}
 	return soft_write_as(cpu, gva, bytes, class_of(cpu), value);
 }
 

@@ -12,6 +12,9 @@
 /* An operand that may be read: where it lies, or a copy in cpu->bounce. @bytes up to 16. */
 void *soft_read(struct soft_cpu *cpu, uint64_t gva, size_t bytes);
 
+/* Where @bytes may be written though not everything in their page may; NULL: by soft_write(). */
+void *soft_unremarkable(struct soft_cpu *cpu, uint64_t gva, size_t bytes);
+
 /* Writes @bytes, all or none. */
 bool soft_write(struct soft_cpu *cpu, uint64_t gva, size_t bytes, const void *value);
 
