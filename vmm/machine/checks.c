@@ -33,7 +33,11 @@ int checks_parse(const char *text, unsigned int *checks_out)
 static const struct {
 	const char *name;
 	enum soft_mark_kind kind;
-} mark_kinds[] = {{"exempt", SOFT_MARK_EXEMPT}, {"allocator", SOFT_MARK_ALLOCATOR}};
+} mark_kinds[] = {{"exempt", SOFT_MARK_EXEMPT},
+		  {"allocator", SOFT_MARK_ALLOCATOR},
+		  {"relaxed", SOFT_MARK_RELAXED},
+		  {"acquire", SOFT_MARK_ACQUIRE},
+		  {"release", SOFT_MARK_RELEASE}};
 
 static size_t take_marks(const struct image *image, struct soft_mark *marks)
 {
@@ -93,6 +97,20 @@ static void describe_frames(const struct image *image, struct soft_frames_layout
 		*layout = (struct soft_frames_layout){0};
 }
 
+/* Where the host and the vCPUs meet: from the first area to the end of the last. */
+static struct soft_range areas_of(const struct nb_boot_info *boot)
+{
+	struct soft_range range = {.start = UINT64_MAX};
+
+	for (uint32_t i = 0; i < boot->nr_vcpus; i++) {
+		uint64_t start = boot->area_gpa[i], end = start + sizeof(struct nb_vcpu_area);
+
+		range.start = start < range.start ? start : range.start;
+		range.end = end > range.end ? end : range.end;
+	}
+	return range;
+}
+
 static void code_range(const struct image *image, uint64_t *start_out, uint64_t *end_out)
 {
 	for (size_t i = 0; i < image->nr_segments; i++) {
@@ -124,6 +142,7 @@ int guest_start_checks(struct guest *guest, struct error *error)
 
 	if (!err) {
 		config.nr_marks = take_marks(image, marks);
+		config.shared = areas_of(boot);
 		code_range(image, &config.code_start, &config.code_end);
 		for (uint32_t i = 0; i < boot->nr_reserved; i++)
 			reserved[i] =
@@ -261,6 +280,14 @@ static void describe(const struct soft_finding *f, char *text, size_t bytes, con
 	case SOFT_CHECK_FREED:
 		*then = f->never ? "" : f->object_bytes ? "freed" : "given up";
 		describe_freed(f, did, text, bytes);
+		break;
+	case SOFT_CHECK_RACE:
+		*then = f->other_wrote ? "written" : "read";
+		snprintf(text, bytes,
+			 "%s %u bytes at %#" PRIx64 ", guest-physical %#" PRIx64
+			 ", which another vCPU %s%s, and nothing orders the two",
+			 did, f->bytes, f->gva, f->gpa, f->other_wrote ? "wrote" : "read",
+			 f->other_marked ? ", as it may," : "");
 		break;
 	case SOFT_CHECK_WX:
 		snprintf(text, bytes, "%s %#" PRIx64 ", which may be both written and executed",

@@ -14,7 +14,8 @@
 
 const char *soft_check_name(unsigned int check)
 {
-	static const char *const names[SOFT_CHECKS] = {"stale", "freed", "wx", "guard", "stack"};
+	static const char *const names[SOFT_CHECKS] = {"stale", "freed", "wx",
+						       "guard", "stack", "race"};
 
 	for (unsigned int i = 0; i < SOFT_CHECKS; i++)
 		if (check == 1u << i)
@@ -48,6 +49,7 @@ void soft_check_free(struct soft_check *check)
 		free(page->object_past);
 		free(page);
 	}
+	soft_race_free(check->race);
 	unmake(check->frames, check->nr_frames * sizeof(*check->frames));
 	unmake(check->owned, (check->nr_frames / 64 + 1) * sizeof(*check->owned));
 	unmake(check->moments, SOFT_PASTS * sizeof(*check->moments));
@@ -99,6 +101,13 @@ static int check_new(const struct soft_check_config *config, struct soft_check *
 	    take_marks(check, config) != 0) {
 		soft_check_free(check);
 		return -ENOMEM;
+	}
+	if (config->checks & SOFT_CHECK_RACE) {
+		check->race = soft_race_new(check->nr_frames);
+		if (!check->race) {
+			soft_check_free(check);
+			return -ENOMEM;
+		}
 	}
 	take_reserved(check, config);
 	*check_out = check;

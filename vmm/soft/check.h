@@ -31,8 +31,10 @@
 #define SOFT_CHECK_GUARD (1u << 3)
 /* The same below the stack pointer's page: the stack did. */
 #define SOFT_CHECK_STACK (1u << 4)
-#define SOFT_CHECKS      5
-#define SOFT_CHECK_ALL   ((1u << SOFT_CHECKS) - 1)
+/* Two processors touch the same bytes, one of them writes, and nothing orders them. */
+#define SOFT_CHECK_RACE (1u << 5)
+#define SOFT_CHECKS     6
+#define SOFT_CHECK_ALL  ((1u << SOFT_CHECKS) - 1)
 
 /* "stale", "freed", ... of one bit. */
 const char *soft_check_name(unsigned int check);
@@ -61,6 +63,9 @@ enum soft_mark_kind {
 	SOFT_MARK_NONE,
 	SOFT_MARK_EXEMPT,    /* anything: of it the guest itself expects that it faults */
 	SOFT_MARK_ALLOCATOR, /* touch what is free */
+	SOFT_MARK_RELAXED,   /* touch what others touch meanwhile */
+	SOFT_MARK_ACQUIRE,   /* the same, and is ordered after what the one it reads from did */
+	SOFT_MARK_RELEASE,   /* the same, and whatever was done before is ordered before it */
 	SOFT_MARKS
 };
 
@@ -80,6 +85,7 @@ struct soft_check_config {
 	struct soft_frames_layout frames;
 	const struct soft_range *reserved; /* what somebody owns from the start; copied */
 	size_t nr_reserved;
+	struct soft_range shared;      /* with the host: RACE, for what orders the two */
 	uint64_t code_start, code_end; /* of the marks */
 	const struct soft_mark *marks; /* copied; those outside are left out */
 	size_t nr_marks;
@@ -97,7 +103,7 @@ int soft_check_start(int vm_fd, const struct soft_check_config *config);
 
 /* An earlier moment: registers, and what was on the stack from RSP on, for an unwinder. */
 struct soft_past {
-	bool known;           /* false: it is so long ago that it was forgotten, all below is 0 */
+	bool known;           /* false: it was forgotten, or never noted; all below is 0 */
 	uint64_t instruction; /* of all vCPUs, since the VM's start */
 	unsigned int vcpu;
 	struct kvm_regs regs;
@@ -116,6 +122,9 @@ struct soft_finding {
 	uint32_t object_bytes; /* FREED: of a slab's object that holds gpa; 0: the whole frame */
 	uint64_t now_gpa; /* STALE: what the tables say; UINT64_MAX: nothing, or without that right
 			   */
+	/* RACE: what the other did, at @past, of which RIP alone is known. @bytes, @gva and @gpa
+	 * are of the first 8 bytes in which the two meet. */
+	bool other_wrote, other_marked;
 	struct soft_past past;
 };
 

@@ -111,6 +111,10 @@ void soft_check_mark(struct soft_vcpu *vcpu, struct soft_line *line, uint64_t gv
 	}
 	if (!frame)
 		return;
+	if (check->race) {
+		mark(line, true, true);
+		return;
+	}
 	if (!frame->page)
 		return;
 	line->careful = &frame->page->careful;

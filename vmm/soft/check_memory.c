@@ -333,6 +333,8 @@ enum soft_answer soft_check_access(struct soft_cpu *cpu, struct soft_line *line,
 
 	if (line->state && soft_check_fill(vcpu, gva, gpa, access, class, true, &flags) != SOFT_OK)
 		return SOFT_LEAVE;
+	if (check->race && soft_race_access(vcpu, gva, gpa, bytes, access) != SOFT_OK)
+		return SOFT_LEAVE;
 	if (!page)
 		return SOFT_OK;
 	if (page->object_bytes && soft_check_bits(page->freed, gva, bytes) &&

@@ -5,7 +5,8 @@
  *
  *      check.c         what is kept, and moments      check_lines.c   lines taken away
  *      check_memory.c  stale, wx, guard, stack        check_frames.c  freed: frames
- *                                                     check_slab.c    freed: objects of slabs
+ *      check_race.c    race: accesses                 check_slab.c    freed: objects of slabs
+ *      check_order.c   race: what orders them
  */
 #ifndef VMM_SOFT_CHECK_PRIVATE_H
 #define VMM_SOFT_CHECK_PRIVATE_H
@@ -63,6 +64,7 @@ struct soft_check {
 	} array;
 	uint64_t nr_frames;
 	struct soft_check_page *pages;
+	struct soft_race *race;         /* or NULL */
 	bool no_memory;                 /* something could not be kept: the next check says so */
 	struct soft_moment *moments;    /* SOFT_PASTS, by number modulo that */
 	struct soft_unmapped *unmapped; /* SOFT_UNMAPPED */
@@ -181,6 +183,23 @@ void soft_check_slab_list(struct soft_vcpu *vcpu, uint64_t pfn, const uint8_t *h
 void soft_check_cpu_list(struct soft_vcpu *vcpu, uint64_t old, uint64_t now);
 /* The frame is a slab no longer. */
 void soft_check_slab_ends(struct soft_check_page *page);
+
+/* ---- check_order.c: NULL @race does nothing ---- */
+
+struct soft_race *soft_race_new(uint64_t nr_frames);
+void soft_race_free(struct soft_race *race);
+
+/* A message to @to, from the vCPU that runs or from outside; @now: it is taken at once. */
+void soft_race_send(struct soft_vcpu *to, bool now);
+/* @vcpu takes an interrupt; leaves KVM_RUN, so that the host may act on what it did; enters it. */
+void soft_race_receive(struct soft_vcpu *vcpu);
+void soft_race_leave(struct soft_vcpu *vcpu);
+void soft_race_enter(struct soft_vcpu *vcpu);
+
+/* ---- check_race.c ---- */
+
+enum soft_answer soft_race_access(struct soft_vcpu *vcpu, uint64_t gva, uint64_t gpa, size_t bytes,
+				  enum soft_access access);
 
 /* mmu.c: what the guest's tables give, without a trace. False: they are not those of paging. */
 bool soft_mmu_look(struct soft_vcpu *vcpu, uint64_t gva, struct paging_walk *walk_out);
