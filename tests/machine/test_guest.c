@@ -72,6 +72,7 @@ static struct guest *start(uint64_t memory_bytes, unsigned int nr_vcpus)
 {
 	struct guest_config config = {
 		.engine = harness_engine(),
+		.checks = SOFT_CHECK_ALL,
 		.memory_bytes = memory_bytes,
 		.nr_vcpus = nr_vcpus,
 		.watchdog_seconds = LONG_WATCHDOG,
@@ -193,6 +194,7 @@ START_TEST(guests_of_every_shape_start)
 	};
 	struct guest_config config = {
 		.engine = harness_engine(),
+		.checks = SOFT_CHECK_ALL,
 		.memory_bytes = shapes[_i].bytes,
 		.nr_nodes = shapes[_i].nodes,
 		.nr_vcpus = shapes[_i].vcpus,
@@ -333,6 +335,7 @@ START_TEST(a_warning_is_heard_and_the_guest_goes_on)
 	struct heard heard = {0};
 	struct guest_config config = {
 		.engine = harness_engine(),
+		.checks = SOFT_CHECK_ALL,
 		.memory_bytes = 64 * MIB,
 		.message = hear,
 		.message_context = &heard,
