@@ -57,7 +57,6 @@ struct soft_race {
 	struct soft_race_word *words; /* open addressing, twice SOFT_RACE_WORDS places */
 	uint32_t *clocks;             /* nr_vcpus of each word */
 	unsigned int nr_words, nr_vcpus;
-	bool no_memory;
 };
 
 /* The word's, or NULL. Made if @make; then NULL when there is no memory, which is noted. */
