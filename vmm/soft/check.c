@@ -103,7 +103,7 @@ static int check_new(const struct soft_check_config *config, struct soft_check *
 		return -ENOMEM;
 	}
 	if (config->checks & SOFT_CHECK_RACE) {
-		check->race = soft_race_new(check->nr_frames);
+		check->race = soft_race_new();
 		if (!check->race) {
 			soft_check_free(check);
 			return -ENOMEM;

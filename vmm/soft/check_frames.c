@@ -133,10 +133,10 @@ static void give_up(struct soft_vcpu *vcpu, uint64_t pfn, uint32_t past)
 	check->owned[pfn / 64] &= ~(1ull << pfn % 64);
 	soft_check_close_frame(vcpu->vm, frame, pfn * EPT_PAGE_BYTES);
 	frame->past = past;
-	frame->level = 0;
-	frame->many = false;
 	if (!frame->page)
 		return;
+	frame->page->level = 0;
+	frame->page->many = frame->page->cares = false;
 	soft_check_slab_ends(frame->page);
 	memset(&frame->page->careful, 0, sizeof(frame->page->careful));
 	memset(frame->page->told, 0, sizeof(frame->page->told));

@@ -66,6 +66,7 @@ void soft_check_care(struct soft_vm *vm, struct soft_check_frame *frame, uint64_
 	unsigned int word = gpa % EPT_PAGE_BYTES / 8;
 	bool first = !any(careful->writes) || (reads && !any(careful->reads));
 
+	frame->page->cares = true;
 	for (; words; words--, word++) {
 		careful->writes[word / 64] |= 1ull << word % 64;
 		if (reads)
@@ -104,7 +105,6 @@ void soft_check_mark(struct soft_vcpu *vcpu, struct soft_line *line, uint64_t gv
 		note_alias(check, frame, gva, line->gpa);
 	/* What comes next through this line is looked at, each time. */
 	if (soft_check_exempt(vcpu)) {
-		line->state = vcpu;
 		line->fetch = SOFT_LINE_NONE;
 		mark(line, true, true);
 		return;
@@ -112,6 +112,7 @@ void soft_check_mark(struct soft_vcpu *vcpu, struct soft_line *line, uint64_t gv
 	if (!frame)
 		return;
 	if (check->race) {
+		line->state = soft_check_page(check, frame);
 		mark(line, true, true);
 		return;
 	}

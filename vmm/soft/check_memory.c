@@ -22,16 +22,16 @@ static uint32_t base_of(uint64_t gva, unsigned int level)
 	return level >= 4 ? 0 : (uint32_t)((gva & 0xffffffffffffull) >> X86_LEVEL_SHIFT(level + 1));
 }
 
-static void become_table(struct soft_check_frame *frame, uint64_t gva, unsigned int level)
+static void become_table(struct soft_check_page *page, uint64_t gva, unsigned int level)
 {
 	uint32_t base = base_of(gva, level);
 
-	if (frame->level) {
-		frame->many |= frame->level != level || frame->base != base;
+	if (page->level) {
+		page->many |= page->level != level || page->base != base;
 		return;
 	}
-	frame->level = (uint8_t)level;
-	frame->base = base;
+	page->level = (uint8_t)level;
+	page->base = base;
 }
 
 /* The processor may remember the entry at @gpa from now on. */
@@ -42,8 +42,8 @@ static enum soft_answer entry_read(struct soft_vcpu *vcpu, struct soft_check_fra
 
 	if (!page)
 		return soft_check_no_memory(vcpu);
-	if (frame->level != level || frame->base != base_of(gva, level))
-		become_table(frame, gva, level);
+	if (page->level != level || page->base != base_of(gva, level))
+		become_table(page, gva, level);
 	if (!soft_check_bits(page->careful.writes, gpa, 1))
 		soft_check_care(vcpu->vm, frame, gpa, 1, false);
 	return SOFT_OK;
@@ -96,19 +96,19 @@ static void suspect_all(struct soft_vm *vm)
 }
 
 /* The entry's translations end here, or begin to be others. */
-static void entry_changes(struct soft_vcpu *vcpu, const struct soft_check_frame *frame,
+static void entry_changes(struct soft_vcpu *vcpu, const struct soft_check_page *table,
 			  unsigned int index, uint32_t *past)
 {
 	struct soft_check *check = vcpu->vm->check;
-	unsigned int level = frame->level, shift = X86_LEVEL_SHIFT(level);
-	uint64_t page = (uint64_t)frame->base << (level >= 4 ? 0 : 9) | index;
+	unsigned int level = table->level, shift = X86_LEVEL_SHIFT(level);
+	uint64_t page = (uint64_t)table->base << (level >= 4 ? 0 : 9) | index;
 	struct soft_unmapped *unmapped;
 
 	if (!*past)
 		*past = soft_check_remember(vcpu);
-	if (level > 1 || frame->many)
+	if (level > 1 || table->many)
 		suspect_all(vcpu->vm);
-	if (frame->many) {
+	if (table->many) {
 		soft_check_close(vcpu->vm, 0, SOFT_LINES * EPT_PAGE_BYTES);
 		return;
 	}
@@ -121,10 +121,9 @@ static void entry_changes(struct soft_vcpu *vcpu, const struct soft_check_frame 
 }
 
 /* A store is about to happen in a table. What it leaves is read again before it is used. */
-static void table_changes(struct soft_vcpu *vcpu, const struct soft_line *line, uint64_t gva,
-			  size_t bytes)
+static void table_changes(struct soft_vcpu *vcpu, struct soft_check_page *table,
+			  const struct soft_line *line, uint64_t gva, size_t bytes)
 {
-	struct soft_check_frame *frame = soft_check_frame(vcpu->vm->check, line->gpa);
 	unsigned int first = gva % EPT_PAGE_BYTES / 8;
 	unsigned int last = (gva % EPT_PAGE_BYTES + bytes - 1) / 8;
 	uint32_t past = 0;
@@ -132,12 +131,12 @@ static void table_changes(struct soft_vcpu *vcpu, const struct soft_line *line, 
 	for (unsigned int i = first; i <= last; i++) {
 		uint64_t value;
 
-		if (!soft_check_bits(frame->page->careful.writes, i * 8ull, 1))
+		if (!soft_check_bits(table->careful.writes, i * 8ull, 1))
 			continue;
 		memcpy(&value, line->host + i * 8ull, sizeof(value));
 		if (value & X86_PTE_P)
-			entry_changes(vcpu, frame, i, &past);
-		frame->page->careful.writes[i / 64] &= ~(1ull << i % 64);
+			entry_changes(vcpu, table, i, &past);
+		table->careful.writes[i / 64] &= ~(1ull << i % 64);
 	}
 }
 
@@ -321,30 +320,42 @@ static void note_words(struct soft_vcpu *vcpu, const struct soft_check_page *pag
 	}
 }
 
+/* Through a line that was made for an instruction that may do anything. */
+static enum soft_answer look_again(struct soft_vcpu *vcpu, struct soft_line *line, uint64_t gva,
+				   enum soft_access access, struct soft_check_page **page_out)
+{
+	struct soft_check_frame *frame = soft_check_frame(vcpu->vm->check, line->gpa);
+	uint64_t flags = X86_PTE_NX;
+
+	*page_out = frame ? soft_check_page(vcpu->vm->check, frame) : NULL;
+	return soft_check_fill(vcpu, gva, line->gpa + gva % EPT_PAGE_BYTES, access,
+			       vcpu->cpu.cpl == 3 ? SOFT_USER : SOFT_SUPERVISOR, true, &flags);
+}
+
 enum soft_answer soft_check_access(struct soft_cpu *cpu, struct soft_line *line, uint64_t gva,
 				   size_t bytes, enum soft_access access)
 {
 	struct soft_vcpu *vcpu = soft_vcpu_of(cpu);
-	struct soft_check *check = vcpu->vm->check;
-	struct soft_check_frame *frame = soft_check_frame(check, line->gpa);
-	uint64_t gpa = line->gpa + gva % EPT_PAGE_BYTES, flags = X86_PTE_NX;
-	enum soft_class class = cpu->cpl == 3 ? SOFT_USER : SOFT_SUPERVISOR;
-	struct soft_check_page *page = frame ? frame->page : NULL;
+	struct soft_check_page *page = soft_check_page_of(line);
+	uint64_t gpa = line->gpa + gva % EPT_PAGE_BYTES;
 
-	if (line->state && soft_check_fill(vcpu, gva, gpa, access, class, true, &flags) != SOFT_OK)
-		return SOFT_LEAVE;
-	if (check->race && soft_race_access(vcpu, gva, gpa, bytes, access) != SOFT_OK)
-		return SOFT_LEAVE;
-	if (!page)
-		return SOFT_OK;
-	if (page->object_bytes && soft_check_bits(page->freed, gva, bytes) &&
+	if (!page) {
+		if (look_again(vcpu, line, gva, access, &page) != SOFT_OK)
+			return SOFT_LEAVE;
+		if (!page)
+			return SOFT_OK;
+	}
+	if (page->cares && page->object_bytes && soft_check_bits(page->freed, gva, bytes) &&
 	    freed_object(vcpu, page, gva, gpa, bytes, access) != SOFT_OK)
 		return SOFT_LEAVE;
-	if (!soft_access_writes(access))
+	if (vcpu->vm->check->race &&
+	    soft_race_access(vcpu, page, gva, gpa, bytes, access) != SOFT_OK)
+		return SOFT_LEAVE;
+	if (!page->cares || !soft_access_writes(access))
 		return SOFT_OK;
 	note_words(vcpu, page, line, gva, bytes);
-	if (frame->level)
-		table_changes(vcpu, line, gva, bytes);
+	if (page->level)
+		table_changes(vcpu, page, line, gva, bytes);
 	return SOFT_OK;
 }
 

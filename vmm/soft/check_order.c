@@ -42,6 +42,8 @@ static void forget_words(struct soft_race *race)
 {
 	for (unsigned int i = 0; i < race->nr_words; i++)
 		join(race, race->forgotten.at, race->clocks + (size_t)i * race->nr_vcpus);
+	for (size_t i = 0; i < race->nr_kept; i++)
+		memset(race->kept[i]->race->words, 0, sizeof(race->kept[i]->race->words));
 	memset(race->words, 0, PLACES * sizeof(*race->words));
 	memset(race->clocks, 0, (size_t)race->nr_words * race->nr_vcpus * sizeof(*race->clocks));
 	race->nr_words = 0;
@@ -62,25 +64,36 @@ static bool make_clocks(struct soft_race *race, const struct soft_vm *vm)
 	race->nr_words = 0;
 	memset(race->words, 0, PLACES * sizeof(*race->words));
 	for (size_t i = 0; i < race->nr_kept; i++)
-		memset(race->pages[race->kept[i]], 0, sizeof(struct soft_race_page));
+		memset(race->kept[i]->race, 0, sizeof(*race->kept[i]->race));
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		race->vcpus[i].at[i] = 1;
 	return race->clocks != NULL;
 }
 
-struct soft_race_word *soft_race_word(struct soft_vcpu *vcpu, uint64_t gpa, bool make)
+struct soft_race_word *soft_race_word(struct soft_race *race, uint64_t gpa)
 {
-	struct soft_race *race = vcpu->vm->check->race;
 	struct soft_race_word *word = place_of(race, gpa / 8 + 1);
 
-	if (word->key || !make)
-		return word->key ? word : NULL;
-	if (race->nr_words == SOFT_RACE_WORDS) {
+	return word->key ? word : NULL;
+}
+
+struct soft_race_word *soft_race_make_word(struct soft_race *race, uint64_t gpa)
+{
+	struct soft_race_word *word;
+
+	if (race->nr_words == SOFT_RACE_WORDS)
 		forget_words(race);
-		word = place_of(race, gpa / 8 + 1);
-	}
+	word = place_of(race, gpa / 8 + 1);
 	*word = (struct soft_race_word){.key = gpa / 8 + 1, .clock = race->nr_words++};
 	return word;
+}
+
+void soft_race_find_words(const struct soft_race *race, uint64_t gpa, struct soft_race_page *page)
+{
+	gpa &= ~(EPT_PAGE_BYTES - 1);
+	for (unsigned int i = 0; race->nr_words && i < EPT_PAGE_BYTES / 8; i++)
+		if (place_of(race, gpa / 8 + i + 1)->key)
+			page->words[i / 64] |= 1ull << i % 64;
 }
 
 static uint32_t *clock_of(const struct soft_race *race, const struct soft_race_word *word)
@@ -176,19 +189,14 @@ void soft_race_enter(struct soft_vcpu *vcpu)
 
 /* ---- life ---- */
 
-struct soft_race *soft_race_new(uint64_t nr_frames)
+struct soft_race *soft_race_new(void)
 {
 	struct soft_race *race = calloc(1, sizeof(*race));
 
 	if (!race)
 		return NULL;
-	race->nr_frames = nr_frames;
 	race->words = calloc(PLACES, sizeof(*race->words));
-	race->pages = mmap(NULL, nr_frames * sizeof(*race->pages), PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (race->pages == MAP_FAILED)
-		race->pages = NULL;
-	if (race->words && race->pages)
+	if (race->words)
 		return race;
 	soft_race_free(race);
 	return NULL;
@@ -199,9 +207,7 @@ void soft_race_free(struct soft_race *race)
 	if (!race)
 		return;
 	for (size_t i = 0; i < race->nr_kept; i++)
-		free(race->pages[race->kept[i]]);
-	if (race->pages)
-		munmap(race->pages, race->nr_frames * sizeof(*race->pages));
+		free(race->kept[i]->race);
 	if (race->clocks)
 		munmap(race->clocks,
 		       (size_t)SOFT_RACE_WORDS * race->nr_vcpus * sizeof(*race->clocks));

@@ -20,26 +20,30 @@
 /* Pages, and what larger tables map, of which the last unmapping is remembered. */
 #define SOFT_UNMAPPED 8192
 
+struct soft_race_page;
+
 /* A frame of which some words are looked at: a table, structures of frames, lists, a slab. */
 struct soft_check_page {
+	/* Of all that follows, and entries of a table that were read. */
+	struct soft_careful careful;
+	bool cares;    /* of some */
+	uint8_t level; /* the processor walked through it as a table of this level; 0: never */
+	bool many;     /* in more than one place, or level: base does not tell */
+	uint32_t base; /* a table's: linear address it maps >> shift of the level above its own */
+	uint64_t told[8];             /* words whose stores are looked at afterwards */
+	uint64_t freed[8];            /* words of free objects */
+	uint32_t object_bytes;        /* of a slab's objects; 0: it is none, or not known yet */
+	uint32_t *object_past;        /* a moment for each object: when it was freed */
+	struct soft_race_page *race;  /* its accesses, where they are kept */
 	struct soft_check_page *next; /* of the VM's */
-	struct soft_careful
-		careful;       /* of all that follows, and entries of a table that were read */
-	uint64_t told[8];      /* words whose stores are looked at afterwards */
-	uint64_t freed[8];     /* words of free objects */
-	uint32_t object_bytes; /* of a slab's objects; 0: it is none, or not known yet */
-	uint32_t *object_past; /* a moment for each object: when it was freed */
 };
 
 /* Of a frame of the guest's RAM. */
 struct soft_check_frame {
-	uint32_t past;  /* when it was given up: a moment's number */
-	uint32_t base;  /* a table's: linear address it maps >> shift of the level above its own */
 	uint64_t alias; /* the address, but direct_base's, by which lines may lead there; 0: none */
 	struct soft_check_page *page; /* or NULL */
-	uint8_t level; /* the processor walked through it as a table of this level; 0: never */
-	bool many;     /* in more than one place, or level: base does not tell */
-	bool aliases;  /* there are more than @alias */
+	uint32_t past;                /* when it was given up: a moment's number */
+	bool aliases;                 /* there are more than @alias */
 };
 
 struct soft_unmapped {
@@ -84,6 +88,15 @@ static inline struct soft_check_frame *soft_check_frame(const struct soft_check 
 	uint64_t pfn = gpa / EPT_PAGE_BYTES;
 
 	return pfn < check->nr_frames ? &check->frames[pfn] : NULL;
+}
+
+/* What an access through @line is looked at for. NULL: nothing is known, it was made unseen. */
+static inline struct soft_check_page *soft_check_page_of(const struct soft_line *line)
+{
+	if (line->careful)
+		return (struct soft_check_page *)((uintptr_t)line->careful -
+						  offsetof(struct soft_check_page, careful));
+	return line->state;
 }
 
 /* What @frame has, or now gets. NULL when there is no memory, which is noted. */
@@ -186,7 +199,7 @@ void soft_check_slab_ends(struct soft_check_page *page);
 
 /* ---- check_order.c: NULL @race does nothing ---- */
 
-struct soft_race *soft_race_new(uint64_t nr_frames);
+struct soft_race *soft_race_new(void);
 void soft_race_free(struct soft_race *race);
 
 /* A message to @to, from the vCPU that runs or from outside; @now: it is taken at once. */
@@ -198,7 +211,8 @@ void soft_race_enter(struct soft_vcpu *vcpu);
 
 /* ---- check_race.c ---- */
 
-enum soft_answer soft_race_access(struct soft_vcpu *vcpu, uint64_t gva, uint64_t gpa, size_t bytes,
+enum soft_answer soft_race_access(struct soft_vcpu *vcpu, struct soft_check_page *page,
+				  uint64_t gva, uint64_t gpa, size_t bytes,
 				  enum soft_access access);
 
 /* mmu.c: what the guest's tables give, without a trace. False: they are not those of paging. */

@@ -15,27 +15,31 @@
 
 #include "vmm/soft/race_private.h"
 
-/* Of @frame, made now if need be: then the oldest goes if there are too many. */
-static struct soft_race_page *page_of(struct soft_race *race, uint64_t frame)
-{
-	struct soft_race_page *page = race->pages[frame];
+/* What is kept of 8 bytes lies in one cache line. */
+#define KEPT_BYTES 64
+_Static_assert(sizeof(struct soft_race_access) * SOFT_RACE_KEPT == KEPT_BYTES &&
+		       offsetof(struct soft_race_page, of) % KEPT_BYTES == 0,
+	       "one cache line");
 
-	if (page)
-		return page;
+/* What is kept of @of, made now: then the oldest goes if there are too many. False: no memory. */
+static bool make_page(struct soft_race *race, struct soft_check_page *of, uint64_t gpa)
+{
+	struct soft_check_page **kept = &race->kept[race->next_kept];
+
 	if (race->nr_kept == SOFT_RACE_PAGES) {
-		page = race->pages[race->kept[race->next_kept]];
-		race->pages[race->kept[race->next_kept]] = NULL;
-		memset(page, 0, sizeof(*page));
+		of->race = (*kept)->race;
+		(*kept)->race = NULL;
 	} else {
-		page = calloc(1, sizeof(*page));
-		if (!page)
-			return NULL;
+		of->race = aligned_alloc(KEPT_BYTES, sizeof(*of->race));
+		if (!of->race)
+			return false;
 		race->nr_kept++;
 	}
-	race->pages[frame] = page;
-	race->kept[race->next_kept] = frame;
+	memset(of->race, 0, sizeof(*of->race));
+	*kept = of;
 	race->next_kept = (race->next_kept + 1) % SOFT_RACE_PAGES;
-	return page;
+	soft_race_find_words(race, gpa, of->race);
+	return true;
 }
 
 static bool is_before(const struct soft_race_clock *clock, const struct soft_race_access *access)
@@ -43,46 +47,53 @@ static bool is_before(const struct soft_race_clock *clock, const struct soft_rac
 	return clock->at[access->vcpu] >= access->count;
 }
 
+/* Whoever races with @older races with @newer, which is ordered after it. */
 static bool stands_for(const struct soft_race_access *newer, const struct soft_race_access *older)
 {
 	return !(older->bytes & ~newer->bytes) && (newer->write || !older->write) &&
 	       (older->marked || !newer->marked);
 }
 
-/*
- * Keeps @now among @kept. Returns the one it races with, or NULL.
- */
-static const struct soft_race_access *keep(struct soft_race_access kept[SOFT_RACE_KEPT],
-					   const struct soft_race_access *now,
-					   const struct soft_race_clock *clock)
+static struct soft_race_access *oldest(struct soft_race_access kept[SOFT_RACE_KEPT], uint32_t now)
+{
+	struct soft_race_access *place = &kept[0];
+
+	for (unsigned int i = 1; i < SOFT_RACE_KEPT; i++)
+		if (now - kept[i].when > now - place->when)
+			place = &kept[i];
+	return place;
+}
+
+/* Keeps @now among @kept. Returns the one it races with, or NULL. */
+static inline const struct soft_race_access *keep(struct soft_race_access kept[SOFT_RACE_KEPT],
+						  const struct soft_race_access *now,
+						  const struct soft_race_clock *clock)
 {
 	struct soft_race_access *place = NULL;
 
 	for (unsigned int i = 0; i < SOFT_RACE_KEPT; i++) {
 		struct soft_race_access *one = &kept[i];
-		bool before;
 
 		if (!one->bytes) {
+			/* Places are taken in order: the rest is empty too. */
 			place = place ? place : one;
+			break;
+		}
+		if (one->vcpu == now->vcpu) {
+			/* Looked at before, and nothing was released since. */
+			if (one->count == now->count && stands_for(one, now))
+				return NULL;
+		} else if (!is_before(clock, one)) {
+			if ((one->bytes & now->bytes) && (one->write || now->write) &&
+			    !(one->marked && now->marked))
+				return one;
 			continue;
 		}
-		before = one->vcpu == now->vcpu || is_before(clock, one);
-		if (!before && (one->bytes & now->bytes) && (one->write || now->write) &&
-		    !(one->marked && now->marked))
-			return one;
-		if (before && stands_for(now, one)) {
-			if (place && place->bytes)
-				one->bytes = 0;
-			else
-				place = one;
-		}
+		if (!place && stands_for(now, one))
+			place = one;
 	}
-	if (!place) {
-		place = &kept[0];
-		for (unsigned int i = 1; i < SOFT_RACE_KEPT; i++)
-			if (now->when - kept[i].when > now->when - place->when)
-				place = &kept[i];
-	}
+	if (!place)
+		place = oldest(kept, now->when);
 	*place = *now;
 	return NULL;
 }
@@ -123,16 +134,21 @@ struct role {
 	bool acquires, releases, joins, marked;
 };
 
-static bool role_of(struct soft_vcpu *vcpu, uint64_t gpa, enum soft_access access,
-		    enum soft_mark_kind kind, struct role *role)
+static void role_of(struct soft_race *race, struct soft_race_page *page, uint64_t gpa,
+		    enum soft_access access, enum soft_mark_kind kind, struct role *role)
 {
-	bool makes = access == SOFT_LOCKED || kind == SOFT_MARK_RELEASE;
+	unsigned int at = gpa % EPT_PAGE_BYTES / 8;
 
-	role->word = soft_race_word(vcpu, gpa, makes);
+	if (page->words[at / 64] >> at % 64 & 1) {
+		role->word = soft_race_word(race, gpa);
+	} else if (access == SOFT_LOCKED || kind == SOFT_MARK_RELEASE) {
+		role->word = soft_race_make_word(race, gpa);
+		page->words[at / 64] |= 1ull << at % 64;
+	}
 	if (access == SOFT_LOCKED) {
 		role->word->locked = true;
 		role->acquires = role->releases = role->joins = role->marked = true;
-		return true;
+		return;
 	}
 	role->marked = kind >= SOFT_MARK_RELAXED || (role->word && role->word->locked);
 	role->acquires = kind == SOFT_MARK_ACQUIRE;
@@ -141,56 +157,51 @@ static bool role_of(struct soft_vcpu *vcpu, uint64_t gpa, enum soft_access acces
 		role->acquires = access != SOFT_STORE;
 		role->releases = access != SOFT_LOAD;
 	}
-	return true;
 }
 
 static enum soft_answer one_word(struct soft_vcpu *vcpu, struct soft_race_page *page, uint64_t gva,
-				 uint64_t gpa, uint8_t bytes, enum soft_access access,
-				 enum soft_mark_kind kind)
+				 uint64_t gpa, struct soft_race_access *now,
+				 enum soft_access access, enum soft_mark_kind kind)
 {
 	struct soft_race *race = vcpu->vm->check->race;
 	struct soft_race_clock *clock = &race->vcpus[vcpu->id];
 	const struct soft_race_access *other;
-	struct soft_race_access now = {
-		.rip = (uint32_t)soft_cpu_rip(&vcpu->cpu),
-		.when = (uint32_t)soft_clock(vcpu->vm),
-		.vcpu = (uint8_t)vcpu->id,
-		.bytes = bytes,
-		.write = soft_access_writes(access),
-	};
 	struct role role = {0};
 
-	role_of(vcpu, gpa, access, kind, &role);
+	role_of(race, page, gpa, access, kind, &role);
 	if (role.acquires)
 		soft_race_acquire(vcpu, role.word, gpa);
-	now.count = clock->at[vcpu->id];
-	now.marked = role.marked;
-	other = keep(page->of[gpa % EPT_PAGE_BYTES / 8], &now, clock);
+	now->count = clock->at[vcpu->id];
+	now->marked = role.marked;
+	other = keep(page->of[gpa % EPT_PAGE_BYTES / 8], now, clock);
 	if (other)
-		return found(vcpu, gva, gpa, bytes, access, other);
+		return found(vcpu, gva, gpa, now->bytes, access, other);
 	if (role.releases)
-		soft_race_release(vcpu, role.word, gpa, bytes, role.joins);
+		soft_race_release(vcpu, role.word, gpa, now->bytes, role.joins);
 	return SOFT_OK;
 }
 
-enum soft_answer soft_race_access(struct soft_vcpu *vcpu, uint64_t gva, uint64_t gpa, size_t bytes,
-				  enum soft_access access)
+enum soft_answer soft_race_access(struct soft_vcpu *vcpu, struct soft_check_page *page,
+				  uint64_t gva, uint64_t gpa, size_t bytes, enum soft_access access)
 {
 	struct soft_check *check = vcpu->vm->check;
-	struct soft_race *race = check->race;
-	enum soft_mark_kind kind = soft_check_mark_at(check, soft_cpu_rip(&vcpu->cpu));
-	struct soft_race_page *page;
+	enum soft_mark_kind kind = soft_check_mark_at(check, vcpu->cpu.rip);
+	struct soft_race_access now = {
+		.rip = (uint32_t)vcpu->cpu.rip,
+		.when = (uint32_t)soft_clock(vcpu->vm),
+		.vcpu = (uint8_t)vcpu->id,
+		.write = soft_access_writes(access),
+	};
 
-	if (gpa / EPT_PAGE_BYTES >= race->nr_frames || kind == SOFT_MARK_EXEMPT)
+	if (kind == SOFT_MARK_EXEMPT)
 		return SOFT_OK;
-	page = page_of(race, gpa / EPT_PAGE_BYTES);
-	if (!page || check->no_memory)
+	if (!page->race && !make_page(check->race, page, gpa))
 		return soft_check_no_memory(vcpu);
 	while (bytes) {
 		size_t offset = gpa % 8, part = 8 - offset < bytes ? 8 - offset : bytes;
 
-		if (one_word(vcpu, page, gva, gpa, (uint8_t)(((1u << part) - 1) << offset), access,
-			     kind) != SOFT_OK)
+		now.bytes = (uint8_t)(((1u << part) - 1) << offset);
+		if (one_word(vcpu, page->race, gva, gpa, &now, access, kind) != SOFT_OK)
 			return SOFT_LEAVE;
 		gva += part;
 		gpa += part;

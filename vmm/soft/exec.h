@@ -237,22 +237,39 @@ static inline struct soft_op *soft_branch(struct soft_cpu *cpu, struct soft_op *
 	} while (0)
 
 /* Writes @value at @gva, which may fault: before anything else is changed. */
-#define SOFT_WRITE(N, gva, value)                                                 \
-	do {                                                                      \
-		uint##N##_t value_ = (value);                                     \
-		if (slow) {                                                       \
-			SOFT_TYPE(N) *at_ = soft_quick_write(cpu, gva, (N) / 8);  \
-			if (unlikely(!at_))                                       \
-				return slow(cpu, op, left);                       \
-			*at_ = value_;                                            \
-		} else {                                                          \
-			SOFT_TYPE(N) *at_ = soft_unremarkable(cpu, gva, (N) / 8); \
-			if (at_)                                                  \
-				*at_ = value_;                                    \
-			else if (!soft_write(cpu, gva, (N) / 8, &value_))         \
-				return NULL;                                      \
-		}                                                                 \
+#define SOFT_WRITE(N, gva, value)                                                \
+	do {                                                                     \
+		uint##N##_t value_ = (value);                                    \
+		if (slow) {                                                      \
+			SOFT_TYPE(N) *at_ = soft_quick_write(cpu, gva, (N) / 8); \
+			if (unlikely(!at_))                                      \
+				return slow(cpu, op, left);                      \
+			*at_ = value_;                                           \
+		} else if (!soft_write##N(cpu, gva, value_)) {                   \
+			return NULL;                                             \
+		}                                                                \
 	} while (0)
+
+#define SOFT_WRITES(N)                                                                          \
+	static inline bool soft_write##N(struct soft_cpu *cpu, uint64_t gva, uint##N##_t value) \
+	{                                                                                       \
+		void *at;                                                                       \
+                                                                                                \
+		if (!soft_write_known(cpu, gva, (N) / 8, &at))                                  \
+			return false;                                                           \
+		if (!at)                                                                        \
+			return soft_write(cpu, gva, (N) / 8, &value);                           \
+		*(SOFT_TYPE(N) *)at = value;                                                    \
+		if (unlikely(cpu->tell_written))                                                \
+			soft_written(cpu);                                                      \
+		return true;                                                                    \
+	}
+
+SOFT_WRITES(8)
+SOFT_WRITES(16)
+SOFT_WRITES(32)
+SOFT_WRITES(64)
+#undef SOFT_WRITES
 
 /* Rows of a table of forms. */
 #define SOFT_ROW(name, shape, handler)                                                \

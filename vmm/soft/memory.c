@@ -94,21 +94,40 @@ static inline bool is_careful(const struct soft_line *line, uint64_t gva, size_t
 	return false;
 }
 
-/* Where the bytes are, if they lie in one page of whose marks none is about them. */
-static inline void *unremarkable(struct soft_cpu *cpu, uint64_t gva, size_t bytes,
-				 enum soft_access access)
+/*
+ * Where the bytes are, if they lie in one page whose line is there and has no mark but that
+ * access() is to be called, for them or for others. NULL: that is to be seen, or *@failed: they are
+ * not to be had.
+ */
+static inline void *look_up(struct soft_cpu *cpu, uint64_t gva, size_t bytes,
+			    enum soft_access access, bool *failed)
 {
 	struct soft_line *line = &cpu->lines[soft_line_index(gva)];
 
 	if (*tag_of(line, access) != (PAGE_OF(gva + bytes - 1) | SOFT_LINE_CALL) ||
-	    gva % X86_PAGE_SIZE + bytes > X86_PAGE_SIZE || is_careful(line, gva, bytes, access))
+	    gva % X86_PAGE_SIZE + bytes > X86_PAGE_SIZE)
 		return NULL;
+	if (is_careful(line, gva, bytes, access) &&
+	    !answered(cpu, cpu->ops->access(cpu, line, gva, bytes, access))) {
+		*failed = true;
+		return NULL;
+	}
 	return line->host + gva % X86_PAGE_SIZE;
 }
 
-void *soft_unremarkable(struct soft_cpu *cpu, uint64_t gva, size_t bytes)
+bool soft_write_known(struct soft_cpu *cpu, uint64_t gva, size_t bytes, void **host_out)
 {
-	return unremarkable(cpu, gva, bytes, SOFT_STORE);
+	bool failed = false;
+
+	cpu->tell_written = false;
+	*host_out = look_up(cpu, gva, bytes, SOFT_STORE, &failed);
+	return !failed;
+}
+
+void soft_written(struct soft_cpu *cpu)
+{
+	cpu->tell_written = false;
+	cpu->ops->written(cpu);
 }
 
 /* Does what the marks of a line's tag ask for before an access. */
@@ -232,10 +251,8 @@ static bool write_parts(struct soft_cpu *cpu, const struct soft_part *parts, uns
 	for (unsigned int i = 0; i < count; at += parts[i++].bytes)
 		if (parts[i].host)
 			memcpy(parts[i].host, at, parts[i].bytes);
-	if (cpu->tell_written) {
-		cpu->tell_written = false;
-		cpu->ops->written(cpu);
-	}
+	if (cpu->tell_written)
+		soft_written(cpu);
 	return true;
 }
 
@@ -272,10 +289,11 @@ bool soft_probe_as(struct soft_cpu *cpu, uint64_t gva, size_t bytes, enum soft_c
 void *soft_read(struct soft_cpu *cpu, uint64_t gva, size_t bytes)
 {
 	struct soft_part parts[2];
-	void *host = unremarkable(cpu, gva, bytes, SOFT_LOAD);
+	bool failed = false;
+	void *host = look_up(cpu, gva, bytes, SOFT_LOAD, &failed);
 	unsigned int count;
 
-	if (host)
+	if (host || failed)
 		return host;
 	count = probe(cpu, gva, bytes, SOFT_LOAD, class_of(cpu), parts);
 	if (count == 1 && parts[0].host)
@@ -296,11 +314,13 @@ bool soft_probe(struct soft_cpu *cpu, uint64_t gva, size_t bytes)
 void *soft_update(struct soft_cpu *cpu, uint64_t gva, size_t bytes, enum soft_access access)
 {
 	struct soft_part *parts = cpu->bounce_parts;
-	void *host = unremarkable(cpu, gva, bytes, access);
+	bool failed = false;
 	unsigned int count;
+	void *host;
 
 	cpu->tell_written = false;
-	if (host)
+	host = look_up(cpu, gva, bytes, access, &failed);
+	if (host || failed)
 		return host;
 	count = probe(cpu, gva, bytes, access, class_of(cpu), parts);
 	if (count == 1 && parts[0].host)
@@ -338,14 +358,16 @@ static size_t careless(const struct soft_line *line, uint64_t gva, bool write)
 size_t soft_straight(struct soft_cpu *cpu, uint64_t gva, size_t bytes, bool write,
 		     uint8_t **host_out)
 {
+	const struct soft_line *line = &cpu->lines[soft_line_index(gva)];
 	size_t room = X86_PAGE_SIZE - gva % X86_PAGE_SIZE;
 
 	*host_out = write ? soft_quick_write(cpu, gva, 1) : soft_quick_read(cpu, gva, 1);
 	if (!*host_out) {
-		*host_out = unremarkable(cpu, gva, 1, write ? SOFT_STORE : SOFT_LOAD);
-		if (!*host_out)
+		if ((write ? line->write : line->read) != (PAGE_OF(gva) | SOFT_LINE_CALL) ||
+		    !line->careful)
 			return 0;
-		room = careless(&cpu->lines[soft_line_index(gva)], gva, write);
+		*host_out = line->host + gva % X86_PAGE_SIZE;
+		room = careless(line, gva, write);
 	}
 	return bytes < room ? bytes : room;
 }

@@ -218,7 +218,10 @@ void soft_take_part(struct soft_vcpu *vcpu);
 void soft_wake(struct soft_vcpu *vcpu);
 
 /* VM time: instructions so far, those of the turn under way too. */
-uint64_t soft_clock(const struct soft_vm *vm);
+static inline uint64_t soft_clock(const struct soft_vm *vm)
+{
+	return vm->clock + (vm->running ? vm->running->cpu.instructions - vm->turn_start : 0);
+}
 
 enum soft_answer soft_read_msr(struct soft_cpu *cpu, uint32_t index, uint64_t *value_out);
 enum soft_answer soft_write_msr(struct soft_cpu *cpu, uint32_t index, uint64_t value);

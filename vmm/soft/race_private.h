@@ -30,6 +30,7 @@ struct soft_race_access {
 #define SOFT_RACE_KEPT 4
 
 struct soft_race_page {
+	uint64_t words[8]; /* those that order: they have a struct soft_race_word */
 	struct soft_race_access of[EPT_PAGE_BYTES / 8][SOFT_RACE_KEPT];
 };
 
@@ -48,9 +49,7 @@ struct soft_race_word {
 #define SOFT_RACE_WORDS 65536
 
 struct soft_race {
-	uint64_t nr_frames;
-	struct soft_race_page **pages;  /* by frame */
-	uint64_t kept[SOFT_RACE_PAGES]; /* frames with a page, a ring */
+	struct soft_check_page *kept[SOFT_RACE_PAGES]; /* that have accesses, a ring */
 	size_t next_kept, nr_kept;
 	struct soft_race_clock vcpus[SOFT_VCPUS_MAX], incoming[SOFT_VCPUS_MAX];
 	struct soft_race_clock host, forgotten;
@@ -59,8 +58,10 @@ struct soft_race {
 	unsigned int nr_words, nr_vcpus;
 };
 
-/* The word's, or NULL. Made if @make; then NULL when there is no memory, which is noted. */
-struct soft_race_word *soft_race_word(struct soft_vcpu *vcpu, uint64_t gpa, bool make);
+/* The word's, which there is; made now; which of a page's words there are. */
+struct soft_race_word *soft_race_word(struct soft_race *race, uint64_t gpa);
+struct soft_race_word *soft_race_make_word(struct soft_race *race, uint64_t gpa);
+void soft_race_find_words(const struct soft_race *race, uint64_t gpa, struct soft_race_page *page);
 
 /* What @vcpu does from now on is ordered after what was released by @word; NULL: by one forgotten.
  */
