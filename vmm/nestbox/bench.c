@@ -187,8 +187,7 @@ static int run_percentiles(struct guest *guest, struct settings *settings, struc
 		result->max = latency_percentile(&latency, 100);
 		if (picture_wanted(&settings->files)) {
 			result_name(result, name);
-			result->histogram = picture_histogram(name, settings->unit, latency.samples,
-							      latency.count);
+			result->histogram = picture_histogram(name, settings->unit, &latency);
 		}
 	}
 	latency_deinit(&latency);

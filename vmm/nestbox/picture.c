@@ -146,8 +146,8 @@ json_t *picture_of_replay(const struct replay_report *report)
 				      seconds_json(plan)));
 	list = json_array();
 	for (size_t i = 0; i < 2; i++) {
-		json_t *one = picture_histogram(i ? "free" : "alloc", report->latency_unit,
-						latencies[i]->samples, latencies[i]->count);
+		json_t *one =
+			picture_histogram(i ? "free" : "alloc", report->latency_unit, latencies[i]);
 
 		if (one)
 			json_array_append_new(list, one);

@@ -48,13 +48,6 @@ uint64_t picture_base(const json_t *section)
 
 /* ---- histograms ---- */
 
-static int by_value(const void *a, const void *b)
-{
-	uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
-
-	return one < other ? -1 : one > other;
-}
-
 /* The bucket of @value is [start, end): one value below 32, then 16 buckets between powers of two.
  */
 static void bucket_of(uint64_t value, uint64_t *start_out, uint64_t *end_out)
@@ -65,35 +58,33 @@ static void bucket_of(uint64_t value, uint64_t *start_out, uint64_t *end_out)
 	*end_out = *start_out + (1ull << shift);
 }
 
-static uint64_t rank(const uint64_t *samples, size_t count, unsigned int percent)
+static json_t *rank(struct latency *latency, unsigned int percent)
 {
-	size_t nth = (count * percent + 99) / 100;
-
-	return samples[nth ? nth - 1 : 0];
+	return json_integer((json_int_t)latency_percentile(latency, percent));
 }
 
-json_t *picture_histogram(const char *name, const char *unit, uint64_t *samples, size_t count)
+json_t *picture_histogram(const char *name, const char *unit, struct latency *latency)
 {
-	json_t *buckets;
+	json_t *figure, *buckets;
 
-	if (!count)
+	if (!latency->count)
 		return NULL;
+	/* The ranks sort the samples. */
+	figure = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "name", name, "unit", unit,
+			   "count", (json_int_t)latency->count, "p50", rank(latency, 50), "p90",
+			   rank(latency, 90), "p99", rank(latency, 99), "max", rank(latency, 100));
 	buckets = json_array();
-	qsort(samples, count, sizeof(*samples), by_value);
-	for (size_t i = 0, first; i < count;) {
+	for (size_t i = 0, first; i < latency->count;) {
 		uint64_t start, end;
 
-		bucket_of(samples[i], &start, &end);
-		for (first = i; i < count && samples[i] < end;)
+		bucket_of(latency->samples[i], &start, &end);
+		for (first = i; i < latency->count && latency->samples[i] < end;)
 			i++;
 		json_array_append_new(buckets, json_pack("[I, I, I]", (json_int_t)start,
 							 (json_int_t)end, (json_int_t)(i - first)));
 	}
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "name", name, "unit", unit,
-			 "count", (json_int_t)count, "p50", (json_int_t)rank(samples, count, 50),
-			 "p90", (json_int_t)rank(samples, count, 90), "p99",
-			 (json_int_t)rank(samples, count, 99), "max",
-			 (json_int_t)samples[count - 1], "buckets", buckets);
+	json_object_set_new(figure, "buckets", buckets);
+	return figure;
 }
 
 /* ---- SVG ---- */

@@ -29,6 +29,7 @@
 #include <stdio.h>
 
 #include "lib/error.h"
+#include "vmm/base/latency.h"
 
 /* A document without sections, the caller's; NULL: no memory. */
 json_t *picture_create(const char *title);
@@ -57,10 +58,10 @@ json_t *picture_frames(const json_t *runs, const json_t *leaves);
 json_t *picture_audit(const json_t *answer);
 
 /*
- * One histogram: @count samples (sorted here) in buckets that are exact below 32 and from there on
+ * One histogram: the samples (sorted here) in buckets that are exact below 32 and from there on
  * at most 1/16 of their value wide. @unit is a word. NULL: no samples, or no memory.
  */
-json_t *picture_histogram(const char *name, const char *unit, uint64_t *samples, size_t count);
+json_t *picture_histogram(const char *name, const char *unit, struct latency *latency);
 
 /*
  * Writes the page to @path, by lib/out_file.h: whole or not at all. Errors: its, in @error too;

@@ -107,15 +107,17 @@ END_TEST
 START_TEST(buckets_hold_every_sample_and_are_narrow)
 {
 	enum { COUNT = 5000 };
-	uint64_t samples[COUNT], sum = 0, seed = (uint64_t)_i + 1;
+	uint64_t sum = 0, seed = (uint64_t)_i + 1, *samples;
+	struct latency latency = {0};
 	json_t *one, *bucket;
 	size_t i;
 
 	for (i = 0; i < COUNT; i++) {
 		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-		samples[i] = seed >> (1 + seed % 63);
+		ck_assert_int_eq(latency_add(&latency, seed >> (1 + seed % 63)), 0);
 	}
-	one = picture_histogram("x", "ticks", samples, COUNT);
+	one = picture_histogram("x", "ticks", &latency);
+	samples = latency.samples;
 	json_array_foreach (json_object_get(one, "buckets"), i, bucket) {
 		uint64_t from = (uint64_t)json_integer_value(json_array_get(bucket, 0));
 		uint64_t to = (uint64_t)json_integer_value(json_array_get(bucket, 1)), inside = 0;
@@ -132,7 +134,8 @@ START_TEST(buckets_hold_every_sample_and_are_narrow)
 	ck_assert_int_eq(json_integer_value(json_object_get(one, "max")),
 			 (json_int_t)samples[COUNT - 1]);
 	json_decref(one);
-	ck_assert_ptr_null(picture_histogram("x", "ticks", samples, 0));
+	latency_deinit(&latency);
+	ck_assert_ptr_null(picture_histogram("x", "ticks", &latency));
 }
 END_TEST
 
@@ -171,13 +174,17 @@ END_TEST
 START_TEST(columns_are_blocks_that_gnuplot_indexes)
 {
 	json_t *document = picture_create("x"), *list;
-	uint64_t samples[] = {3, 3, 100};
+	static const uint64_t samples[] = {3, 3, 100};
+	struct latency latency = {0};
 	struct error error;
 
 	list = list_of("[{\"start\":4096,\"end\":12288,\"line\":\"a 8192 f+1 vmap\"}]");
 	json_object_set_new(document, "areas", picture_areas(list));
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_int_eq(latency_add(&latency, samples[i]), 0);
 	json_object_set_new(document, "latency",
-			    json_pack("[o]", picture_histogram("alloc", "ticks", samples, 3)));
+			    json_pack("[o]", picture_histogram("alloc", "ticks", &latency)));
+	latency_deinit(&latency);
 	ck_assert_int_eq(picture_write_dat(document, path, &error), 0);
 	ck_assert_str_eq(written(), "# areas: start pages kind\n0x1000 2 \"vmap\"\n\n\n"
 				    "# alloc, ticks: from up-to samples\n3 4 2\n100 104 1\n\n\n");
