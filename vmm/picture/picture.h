@@ -24,6 +24,7 @@
 #define VMM_PICTURE_PICTURE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -44,6 +45,29 @@ __attribute__((format(printf, 3, 4))) void picture_about(json_t *document, const
  * operations or -1, in all of them, they have a history. Returns a new reference, or NULL.
  */
 json_t *picture_areas(const json_t *list);
+
+/* An area where a figure has it; `at` and widths in pages. */
+struct picture_place {
+	double at;            /* from the figure's beginning */
+	bool folded;          /* the hole before it is drawn narrower than it is */
+	uint64_t page, pages; /* the area itself */
+	const char *kind;     /* the section's, or "lazy" */
+};
+
+struct picture_places {
+	struct picture_place *place; /* in order; the caller's, to free() */
+	size_t count;
+	double length;
+};
+
+/*
+ * Where each area of the section is drawn that is there at the end of its history: one behind the
+ * other, and no hole between two wider than a 60th of what they take. -ENOMEM.
+ */
+int picture_places(const json_t *areas, struct picture_places *places_out);
+
+/* The page that is drawn at @at, or the first of the next area; 0 behind the last. */
+uint64_t picture_page_at(const struct picture_places *places, double at);
 
 /* The section maps of a list of {start, end, rights, page-bytes}, tables of @levels. */
 json_t *picture_maps(const json_t *list, unsigned int levels);

@@ -83,6 +83,35 @@ START_TEST(areas_are_sorted_steps_with_kinds_and_callers)
 }
 END_TEST
 
+/* Two areas of 600 pages, a hole of 5 between them, one of 2^30, and one that is gone. */
+START_TEST(wide_holes_are_folded_and_narrow_ones_are_not)
+{
+	json_t *list =
+		list_of("[{\"start\":4096,\"end\":2461696,\"freed\":3,\"gone\":-1,\"born\":0},"
+			"{\"start\":2482176,\"end\":4939776,\"freed\":-1,\"gone\":-1,\"born\":1},"
+			"{\"start\":8192000,\"end\":8196096,\"freed\":1,\"gone\":2,\"born\":0},"
+			"{\"start\":4402286333952,\"end\":4402286338048,\"freed\":-1,"
+			"\"gone\":-1,\"born\":0}]");
+	json_t *areas = picture_areas(list);
+	struct picture_places places;
+
+	ck_assert_int_eq(picture_places(areas, &places), 0);
+	ck_assert_uint_eq(places.count, 3);
+	ck_assert_str_eq(places.place[0].kind, "lazy");
+	ck_assert_double_eq(places.place[1].at, 605);
+	ck_assert(!places.place[1].folded && places.place[2].folded);
+	ck_assert_double_eq(places.place[2].at, 1205 + 1201.0 / 60);
+	ck_assert_double_eq(places.length, 1206 + 1201.0 / 60);
+	ck_assert_uint_eq(picture_page_at(&places, 0), 1);
+	ck_assert_uint_eq(picture_page_at(&places, 606), 607);
+	ck_assert_uint_eq(picture_page_at(&places, 1210), places.place[2].page);
+	ck_assert_uint_eq(picture_page_at(&places, 5000), 0);
+	free(places.place);
+	json_decref(areas);
+	json_decref(list);
+}
+END_TEST
+
 START_TEST(frames_know_their_zones)
 {
 	json_t *list = list_of("[{\"start\":0,\"end\":8192,\"state\":\"image\",\"node\":0,\"zone\":"
@@ -218,6 +247,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, make_folder, remove_folder);
 	tcase_add_test(tcase, areas_are_sorted_steps_with_kinds_and_callers);
+	tcase_add_test(tcase, wide_holes_are_folded_and_narrow_ones_are_not);
 	tcase_add_test(tcase, frames_know_their_zones);
 	tcase_add_loop_test(tcase, buckets_hold_every_sample_and_are_narrow, 0, 4);
 	tcase_add_test(tcase, nothing_hostile_leaves_the_data);
