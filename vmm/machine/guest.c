@@ -296,8 +296,9 @@ int guest_start(const struct guest_config *config, struct guest **guest_out,
 	guest->nr_vcpus = nr_vcpus;
 	guest->next_ticket = 1;
 	guest->trap_uaf = config->trap_uaf;
-	/* The trap sees to freed frames then. */
-	guest->checks = config->checks & ~(config->trap_uaf ? SOFT_CHECK_FREED : 0);
+	/* The trap sees to freed frames then; and one vCPU has nobody to race with. */
+	guest->checks = config->checks & ~(config->trap_uaf ? SOFT_CHECK_FREED : 0) &
+			~(nr_vcpus == 1 ? SOFT_CHECK_RACE : 0);
 	guest->coverage = config->coverage;
 	guest->traps = config->traps || config->trap_uaf;
 	guest->access = config->access;
