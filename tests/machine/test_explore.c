@@ -4,21 +4,19 @@
  * same seed is the same run; in one from which a lock or a flush was taken out it finds an order
  * in which that shows, does it again, and makes it small.
  */
-#include <Zydis/Zydis.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #include "tests/harness.h"
-#include "vmm/image/image.h"
+#include "tests/machine/planted.h"
 
 /* Enough for each fault below: they need 1 to 6, and about 100 where all orders are tried. */
 #define RUNS     "40"
 #define RUNS_ALL "200"
 
-static struct image image;
-static uint8_t *file;
+static struct planted planted;
 
 static json_t *explore(const char *options, int *status_out)
 {
@@ -38,79 +36,15 @@ static json_t *explore(const char *options, int *status_out)
 	return json;
 }
 
-/* ---- faults ---- */
-
-/* Whether the instruction is one to take out; then @bytes are what stands there instead. */
-typedef bool (*plant_fn)(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *operands,
-			 uint8_t *bytes);
-
-/* A lock is taken without a look at whether it is free, nor a mark that it is taken. */
-static bool no_lock(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *operands,
-		    uint8_t *bytes)
-{
-	uint8_t reg = insn->raw.modrm.reg;
-
-	if (insn->mnemonic != ZYDIS_MNEMONIC_XCHG || insn->operand_count_visible != 2 ||
-	    (operands[0].type != ZYDIS_OPERAND_TYPE_MEMORY &&
-	     operands[1].type != ZYDIS_OPERAND_TYPE_MEMORY) ||
-	    (insn->raw.rex.R))
-		return false;
-	memset(bytes, 0x90, insn->length);
-	bytes[0] = 0x31; /* xor reg, reg */
-	bytes[1] = (uint8_t)(0xc0 | reg << 3 | reg);
-	return true;
-}
-
-static bool no_flush(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *operands,
-		     uint8_t *bytes)
-{
-	bool writes_cr = insn->mnemonic == ZYDIS_MNEMONIC_MOV &&
-			 operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
-			 operands[0].reg.value == ZYDIS_REGISTER_CR4;
-
-	if (insn->mnemonic != ZYDIS_MNEMONIC_INVLPG && !writes_cr)
-		return false;
-	memset(bytes, 0x90, insn->length);
-	return true;
-}
-
-/* Returns how many instructions of @function it took out. */
-static unsigned int plant(const char *function, plant_fn take_out)
-{
-	const struct image_symbol *symbol = image_symbol_named(&image, function);
-	const struct image_segment *segment;
-	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-	ZydisDecodedInstruction insn;
-	ZydisDecoder decoder;
-	unsigned int planted = 0;
-	uint8_t *code;
-
-	ck_assert_msg(symbol != NULL, "no function %s", function);
-	segment = image_segment_find(&image, gva_make(symbol->start));
-	code = file + (segment->bytes - image.bytes) + (symbol->start - segment->start.value);
-	ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-	for (uint64_t at = 0; at < symbol->end - symbol->start; at += insn.length) {
-		ck_assert(ZYAN_SUCCESS(ZydisDecoderDecodeFull(
-			&decoder, code + at, symbol->end - symbol->start - at, &insn, operands)));
-		planted += take_out(&insn, operands, code + at);
-	}
-	return planted;
-}
-
 static void is_found(const char *function, plant_fn take_out, const char *how, const char *kind)
 {
-	char path[256], options[512];
+	char path[64], options[512];
 	json_t *json, *failure;
 	const char *found;
-	FILE *out;
 	int status;
 
-	ck_assert_msg(plant(function, take_out) > 0, "nothing to take out of %s", function);
-	snprintf(path, sizeof(path), "test_explore.%d.image", (int)getpid());
-	out = fopen(path, "w");
-	ck_assert_ptr_nonnull(out);
-	ck_assert_uint_eq(fwrite(file, 1, image.size_bytes, out), image.size_bytes);
-	ck_assert_int_eq(fclose(out), 0);
+	plant(&planted, function, take_out);
+	planted_save(&planted, path, sizeof(path));
 	snprintf(options, sizeof(options), "%s --image %s", how, path);
 	json = explore(options, &status);
 	remove(path);
@@ -130,18 +64,12 @@ static void is_found(const char *function, plant_fn take_out, const char *how, c
 
 static void setup(void)
 {
-	struct error error;
-
-	ck_assert_msg(image_load_builtin(&image, &error) == 0, "%s", error.text);
-	file = malloc(image.size_bytes);
-	ck_assert_ptr_nonnull(file);
-	memcpy(file, image.bytes, image.size_bytes);
+	planted_open(&planted);
 }
 
 static void teardown(void)
 {
-	free(file);
-	image_unload(&image);
+	planted_close(&planted);
 }
 
 START_TEST(two_frees_of_one_area_in_flight)
