@@ -3,7 +3,7 @@ MACHINE_TESTS += %D%/test_audit %D%/test_calls %D%/test_calls_fail %D%/test_call
 	%D%/test_core %D%/test_exceptions %D%/test_faults %D%/test_guest %D%/test_lockstep %D%/test_look %D%/test_process \
 	%D%/test_process_audit %D%/test_process_calls %D%/test_process_smp %D%/test_selftest \
 	%D%/test_service %D%/test_service_dirty %D%/test_service_end %D%/test_service_qemu %D%/test_service_second \
-	%D%/test_tlb %D%/test_traps %D%/test_user %D%/test_vm
+	%D%/test_tlb %D%/test_traps %D%/test_user %D%/test_violations %D%/test_vm
 MACHINE_SHELL_TESTS += %D%/test_nestbox.sh %D%/test_nestctl.sh
 # What of KVM, of a kernel's tables and of its tracing nestbox relies on.
 KERNEL_TESTS += %D%/test_vm %D%/test_guest %D%/test_traps %D%/test_tlb %D%/test_service_dirty \
