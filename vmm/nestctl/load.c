@@ -244,6 +244,16 @@ static uint64_t loops_done(const struct load *load)
 	return done;
 }
 
+/* Ctrl-C, or an audit that failed: the slices under way end too. */
+static void end_slices(struct load *load)
+{
+	if (__atomic_exchange_n(&load->stop, true, __ATOMIC_RELAXED))
+		return;
+	for (size_t i = 0; i < load->nr_cpus; i++)
+		if (load->cpu[i].wire)
+			(void)ctl_cancel(load->cpu[i].wire);
+}
+
 /* Until every vCPU is done: audits, and the line of progress. Returns the first audit's error. */
 static int attend(struct load *load)
 {
@@ -255,7 +265,7 @@ static int attend(struct load *load)
 	while (__atomic_load_n(&load->running, __ATOMIC_ACQUIRE) > 0) {
 		usleep((useconds_t)(TICK_SECONDS * 1e6));
 		if (interrupted || err)
-			__atomic_store_n(&load->stop, true, __ATOMIC_RELAXED);
+			end_slices(load);
 		if (load->audit_every > 0 && !err && clock_seconds() >= next) {
 			err = audit(load);
 			next = clock_seconds() + load->audit_every;
@@ -338,8 +348,13 @@ static enum cli_status conclude(struct load *load, int err)
 /* Starts the vCPUs' threads. Returns how many; the error of the first that could not be. */
 static size_t start(struct load *load, int *err_out)
 {
+	sigset_t interrupt, before;
 	size_t i;
 
+	/* Ctrl-C is the first thread's. */
+	sigemptyset(&interrupt);
+	sigaddset(&interrupt, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &interrupt, &before);
 	load->running = (unsigned int)load->nr_cpus;
 	for (i = 0; i < load->nr_cpus; i++) {
 		struct load_cpu *cpu = &load->cpu[i];
@@ -348,13 +363,16 @@ static size_t start(struct load *load, int *err_out)
 			ctl_connect(ctl_wire_path(load->ctl->wire), &cpu->wire, &load->ctl->error);
 		if (*err_out)
 			break;
+		ctl_own_signals(cpu->wire, true);
 		*err_out = -pthread_create(&cpu->thread, NULL, run_cpu, cpu);
 		if (*err_out) {
 			error_set(&load->ctl->error, *err_out, "no thread for vCPU %u", cpu->vcpu);
 			ctl_disconnect(cpu->wire);
+			cpu->wire = NULL;
 			break;
 		}
 	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	__atomic_sub_fetch(&load->running, (unsigned int)(load->nr_cpus - i), __ATOMIC_RELAXED);
 	return i;
 }
@@ -370,6 +388,7 @@ enum cli_status ctl_run_load(struct ctl *ctl)
 	if (status != CLI_DONE)
 		return status;
 	interrupted = 0;
+	ctl_own_signals(ctl->wire, true);
 	sigaction(SIGINT, &interrupt, &before);
 	started = start(&load, &err);
 	if (err)
@@ -380,5 +399,6 @@ enum cli_status ctl_run_load(struct ctl *ctl)
 		ctl_disconnect(load.cpu[i].wire);
 	}
 	sigaction(SIGINT, &before, NULL);
+	ctl_own_signals(ctl->wire, false);
 	return err ? ctl_failed(ctl, err) : conclude(&load, audited);
 }

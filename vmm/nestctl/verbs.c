@@ -18,6 +18,7 @@ const struct ctl_verb nestctl_verbs[] = {
 	{.name = "stop", .command = "stop"},
 	{.name = "cont", .command = "cont"},
 	{.name = "quit", .command = "quit"},
+	{.name = "cancel", .command = "cancel"},
 	{.name = "pause", .command = "stop", .flags = CTL_ALIAS},
 	{.name = "resume", .command = "cont", .flags = CTL_ALIAS},
 	{.name = "destroy", .command = "quit", .flags = CTL_ALIAS},
