@@ -60,10 +60,12 @@ static json_t *say_with_fd(const char *text, int passed)
 	header->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(header), &passed, sizeof(int));
 	ck_assert_int_eq(sendmsg(fd, &message, 0), (ssize_t)strlen(text));
-	do {
+	answer = client_hear(fd);
+	while (json_object_get(answer, "event")) {
+		json_decref(answer);
 		answer = client_hear(fd);
-		ck_assert_ptr_nonnull(answer);
-	} while (json_object_get(answer, "event"));
+	}
+	ck_assert_ptr_nonnull(answer);
 	return answer;
 }
 
@@ -352,9 +354,11 @@ START_TEST(a_pipe_gets_the_core_and_one_without_a_reader_an_error)
 	ck_assert_int_eq(got, 0);
 	core = read_core(file);
 	ck_assert_uint_eq(core.bytes, 200001);
-	do {
+	answer = client_hear(fd);
+	while (json_object_get(answer, "event")) {
+		json_decref(answer);
 		answer = client_hear(fd);
-	} while (json_object_get(answer, "event"));
+	}
 	ck_assert_ptr_nonnull(json_object_get(answer, "return"));
 	json_decref(answer);
 	close(ends[0]);

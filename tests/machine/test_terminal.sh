@@ -44,4 +44,6 @@ paused() {
 claim "one line where nobody watches" eval 'ctl top --every 20 && [ "$(grep -c "^running" "$scratch/out")" = 1 ]'
 claim "of a paused guest too" paused
 claim "a time that is none" refuses 2 'every' "$nestctl" top --every soon
+claim "a page with the walk of no address" refuses 2 "no symbol" "$nestctl" html "$scratch/page" --walk nosuch
+claim "and no page is left" [ ! -e "$scratch/page" ]
 conclude

@@ -68,14 +68,18 @@ static void add_status(struct ctl *ctl, json_t *document)
 	json_decref(status);
 }
 
-/* --walk, or the first area. */
-static void add_walk(struct ctl *ctl, json_t *document, const json_t *areas)
+/* --walk, or the first area. False: an address that was asked for is none. */
+static bool add_walk(struct ctl *ctl, json_t *document, const json_t *areas)
 {
 	const char *address = ctl->walk ?: ctl_text(json_array_get(areas, 0), "start");
+	json_t *walk;
 
-	if (*address)
-		json_object_set_new(document, "walk",
-				    answer_of(ctl, "walk", json_pack("{s:s}", "address", address)));
+	if (!*address)
+		return true;
+	walk = answer_of(ctl, "walk", json_pack("{s:s}", "address", address));
+	if (walk)
+		json_object_set_new(document, "walk", walk);
+	return walk || !ctl->walk;
 }
 
 static void add_frames(struct ctl *ctl, json_t *document)
@@ -93,7 +97,7 @@ static void add_frames(struct ctl *ctl, json_t *document)
 
 enum cli_status ctl_run_picture(struct ctl *ctl)
 {
-	bool page = !strcmp(ctl->verb->name, "html");
+	bool page = !strcmp(ctl->verb->name, "html"), good = true;
 	json_t *areas = list_of(ctl, "areas", "areas"), *maps, *audit, *document;
 	enum cli_status status;
 
@@ -106,15 +110,17 @@ enum cli_status ctl_run_picture(struct ctl *ctl)
 		maps = list_of(ctl, "maps", "maps");
 		json_object_set_new(document, "maps", picture_maps(maps, 4));
 		json_decref(maps);
-		add_walk(ctl, document, areas);
-		audit = answer_of(ctl, "audit", json_object());
+		good = add_walk(ctl, document, areas);
+		audit = good ? answer_of(ctl, "audit", json_object()) : NULL;
 		if (audit)
 			json_object_set_new(document, "audit", picture_audit(audit));
 		json_decref(audit);
 	}
-	if (strcmp(ctl->verb->name, "svg") != 0)
+	if (good && strcmp(ctl->verb->name, "svg") != 0)
 		add_frames(ctl, document);
-	status = write_as(ctl->verb->name, ctl_text(ctl->arguments, "operand"), document, ctl->cli);
+	status = good ? write_as(ctl->verb->name, ctl_text(ctl->arguments, "operand"), document,
+				 ctl->cli)
+		      : ctl_failed(ctl, -EINVAL);
 	json_decref(document);
 	json_decref(areas);
 	return status;

@@ -16,10 +16,21 @@
 #define LEFT   60.0
 #define HIGH   240.0
 
-/* Okabe and Ito's colours, which the colour-blind can tell apart, and greys. */
-static const char *const colours[] = {"#0072b2", "#e69f00", "#009e73", "#cc79a7",
-				      "#56b4e9", "#d55e00", "#8a8f3c", "#6b6f76"};
-#define NR_COLOURS (sizeof(colours) / sizeof(colours[0]))
+/* Okabe and Ito's colours, which the colour-blind can tell apart, and greys: as on the page. */
+static const struct {
+	const char *kind, *colour;
+} colours[] = {{"vmalloc", "#0072b2"}, {"vmap", "#e69f00"},       {"user", "#009e73"},
+	       {"ioremap", "#cc79a7"}, {"vm_map_ram", "#56b4e9"}, {"vpages", "#d55e00"},
+	       {"lazy", "#b8bcc2"},    {"pooled", "#5b4b8a"}};
+
+static const char *colour_of(const char *kind)
+{
+	for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++) {
+		if (!strcmp(colours[i].kind, kind))
+			return colours[i].colour;
+	}
+	return "#6b6f76";
+}
 
 uint64_t picture_number(const json_t *array, size_t index)
 {
@@ -110,17 +121,19 @@ static void open_svg(const json_t *document, double wide, double high, FILE *out
 }
 
 /* One area of [from, to), in pages of a map that begins at 0 and has @each in a row. */
-static void put_area(double from, double to, double each, size_t kind, const char *title, FILE *out)
+static void put_area(double from, double to, double each, const char *kind, const char *title,
+		     FILE *out)
 {
 	while (from < to) {
 		double row = floor(from / each), stop = fmin(to, (row + 1) * each);
 		double x = GUTTER + (from - row * each) / each * WIDE;
+		double wide = fmax((stop - from) / each * WIDE, .4);
 
 		fprintf(out,
-			"<rect x=\"%.2f\" y=\"%.0f\" width=\"%.2f\" height=\"%.0f\" "
-			"fill=\"%s\"><title>",
-			x, 8 + row * TALL, fmax((stop - from) / each * WIDE, .4), TALL - 4,
-			colours[kind % NR_COLOURS]);
+			"<rect x=\"%.2f\" y=\"%.0f\" width=\"%.2f\" height=\"%.0f\" fill=\"%s\"%s>"
+			"<title>",
+			x, 8 + row * TALL, wide, TALL - 4, colour_of(kind),
+			wide > 4 ? " stroke=\"#ffffff\" stroke-width=\"0.8\"" : "");
 		put_text(title, out);
 		fprintf(out, "</title></rect>\n");
 		if (stop <= from)
@@ -139,50 +152,118 @@ static void put_legend(const json_t *kinds, FILE *out)
 		fprintf(out,
 			"<rect x=\"%.0f\" y=\"%.0f\" width=\"11\" height=\"11\" fill=\"%s\"/>"
 			"<text x=\"%.0f\" y=\"%.0f\">",
-			x, 16 + ROWS * TALL, colours[i % NR_COLOURS], x + 16, 26 + ROWS * TALL);
+			x, 16 + ROWS * TALL, colour_of(name), x + 16, 26 + ROWS * TALL);
 		put_text(name, out);
 		fprintf(out, "</text>\n");
 		x += 32 + 7 * (double)strlen(name);
 	}
 }
 
-static void draw_areas(const json_t *document, const json_t *areas, FILE *out)
+/* What is there at the end, where it is drawn: holes wider than a limit are as wide as that. */
+struct spot {
+	double place;         /* in pages from the figure's beginning */
+	uint64_t page, pages; /* from the section's base */
+	size_t kind;
+};
+
+struct spots {
+	struct spot *spot;
+	size_t count;
+	double length;
+};
+
+static size_t lazy_kind(const json_t *kinds)
+{
+	size_t i = json_array_size(kinds);
+
+	while (i > 0 && strcmp(json_string_value(json_array_get(kinds, i - 1)) ?: "", "lazy") != 0)
+		i--;
+	return i ? i - 1 : 0;
+}
+
+static int find_spots(const json_t *areas, struct spots *spots)
 {
 	const json_t *step = json_object_get(areas, "step"),
+		     *freed = json_object_get(areas, "freed");
+	const json_t *gone = json_object_get(areas, "gone"),
 		     *pages = json_object_get(areas, "pages");
-	const json_t *kind = json_object_get(areas, "kind"),
-		     *kinds = json_object_get(areas, "kinds");
-	size_t count = json_array_size(step);
-	uint64_t base = picture_base(areas), at = 0, reach = 1;
+	size_t lazy = lazy_kind(json_object_get(areas, "kinds"));
+	uint64_t at = 0, taken = 0, reach = 0;
+	double fold;
+
+	*spots = (struct spots){.spot = calloc(json_array_size(step) + 1, sizeof(*spots->spot))};
+	if (!spots->spot)
+		return -ENOMEM;
+	for (size_t i = 0; i < json_array_size(step); i++) {
+		struct spot spot = {.kind = picture_number(json_object_get(areas, "kind"), i)};
+
+		at += picture_number(step, i);
+		spot.page = at;
+		spot.pages = picture_number(pages, i);
+		if (gone && (int64_t)picture_number(gone, i) >= 0)
+			continue;
+		if (freed && (int64_t)picture_number(freed, i) >= 0)
+			spot.kind = lazy;
+		taken += spot.pages;
+		spots->spot[spots->count++] = spot;
+	}
+	fold = fmax(16, (double)taken / 60);
+	for (size_t i = 0; i < spots->count; i++) {
+		struct spot *spot = &spots->spot[i];
+		double hole = i && spot->page > reach ? (double)(spot->page - reach) : 0;
+
+		spot->place = spots->length + fmin(hole, fold);
+		spots->length = spot->place + (double)spot->pages;
+		reach = spot->page + spot->pages;
+	}
+	return 0;
+}
+
+/* The page at @place, or the next that something is at. */
+static uint64_t page_at(const struct spots *spots, double place)
+{
+	for (size_t i = 0; i < spots->count; i++) {
+		const struct spot *spot = &spots->spot[i];
+
+		if (spot->place + (double)spot->pages > place)
+			return spot->page +
+			       (place > spot->place ? (uint64_t)(place - spot->place) : 0);
+	}
+	return 0;
+}
+
+static int draw_areas(const json_t *document, const json_t *areas, FILE *out)
+{
+	const json_t *kinds = json_object_get(areas, "kinds");
+	uint64_t base = picture_base(areas);
+	struct spots spots;
+	int err = find_spots(areas, &spots);
 	double each;
 
-	for (size_t i = 0; i < count; i++) {
-		at += picture_number(step, i);
-		if (at + picture_number(pages, i) > reach)
-			reach = at + picture_number(pages, i);
-	}
-	each = ceil((double)reach / ROWS);
+	if (err)
+		return err;
+	each = fmax(ceil(spots.length / ROWS), 1);
 	open_svg(document, GUTTER + WIDE + 10, ROWS * TALL + 40, out);
 	for (unsigned int row = 0; row < ROWS; row++)
 		fprintf(out,
 			"<text x=\"6\" y=\"%.0f\" fill=\"#59636e\">0x%" PRIx64 "</text>"
 			"<rect x=\"%.0f\" y=\"%.0f\" width=\"%.0f\" height=\"%.0f\" "
 			"fill=\"#eef0f2\"/>\n",
-			20 + row * TALL, (base + (uint64_t)(row * each)) * 4096, GUTTER,
+			20 + row * TALL, (base + page_at(&spots, row * each)) * 4096, GUTTER,
 			8 + row * TALL, WIDE, TALL - 4);
-	at = 0;
-	for (size_t i = 0; i < count; i++) {
-		size_t of = picture_number(kind, i);
+	for (size_t i = 0; i < spots.count; i++) {
+		const struct spot *spot = &spots.spot[i];
+		const char *name = json_string_value(json_array_get(kinds, spot->kind)) ?: "";
 		char title[96];
 
-		at += picture_number(step, i);
 		snprintf(title, sizeof(title), "0x%" PRIx64 " %" PRIu64 " KiB %.40s",
-			 (base + at) * 4096, picture_number(pages, i) * 4,
-			 json_string_value(json_array_get(kinds, of)) ?: "");
-		put_area((double)at, (double)(at + picture_number(pages, i)), each, of, title, out);
+			 (base + spot->page) * 4096, spot->pages * 4, name);
+		put_area(spot->place, spot->place + (double)spot->pages, each, name, title, out);
 	}
 	put_legend(kinds, out);
 	fprintf(out, "</svg>\n");
+	free(spots.spot);
+	return 0;
 }
 
 /* Both axes logarithmic: tails are what is looked for. */
@@ -212,7 +293,7 @@ static void draw_histogram(const json_t *document, const json_t *one, FILE *out)
 			"<rect x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" height=\"%.2f\" "
 			"fill=\"%s\"><title>%" PRIu64 " to %" PRIu64 ": %" PRIu64
 			"</title></rect>\n",
-			x, 20 + HIGH - tall, fmax(end - x - .5, 1), tall, colours[0],
+			x, 20 + HIGH - tall, fmax(end - x - .5, 1), tall, colours[0].colour,
 			picture_number(bucket, 0), picture_number(bucket, 1) - 1,
 			picture_number(bucket, 2));
 	}
@@ -236,9 +317,8 @@ static int draw_svg(const json_t *document, FILE *out)
 	if (!json_array_size(json_object_get(areas, "step")) && !one)
 		return -ENODATA;
 	if (json_array_size(json_object_get(areas, "step")))
-		draw_areas(document, areas, out);
-	else
-		draw_histogram(document, one, out);
+		return draw_areas(document, areas, out);
+	draw_histogram(document, one, out);
 	return 0;
 }
 

@@ -14,18 +14,24 @@ trap '"$nestctl" --name page quit >/dev/null 2>&1; rm -rf "$scratch"' EXIT
 # shellcheck source=tests/machine/shell.sh
 . "$top/tests/machine/shell.sh"
 
-if ! command -v chromium >/dev/null; then
-  [ -z "${NESTBOX_REQUIRE_BROWSER:-}" ] || { echo "no chromium here" >&2; exit 1; }
-  echo "SKIPPED: no chromium here, which opens the pages" >&2
+# browse FILE: what the browser made of it, as HTML.
+browse() {
+  HOME=$scratch timeout 100 chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage \
+    --window-size=1400,1200 --virtual-time-budget=60000 --dump-dom "file://$1" 2>"$scratch/err"
+}
+
+echo '<p id="probe">a browser' >"$scratch/probe.html"
+if ! browse "$scratch/probe.html" | grep -q 'id="probe"'; then
+  tail -n 3 "$scratch/err" >&2
+  [ -z "${NESTBOX_REQUIRE_BROWSER:-}" ] || { echo "no chromium that opens a page" >&2; exit 1; }
+  echo "SKIPPED: no chromium here that opens a page (scripts/setup test)" >&2
   exit 77
 fi
 
 # drive PAGE SCRIPT: opens the page with the script in it, and shows what the drive saw.
 drive() {
   { cat "$1"; echo '<script>'; cat "$2"; echo '</script>'; } >"$1.html"
-  HOME=$scratch timeout 100 chromium --headless --no-sandbox --disable-gpu --disable-dev-shm-usage \
-    --window-size=1400,1200 --virtual-time-budget=60000 --dump-dom "file://$1.html" \
-    >"$scratch/dom" 2>"$scratch/err"
+  browse "$1.html" >"$scratch/dom"
   sed -n '/<pre id="driven">/,/end of the drive/p' "$scratch/dom" |
     sed 's/.*<pre id="driven">//; s#</pre>.*##' >"$scratch/out"
   cat "$scratch/out"
