@@ -244,10 +244,10 @@ enum nb_opcode {
 	 * 3 seed of the random numbers, 4 stamps: 1 to write each loop's ticks to area.data as
 	 * uint32_t (2^32 - 1 for more), for at most NB_BENCH_STAMPS_MAX loops; else 0.
 	 * result: 0 ticks of all loops together, set-up and clearing up not counted; 1 loops:
-	 * fewer than asked for where area.cancel ended them, which set-up heeds too. No
-	 * range is lazy when the loops start.
-	 * -ENOMEM or -ENOSPC when an allocation failed. Either way all is freed, and
-	 * area.progress counts loops and, in set-up and clearing up, areas.
+	 * fewer than asked for where area.cancel ended them (looked at every 256), in set-up too.
+	 * No range is lazy when the loops start. -ENOMEM or -ENOSPC when an allocation failed.
+	 * Either way all is freed, and area.progress counts loops and, in set-up and clearing up,
+	 * areas.
 	 */
 	NB_OP_BENCH = 9,
 	/*

@@ -218,17 +218,35 @@ static const struct bench_case cases[] = {
 	[NB_BENCH_RANDOM_SIZE_ALIGN] = {NULL, loop_random_size_align, GFP_KERNEL | __GFP_ZERO, 0},
 };
 
-/* Runs *@loops_io loops, unless the host cancels: then it says how many were run. */
-static s64 run_loops(struct bench *bench, s64 (*loop)(struct bench *bench), u64 *loops_io)
+/* By itself, so that the compiler keeps what a loop needs in registers: every instruction counts.
+ */
+static __attribute__((noinline)) s64 run_some(struct bench *bench, s64 (*loop)(struct bench *bench),
+					      u64 loops)
 {
-	u64 done;
 	s64 err = 0;
 
-	for (done = 0; done < *loops_io && !err && !cancelled(bench); done++) {
+	for (; loops && !err; loops--) {
 		err = loop(bench);
 		progress(bench);
 	}
-	*loops_io = done;
+	return err;
+}
+
+/* So many loops between two looks at whether the host cancels: what looking costs is not seen. */
+#define CANCEL_LOOPS 256u
+
+/* Runs *@loops_io loops, unless the host cancels: then it says how many were run. */
+static s64 run_loops(struct bench *bench, s64 (*loop)(struct bench *bench), u64 *loops_io)
+{
+	u64 left = *loops_io, some;
+	s64 err = 0;
+
+	while (left && !err && !cancelled(bench)) {
+		some = left < CANCEL_LOOPS ? left : CANCEL_LOOPS;
+		left -= some;
+		err = run_some(bench, loop, some);
+	}
+	*loops_io -= left;
 	return err;
 }
 

@@ -86,17 +86,23 @@ claim "JSON or not" status 1 "$nestctl" walk 0x1000 --json
 
 # ---- what takes long: how far it is, Ctrl-C, cancel, clients that vanish ----
 
-# interrupted VERB...: ended by Ctrl-C after a second, with what was done so far.
+# interrupted VERB...: ended by Ctrl-C after a second, with what was done so far. --foreground: one
+# signal alone; a second one ends the program at once.
 interrupted() {
-  status 1 timeout --preserve-status -s INT 1 "$nestctl" "$@" &&
+  status 1 timeout --foreground --preserve-status -s INT 1 "$nestctl" "$@" &&
     grep -q 'interrupted: this is what was done so far' "$scratch/err"
 }
 claim "Ctrl-C ends a bench" interrupted bench fix_size 100000000 --pages 1
 claim "which says what it did" says '^loops  *[1-9][0-9]\{0,7\}$'
 claim "in JSON" interrupted bench random_size 100000000 --json
 claim "as a member" says '"interrupted": true'
-claim "Ctrl-C ends load, slices too" status 1 timeout --preserve-status -s INT 1 "$nestctl" load fix_size --slice 100000000 --loops 100000000
+claim "Ctrl-C ends load, slices too" status 1 timeout --foreground --preserve-status -s INT 1 "$nestctl" load fix_size --slice 100000000 --loops 100000000
 claim "with each vCPU's" says '^0  *[1-9]' '^1  *[1-9]' '^interrupted: '
+
+claim "load of several cases" status 0 "$nestctl" load fix_size,random_size,fix_align --loops 40 --slice 10
+claim "in four slices a vCPU" says '^0  *40  *4 ' '^1  *40  *4 '
+claim "Ctrl-C ends nestbox bench" status 1 timeout --foreground --preserve-status -s INT 1 "$nestbox" bench --kvm soft --case fix_size --loops 100000000
+claim "which says where" grep -q 'interrupted in fix_size 1: ' "$scratch/err"
 
 # doing PATTERN: status says it within some seconds.
 doing() {
@@ -138,7 +144,9 @@ area=$("$nestctl" -n held vmalloc 4K)
 claim "a trap" status 0 "$nestctl" -n held ept trap "$area" --access write --policy hold
 # holds UNTIL: how often a write of 32 bytes is held when each release is --until UNTIL.
 holds() {
-  "$nestctl" -n held vwrite "$area" 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff >"$scratch/wrote" 2>&1 &
+  # Of this one, not of the one before.
+  : >"$scratch/wrote"
+  timeout 60 "$nestctl" -n held vwrite "$area" 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff >"$scratch/wrote" 2>&1 &
   writer=$!
   count=0
   for _ in $(seq 200); do

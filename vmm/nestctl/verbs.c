@@ -89,10 +89,11 @@ const struct ctl_verb nestctl_verbs[] = {
 	 .operands = "FILE"},
 	{.name = "load",
 	 .section = "Work",
-	 .help = "Runs cases of test_vmalloc on several vCPUs at once, in slices.",
+	 .help = "Runs cases of test_vmalloc (names with commas, or all) on several vCPUs at once, "
+		 "in slices.",
 	 .run = ctl_run_load,
 	 .flags = CTL_LOAD,
-	 .operands = "CASE"},
+	 .operands = "CASES"},
 	{.name = "audit",
 	 .section = "Checking and comparing",
 	 .command = "audit",
