@@ -237,6 +237,13 @@ static bool wanted(struct settings *settings, size_t i)
 	return !settings->pages || (cases[i].pages != 0 && (i == 0 || !cases[i - 1].pages));
 }
 
+static void drop_last(struct bench_result *results, size_t *count_io)
+{
+	--*count_io;
+	json_decref(results[*count_io].runs);
+	json_decref(results[*count_io].histogram);
+}
+
 /* Says why not all cases were run. The last of *@count_io is dropped; Ctrl-C leaves the others. */
 static enum cli_status failed(const struct cli_command *command, const struct guest *guest,
 			      struct bench_result *results, size_t *count_io, int err)
@@ -245,14 +252,14 @@ static enum cli_status failed(const struct cli_command *command, const struct gu
 
 	if (*count_io) {
 		bench_result_name(&results[*count_io - 1], name);
-		json_decref(results[--*count_io].runs);
+		drop_last(results, count_io);
 	}
 	if (err == -EINTR && interrupt_seen()) {
 		cli_error(command, "interrupted in %s: what was done before", name);
 		return CLI_WRONG;
 	}
-	for (; *count_io > 0; --*count_io)
-		json_decref(results[*count_io - 1].runs);
+	while (*count_io)
+		drop_last(results, count_io);
 	cli_error(command, "%s: %s", name, strerror(-err));
 	if (guest_failure(guest))
 		report_print(guest_failure(guest), stderr);

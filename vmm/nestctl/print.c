@@ -201,12 +201,11 @@ static void print_doing(struct ctl *ctl, const json_t *list)
 			fprintf(out, "vCPU %" PRIu64 ": ", vcpu);
 		fprintf(out, "%s for %.1f s", ctl_text(one, "command"),
 			json_number_value(json_object_get(one, "seconds")));
-		if (json_object_get(one, "done"))
-			fprintf(out, ", %" PRIu64, ctl_number(one, "done"));
 		if (json_object_get(one, "total"))
-			fprintf(out, " of %" PRIu64, ctl_number(one, "total"));
+			fprintf(out, ", %" PRIu64 " of %" PRIu64, ctl_number(one, "done"),
+				ctl_number(one, "total"));
 		else if (json_object_get(one, "done"))
-			fputs(" steps", out);
+			fprintf(out, ", %" PRIu64 " steps", ctl_number(one, "done"));
 		if (json_object_get(one, "trap"))
 			fprintf(out,
 				", held by trap %" PRIu64 ": nestctl ept release %" PRIu64 " go",

@@ -53,6 +53,19 @@ static unsigned int drop_waiting(struct service *service, struct lane *lane,
 	return count;
 }
 
+/* The vCPU that a lane works on. */
+struct in_guest {
+	struct guest *guest;
+	unsigned int vcpu;
+};
+
+static void tell_guest(void *context)
+{
+	const struct in_guest *told = context;
+
+	guest_cancel(told->guest, told->vcpu, true);
+}
+
 /* On lanes [first, end). Returns how many requests were told. */
 static unsigned int cancel(struct service *service, unsigned int first, unsigned int end,
 			   const struct lane_match *match)
@@ -60,12 +73,11 @@ static unsigned int cancel(struct service *service, unsigned int first, unsigned
 	unsigned int count = 0;
 
 	for (unsigned int i = first; i < end; i++) {
+		struct in_guest told = {service->guest, i};
+
 		count += drop_waiting(service, &service->lanes[i], match);
-		if (!lane_cancel(&service->lanes[i], match))
-			continue;
-		count++;
-		if (i < NB_MAX_VCPUS)
-			guest_cancel(service->guest, i, true);
+		count += lane_cancel(&service->lanes[i], match,
+				     i < NB_MAX_VCPUS ? tell_guest : NULL, &told);
 	}
 	return count;
 }

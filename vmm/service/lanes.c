@@ -142,7 +142,8 @@ struct lane_job *lane_take_waiting(struct lane *lane, double before, const struc
 	return taken;
 }
 
-bool lane_cancel(struct lane *lane, const struct lane_match *match)
+bool lane_cancel(struct lane *lane, const struct lane_match *match, void (*tell)(void *context),
+		 void *context)
 {
 	bool told = false;
 
@@ -150,6 +151,8 @@ bool lane_cancel(struct lane *lane, const struct lane_match *match)
 	if (lane->current && fits(lane->current, match))
 		told = !__atomic_exchange_n(&lane->current->progress.cancelled, true,
 					    __ATOMIC_SEQ_CST);
+	if (told && tell)
+		tell(context);
 	pthread_mutex_unlock(&lane->mutex);
 	return told;
 }

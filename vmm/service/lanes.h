@@ -82,10 +82,12 @@ struct lane_job *lane_take_waiting(struct lane *lane, double before,
 				   const struct lane_match *match);
 
 /*
- * Tells the request under way, if it fits, that nobody wants the rest. Returns whether there was
- * one that was not told before. Any thread.
+ * Tells the request under way, if it fits, that nobody wants the rest: by its progress, and by
+ * @tell, which is called before the lane can begin another, and may not wait (NULL: by that alone).
+ * Returns whether there was one that was not told before. Any thread.
  */
-bool lane_cancel(struct lane *lane, const struct lane_match *match);
+bool lane_cancel(struct lane *lane, const struct lane_match *match, void (*tell)(void *context),
+		 void *context);
 
 /* What is under way. Returns whether anything is. Any thread. */
 bool lane_look(struct lane *lane, struct lane_state *state_out);
