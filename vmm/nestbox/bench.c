@@ -161,8 +161,7 @@ static int run_percentiles(struct guest *guest, struct settings *settings,
 		result->max = latency_percentile(&latency, 100);
 		if (picture_wanted(&settings->files)) {
 			bench_result_name(result, name);
-			result->histogram = picture_histogram(name, settings->unit, latency.samples,
-							      latency.count);
+			result->histogram = picture_histogram(name, settings->unit, &latency);
 		}
 	}
 	latency_deinit(&latency);
@@ -237,44 +236,51 @@ static bool wanted(struct settings *settings, size_t i)
 	return !settings->pages || (cases[i].pages != 0 && (i == 0 || !cases[i - 1].pages));
 }
 
-static void drop_last(struct bench_result *results, size_t *count_io)
+/* Says what was measured, as the options want it. Returns @status, or what comes of it. */
+static enum cli_status tell(const struct cli_command *command, const struct settings *settings,
+			    const struct program *program, const struct guest *guest,
+			    const struct bench_result *results, size_t count,
+			    enum cli_status status)
 {
-	--*count_io;
-	json_decref(results[*count_io].runs);
-	json_decref(results[*count_io].histogram);
+	bool wanted = settings->json || settings->compare.file;
+	json_t *report = wanted ? bench_report(program, guest, results, count) : NULL;
+
+	if (!settings->json)
+		bench_print(program, guest, results, count);
+	status = compare_and_print(command, report, &settings->compare, settings->json, status);
+	json_decref(report);
+	if (picture_wanted(&settings->files))
+		status = picture_save(command, bench_picture(guest, results, count),
+				      &settings->files, status);
+	return status;
 }
 
-/* Says why not all cases were run. The last of *@count_io is dropped; Ctrl-C leaves the others. */
-static enum cli_status failed(const struct cli_command *command, const struct guest *guest,
-			      struct bench_result *results, size_t *count_io, int err)
+/* Says why not all cases were run, the last of @count. Returns how many Ctrl-C leaves. */
+static size_t failed(const struct cli_command *command, const struct guest *guest,
+		     const struct bench_result *results, size_t count, int err)
 {
 	char name[BENCH_NAME_BYTES] = "warming up";
 
-	if (*count_io) {
-		bench_result_name(&results[*count_io - 1], name);
-		drop_last(results, count_io);
-	}
+	if (count)
+		bench_result_name(&results[count - 1], name);
 	if (err == -EINTR && interrupt_seen()) {
 		cli_error(command, "interrupted in %s: what was done before", name);
-		return CLI_WRONG;
+		return count ? count - 1 : 0;
 	}
-	while (*count_io)
-		drop_last(results, count_io);
 	cli_error(command, "%s: %s", name, strerror(-err));
 	if (guest_failure(guest))
 		report_print(guest_failure(guest), stderr);
-	return CLI_WRONG;
+	return 0;
 }
 
 static enum cli_status run_cases(const struct cli_command *command, struct settings *settings,
 				 struct guest *guest)
 {
-	struct bench_result results[NR_CASES];
+	struct bench_result results[NR_CASES] = {0};
 	struct program program;
 	struct cli_progress progress;
-	enum cli_status status = CLI_DONE;
-	size_t i, count = 0;
-	json_t *report;
+	enum cli_status status = CLI_WRONG;
+	size_t i, good, count = 0;
 	int err;
 
 	program = guest_options_program(settings->program, guest);
@@ -292,19 +298,16 @@ static enum cli_status run_cases(const struct cli_command *command, struct setti
 	interrupt_end();
 	cli_progress_end(&progress);
 	if (err)
-		status = failed(command, guest, results, &count, err);
-	if (err && count == 0)
-		return status;
-	report = bench_report(&program, guest, results, count);
-	if (!settings->json)
-		bench_print(&program, guest, results, count);
-	status = compare_and_print(command, report, &settings->compare, settings->json, status);
-	if (picture_wanted(&settings->files))
-		status = picture_save(command, bench_picture(guest, results, count),
-				      &settings->files, status);
-	json_decref(report);
-	for (i = 0; i < count; i++)
+		good = failed(command, guest, results, count, err);
+	else
+		good = count;
+	if (!err || good)
+		status = tell(command, settings, &program, guest, results, good,
+			      err ? CLI_WRONG : CLI_DONE);
+	for (i = 0; i < count; i++) {
 		json_decref(results[i].runs);
+		json_decref(results[i].histogram);
+	}
 	return status;
 }
 

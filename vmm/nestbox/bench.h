@@ -39,7 +39,7 @@ json_t *bench_report(const struct program *program, const struct guest *guest,
 void bench_print(const struct program *program, const struct guest *guest,
 		 const struct bench_result *results, size_t count);
 
-/* As a document of vmm/picture/picture.h; takes the results' histograms. */
-json_t *bench_picture(const struct guest *guest, struct bench_result *results, size_t count);
+/* As a document of vmm/picture/picture.h. */
+json_t *bench_picture(const struct guest *guest, const struct bench_result *results, size_t count);
 
 #endif

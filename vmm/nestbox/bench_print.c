@@ -92,8 +92,7 @@ void bench_print(const struct program *program, const struct guest *guest,
 		print_threads(program, results, count);
 }
 
-/* Takes the results' histograms. */
-json_t *bench_picture(const struct guest *guest, struct bench_result *results, size_t count)
+json_t *bench_picture(const struct guest *guest, const struct bench_result *results, size_t count)
 {
 	const struct kvm_host *host = guest_kvm_host(guest);
 	json_t *document = picture_create("nestbox bench"), *list = json_array();
@@ -108,7 +107,7 @@ json_t *bench_picture(const struct guest *guest, struct bench_result *results, s
 			json_pack("[s, I, o]", name, (json_int_t)results[i].loops,
 				  json_integer((json_int_t)(results[i].ticks_per_loop + .5))));
 		if (results[i].histogram)
-			json_array_append_new(list, results[i].histogram);
+			json_array_append(list, results[i].histogram);
 	}
 	json_object_set_new(document, "table",
 			    json_pack("[{s:s, s:s, s:[s, s, s], s:o}]", "id", "cases", "heading",
