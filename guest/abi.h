@@ -170,7 +170,8 @@ struct nb_vcpu_area {
 	uint64_t current;  /* guest: user_data of the operation in flight */
 	uint32_t pad2[8];
 	uint32_t cq_head; /* host */
-	uint32_t pad3[15];
+	uint32_t cancel;  /* host: not 0: nobody wants the rest of a long operation */
+	uint32_t pad3[14];
 	struct nb_event event;
 	uint32_t nr_frame_runs; /* guest */
 	uint32_t pad5;
@@ -242,10 +243,11 @@ enum nb_opcode {
 	 * nb_bench_case, 1 loops (at least 1), 2 pages (NB_BENCH_FIX_SIZE: at least 1; else 0),
 	 * 3 seed of the random numbers, 4 stamps: 1 to write each loop's ticks to area.data as
 	 * uint32_t (2^32 - 1 for more), for at most NB_BENCH_STAMPS_MAX loops; else 0.
-	 * result: 0 ticks of all loops together, set-up and clearing up not counted; 1 loops. No
-	 * range is lazy when the loops start.
-	 * -ENOMEM or -ENOSPC when an allocation failed. Either way all is freed, and
-	 * area.progress counts loops and, in set-up and clearing up, areas.
+	 * result: 0 ticks of all loops together, set-up and clearing up not counted; 1 loops:
+	 * fewer than asked for where area.cancel ended them (looked at every 256), in set-up too.
+	 * No range is lazy when the loops start. -ENOMEM or -ENOSPC when an allocation failed.
+	 * Either way all is freed, and area.progress counts loops and, in set-up and clearing up,
+	 * areas.
 	 */
 	NB_OP_BENCH = 9,
 	/*

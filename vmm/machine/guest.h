@@ -59,6 +59,7 @@ struct guest_access {
 	unsigned int vcpu;
 	struct report_access what;
 	uint64_t rip;
+	uint64_t rcx; /* of a repeated string instruction: the steps that are left */
 	char where[IMAGE_PLACE_BYTES]; /* RIP as symbol+offset */
 	bool have_call;                /* the hypercall in flight */
 	struct nb_submission call;
@@ -151,6 +152,12 @@ void guest_destroy(struct guest *guest);
  * under way fail. Does nothing to a dead one. Any thread; waits for no vCPU.
  */
 void guest_kill(struct guest *guest, const char *text);
+
+/*
+ * Tells vCPU @vcpu that nobody wants the rest of a long operation, or (false) that one does, which
+ * is how it begins: NB_OP_BENCH ends then, with what it has done. Any thread.
+ */
+void guest_cancel(struct guest *guest, unsigned int vcpu, bool cancel);
 
 /* How far the hypercall that vCPU @vcpu is in has got, in steps of its own (nb_vcpu_area). */
 uint64_t guest_progress(const struct guest *guest, unsigned int vcpu);

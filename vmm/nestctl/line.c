@@ -346,6 +346,8 @@ static enum cli_status ask_and_print(struct ctl *ctl)
 	if (ctl->verb->flags & (CTL_BY_RIGHTS | CTL_BY_STATE))
 		ctl_filter_list(ctl->filter, json_object_get(value, ctl->verb->list));
 	status = ctl->json ? print_json(ctl, value) : print(ctl, value);
+	if (ctl_print_interrupted(ctl, value) != CLI_DONE)
+		status = CLI_WRONG;
 	json_decref(value);
 	return status;
 }

@@ -34,13 +34,27 @@ void ctl_disconnect(struct ctl_wire *wire);
 const char *ctl_wire_path(const struct ctl_wire *wire);
 
 /*
- * Asks and waits. Takes @arguments' reference (NULL: none). Returns 0 with the returned value in
+ * Asks and waits. Ctrl-C meanwhile cancels what was asked for, whose answer then says what was done
+ * so far; a second one ends the program. Takes @arguments' reference (NULL: none). Returns 0 with
+ * the returned value in
  * *@return_out, a new reference; with the guest's error in @error -EINVAL where what was asked is
  * wrong (an argument, a command there is not), else -EREMOTEIO; -EPROTO, -EPIPE (the guest has
  * gone).
  */
 int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_t **return_out,
 	    struct error *error);
+
+/*
+ * Tells the guest that nobody wants the rest of what was asked for over @wire, over a connection of
+ * its own: any thread. Errors: as ctl_ask().
+ */
+int ctl_cancel(const struct ctl_wire *wire);
+
+/* From now on Ctrl-C is the caller's, who may then call ctl_cancel(); or (false) no longer. */
+void ctl_own_signals(struct ctl_wire *wire, bool own);
+
+/* Whether Ctrl-C cancelled what was asked for last. */
+bool ctl_was_cancelled(const struct ctl_wire *wire);
 
 /* Whether an answer's "error" says that what was asked is wrong. */
 bool ctl_asked_wrongly(const json_t *error);
@@ -237,6 +251,9 @@ enum cli_status ctl_print_dirty(struct ctl *ctl, const json_t *value);
  * vmm/nestctl/print_list.c.
  */
 enum cli_status ctl_print_lists(struct ctl *ctl, const json_t *value);
+
+/* Says that @value is what was done before Ctrl-C, if it is, on standard error: CLI_WRONG then. */
+enum cli_status ctl_print_interrupted(const struct ctl *ctl, const json_t *value);
 
 /* Says that there is more, or that a list was broken, which is CLI_WRONG. */
 enum cli_status ctl_print_end(struct ctl *ctl, const json_t *value);

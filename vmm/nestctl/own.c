@@ -143,6 +143,10 @@ enum cli_status ctl_run_read(struct ctl *ctl)
 		else
 			ctl_print_bytes(ctl, value);
 		json_decref(value);
+		if (ctl_was_cancelled(ctl->wire)) {
+			cli_error(ctl->cli, "interrupted: this is what was read so far");
+			return CLI_WRONG;
+		}
 	}
 	return CLI_DONE;
 }

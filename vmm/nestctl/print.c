@@ -38,6 +38,15 @@ enum cli_status ctl_print_json(struct ctl *ctl, const json_t *value)
 	return CLI_DONE;
 }
 
+enum cli_status ctl_print_interrupted(const struct ctl *ctl, const json_t *value)
+{
+	if (!json_is_true(json_object_get(value, PROTOCOL_INTERRUPTED)))
+		return CLI_DONE;
+	fflush(ctl->out);
+	cli_error(ctl->cli, "interrupted: this is what was done so far");
+	return CLI_WRONG;
+}
+
 /* ---- plainly ---- */
 
 static void print_value(FILE *out, const json_t *value)
@@ -49,6 +58,12 @@ static void print_value(FILE *out, const json_t *value)
 			   JSON_ENSURE_ASCII | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
 }
 
+/* Members that go with any answer: for programs, or said otherwise. */
+static bool beside(const char *key)
+{
+	return strcmp(key, PROTOCOL_TICKS) == 0 || strcmp(key, PROTOCOL_INTERRUPTED) == 0;
+}
+
 /* An object inside another: a line each, indented. */
 static void print_members(FILE *out, const json_t *object, int indent)
 {
@@ -57,7 +72,7 @@ static void print_members(FILE *out, const json_t *object, int indent)
 	json_t *value;
 
 	json_object_foreach ((json_t *)object, key, value) {
-		if (strcmp(key, PROTOCOL_TICKS) == 0)
+		if (beside(key))
 			continue;
 		fprintf(out, "%*s%-14s ", indent, "", key);
 		if (json_is_object(value)) {
@@ -85,14 +100,14 @@ enum cli_status ctl_print_plain(struct ctl *ctl, const json_t *value)
 
 	if (!json_is_object(value))
 		return ctl_print_json(ctl, value);
-	if (json_object_get(value, PROTOCOL_TICKS))
-		count--;
+	count -= json_object_get(value, PROTOCOL_TICKS) ? 1 : 0;
+	count -= json_object_get(value, PROTOCOL_INTERRUPTED) ? 1 : 0;
 	if (count != 1) {
 		print_members(ctl->out, value, 0);
 		return CLI_DONE;
 	}
 	json_object_foreach ((json_t *)value, key, member) {
-		if (strcmp(key, PROTOCOL_TICKS) == 0)
+		if (beside(key))
 			continue;
 		if (json_is_object(member)) {
 			print_members(ctl->out, value, 0);
@@ -173,19 +188,33 @@ enum cli_status ctl_print_audit(struct ctl *ctl, const json_t *value)
 	return ctl_number(value, "violations") ? CLI_WRONG : CLI_DONE;
 }
 
+/* What is under way, by whom, how far. */
 static void print_doing(struct ctl *ctl, const json_t *list)
 {
+	FILE *out = ctl->out;
+
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *one = json_array_get(list, i);
 		uint64_t vcpu = ctl_number(one, "vcpu");
 
-		fprintf(ctl->out, "vCPU %" PRIu64 ": %s for %.1f s", vcpu, ctl_text(one, "command"),
+		if (json_object_get(one, "vcpu"))
+			fprintf(out, "vCPU %" PRIu64 ": ", vcpu);
+		fprintf(out, "%s for %.1f s", ctl_text(one, "command"),
 			json_number_value(json_object_get(one, "seconds")));
+		if (json_object_get(one, "total"))
+			fprintf(out, ", %" PRIu64 " of %" PRIu64, ctl_number(one, "done"),
+				ctl_number(one, "total"));
+		else if (json_object_get(one, "done"))
+			fprintf(out, ", %" PRIu64 " steps", ctl_number(one, "done"));
 		if (json_object_get(one, "trap"))
-			fprintf(ctl->out,
+			fprintf(out,
 				", held by trap %" PRIu64 ": nestctl ept release %" PRIu64 " go",
 				ctl_number(one, "trap"), vcpu);
-		fputc('\n', ctl->out);
+		else if (json_is_true(json_object_get(one, "cancelled")))
+			fputs(", cancelled", out);
+		else if (*ctl_text(one, "job"))
+			fprintf(out, " (nestctl cancel --job %s)", ctl_text(one, "job"));
+		fputc('\n', out);
 	}
 }
 

@@ -75,8 +75,8 @@ static json_t *result_member(const struct qmp_request *request, const struct qmp
 	return json_integer((json_int_t)value);
 }
 
-static json_t *results(const struct qmp_request *request, const struct nb_completion *cqe,
-		       const void *data)
+static json_t *results(const struct qmp_request *request, const struct nb_submission *sqe,
+		       const struct nb_completion *cqe, const void *data)
 {
 	const struct qmp_arg *member;
 	json_t *json = json_object();
@@ -86,6 +86,8 @@ static json_t *results(const struct qmp_request *request, const struct nb_comple
 			json_object_set_new(json, member->name,
 					    result_member(request, member, cqe, data));
 	}
+	if (sqe->opcode == NB_OP_BENCH && cqe->result[1] < sqe->arg[1])
+		json_object_set_new(json, PROTOCOL_INTERRUPTED, json_true());
 	json_object_set_new(
 		json, PROTOCOL_TICKS,
 		json_integer((json_int_t)((cqe->tsc_end - cqe->tsc_start) & INT64_MAX)));
@@ -189,6 +191,30 @@ static void count(struct service *service)
 
 /* ---- the call ---- */
 
+/* The loops of a case that does nothing but loops are its steps. */
+static uint64_t steps_of(const struct nb_submission *sqe)
+{
+	if (sqe->opcode != NB_OP_BENCH || sqe->arg[0] == NB_BENCH_FULL_FIT ||
+	    sqe->arg[0] == NB_BENCH_LONG_BUSY_LIST)
+		return 0;
+	return sqe->arg[1];
+}
+
+/* From here on it can be seen how far it is, and it can be cancelled: service/jobs.c. */
+static void begin(struct service *service, const struct qmp_request *request, unsigned int vcpu,
+		  const struct nb_submission *sqe)
+{
+	struct lane_progress *progress = request->progress;
+
+	__atomic_store_n(&progress->base, guest_progress(service->guest, vcpu), __ATOMIC_RELAXED);
+	__atomic_store_n(&progress->total, steps_of(sqe), __ATOMIC_RELAXED);
+	__atomic_store_n(&progress->counts, true, __ATOMIC_RELEASE);
+	/* In this order: whoever cancels sets the flag, then tells the guest. */
+	guest_cancel(service->guest, vcpu, false);
+	if (service_cancelled(request))
+		guest_cancel(service->guest, vcpu, true);
+}
+
 /* With the vCPU's call mutex held. */
 static json_t *call(struct service *service, const struct qmp_request *request, unsigned int vcpu)
 {
@@ -208,7 +234,9 @@ static json_t *call(struct service *service, const struct qmp_request *request, 
 				      offsetof(struct nb_vcpu_area, data)),
 			     size);
 	service_take_said(service, vcpu, said);
+	begin(service, request, vcpu, &sqe);
 	err = guest_call(service->guest, vcpu, &sqe, &cqe);
+	service_operation_over(service, vcpu);
 	if (err)
 		return qmp_error(request, "the guest is dead: %.600s",
 				 guest_failure(service->guest) ? guest_failure(service->guest)->text
@@ -217,7 +245,7 @@ static json_t *call(struct service *service, const struct qmp_request *request, 
 	count(service);
 	service_take_said(service, vcpu, said);
 	return cqe.status ? refused(request, &cqe, said)
-			  : qmp_return(request, results(request, &cqe, data));
+			  : qmp_return(request, results(request, &sqe, &cqe, data));
 }
 
 json_t *service_call(struct service *service, const struct qmp_request *request)

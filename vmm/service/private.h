@@ -122,17 +122,18 @@ extern const struct service_handler service_guest_handlers[], service_look_handl
 	service_memory_handlers[], service_audit_handlers[], service_event_handlers[],
 	service_table_handlers[], service_frame_handlers[], service_diff_handlers[],
 	service_second_handlers[], service_trap_handlers[], service_dirty_handlers[],
-	service_qemu_handlers[], service_human_handlers[];
+	service_qemu_handlers[], service_human_handlers[], service_job_handlers[];
 
 /* Carries out any PROTOCOL_CALL command. */
 json_t *service_call(struct service *service, const struct qmp_request *request);
 
 /*
  * No hypercall is under way on any vCPU between these. Waits for those under way, no longer than
- * SERVICE_WAIT_SECONDS. Errors: -EBUSY with who keeps it waiting (a trap that holds a vCPU: at
- * once), nothing being locked.
+ * SERVICE_WAIT_SECONDS, nor when @request (NULL: nobody's) is cancelled. Errors: -EBUSY with who
+ * keeps it waiting (a trap that holds a vCPU: at once), nothing being locked.
  */
-int service_lock_calls(struct service *service, struct error *error);
+int service_lock_calls(struct service *service, const struct qmp_request *request,
+		       struct error *error);
 void service_unlock_calls(struct service *service);
 
 /* Nothing that a client asked for waits longer until it is begun. */
@@ -147,17 +148,32 @@ void service_say_busy(struct service *service, unsigned int vcpu, struct error *
 /* The number of the trap that holds vCPU @vcpu; 0: none does. Any thread. */
 uint32_t service_held_by(struct service *service, unsigned int vcpu);
 
+/* The hypercall that vCPU @vcpu was in is over: what a release let through too. */
+void service_operation_over(struct service *service, unsigned int vcpu);
+
 /* Whether the guest is paused, from any thread. */
 bool service_paused(const struct service *service);
 
-/* Audits, and tells what is new. With all calls locked. Errors: -ENOMEM. */
-int service_audit(struct service *service, uint32_t which, struct audit_result *result_out);
-
-/* The same, of all checks, on the lane that is alone. */
+/* Runs all checks on the lane that is alone. */
 void service_audit_soon(struct service *service);
 
 /* @line, which may be NULL: all of it for people. */
 json_t *service_violation_json(const struct audit_violation *violation, const char *line);
+
+/*
+ * How far @request is, @done of @total (0: not known) steps. Returns false when it is to end early,
+ * with what it has done: it was cancelled, or the service ends. On its lane's thread.
+ */
+bool service_go_on(struct service *service, const struct qmp_request *request, uint64_t done,
+		   uint64_t total);
+bool service_cancelled(const struct qmp_request *request);
+
+/* What @client asked for is cancelled: nobody waits for it any more. Any thread. */
+void service_client_gone(struct service *service, uint64_t client);
+
+/* What is under way, for query-status; as the event PROGRESS, to be called about once a second. */
+json_t *service_doing_json(struct service *service);
+void service_tell_progress(struct service *service);
 
 /* Tells every client of an event, and keeps it for query-events. Takes @data. Any thread. */
 void service_tell(struct service *service, const char *name, json_t *data);

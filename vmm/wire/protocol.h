@@ -33,6 +33,9 @@ enum protocol_lane {
 #define PROTOCOL_IN_INTERRUPT "in-interrupt"
 #define PROTOCOL_TICKS        "ticks"
 
+/* Returned, and true, where a command was cancelled: what it returns is what was done so far. */
+#define PROTOCOL_INTERRUPTED "interrupted"
+
 /* A flag: with it the second stage's real tables are read, which takes a guest that is paused. */
 #define PROTOCOL_LIVE "live"
 

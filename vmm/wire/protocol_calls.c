@@ -159,7 +159,7 @@ const struct qmp_command protocol_call_commands[] = {
 	       MAYBE(2, "pages", QMP_U64, 0, "of fix_size: at least 1; else 0"),
 	       MAYBE(3, "seed", QMP_U64, 1, "of the random numbers")),
 	 GIVES(AT(0, "total-ticks", QMP_U64, "of all loops, set-up not counted"),
-	       AT(1, "loops", QMP_U64, "done"))},
+	       AT(1, "loops", QMP_U64, "done"), INTERRUPTED)},
 	{CALL("nop", NB_OP_NOP, "Nothing: to and fro."),
 	 TAKES(MAYBE(0, "value", QMP_U64, 0, "comes back")),
 	 GIVES(AT(0, "value", QMP_U64, "as it was sent"))},

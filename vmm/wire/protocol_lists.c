@@ -141,9 +141,13 @@ const struct qmp_list protocol_insns = {
 };
 
 const struct qmp_list protocol_doing = {
-	LIST({"vcpu", QMP_INT, NULL}, {"command", QMP_TEXT, "it carries out"},
+	LIST({"vcpu", QMP_INT, "where it is one that does it"}, {"command", QMP_TEXT, "under way"},
 	     {"seconds", QMP_REAL, "since it was begun"},
-	     {"trap", QMP_INT, "that holds the vCPU, where one does"}),
+	     {"trap", QMP_INT, "that holds the vCPU, where one does"},
+	     {"job", QMP_TEXT, "the id it was sent with, where that is a string"},
+	     {"done", QMP_INT, "of its own steps, where it counts them"},
+	     {"total", QMP_INT, "steps, where that is known"},
+	     {"cancelled", QMP_BOOL, "true: it was, and has not ended yet"}),
 };
 
 const struct qmp_list protocol_violations = {

@@ -56,7 +56,7 @@ const struct qmp_command protocol_look_commands[] = {
 		      MAY_BE("direct-map", QMP_BOOL, "search the direct map too, all RAM again")),
 	 .returns = ARGS(IS("hits", QMP_OBJECTS, "addresses, as strings"),
 			 IS("searched-bytes", QMP_SIZE, "so many"),
-			 IS("cut", QMP_BOOL, "there may be more"))},
+			 IS("cut", QMP_BOOL, "there may be more"), INTERRUPTED)},
 	{LOOK("query-frame", "One frame: its state, its owner, its block."),
 	 .args = ARGS(IS("frame", QMP_U64, "its number: guest-physical address / 4096")),
 	 .returns = ARGS(
@@ -179,7 +179,7 @@ const struct qmp_command protocol_look_commands[] = {
 			  .optional = true, .max = 256)),
 	 .returns = ARGS(LIST("checks", protocol_checks), IS("items", QMP_INT, "looked at"),
 			 IS("violations", QMP_INT, "found now"), IS("seconds", QMP_REAL, "it took"),
-			 LIST("found", protocol_violations))},
+			 LIST("found", protocol_violations), INTERRUPTED)},
 	{ALONE("dump-guest-core",
 	       "Writes an ELF core for gdb, drgn and crash. Event DUMP_PROGRESS."),
 	 .args = ARGS(IS("file", QMP_TEXT, "where, on the host; an absolute path"),

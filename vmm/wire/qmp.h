@@ -166,11 +166,14 @@ void qmp_value_deinit(struct qmp_value *value);
 
 /* ---- requests and answers ---- */
 
+struct lane_progress;
+
 struct qmp_request {
 	const struct qmp_command *command;
 	struct qmp_value values[QMP_ARGS_MAX]; /* in the order of command->args */
 	json_t *message;                       /* keeps texts alive */
 	json_t *id;                            /* borrowed from message; NULL for none */
+	struct lane_progress *progress;        /* the carrier's own; NULL: none */
 	int passed_fd; /* a descriptor of the client's that goes with it, the request's; -1: none */
 };
 
