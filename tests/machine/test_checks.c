@@ -128,6 +128,60 @@ START_TEST(frame_in_use_again_is_no_news)
 }
 END_TEST
 
+/* At the object's first byte and its last; what was allocated beside it stays good. */
+static void freed_object_is_caught(unsigned int vcpu, uint64_t offset)
+{
+	uint64_t object[3];
+
+	for (int i = 0; i < 3; i++)
+		object[i] = CALL(0, NB_OP_KMALLOC, 192, GFP_KERNEL, (uint64_t)-1);
+	for (int i = 0; i < 3; i++)
+		touch(vcpu, object[i] + offset);
+	CALL(0, NB_OP_KFREE, object[1]);
+	touch(vcpu, object[0] + 191 - 7);
+	touch(vcpu, object[2]);
+	touch_is_caught(vcpu, object[1] + offset, "freed", "op_kfree");
+}
+
+START_TEST(freed_object_of_a_slab)
+{
+	freed_object_is_caught(0, 0);
+}
+END_TEST
+
+START_TEST(freed_object_on_another_cpu)
+{
+	freed_object_is_caught(1, 184);
+}
+END_TEST
+
+START_TEST(object_in_use_again_is_no_news)
+{
+	for (int i = 0; i < 20; i++) {
+		uint64_t object = CALL(0, NB_OP_KMALLOC, 64, GFP_KERNEL, (uint64_t)-1);
+
+		touch((unsigned int)i % 2, object + 8);
+		CALL((unsigned int)i / 2 % 2, NB_OP_KFREE, object);
+	}
+}
+END_TEST
+
+START_TEST(object_that_was_never_allocated)
+{
+	uint64_t object = CALL(0, NB_OP_KMALLOC, 1024, GFP_KERNEL, (uint64_t)-1);
+
+	touch_is_caught(0, object + 1024, "freed", NULL);
+	ck_assert(!guest_failure(guest)->past.known);
+}
+END_TEST
+
+START_TEST(frame_that_was_never_handed_out)
+{
+	touch_is_caught(0, NB_DIRECT_BASE + (24ull << 20), "freed", NULL);
+	ck_assert_ptr_nonnull(strstr(guest_failure(guest)->text, "never handed out"));
+}
+END_TEST
+
 /* Bug 16: a purge that does not flush all it gives back. */
 START_TEST(stale_translation_of_a_range_not_flushed)
 {
@@ -163,7 +217,7 @@ START_TEST(freed_frame_by_an_executable_entry_that_stayed)
 
 	CALL(0, NB_OP_VFREE, address);
 	put_entry(walk.entries[walk.entry_count - 1]);
-	touch_is_caught(0, address, "freed", "op_vfree");
+	touch_is_caught(0, address, "freed", NULL);
 }
 END_TEST
 
@@ -250,6 +304,11 @@ int main(void)
 	tcase_add_checked_fixture(tcase, start, stop);
 	tcase_add_test(tcase, freed_frame_by_the_direct_map);
 	tcase_add_test(tcase, frame_in_use_again_is_no_news);
+	tcase_add_test(tcase, freed_object_of_a_slab);
+	tcase_add_test(tcase, freed_object_on_another_cpu);
+	tcase_add_test(tcase, object_in_use_again_is_no_news);
+	tcase_add_test(tcase, object_that_was_never_allocated);
+	tcase_add_test(tcase, frame_that_was_never_handed_out);
 	tcase_add_test(tcase, stale_translation_of_a_range_not_flushed);
 	tcase_add_test(tcase, stale_translation_on_the_other_cpu);
 	tcase_add_test(tcase, freed_frame_by_an_executable_entry_that_stayed);

@@ -35,11 +35,6 @@ static bool takes_part(const struct soft_vcpu *vcpu)
 	return vcpu->state == SOFT_READY || vcpu->state == SOFT_HALTED;
 }
 
-uint64_t soft_clock(const struct soft_vm *vm)
-{
-	return vm->clock + (vm->running ? vm->running->cpu.instructions - vm->turn_start : 0);
-}
-
 void soft_wake(struct soft_vcpu *vcpu)
 {
 	uint64_t one = 1;
