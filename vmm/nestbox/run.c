@@ -180,8 +180,14 @@ static int start_service(struct run *run, struct error *error)
 		.signal_fd = run->signal_fd,
 		.signal = on_signal,
 	};
+	char *xml;
 	int err;
 
+	err = run_domain_describe(&run->settings->from_domain, run->name,
+				  run->settings->guest.image, run->guest, &xml);
+	if (err)
+		return error_set(error, err, "no memory for the guest's description");
+	service_set_domain_xml(run->service, xml);
 	service_prepare_server(run->service, &config);
 	err = server_create(&config, &run->server, error);
 	if (err)

@@ -139,6 +139,7 @@ typedef enum cli_status (*ctl_print_fn)(struct ctl *ctl, const json_t *value);
 #define CTL_LOAD      0x100u /* the options of load */
 #define CTL_WALK      0x200u /* it has --walk */
 #define CTL_TOP       0x400u /* the options of top */
+#define CTL_LIBVIRT   0x800u /* what goes wrong has libvirt's number as well */
 #define CTL_LIST      0x8u   /* the command returns a list in pieces: `list` is its name */
 
 struct ctl_verb {
@@ -222,6 +223,9 @@ json_t *ctl_word_json(const struct qmp_arg *arg, const char *word, char why[QMP_
  * with @err, one of ctl_ask()'s.
  */
 enum cli_status ctl_failed(struct ctl *ctl, int err);
+
+/* Of a verb with CTL_LIBVIRT: puts libvirt's number for -errno @err behind the words. */
+void ctl_add_libvirt(const struct ctl_verb *verb, int err, struct error *error);
 
 /* ---- printing ---- */
 

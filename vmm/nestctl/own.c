@@ -7,8 +7,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "vmm/domain/stats.h"
 #include "vmm/nestctl/nestctl.h"
 #include "vmm/wire/runtime.h"
+
+void ctl_add_libvirt(const struct ctl_verb *verb, int err, struct error *error)
+{
+	size_t length = strlen(error->text);
+
+	if (verb->flags & CTL_LIBVIRT)
+		snprintf(error->text + length, sizeof(error->text) - length, " (%s, %d)",
+			 domain_error_name(domain_error_of(err)), (int)domain_error_of(err));
+}
 
 enum cli_status ctl_failed(struct ctl *ctl, int err)
 {
@@ -16,12 +26,16 @@ enum cli_status ctl_failed(struct ctl *ctl, int err)
 	size_t length = strlen(command);
 	json_t *json;
 
+	ctl_add_libvirt(ctl->verb, err, &ctl->error);
 	/* The verb is said already. */
 	if (length && strncmp(text, command, length) == 0 && strncmp(text + length, ": ", 2) == 0)
 		text += length + 2;
 	cli_error(ctl->cli, "%s", text);
 	if (ctl->json) {
 		json = json_pack("{s:{s:s}}", "error", "desc", ctl->error.text);
+		if (ctl->verb->flags & CTL_LIBVIRT)
+			json_object_set_new(json_object_get(json, "error"), "libvirt",
+					    json_integer(domain_error_of(err)));
 		ctl_print_json(ctl, json);
 		json_decref(json);
 	}

@@ -129,6 +129,7 @@ static json_t *cont(struct service *service, const struct qmp_request *request)
 	if (service_paused(service) && !dead) {
 		guest_resume(service->guest);
 		set_paused(service, false);
+		__atomic_store_n(&service->domain.resumed, true, __ATOMIC_RELAXED);
 		service_tell(service, "RESUME", NULL);
 	}
 	if (dead)

@@ -65,6 +65,15 @@ struct service_live {
 	struct stats *stats[NB_MAX_VCPUS];
 };
 
+/* libvirt.c. Files of /proc/self, open from the start on; -1 where there is none. */
+struct service_domain {
+	char *xml;                /* NULL: it was not told */
+	bool open;                /* the files are: */
+	int statm;                /* of this process */
+	int run_of[NB_MAX_VCPUS]; /* schedstat of each vCPU's thread */
+	bool resumed;             /* atomic: paused and continued since the start */
+};
+
 /* qemu.c: the last dump-guest-memory. */
 struct service_dump {
 	int state;                   /* atomic: its place in query-dump's choices */
@@ -97,6 +106,7 @@ struct service {
 	struct moment moments[MOMENTS_MAX]; /* diff.c; look_mutex */
 	struct service_traps *traps;        /* traps.c */
 	struct service_dump dump;           /* qemu.c */
+	struct service_domain domain;       /* libvirt.c */
 };
 
 /* Carries out a request and returns the whole answer. */
@@ -122,7 +132,8 @@ extern const struct service_handler service_guest_handlers[], service_look_handl
 	service_memory_handlers[], service_audit_handlers[], service_event_handlers[],
 	service_table_handlers[], service_frame_handlers[], service_diff_handlers[],
 	service_second_handlers[], service_trap_handlers[], service_dirty_handlers[],
-	service_qemu_handlers[], service_human_handlers[], service_job_handlers[];
+	service_qemu_handlers[], service_human_handlers[], service_libvirt_handlers[],
+	service_job_handlers[];
 
 /* Carries out any PROTOCOL_CALL command. */
 json_t *service_call(struct service *service, const struct qmp_request *request);
@@ -193,6 +204,10 @@ uint64_t service_largest_leaf(const struct service *service);
 
 /* Opens what is kept open of the second stage, before any lane runs. */
 void service_begin_stage2(struct service *service);
+
+/* Opens what the process's figures are read from, before any lane runs; and closes it. */
+void service_begin_domain(struct service *service);
+void service_end_domain(struct service *service);
 
 /* Ends what the second stage was looked at with, when no lane runs. */
 void service_end_stage2(struct service *service);

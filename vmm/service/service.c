@@ -12,11 +12,11 @@
 /* ---- who carries a command out ---- */
 
 static const struct service_handler *const handler_groups[] = {
-	service_guest_handlers, service_look_handlers,  service_memory_handlers,
-	service_audit_handlers, service_event_handlers, service_table_handlers,
-	service_frame_handlers, service_diff_handlers,  service_second_handlers,
-	service_trap_handlers,  service_dirty_handlers, service_qemu_handlers,
-	service_human_handlers, service_job_handlers,
+	service_guest_handlers, service_look_handlers,    service_memory_handlers,
+	service_audit_handlers, service_event_handlers,   service_table_handlers,
+	service_frame_handlers, service_diff_handlers,    service_second_handlers,
+	service_trap_handlers,  service_dirty_handlers,   service_qemu_handlers,
+	service_human_handlers, service_libvirt_handlers, service_job_handlers,
 };
 #define NR_HANDLER_GROUPS (sizeof(handler_groups) / sizeof(handler_groups[0]))
 
@@ -287,6 +287,7 @@ int service_start(struct service *service, struct guest *guest, struct server *s
 	if (!service->audit.audit)
 		return error_set(error, -ENOMEM, "no memory for the auditor");
 	service_begin_stage2(service);
+	service_begin_domain(service);
 	__atomic_store_n(&service->server, server, __ATOMIC_RELEASE);
 	for (i = 0; i < NR_LANES && !err; i++) {
 		if (i < guest_nr_vcpus(guest) || i >= NB_MAX_VCPUS)
@@ -318,6 +319,7 @@ void service_stop(struct service *service)
 	service->inspector = NULL;
 	service_end_dirty(service);
 	service_end_stage2(service);
+	service_end_domain(service);
 }
 
 void service_destroy(struct service *service)

@@ -55,6 +55,9 @@ void service_prepare_server(struct service *service, struct server_config *confi
 int service_start(struct service *service, struct guest *guest, struct server *server,
 		  struct error *error);
 
+/* What query-domain-xml is to say, before service_start(). Takes @xml, which free(3) frees. */
+void service_set_domain_xml(struct service *service, char *xml);
+
 /* Tells everybody that the service ends and why, and stops the server. */
 void service_shut_down(struct service *service, const char *reason);
 

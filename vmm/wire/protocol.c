@@ -137,6 +137,7 @@ static const struct qmp_group groups[] = {
 	{"Looking from outside", protocol_look_commands},
 	{"The second stage", protocol_second_commands},
 	{"As in QEMU", protocol_qemu_commands},
+	{"As in libvirt", protocol_libvirt_commands},
 	{"Tests of the host", protocol_test_commands},
 };
 
