@@ -349,9 +349,8 @@ static size_t make_options(struct foreign_options *o, struct cli_option options[
 		TEXT("every", &o->every, "TIME", "audit: again and again: 1s, 200ms"),
 		NUMBER("count", CLI_NUMBER, &o->count, "N", "audit --every: so often"),
 		NUMBER("looks", CLI_NUMBER, &o->looks, "N",
-		       "audit: what may be in transit is an alarm if so many\nlooks see it (live "
-		       "3, "
-		       "paused 2)"),
+		       "audit: what may be in transit is an alarm if so many\nlooks in a row "
+		       "see it\n(live 6, paused 4)"),
 		FLAG("pause", &o->pause, "audit, state: stop the guest for each look"),
 		TEXT("output", &o->output, "FILE", "state: write it there"),
 		FLAG("asked", &o->asked,
