@@ -20,7 +20,7 @@ COUNTING_TESTS += %D%/test_counting.sh
 	-Wl,--wrap=realloc,--wrap=mmap,--wrap=memfd_create,--wrap=ftruncate,--wrap=read \
 	-Wl,--wrap=open,--wrap=ioctl,--wrap=pthread_create
 %C%_linux_core_SOURCES = %D%/linux_core.c %D%/linux_core.h %D%/linux_faults.c
-EXTRA_DIST += %D%/calls_machine.h %D%/core_file.h %D%/inspected.h %D%/process_machine.h \
+EXTRA_DIST += %D%/calls_machine.h %D%/core_file.h %D%/inspected.h %D%/planted.h %D%/process_machine.h \
 	%D%/service_client.h %D%/service_fixture.h %D%/shell.sh %D%/tiny_guest.h
 # A client of the service, and a guest of a few instructions.
 check_LIBRARIES += %D%/libmachinetest.a

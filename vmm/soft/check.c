@@ -44,12 +44,13 @@ void soft_check_free(struct soft_check *check)
 
 	if (!check)
 		return;
+	/* What it keeps it finds by the pages. */
+	soft_race_free(check->race);
 	for (page = check->pages; page; page = next) {
 		next = page->next;
 		free(page->object_past);
 		free(page);
 	}
-	soft_race_free(check->race);
 	unmake(check->frames, check->nr_frames * sizeof(*check->frames));
 	unmake(check->owned, (check->nr_frames / 64 + 1) * sizeof(*check->owned));
 	unmake(check->moments, SOFT_PASTS * sizeof(*check->moments));

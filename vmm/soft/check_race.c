@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/soft/plan_private.h"
 #include "vmm/soft/race_private.h"
 
 /* What is kept of 8 bytes lies in one cache line. */
@@ -169,6 +170,8 @@ static enum soft_answer one_word(struct soft_vcpu *vcpu, struct soft_race_page *
 	struct role role = {0};
 
 	role_of(race, page, gpa, access, kind, &role);
+	if (role.marked)
+		soft_plan_point(vcpu);
 	if (role.acquires)
 		soft_race_acquire(vcpu, role.word, gpa);
 	now->count = clock->at[vcpu->id];

@@ -124,6 +124,11 @@ static bool wakes(const struct soft_vcpu *vcpu)
 	       ((cpu->rflags & SOFT_IF) && !vcpu->block_interrupts && soft_apic_pending(vcpu) >= 0);
 }
 
+bool soft_could_run(const struct soft_vcpu *vcpu)
+{
+	return vcpu->state == SOFT_READY || (vcpu->state == SOFT_HALTED && wakes(vcpu));
+}
+
 static bool wants_turn(struct soft_vcpu *vcpu)
 {
 	if (!takes_part(vcpu))
@@ -241,7 +246,7 @@ void soft_wake_somebody(struct soft_vm *vm)
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		struct soft_vcpu *vcpu = vm->vcpus[i];
 
-		if (vcpu->state == SOFT_READY || (vcpu->state == SOFT_HALTED && wakes(vcpu))) {
+		if (soft_could_run(vcpu)) {
 			soft_wake(vcpu);
 			return;
 		}
