@@ -215,8 +215,8 @@ enum nb_opcode {
 
 	/*
 	 * vmalloc_node_range(). arg: 0 size, 1 align, 2 start, 3 end, 4 gfp (32 bits), 5 prot,
-	 * 6 VM_ flags, 7 node (signed, -1 any), 8 caller, 9 under rules (NB_OP_SET_RULES) the
-	 * pools' node plus 1, or 0. result: 0 address. The window must be
+	 * 6 VM_ flags, 7 node (signed, -1 any), 8 caller (0: the operation itself), 9 under rules
+	 * (NB_OP_SET_RULES) the pools' node plus 1, or 0. result: 0 address. The window must be
 	 * canonical, in one half, and clear of the direct map, the page array and the image; prot
 	 * present, without address bits.
 	 */

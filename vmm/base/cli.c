@@ -41,6 +41,8 @@ void cli_error(const struct cli_command *command, const char *format, ...)
 	if (text)
 		printable_utf8(text, "");
 	fprintf(stderr, "%s: %s\n", command->name, text ? text : "out of memory");
+	if (command->said)
+		error_set(command->said, 0, "%s", text ? text : "out of memory");
 	free(text);
 }
 

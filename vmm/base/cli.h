@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "lib/error.h"
+
 /* The exit statuses of every command. */
 enum cli_status {
 	CLI_DONE = 0,      /* done and right */
@@ -63,7 +65,8 @@ struct cli_command {
 	const struct cli_option *options;
 	const char *notes; /* behind the options in --help; NULL for none */
 	int min_operands;
-	int max_operands; /* -1 for any number */
+	int max_operands;   /* -1 for any number */
+	struct error *said; /* what cli_error() said last is kept here too; NULL: nowhere */
 };
 
 /*

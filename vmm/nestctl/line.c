@@ -24,8 +24,9 @@ struct line {
 	bool flag[OPTIONS_MAX];
 	char help[OPTIONS_MAX][160];
 	char name[64], operands[OPERANDS_BYTES], summary[SUMMARY_BYTES], notes[NOTES_BYTES];
+	struct error said;
 	/* nestctl's own */
-	bool json, raw, follow;
+	bool json, raw, follow, printed;
 	const char *guest_name, *socket, *format;
 	struct ctl_filter filter;
 	struct ctl_load load;
@@ -227,6 +228,7 @@ static void prepare(struct line *line, const struct ctl_verb *verb)
 	line->cli.operands = line->operands;
 	line->cli.summary = line->summary;
 	line->cli.options = line->options;
+	line->cli.said = &line->said;
 	line->cli.notes = ctl_verb_notes(verb, line->command, line->notes, sizeof(line->notes));
 }
 
@@ -236,8 +238,12 @@ static bool set_argument(struct line *line, json_t *arguments, const struct qmp_
 			 const char *word)
 {
 	char why[QMP_WHY_BYTES];
-	json_t *json = ctl_word_json(arg, word, why);
+	struct qmp_arg any = *arg;
+	json_t *json;
 
+	if (arg->type == QMP_SIZE && line->verb->flags & CTL_PIECES)
+		any.max = 0;
+	json = ctl_word_json(&any, word, why);
 	if (!json) {
 		cli_error(&line->cli, "%s%s: '%.64s' %s", arg->optional ? "--" : "", arg->name,
 			  word, why);
@@ -383,28 +389,58 @@ static enum cli_status carry_out(struct line *line, char **operands, struct ctl_
 	if (!wire)
 		ctl_disconnect(ctl.wire);
 	json_decref(ctl.arguments);
+	line->printed = ctl.printed;
 	return status;
 }
 
-/* "ept" alone: shows what may follow it. */
-static void show_longer(void *context, const struct ctl_verb *verb)
+/* Whoever wants JSON gets one document, whatever happens, usage that cannot be read as well. */
+static bool wants_json(int argc, char **argv)
 {
-	const char *name = context;
-	size_t length = strlen(name);
-
-	if (strncmp(verb->name, name, length) == 0 && verb->name[length] == '-')
-		fprintf(stderr, "  %s\n", verb->name);
+	for (int i = 0; i < argc && argv[i]; i++)
+		if (strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0)
+			return true;
+	return false;
 }
 
-static enum cli_status no_verb(const char *name)
+static void print_error(const char *text)
 {
-	const struct cli_command nestctl = {.name = "nestctl"};
-	const char *meant = ctl_verb_meant(name);
+	struct ctl ctl = {.out = stdout};
+	json_t *json = json_pack("{s:{s:s}}", "error", "desc", text);
 
-	cli_error(&nestctl, "there is no verb '%.64s'; %s%s%s", name,
-		  meant ? "did you mean '" : "nestctl help lists them", meant ?: "",
-		  meant ? "'?" : "");
-	ctl_verb_for_each(show_longer, (char *)(uintptr_t)name);
+	ctl_print_json(&ctl, json);
+	json_decref(json);
+}
+
+/* "ept" alone: what may follow it, as one types it. */
+static void show_longer(void *context, const struct ctl_verb *verb)
+{
+	const char *begun = context;
+	size_t length = strlen(begun);
+
+	if (strncmp(verb->name, begun, length) == 0)
+		fprintf(stderr, "  nestctl %.*s %-12s %.*s\n", (int)length - 1, begun,
+			verb->name + length, (int)strcspn(ctl_verb_help(verb), ".:;("),
+			ctl_verb_help(verb));
+}
+
+static enum cli_status no_verb(const char *name, bool json)
+{
+	struct error said = {""};
+	const struct cli_command nestctl = {.name = "nestctl", .said = &said};
+	const char *meant = ctl_verb_meant(name);
+	char more[CTL_JOINED_BYTES + 2];
+
+	snprintf(more, sizeof(more), "%.62s-", name);
+	if (ctl_verb_begins(more)) {
+		cli_error(&nestctl, "'%.62s' wants a second word:", name);
+		ctl_verb_for_each(show_longer, more);
+	} else {
+		cli_error(&nestctl, "there is no verb '%.64s'; %s%s%s", name,
+			  meant ? "did you mean '" : "nestctl help lists them", meant ?: "",
+			  meant ? "'?" : "");
+	}
+	if (json)
+		print_error(said.text);
 	return CLI_BAD_INPUT;
 }
 
@@ -412,6 +448,7 @@ static enum cli_status run_line(const struct ctl_verb *verb, int argc, char **ar
 				struct ctl_wire *wire)
 {
 	struct line *line = malloc(sizeof(*line));
+	bool json = wants_json(argc, argv);
 	enum cli_status status;
 	int operand;
 
@@ -420,6 +457,8 @@ static enum cli_status run_line(const struct ctl_verb *verb, int argc, char **ar
 	prepare(line, verb);
 	if (cli_parse(&line->cli, argc, argv, &operand, &status))
 		status = carry_out(line, argv + operand, wire);
+	if (json && status != CLI_DONE && !line->printed && *line->said.text)
+		print_error(line->said.text);
 	free(line);
 	return status;
 }
@@ -443,7 +482,8 @@ enum cli_status ctl_main(int argc, char **argv, struct ctl_wire *wire)
 		argc = 2;
 	}
 	verb = ctl_verb_find(words[0], &made);
-	status = verb ? run_line(verb, argc, words, wire) : no_verb(words[0]);
+	status = verb ? run_line(verb, argc, words, wire)
+		      : no_verb(words[0], wants_json(argc, words));
 	free(words);
 	return status;
 }

@@ -110,7 +110,7 @@ struct ctl {
 	const struct cli_command *cli; /* for cli_error() */
 	struct ctl_wire *wire;
 	FILE *out;
-	bool json;
+	bool json, printed; /* printed: a document, with --json */
 	bool raw, follow;   /* --raw, --follow */
 	const char *format; /* --format, or NULL */
 	const struct ctl_filter *filter;
@@ -129,18 +129,19 @@ typedef enum cli_status (*ctl_run_fn)(struct ctl *ctl);
 /* Prints what the command returned, for people. */
 typedef enum cli_status (*ctl_print_fn)(struct ctl *ctl, const json_t *value);
 
-#define CTL_NO_GUEST  0x1u   /* it needs no connection */
-#define CTL_RAW       0x2u   /* it has --raw */
-#define CTL_FOLLOW    0x4u   /* it has --follow */
-#define CTL_ALIAS     0x10u  /* a command by its own name that a row has by another */
-#define CTL_FORMAT    0x20u  /* it has --format */
-#define CTL_BY_RIGHTS 0x40u  /* --rights, --size, --user choose from its list */
-#define CTL_BY_STATE  0x80u  /* --state does */
-#define CTL_LOAD      0x100u /* the options of load */
-#define CTL_WALK      0x200u /* it has --walk */
-#define CTL_TOP       0x400u /* the options of top */
-#define CTL_LIBVIRT   0x800u /* what goes wrong has libvirt's number as well */
-#define CTL_LIST      0x8u   /* the command returns a list in pieces: `list` is its name */
+#define CTL_NO_GUEST  0x1u    /* it needs no connection */
+#define CTL_RAW       0x2u    /* it has --raw */
+#define CTL_FOLLOW    0x4u    /* it has --follow */
+#define CTL_ALIAS     0x10u   /* a command by its own name that a row has by another */
+#define CTL_FORMAT    0x20u   /* it has --format */
+#define CTL_BY_RIGHTS 0x40u   /* --rights, --size, --user choose from its list */
+#define CTL_BY_STATE  0x80u   /* --state does */
+#define CTL_LOAD      0x100u  /* the options of load */
+#define CTL_WALK      0x200u  /* it has --walk */
+#define CTL_TOP       0x400u  /* the options of top */
+#define CTL_PIECES    0x800u  /* sizes may be more than the command takes at once */
+#define CTL_LIBVIRT   0x1000u /* what goes wrong has libvirt's number as well */
+#define CTL_LIST      0x8u    /* the command returns a list in pieces: `list` is its name */
 
 struct ctl_verb {
 	const char *name;
@@ -165,6 +166,12 @@ const struct ctl_verb *ctl_verb_find(const char *name, struct ctl_verb *made);
 
 /* The name of a verb that @name may be meant as, or NULL. */
 const char *ctl_verb_meant(const char *name);
+
+/* The first row that has the command of @length letters, by its name; NULL: none has. */
+const char *ctl_verb_of(const char *command, size_t length);
+
+/* Whether a row's name begins like that. */
+bool ctl_verb_begins(const char *begun);
 
 /* Calls @visit with every verb, rows first, then commands. */
 void ctl_verb_for_each(void (*visit)(void *context, const struct ctl_verb *verb), void *context);
@@ -218,10 +225,7 @@ json_t *ctl_word_json(const struct qmp_arg *arg, const char *word, char why[QMP_
 
 /* ---- failing ---- */
 
-/*
- * Says ctl->error, and with --json prints it as {"error": ...}. Returns the exit status that goes
- * with @err, one of ctl_ask()'s.
- */
+/* Says ctl->error. Returns the exit status that goes with @err, one of ctl_ask()'s. */
 enum cli_status ctl_failed(struct ctl *ctl, int err);
 
 /* Of a verb with CTL_LIBVIRT: puts libvirt's number for -errno @err behind the words. */
@@ -243,6 +247,8 @@ enum cli_status ctl_print_map(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_maps(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_ept_walk(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_symbol(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_hits(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_frames(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_zones(struct ctl *ctl, const json_t *value);
@@ -262,8 +268,15 @@ enum cli_status ctl_print_interrupted(const struct ctl *ctl, const json_t *value
 /* Says that there is more, or that a list was broken, which is CLI_WRONG. */
 enum cli_status ctl_print_end(struct ctl *ctl, const json_t *value);
 
-/* "2 MiB". Returns @text. */
+/* "2 MiB" in a sentence, "2M" in a column, as options take it. Both return @text. */
 const char *ctl_size_text(uint64_t bytes, char text[32]);
+const char *ctl_size_word(uint64_t bytes, char text[32]);
+
+/* What makes the word before it right: "1 page", "2 pages". */
+static inline const char *ctl_plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
 
 /* Members of an object: its number, also of "0x..."; its text, "" where there is none. */
 uint64_t ctl_number(const json_t *object, const char *key);

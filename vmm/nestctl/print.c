@@ -35,6 +35,7 @@ enum cli_status ctl_print_json(struct ctl *ctl, const json_t *value)
 {
 	json_dumpf(value, ctl->out, JSON_ENSURE_ASCII | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
 	fputc('\n', ctl->out);
+	ctl->printed = true;
 	return CLI_DONE;
 }
 
@@ -98,6 +99,10 @@ enum cli_status ctl_print_plain(struct ctl *ctl, const json_t *value)
 	const char *key;
 	json_t *member;
 
+	if (json_is_string(value)) {
+		fputs(json_string_value(value), ctl->out);
+		return CLI_DONE;
+	}
 	if (!json_is_object(value))
 		return ctl_print_json(ctl, value);
 	count -= json_object_get(value, PROTOCOL_TICKS) ? 1 : 0;
@@ -176,7 +181,8 @@ enum cli_status ctl_print_audit(struct ctl *ctl, const json_t *value)
 		fprintf(ctl->out, "%-10s %10" PRIu64 " looked at  ", ctl_text(check, "name"),
 			ctl_number(check, "items"));
 		if (violations)
-			fprintf(ctl->out, "%" PRIu64 " VIOLATIONS\n", violations);
+			fprintf(ctl->out, "%" PRIu64 " VIOLATION%s\n", violations,
+				violations == 1 ? "" : "S");
 		else
 			fprintf(ctl->out, "right\n");
 	}
@@ -205,7 +211,8 @@ static void print_doing(struct ctl *ctl, const json_t *list)
 			fprintf(out, ", %" PRIu64 " of %" PRIu64, ctl_number(one, "done"),
 				ctl_number(one, "total"));
 		else if (json_object_get(one, "done"))
-			fprintf(out, ", %" PRIu64 " steps", ctl_number(one, "done"));
+			fprintf(out, ", %" PRIu64 " step%s", ctl_number(one, "done"),
+				ctl_plural(ctl_number(one, "done")));
 		if (json_object_get(one, "trap"))
 			fprintf(out,
 				", held by trap %" PRIu64 ": nestctl ept release %" PRIu64 " go",
@@ -220,19 +227,23 @@ static void print_doing(struct ctl *ctl, const json_t *list)
 
 enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value)
 {
+	static const struct {
+		const char *key, *what;
+	} counts[] = {{"calls", "hypercall"},      {"logs", "log line"},  {"warnings", "warning"},
+		      {"violations", "violation"}, {"clients", "client"}, {NULL, NULL}};
 	const json_t *failure = json_object_get(value, "failure");
 	char memory[32];
 
 	cli_size_format(ctl_number(value, "memory"), memory, sizeof(memory));
-	fprintf(ctl->out, "%s: %s, pid %" PRIu64 ", %" PRIu64 " vCPUs, %s, image %s\n",
+	fprintf(ctl->out, "%s: %s, pid %" PRIu64 ", %" PRIu64 " vCPU%s, %s, image %s\n",
 		ctl_text(value, "name"), ctl_text(value, "status"), ctl_number(value, "pid"),
-		ctl_number(value, "cpus"), memory, ctl_text(value, "image"));
-	fprintf(ctl->out,
-		"up %.0f s, %" PRIu64 " hypercalls, %" PRIu64 " log lines, %" PRIu64
-		" warnings, %" PRIu64 " violations, %" PRIu64 " clients\n",
-		json_number_value(json_object_get(value, "seconds")), ctl_number(value, "calls"),
-		ctl_number(value, "logs"), ctl_number(value, "warnings"),
-		ctl_number(value, "violations"), ctl_number(value, "clients"));
+		ctl_number(value, "cpus"), ctl_plural(ctl_number(value, "cpus")), memory,
+		ctl_text(value, "image"));
+	fprintf(ctl->out, "up %.0f s, ", json_number_value(json_object_get(value, "seconds")));
+	for (size_t i = 0; counts[i].key; i++)
+		fprintf(ctl->out, "%" PRIu64 " %s%s%s", ctl_number(value, counts[i].key),
+			counts[i].what, ctl_plural(ctl_number(value, counts[i].key)),
+			counts[i + 1].key ? ", " : "\n");
 	print_doing(ctl, json_object_get(value, "doing"));
 	if (!failure)
 		return CLI_DONE;

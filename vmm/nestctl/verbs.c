@@ -22,6 +22,15 @@ const struct ctl_verb nestctl_verbs[] = {
 	{.name = "pause", .command = "stop", .flags = CTL_ALIAS},
 	{.name = "resume", .command = "cont", .flags = CTL_ALIAS},
 	{.name = "destroy", .command = "quit", .flags = CTL_ALIAS},
+	{.name = "version", .command = "query-version"},
+	{.name = "host", .command = "query-kvm"},
+	{.name = "layout", .command = "query-memory-layout"},
+	{.name = "events", .command = "query-events"},
+	{.name = "query-name", .command = "query-name", .flags = CTL_ALIAS},
+	{.name = "query-target", .command = "query-target", .flags = CTL_ALIAS},
+	{.name = "query-memory-size-summary",
+	 .command = "query-memory-size-summary",
+	 .flags = CTL_ALIAS},
 	{.name = "shell",
 	 .help = "Verbs from a prompt, with history and completion.",
 	 .run = ctl_run_shell},
@@ -49,7 +58,7 @@ const struct ctl_verb nestctl_verbs[] = {
 	 .list = "maps"},
 	{.name = "walk", .command = "query-walk", .print = ctl_print_walk},
 	{.name = "mappings", .command = "query-mappings", .print = ctl_print_lists},
-	{.name = "symbol", .command = "query-symbol"},
+	{.name = "symbol", .command = "query-symbol", .print = ctl_print_symbol},
 	{.name = "frame", .command = "query-frame"},
 	{.name = "frames", .command = "query-frames", .print = ctl_print_frames},
 	{.name = "frame-map",
@@ -109,13 +118,14 @@ const struct ctl_verb nestctl_verbs[] = {
 	 .print = ctl_print_audit},
 	{.name = "moment", .command = "keep-moment"},
 	{.name = "moments", .command = "query-moments", .print = ctl_print_lists},
+	{.name = "forget", .command = "forget-moment"},
 	{.name = "diff", .command = "query-diff", .print = ctl_print_diff},
 	{.name = "dump", .command = "dump-guest-core", .run = ctl_run_dump},
 	{.name = "read",
 	 .section = "Memory",
 	 .command = "read-memory",
 	 .run = ctl_run_read,
-	 .flags = CTL_RAW},
+	 .flags = CTL_RAW | CTL_PIECES},
 	{.name = "write", .command = "write-memory"},
 	{.name = "search", .command = "search-memory", .print = ctl_print_hits},
 	{.name = "x",
@@ -124,6 +134,7 @@ const struct ctl_verb nestctl_verbs[] = {
 	 .flags = CTL_FORMAT,
 	 .operands = "ADDRESS"},
 	{.name = "disassemble", .command = "disassemble", .print = ctl_print_insns},
+	{.name = "translate", .command = "translate"},
 	{.name = "vread", .command = "vread", .print = ctl_print_bytes, .flags = CTL_RAW},
 	{.name = "remap", .command = "remap-vmalloc-range"},
 	{.name = "ept-map",
@@ -135,7 +146,11 @@ const struct ctl_verb nestctl_verbs[] = {
 	 .print = ctl_print_leaves,
 	 .flags = CTL_LIST,
 	 .list = "leaves"},
-	{.name = "ept-walk", .command = "query-walk", .print = ctl_print_walk},
+	{.name = "ept-walk",
+	 .command = "query-walk",
+	 .help = "What walk shows, and where the host has it: every entry of the second stage that "
+		 "is read on the way, where its tables can be read; else its leaves.",
+	 .print = ctl_print_ept_walk},
 	{.name = "ept-trap", .command = "trap-set"},
 	{.name = "ept-traps", .command = "query-traps", .print = ctl_print_lists},
 	{.name = "ept-untrap", .command = "trap-clear"},
@@ -225,6 +240,23 @@ void ctl_verb_for_each(void (*visit)(void *context, const struct ctl_verb *verb)
 				visit(context, &made);
 		}
 	}
+}
+
+const char *ctl_verb_of(const char *command, size_t length)
+{
+	for (const struct ctl_verb *verb = nestctl_verbs; verb->name; verb++)
+		if (verb->command && !(verb->flags & CTL_ALIAS) &&
+		    strlen(verb->command) == length && strncmp(verb->command, command, length) == 0)
+			return verb->name;
+	return NULL;
+}
+
+bool ctl_verb_begins(const char *begun)
+{
+	for (const struct ctl_verb *verb = nestctl_verbs; verb->name; verb++)
+		if (strncmp(verb->name, begun, strlen(begun)) == 0)
+			return true;
+	return false;
 }
 
 /* ---- did you mean ---- */

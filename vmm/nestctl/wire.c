@@ -118,6 +118,17 @@ static int receive(struct ctl_wire *wire)
 	return 0;
 }
 
+/* QEMU's monitor ends its lines with both. */
+static void drop_returns(char *text)
+{
+	char *to = text;
+
+	for (; *text; text++)
+		if (text[0] != '\r' || text[1] != '\n')
+			*to++ = *text;
+	*to = '\0';
+}
+
 /* Makes all texts of @json fit for a terminal. False: it has a key that is not, as no guest's has.
  */
 static bool clean(json_t *json)
@@ -130,8 +141,10 @@ static bool clean(json_t *json)
 		char *text = strdup(json_string_value(json));
 		bool set;
 
-		if (text)
+		if (text) {
+			drop_returns(text);
 			printable_utf8(text, "\n\t");
+		}
 		set = text && json_string_set(json, text) == 0;
 		free(text);
 		return set;
@@ -304,7 +317,7 @@ int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_
 	if (err)
 		return err;
 	value = json_object_get(answer, "return");
-	if (json_is_object(value) || json_is_array(value))
+	if (json_is_object(value) || json_is_array(value) || json_is_string(value))
 		*return_out = json_incref(value);
 	else if (json_is_object(json_object_get(answer, "error")))
 		err = error_set(

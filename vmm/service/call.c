@@ -105,36 +105,14 @@ static json_t *user_fault(const struct qmp_request *request, const struct nb_com
 				    (json_int_t)((cqe->tsc_end - cqe->tsc_start) & INT64_MAX)));
 }
 
-/* What can be seen of an argument that the core does not take; NULL: nothing. */
-static const char *wrong_argument(const struct qmp_request *request, const char **why_out)
-{
-	const struct qmp_arg *arg;
-
-	for (arg = request->command->args; arg && arg->name; arg++) {
-		uint64_t word = request->values[arg - request->command->args].word;
-
-		*why_out = NULL;
-		if (!arg->place)
-			continue;
-		if (strcmp(arg->name, "size") == 0 && word == 0)
-			*why_out = "is 0";
-		else if (strcmp(arg->name, "align") == 0 && (word & (word - 1)))
-			*why_out = "is no power of two";
-		else if (strcmp(arg->name, "address") == 0 && word % INSPECT_PAGE_BYTES)
-			*why_out = "is not page aligned";
-		else if (strcmp(arg->name, "end") == 0 && word &&
-			 word <= qmp_get(request, "start")->word)
-			*why_out = "is not behind the start";
-		if (*why_out)
-			return arg->name;
-	}
-	return NULL;
-}
-
 /* Where to look, by the error. */
-static const char *advice(int err)
+static const char *advice(const struct qmp_request *request, int err)
 {
 	switch (err) {
+	case EBUSY:
+		return (request->command->opcode & 0xffff) == NB_OP_SET_RULES
+			       ? "; rules are set while nothing is lazy: purge"
+			       : "";
 	case ENOENT:
 		return "; areas lists what there is";
 	case ENOMEM:
@@ -144,20 +122,21 @@ static const char *advice(int err)
 	}
 }
 
-static json_t *refused(const struct qmp_request *request, const struct nb_completion *cqe,
-		       const char *said)
+static json_t *refused(struct service *service, const struct qmp_request *request,
+		       const struct nb_completion *cqe, const char *said)
 {
-	const char *why, *argument;
+	const char *why = NULL, *argument = NULL;
 	int err = (int)-cqe->status;
 	const char *name = strerrorname_np(err);
 
 	if (request->command->opcode == NB_OP_USER_RUN && err == EFAULT)
 		return user_fault(request, cqe);
-	argument = err == EINVAL || err == ENOENT ? wrong_argument(request, &why) : NULL;
+	if (err == EINVAL || err == ENOENT)
+		argument = service_wrong_argument(service, request, err, &why);
 	return qmp_error(request, "%s: the guest answers %s (%s)%s%s%s%s%s%s%s",
 			 request->command->name, name ? name : "an unknown error", strerror(err),
 			 *said ? ": " : "", said, argument ? ": '" : "", argument ? argument : "",
-			 argument ? "' " : "", argument ? why : "", advice(err));
+			 argument ? "' " : "", argument ? why : "", advice(request, err));
 }
 
 /* ---- what the auditor is told ---- */
@@ -244,7 +223,7 @@ static json_t *call(struct service *service, const struct qmp_request *request, 
 	note(service, &sqe, &cqe);
 	count(service);
 	service_take_said(service, vcpu, said);
-	return cqe.status ? refused(request, &cqe, said)
+	return cqe.status ? refused(service, request, &cqe, said)
 			  : qmp_return(request, results(request, &sqe, &cqe, data));
 }
 

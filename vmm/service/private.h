@@ -139,6 +139,13 @@ extern const struct service_handler service_guest_handlers[], service_look_handl
 json_t *service_call(struct service *service, const struct qmp_request *request);
 
 /*
+ * Which argument the core answered @err for, and in *@why_out why, as far as that can be seen from
+ * outside: what it logs is no more than it checks itself. NULL: none.
+ */
+const char *service_wrong_argument(struct service *service, const struct qmp_request *request,
+				   int err, const char **why_out);
+
+/*
  * No hypercall is under way on any vCPU between these. Waits for those under way, no longer than
  * SERVICE_WAIT_SECONDS, nor when @request (NULL: nobody's) is cancelled. Errors: -EBUSY with who
  * keeps it waiting (a trap that holds a vCPU: at once), nothing being locked.

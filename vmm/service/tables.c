@@ -98,6 +98,22 @@ static json_t *entry_json(const struct look_entry *entry)
 		       QMP_JSON(leaf_json(&entry->second)));
 }
 
+/* NULL: they were not read. */
+static json_t *loads_json(const struct look_walk *walk)
+{
+	json_t *list = walk->have_tables ? json_array() : NULL;
+
+	for (unsigned int i = 0; list && i < walk->tables.entry_count; i++) {
+		const struct walk2d_entry *entry = &walk->tables.entries[i];
+
+		json_array_append_new(
+			list, QMP_ROW(protocol_loads, QMP_NUMBER(entry->stage),
+				      QMP_NUMBER(entry->level), QMP_NUMBER(entry->gpa.value),
+				      QMP_NUMBER(entry->hpa.value), QMP_NUMBER(entry->value)));
+	}
+	return list;
+}
+
 static json_t *reply_walk(struct service *service, const struct qmp_request *request,
 			  const struct look_walk *walk, bool real)
 {
@@ -117,7 +133,7 @@ static json_t *reply_walk(struct service *service, const struct qmp_request *req
 			 QMP_STRING(mapped ? look_rights(walk->both, both) : NULL),
 			 QMP_MAYBE(mapped, walk->tlb_bytes),
 			 QMP_JSON(mapped ? leaf_json(&walk->second) : NULL),
-			 QMP_STRING(real ? "tables" : "predicted"));
+			 QMP_STRING(real ? "tables" : "predicted"), QMP_JSON(loads_json(walk)));
 }
 
 /* ---- the second stage of a walk ---- */

@@ -449,6 +449,8 @@ static json_t *release_trap(struct service *service, const struct qmp_request *r
 	enum watch_answer answer = qmp_get(request, "answer")->word ? WATCH_DENY : WATCH_GO_ON;
 	int err = -ENOENT;
 
+	if (vcpu >= guest_nr_vcpus(service->guest))
+		return service_bad_vcpu(service, request, vcpu);
 	if (guest_failure(service->guest))
 		return qmp_error(request, "the guest is dead: nobody is held");
 	if (!take_held(service->traps, vcpu, (enum until)qmp_get(request, "until")->word))

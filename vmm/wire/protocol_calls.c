@@ -17,7 +17,9 @@
 		      "to lie in"),                                                            \
 		MAYBE(3, "end", QMP_ADDRESS, NB_VMALLOC_END, "the end of the window"), GFP(4), \
 		PROT(5), MAYBE(6, "flags", QMP_U64, NB_VM_ALLOC, "VM_ flags as in Linux 6.1"), \
-		NODE(7), MAYBE(8, "caller", QMP_ADDRESS, 0, "who asks, for the list of areas")
+		NODE(7),                                                                       \
+		MAYBE(8, "caller", QMP_ADDRESS, 0,                                             \
+		      "who asks, for the list of areas; 0: the operation")
 
 static const char *const modes[] = {"lazy", "eager", "manual", NULL};
 static const char *const cases[] = {"fix_size",    "full_fit",  "long_busy_list",

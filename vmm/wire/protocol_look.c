@@ -44,7 +44,10 @@ const struct qmp_command protocol_look_commands[] = {
 		     .of = &protocol_second_leaf),
 		 IS("second-stage", QMP_TEXT,
 		    "tables: as they are; predicted: as the host's own tables and KVM's rules "
-		    "have it, of memory that was touched"))},
+		    "have it, of memory that was touched"),
+		 ARG("loads", QMP_OBJECTS,
+		     "of tables: all entries of both stages, as they are read", .optional = true,
+		     .of = &protocol_loads))},
 	{LOOK("query-mappings", "Every leaf that maps a guest-physical address, up to 256."),
 	 .args = ARGS(IS("address", QMP_ADDRESS, "guest-physical"), TABLES_OF),
 	 .returns = ARGS(LIST("mappings", protocol_mappings))},

@@ -70,8 +70,8 @@ struct qmp_column {
  *
  * In a row, {name} stands for the column's value, {name:FORMAT} for it formatted: [-][0][width],
  * then nothing (text as it is, a number in decimal, true as the name's first letter and false as
- * '-'), x (a number in hexadecimal, without 0x), z (a size with its unit) or ! (a number; an object
- * that has none makes no line).
+ * '-'), x (a number in hexadecimal, without 0x), z (a size as options take it: 2M) or ! (a number;
+ * an object that has none makes no line).
  */
 struct qmp_list {
 	const struct qmp_column *columns; /* NULL: the help says what its objects are */
