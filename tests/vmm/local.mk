@@ -10,7 +10,7 @@ UNIT_TESTS += %D%/audit/test_audit %D%/audit/test_audit_hostile %D%/audit/test_a
 	%D%/replay/test_replay %D%/replay/test_replay_plan %D%/replay/test_replay_purges \
 	%D%/replay/test_replay_report %D%/replay/test_state %D%/replay/test_tree %D%/replay/test_vmallocinfo %D%/service/test_server \
 	%D%/soft/test_bad_input %D%/soft/test_cpu %D%/soft/test_deliver %D%/soft/test_native \
-	%D%/soft/test_race %D%/soft/test_requests %D%/soft/test_soft %D%/soft/test_tlb %D%/source/test_source %D%/wire/test_protocol %D%/wire/test_qmp \
+	%D%/soft/test_race %D%/soft/test_requests %D%/soft/test_soft %D%/soft/test_tlb %D%/source/test_source %D%/wire/test_protocol %D%/wire/test_qmp %D%/source/test_monitor \
 	%D%/wire/test_qmp_limits
 TEST_TOOLS += %D%/audit/bench_audit %D%/picture/make_page %D%/look/bench_look %D%/soft/bench_cpu
 %C%_audit_test_audit_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc -Wl,--wrap=realloc

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,10 +38,46 @@ struct libvirt_monitor {
 	virDomainPtr domain;
 };
 
+/* A daemon that says nothing any more is given up after so many intervals of so many seconds. */
+#define KEEPALIVE_SECONDS 5
+#define KEEPALIVE_COUNT   3
+
+/* libvirt's words and its number for them (virErrorNumber). */
 static int fail(struct error *error, int code, const char *what)
 {
-	return error_set(error, code, "libvirt: %s: %s", what, virGetLastErrorMessage());
+	return error_set(error, code, "libvirt: %s: %s (error %d)", what, virGetLastErrorMessage(),
+			 virGetLastErrorCode());
 }
+
+/* ---- a connection that does not hang ---- */
+
+static void *run_events(void *unused)
+{
+	(void)unused;
+	while (virEventRunDefaultImpl() == 0)
+		;
+	return NULL;
+}
+
+/*
+ * Without an event loop libvirt waits for a daemon for ever; with one it asks whether the other end
+ * is there. The loop's thread is the process's, from the first connection on. Where there is none,
+ * calls wait.
+ */
+static void begin_events(void)
+{
+	static bool begun;
+	pthread_t thread;
+
+	if (begun)
+		return;
+	begun = true;
+	if (virEventRegisterDefaultImpl() == 0 &&
+	    pthread_create(&thread, NULL, run_events, NULL) == 0)
+		pthread_detach(thread);
+}
+
+/* ---- the monitor ---- */
 
 static int ask(struct monitor *monitor, json_t *command, json_t **return_out, struct error *error)
 {
@@ -53,7 +90,12 @@ static int ask(struct monitor *monitor, json_t *command, json_t **return_out, st
 	if (!text)
 		return error_set(error, -ENOMEM, "no memory for a command");
 	if (virDomainQemuMonitorCommand(libvirt->domain, text, &answer_text, 0) < 0)
-		err = fail(error, -EREMOTEIO, "the domain's monitor");
+		err = virGetLastErrorCode() == VIR_ERR_NO_SUPPORT
+			      ? error_set(error, -EPROTO,
+					  "libvirt: this domain's hypervisor is %s: it has no "
+					  "monitor of QEMU's",
+					  virConnectGetType(libvirt->connection))
+			      : fail(error, -EREMOTEIO, "the domain's monitor");
 	free(text);
 	if (err)
 		return err;
@@ -146,11 +188,17 @@ static int open_domain(struct libvirt_monitor *libvirt, const char *uri, const c
 	int active;
 
 	virSetErrorFunc(NULL, no_words);
+	begin_events();
 	libvirt->connection = virConnectOpen(uri);
 	if (!libvirt->connection)
 		return fail(error, -ECONNREFUSED, uri ? uri : "the default connection");
+	/* Drivers that are no daemon's do not know it. */
+	virConnectSetKeepAlive(libvirt->connection, KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
 	libvirt->domain = virDomainLookupByName(libvirt->connection, domain);
-	if (!libvirt->domain)
+	/* A name that is none may be a UUID; what is neither is no name. */
+	if (!libvirt->domain && virGetLastErrorCode() == VIR_ERR_NO_DOMAIN &&
+	    strlen(domain) == VIR_UUID_STRING_BUFLEN - 1 &&
+	    strspn(domain, "0123456789abcdefABCDEF-") == strlen(domain))
 		libvirt->domain = virDomainLookupByUUIDString(libvirt->connection, domain);
 	if (!libvirt->domain)
 		return fail(error, -ENOENT, domain);
