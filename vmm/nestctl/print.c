@@ -192,12 +192,14 @@ static void print_doing(struct ctl *ctl, const json_t *list)
 enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value)
 {
 	const json_t *failure = json_object_get(value, "failure");
+	const char *status = ctl_text(value, "status");
 	char memory[32];
 
 	cli_size_format(ctl_number(value, "memory"), memory, sizeof(memory));
 	fprintf(ctl->out, "%s: %s, pid %" PRIu64 ", %" PRIu64 " vCPUs, %s, image %s\n",
-		ctl_text(value, "name"), ctl_text(value, "status"), ctl_number(value, "pid"),
-		ctl_number(value, "cpus"), memory, ctl_text(value, "image"));
+		ctl_text(value, "name"), strcmp(status, "debug") == 0 ? "held by gdb" : status,
+		ctl_number(value, "pid"), ctl_number(value, "cpus"), memory,
+		ctl_text(value, "image"));
 	fprintf(ctl->out,
 		"up %.0f s, %" PRIu64 " hypercalls, %" PRIu64 " log lines, %" PRIu64
 		" warnings, %" PRIu64 " violations, %" PRIu64 " clients\n",
