@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What each packet asks for, but for queries (query.c). */
+/* Stops, running on, the end; which packet is whose (query.c, access.c). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,166 +115,6 @@ static enum gdb_next why(struct gdb_session *session, struct gdb_text *text,
 	return GDB_SEND;
 }
 
-/* ---- registers ---- */
-
-static enum gdb_next get_all(struct gdb_session *session, struct gdb_text *text,
-			     struct gdb_answer *answer)
-{
-	struct debug_registers registers = {0};
-	int err =
-		session->target->get_registers(session->target->context, session->cpu, &registers);
-
-	(void)text;
-	if (err)
-		return gdb_error(answer, err);
-	for (unsigned int i = 0; i < gdb_registers_count(); i++)
-		gdb_register_get(&registers, i, answer);
-	return GDB_SEND;
-}
-
-static enum gdb_next set_all(struct gdb_session *session, struct gdb_text *text,
-			     struct gdb_answer *answer)
-{
-	const struct gdb_target *target = session->target;
-	struct debug_registers registers = {0};
-	int err = target->get_registers(target->context, session->cpu, &registers);
-
-	/* One that stops before the end sets those it has. */
-	for (unsigned int i = 0; i < gdb_registers_count() && text->at < text->end && !err; i++)
-		if (!gdb_register_set(&registers, i, text))
-			err = -EINVAL;
-	if (!err)
-		err = target->set_registers(target->context, session->cpu, &registers);
-	return err ? gdb_error(answer, err) : gdb_ok(answer);
-}
-
-static enum gdb_next get_one(struct gdb_session *session, struct gdb_text *text,
-			     struct gdb_answer *answer)
-{
-	struct debug_registers registers = {0};
-	uint64_t number;
-	int err;
-
-	if (!gdb_take_number(text, &number) || number >= gdb_registers_count())
-		return gdb_error(answer, -EINVAL);
-	err = session->target->get_registers(session->target->context, session->cpu, &registers);
-	if (err)
-		return gdb_error(answer, err);
-	gdb_register_get(&registers, (unsigned int)number, answer);
-	return GDB_SEND;
-}
-
-static enum gdb_next set_one(struct gdb_session *session, struct gdb_text *text,
-			     struct gdb_answer *answer)
-{
-	const struct gdb_target *target = session->target;
-	struct debug_registers registers = {0};
-	uint64_t number;
-	int err;
-
-	if (!gdb_take_number(text, &number) || number >= gdb_registers_count() ||
-	    !gdb_take(text, "="))
-		return gdb_error(answer, -EINVAL);
-	err = target->get_registers(target->context, session->cpu, &registers);
-	if (!err && !gdb_register_set(&registers, (unsigned int)number, text))
-		err = -EINVAL;
-	if (!err)
-		err = target->set_registers(target->context, session->cpu, &registers);
-	return err ? gdb_error(answer, err) : gdb_ok(answer);
-}
-
-/* ---- memory ---- */
-
-static bool take_range(struct gdb_text *text, uint64_t *address, uint64_t *size)
-{
-	return gdb_take_number(text, address) && gdb_take(text, ",") && gdb_take_number(text, size);
-}
-
-static enum gdb_next read_memory(struct gdb_session *session, struct gdb_text *text,
-				 struct gdb_answer *answer)
-{
-	const struct gdb_target *target = session->target;
-	uint64_t address, size;
-
-	if (!take_range(text, &address, &size))
-		return gdb_error(answer, -EINVAL);
-	if (size > sizeof(session->scratch) / 2)
-		size = sizeof(session->scratch) / 2;
-	if (size > 0) {
-		size = target->read(target->context, session->cpu, session->physical, address,
-				    session->scratch, size);
-		if (size == 0)
-			return gdb_error(answer, -EFAULT);
-	}
-	gdb_answer_hex(answer, session->scratch, size);
-	return GDB_SEND;
-}
-
-static enum gdb_next write_memory(struct gdb_session *session, struct gdb_text *text,
-				  struct gdb_answer *answer, bool binary)
-{
-	const struct gdb_target *target = session->target;
-	uint64_t address, size;
-	int err = 0;
-
-	if (!take_range(text, &address, &size) || !gdb_take(text, ":") ||
-	    size > sizeof(session->scratch))
-		return gdb_error(answer, -EINVAL);
-	if (binary && (uint64_t)(text->end - text->at) == size)
-		memcpy(session->scratch, text->at, size);
-	else if (binary || !gdb_take_hex(text, session->scratch, size))
-		return gdb_error(answer, -EINVAL);
-	if (size > 0)
-		err = target->write(target->context, session->cpu, session->physical, address,
-				    session->scratch, size);
-	return err ? gdb_error(answer, err) : gdb_ok(answer);
-}
-
-static enum gdb_next write_hex(struct gdb_session *session, struct gdb_text *text,
-			       struct gdb_answer *answer)
-{
-	return write_memory(session, text, answer, false);
-}
-
-static enum gdb_next write_binary(struct gdb_session *session, struct gdb_text *text,
-				  struct gdb_answer *answer)
-{
-	return write_memory(session, text, answer, true);
-}
-
-/* ---- points ---- */
-
-static enum gdb_next point(struct gdb_session *session, struct gdb_text *text,
-			   struct gdb_answer *answer, bool insert)
-{
-	const struct gdb_target *target = session->target;
-	struct debug_point it;
-	uint64_t kind;
-	int err;
-
-	if (!gdb_take_number(text, &kind) || !gdb_take(text, ",") ||
-	    !take_range(text, &it.address, &it.size_bytes))
-		return gdb_error(answer, -EINVAL);
-	if (kind > DEBUG_ACCESS)
-		return GDB_SEND; /* not known */
-	it.kind = (enum debug_kind)kind;
-	err = insert ? target->insert(target->context, session->cpu, &it)
-		     : target->remove(target->context, &it);
-	return err ? gdb_error(answer, err) : gdb_ok(answer);
-}
-
-static enum gdb_next insert(struct gdb_session *session, struct gdb_text *text,
-			    struct gdb_answer *answer)
-{
-	return point(session, text, answer, true);
-}
-
-static enum gdb_next remove_point(struct gdb_session *session, struct gdb_text *text,
-				  struct gdb_answer *answer)
-{
-	return point(session, text, answer, false);
-}
-
 /* ---- running on ---- */
 
 static enum gdb_next resume(struct gdb_session *session, const struct debug_order *orders,
@@ -338,7 +178,7 @@ static bool take_action(struct gdb_text *text, struct debug_order *order)
 	*order = (struct debug_order){0};
 	if (gdb_take(text, "r")) {
 		order->action = DEBUG_RANGE;
-		return take_range(text, &order->start, &order->end);
+		return gdb_take_range(text, &order->start, &order->end);
 	}
 	order->action = DEBUG_GO;
 	if (gdb_take(text, "c"))
@@ -466,13 +306,10 @@ static enum gdb_next kill_it(struct gdb_session *session, struct gdb_text *text,
 /* ---- which is which ---- */
 
 static const struct gdb_command commands[] = {
-	{"vCont?", vcont_what}, {"vCont", vcont},    {"vKill", kill_it},
-	{"vAttach", why},       {"?", why},          {"g", get_all},
-	{"G", set_all},         {"p", get_one},      {"P", set_one},
-	{"m", read_memory},     {"M", write_hex},    {"X", write_binary},
-	{"Z", insert},          {"z", remove_point}, {"bs", back_step},
-	{"bc", back_go},        {"c", go},           {"s", step},
-	{"H", choose},          {"T", is_alive},     {"D", detach},
+	{"vCont?", vcont_what}, {"vCont", vcont}, {"vKill", kill_it},
+	{"vAttach", why},       {"?", why},       {"bs", back_step},
+	{"bc", back_go},        {"c", go},        {"s", step},
+	{"H", choose},          {"T", is_alive},  {"D", detach},
 	{"k", kill_quietly},    {NULL, NULL},
 };
 
@@ -494,6 +331,8 @@ enum gdb_next gdb_session_packet(struct gdb_session *session, const char *bytes,
 	answer->full = false;
 	if (session->running)
 		return gdb_error(answer, -EBUSY);
+	if (!run)
+		run = find(gdb_accesses, &text);
 	if (!run)
 		run = find(commands, &text);
 	/* An empty answer: not known. */

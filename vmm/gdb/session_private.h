@@ -21,11 +21,14 @@ struct gdb_command {
 	gdb_command_fn run;
 };
 
-extern const struct gdb_command gdb_queries[];
+extern const struct gdb_command gdb_queries[], gdb_accesses[];
 
 /* Answers. Both return GDB_SEND. */
 enum gdb_next gdb_error(struct gdb_answer *answer, int err);
 enum gdb_next gdb_ok(struct gdb_answer *answer);
+
+/* "ADDRESS,SIZE" of a packet. */
+bool gdb_take_range(struct gdb_text *text, uint64_t *address, uint64_t *size);
 
 /* "p1.2", "2", "p1.-1", "-1", "p1": -1 for all, 0 for any. */
 bool gdb_take_thread(struct gdb_text *text, int64_t *thread_out);
