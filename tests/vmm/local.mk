@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A folder for each room of vmm/.
 UNIT_TESTS += %D%/audit/test_audit %D%/audit/test_audit_hostile %D%/audit/test_audit_memory \
-	%D%/audit/test_audit_tlb %D%/base/test_cli %D%/base/test_range_set %D%/domain/test_domain \
+	%D%/audit/test_audit_tlb %D%/base/test_cli %D%/base/test_range_set %D%/domain/test_domain %D%/gdb/test_session \
 	%D%/image/test_backtrace %D%/image/test_boot %D%/image/test_image \
 	%D%/inspect/test_inspect %D%/inspect/test_layout %D%/look/test_look \
 	%D%/linux/test_linux %D%/look/test_look_core %D%/look/test_look_memory %D%/look/test_look_search \
@@ -22,7 +22,7 @@ EXTRA_DIST += %D%/picture/drive.js
 check_LIBRARIES += %D%/libvmmtest.a
 %C%_libvmmtest_a_SOURCES = %D%/audit/faults.h %D%/audit/faults_frames.c %D%/audit/faults_leaves.c \
 	%D%/audit/faults_objects.c %D%/audit/faults_tables.c %D%/audit/faults_tiles.c \
-	%D%/audit/faults_users.c %D%/image/tiny_image.c %D%/image/tiny_image.h \
+	%D%/audit/faults_users.c %D%/gdb/fake_target.h %D%/image/tiny_image.c %D%/image/tiny_image.h \
 	%D%/inspect/core_mix.c %D%/inspect/core_mix.h %D%/inspect/core_source.c \
 	%D%/inspect/core_source.h %D%/linux/small_kernel.c %D%/linux/small_kernel.h \
 	%D%/linux/small_kernel_btf.c %D%/linux/small_kernel_frames.c %D%/linux/small_kernel_private.h \

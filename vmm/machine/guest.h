@@ -264,6 +264,13 @@ int guest_freeze(struct guest *guest);
 bool guest_is_paused(const struct guest *guest);
 
 /*
+ * Whether a debugger is there (vmm/machine/debug.h), and whether it holds a vCPU: then hypercalls
+ * wait for it, and no watchdog minds. Any thread.
+ */
+bool guest_is_debugged(const struct guest *guest);
+bool guest_held_by_debugger(const struct guest *guest);
+
+/*
  * Has the configuration's last_look called now if the guest is dead and it was not called yet;
  * guest_destroy() does so too. Not while a batch is under way.
  */

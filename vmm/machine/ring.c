@@ -74,13 +74,14 @@ struct waiting {
 };
 
 /*
- * What is seen now. While a trap holds the vCPU the time is not the guest's, and a completion ends
- * one operation and begins the next.
+ * What is seen now. While a trap holds the vCPU, or a debugger is there, the time is not the
+ * guest's, and a completion ends one operation and begins the next.
  */
 static void look_again(struct guest *guest, unsigned int index, struct waiting *waiting)
 {
 	struct pulse pulse = take_pulse(&guest->rings[index]);
-	bool held = guest->vm->watch && watch_is_held(guest->vm->watch, index);
+	bool held = guest_is_debugged(guest) ||
+		    (guest->vm->watch && watch_is_held(guest->vm->watch, index));
 	double now = clock_seconds();
 
 	if (held || pulse.cq_tail != waiting->pulse.cq_tail)
@@ -103,7 +104,8 @@ static int check_time(struct guest *guest, unsigned int index, const struct wait
 		snprintf(text, sizeof(text),
 			 "one operation of more than %g seconds: stopped (--operation-limit)",
 			 guest->operation_seconds);
-	else if (guest->total_seconds > 0 && now - guest->times.begin >= guest->total_seconds)
+	else if (guest->total_seconds > 0 && !guest_is_debugged(guest) &&
+		 now - guest->times.begin >= guest->total_seconds)
 		snprintf(text, sizeof(text), "its %g seconds are over: stopped (--time-limit)",
 			 guest->total_seconds);
 	else
@@ -164,7 +166,8 @@ static int wait_completions(struct guest *guest, unsigned int index, uint32_t co
 			return dead;
 		look_again(guest, index, &waiting);
 		/* It may have found the APIC off, or been lost by an emulated machine. */
-		if (!guest->together && (!ring->online || pulse_equal(&waiting.pulse, &last)))
+		if (!guest->together && !guest_held_by_debugger(guest) &&
+		    (!ring->online || pulse_equal(&waiting.pulse, &last)))
 			vm_interrupt(guest->vm, index, NB_VECTOR_DOORBELL);
 		over = check_time(guest, index, &waiting);
 		if (over)

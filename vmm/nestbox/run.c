@@ -31,7 +31,7 @@
 
 struct settings {
 	bool json, daemonize, eager, traps;
-	const char *name, *socket, *config, *domain, *log;
+	const char *name, *socket, *config, *domain, *log, *gdb;
 	uint64_t audit_every, log_limit;
 	struct gpa_backing backing;
 	struct guest_options guest;
@@ -193,7 +193,10 @@ static int start_service(struct run *run, struct error *error)
 	if (err)
 		return err;
 	run->socket.listen_fd = -1;
-	return service_start(run->service, run->guest, run->server, error);
+	err = service_start(run->service, run->guest, run->server, error);
+	if (!err && run->settings->gdb)
+		err = service_serve_gdb(run->service, run->settings->gdb, error);
+	return err;
 }
 
 /* What came of it, for people on standard error, for programs on standard output. */
@@ -376,6 +379,8 @@ int command_run(const struct program *program, int argc, char **argv)
 		CLI_OPTION("log-limit", CLI_SIZE, "SIZE",
 			   "a log that would grow beyond is renamed FILE.1 and begun anew (64M)",
 			   &settings.log_limit, .min = LOG_LIMIT_MIN, .max = UINT64_MAX / 2),
+		CLI_OPTION("gdb", CLI_TEXT, "PATH", "a UNIX socket for gdb: target remote PATH",
+			   &settings.gdb),
 		CLI_OPTION("audit", CLI_CUSTOM, "WHEN",
 			   "none, or every=N: after every N hypercalls (none)",
 			   &settings.audit_every, .parse = parse_audit,

@@ -13,6 +13,8 @@ static const char *status_name(const struct service *service)
 {
 	if (guest_failure(service->guest))
 		return "dead";
+	if (guest_held_by_debugger(service->guest))
+		return "debug";
 	return service_paused(service) ? "paused" : "running";
 }
 

@@ -107,6 +107,7 @@ struct service {
 	struct service_traps *traps;        /* traps.c */
 	struct service_dump dump;           /* qemu.c */
 	struct service_domain domain;       /* libvirt.c */
+	struct gdb_server *gdb;             /* gdb.c; the lane that looks, while there are lanes */
 };
 
 /* Carries out a request and returns the whole answer. */
@@ -133,7 +134,7 @@ extern const struct service_handler service_guest_handlers[], service_look_handl
 	service_table_handlers[], service_frame_handlers[], service_diff_handlers[],
 	service_second_handlers[], service_trap_handlers[], service_dirty_handlers[],
 	service_qemu_handlers[], service_human_handlers[], service_libvirt_handlers[],
-	service_job_handlers[];
+	service_job_handlers[], service_gdb_handlers[];
 
 /* Carries out any PROTOCOL_CALL command. */
 json_t *service_call(struct service *service, const struct qmp_request *request);
@@ -236,6 +237,9 @@ json_t *service_bad_vcpu(const struct service *service, const struct qmp_request
 /* The table of traps; NULL for want of memory. Destroyed when the guest is. NULL is allowed. */
 struct service_traps *service_traps_create(void);
 void service_traps_destroy(struct service_traps *traps);
+
+/* Ends the gdb stub, if there is one. */
+void service_end_gdb(struct service *service);
 
 /* Ends dirty tracking, before the guest is destroyed. */
 void service_end_dirty(struct service *service);

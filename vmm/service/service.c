@@ -17,6 +17,7 @@ static const struct service_handler *const handler_groups[] = {
 	service_frame_handlers, service_diff_handlers,    service_second_handlers,
 	service_trap_handlers,  service_dirty_handlers,   service_qemu_handlers,
 	service_human_handlers, service_libvirt_handlers, service_job_handlers,
+	service_gdb_handlers,
 };
 #define NR_HANDLER_GROUPS (sizeof(handler_groups) / sizeof(handler_groups[0]))
 
@@ -315,6 +316,7 @@ void service_stop(struct service *service)
 	}
 	for (i = 0; i < NR_LANES; i++)
 		lane_end(&service->lanes[i]);
+	service_end_gdb(service);
 	inspector_destroy(service->inspector);
 	service->inspector = NULL;
 	service_end_dirty(service);

@@ -230,6 +230,10 @@ static int answer(struct soft_vcpu *vcpu, unsigned long request, void *argument)
 		return set_mp_state(vcpu, argument);
 	case KVM_SET_GUEST_DEBUG:
 		return set_debug(vcpu, argument);
+	case KVM_GET_MSRS:
+		return soft_get_msrs(&vcpu->cpu, argument);
+	case KVM_SET_MSRS:
+		return soft_set_msrs(&vcpu->cpu, argument);
 	case KVM_SET_SIGNAL_MASK:
 		return set_signal_mask(vcpu, argument);
 	case KVM_NMI:

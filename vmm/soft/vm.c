@@ -181,6 +181,11 @@ static void vm_close(void *object)
 
 static const struct kvm_fd_ops vm_ops = {vm_ioctl, vm_close};
 
+struct soft_vm *soft_vm_of(int fd)
+{
+	return kvm_fd_object(fd, &vm_ops);
+}
+
 int soft_vm_create(const struct soft_options *options)
 {
 	struct soft_vm *vm = calloc(1, sizeof(*vm));

@@ -18,13 +18,14 @@ const struct qmp_command protocol_wire_commands[] = {
 	{.name = NULL},
 };
 
-static const char *const states[] = {"running", "paused", "dead", NULL};
+static const char *const states[] = {"running", "paused", "debug", "dead", NULL};
 
 const struct qmp_command protocol_guest_commands[] = {
 	{QUICK("query-status", "What this guest is and how it is."),
 	 .returns =
 		 ARGS(IS("name", QMP_TEXT, "of the guest"),
-		      ARG("status", QMP_ENUM, "whether it takes hypercalls", .choices = states),
+		      ARG("status", QMP_ENUM, "whether it takes hypercalls; debug: gdb holds it",
+			  .choices = states),
 		      IS("running", QMP_BOOL, "whether it does, as QEMU says it"),
 		      IS("pid", QMP_INT, "of the service"), IS("cpus", QMP_INT, "its vCPUs"),
 		      IS("memory", QMP_SIZE, "its RAM"),
