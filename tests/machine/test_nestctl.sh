@@ -122,7 +122,7 @@ claim "nestctl --version" shows '^nestbox ' --version
 
 # ---- starting one ----
 
-printf '# a guest\nname = main\nmemory = 64M\ncpus=2\ndaemonize = yes\n' >"$scratch/config"
+printf '# a guest\ndump-dir = %s\nname = main\nmemory = 64M\ncpus=2\ndaemonize = yes\n' "$scratch" >"$scratch/config"
 claim "a configuration file starts it" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --config "$scratch/config" --nodes 2
 claim "which nestctl finds" shows '^main .*running .* 2 .*64 MiB' list
 claim "and knows" shows '^main: running, .*2 vCPUs, 64 MiB, image built-in' status

@@ -413,6 +413,9 @@ static enum cli_status bench(const struct cli_command *command, struct settings 
 	struct guest *guest;
 
 	config.message = guest_message_print;
+	status = picture_confine(command, &settings->guest, &settings->files);
+	if (status != CLI_DONE)
+		return status;
 	status = guest_options_start(command, &config, &guest);
 	if (status != CLI_DONE)
 		return status;

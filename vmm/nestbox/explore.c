@@ -258,5 +258,6 @@ int command_explore(const struct program *program, int argc, char **argv)
 			  EXPLORE_VCPUS_MAX);
 		return CLI_BAD_INPUT;
 	}
-	return (int)explore(&command, &settings);
+	status = picture_confine(&command, &settings.guest, &settings.files);
+	return (int)(status == CLI_DONE ? explore(&command, &settings) : status);
 }

@@ -22,6 +22,7 @@
 #include "vmm/nestbox/guest_options.h"
 #include "vmm/nestbox/run_config.h"
 #include "vmm/nestbox/run_domain.h"
+#include "vmm/nestbox/run_places.h"
 #include "vmm/wire/runtime.h"
 #include "vmm/service/service.h"
 
@@ -36,6 +37,7 @@ struct settings {
 	struct gpa_backing backing;
 	struct guest_options guest;
 	struct run_domain from_domain;
+	struct run_places dump_folders;
 };
 
 /* All there is while it runs. */
@@ -147,6 +149,7 @@ static int open_log(struct run *run, struct error *error)
 		fd = out_file_append(path, error);
 		if (fd < 0)
 			return -EINVAL;
+		sandbox_tell_also(fcntl(fd, F_DUPFD_CLOEXEC, 3));
 		fd = out_queue_create(fd, path, run->settings->log_limit, &run->log_queue, error);
 		if (fd < 0)
 			return fd;
@@ -155,6 +158,21 @@ static int open_log(struct run *run, struct error *error)
 		run->log = out_queue_stderr();
 	}
 	return 0;
+}
+
+/* From here on it can be reached. */
+static enum cli_status confine(const struct run *run)
+{
+	const struct settings *settings = run->settings;
+	const char *const files[] = {run->socket.path, settings->log};
+	const struct confined_to to = {
+		.nr_files = 2,
+		.files = files,
+		.nr_folders = settings->dump_folders.count,
+		.folders = settings->dump_folders.folder,
+	};
+
+	return guest_options_confine(run->command, &settings->guest, &to);
 }
 
 /* Returns the program's exit status; prints what went wrong. */
@@ -187,7 +205,8 @@ static int start_service(struct run *run, struct error *error)
 	if (err)
 		return err;
 	run->socket.listen_fd = -1;
-	return service_start(run->service, run->guest, run->server, error);
+	err = service_start(run->service, run->guest, run->server, error);
+	return err ? err : sandbox_settle(error);
 }
 
 /* What came of it, for people on standard error, for programs on standard output. */
@@ -240,7 +259,13 @@ static enum cli_status serve(struct run *run)
 static enum cli_status run_with_socket(struct run *run)
 {
 	const struct service_config config = {
-		.name = run->name, .log = run->log, .audit_every = run->settings->audit_every};
+		.name = run->name,
+		.log = run->log,
+		.audit_every = run->settings->audit_every,
+		.sandbox = sandbox_words(),
+		.write_folders = run->settings->dump_folders.folder,
+		.nr_write_folders = run->settings->dump_folders.count,
+	};
 	struct error error;
 	enum cli_status status;
 
@@ -260,6 +285,29 @@ static enum cli_status run_with_socket(struct run *run)
 	return status;
 }
 
+static enum cli_status serve_socket(struct run *run)
+{
+	enum cli_status status = confine(run);
+	struct error error;
+	int err;
+
+	if (status != CLI_DONE)
+		return status;
+	err = open_log(run, &error);
+	if (!err)
+		return run_with_socket(run);
+	cli_error(run->command, "%s", error.text);
+	return err == -EINVAL ? CLI_BAD_INPUT : CLI_HOST;
+}
+
+/* What a socket that cannot be is. */
+static enum cli_status socket_status(int err)
+{
+	return err == -EINVAL || err == -ENAMETOOLONG || err == -EADDRINUSE || err == -EEXIST
+		       ? CLI_BAD_INPUT
+		       : CLI_HOST;
+}
+
 static enum cli_status run_guest(const struct cli_command *command, struct settings *settings)
 {
 	struct run run = {.command = command, .settings = settings};
@@ -272,19 +320,14 @@ static enum cli_status run_guest(const struct cli_command *command, struct setti
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	own_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	err = open_log(&run, &error);
-	if (!err)
-		err = open_socket(&run, &error);
-	if (err) {
-		cli_error(command, "%s", error.text);
-		status = err == -EINVAL || err == -ENAMETOOLONG || err == -EADDRINUSE ||
-					 err == -EEXIST
-				 ? CLI_BAD_INPUT
-				 : CLI_HOST;
-	} else {
+	err = open_socket(&run, &error);
+	if (!err) {
 		expect_early_signals(&run.socket);
-		status = run_with_socket(&run);
+		status = serve_socket(&run);
 		runtime_close(&run.socket);
+	} else {
+		cli_error(command, "%s", error.text);
+		status = socket_status(err);
 	}
 	out_queue_destroy(run.log_queue);
 	return status;
@@ -325,6 +368,7 @@ static enum cli_status start(const struct cli_command *command, struct settings 
 {
 	enum cli_status status;
 
+	run_places_add_working(&settings->dump_folders);
 	if (settings->daemonize && !background_go(command, &status))
 		return status;
 	return run_guest(command, settings);
@@ -370,6 +414,11 @@ int command_run(const struct program *program, int argc, char **argv)
 		CLI_OPTION("log-limit", CLI_SIZE, "SIZE",
 			   "a log that would grow beyond is renamed FILE.1 and begun anew (64M)",
 			   &settings.log_limit, .min = LOG_LIMIT_MIN, .max = UINT64_MAX / 2),
+		CLI_OPTION("dump-dir", CLI_CUSTOM, "DIR",
+			   "clients may have files written below it, too, and not only below the\n"
+			   "working directory; may be repeated",
+			   &settings.dump_folders, .parse = run_places_parse,
+			   .expects = "a folder there is"),
 		CLI_OPTION("audit", CLI_CUSTOM, "WHEN",
 			   "none, or every=N: after every N hypercalls (none)",
 			   &settings.audit_every, .parse = parse_audit,
@@ -411,6 +460,7 @@ int command_run(const struct program *program, int argc, char **argv)
 		status = CLI_BAD_INPUT;
 	else
 		status = start(&command, &settings);
+	run_places_free(&settings.dump_folders);
 	run_config_free(&config);
 	run_domain_free(&settings.from_domain);
 	return status;

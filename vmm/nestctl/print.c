@@ -204,6 +204,8 @@ enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value)
 		json_number_value(json_object_get(value, "seconds")), ctl_number(value, "calls"),
 		ctl_number(value, "logs"), ctl_number(value, "warnings"),
 		ctl_number(value, "violations"), ctl_number(value, "clients"));
+	if (json_object_get(value, "sandbox"))
+		fprintf(ctl->out, "sandbox %s\n", ctl_text(value, "sandbox"));
 	print_doing(ctl, json_object_get(value, "doing"));
 	if (!failure)
 		return CLI_DONE;

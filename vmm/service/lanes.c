@@ -32,6 +32,7 @@ static void *run_lane(void *context)
 	struct lane *lane = context;
 	struct lane_job *job;
 
+	thread_begin(lane->kind);
 	while ((job = take_job(lane))) {
 		job->run(job->context, job->client, job->request);
 		qmp_request_free(job->request);
@@ -53,9 +54,12 @@ void lane_deinit(struct lane *lane)
 	pthread_mutex_destroy(&lane->mutex);
 }
 
-int lane_start(struct lane *lane)
+int lane_start(struct lane *lane, enum thread_kind kind)
 {
-	int err = pthread_create(&lane->thread, NULL, run_lane, lane);
+	int err;
+
+	lane->kind = kind;
+	err = pthread_create(&lane->thread, NULL, run_lane, lane);
 
 	lane->started = !err;
 	return -err;

@@ -327,7 +327,9 @@ static json_t *dump(struct service *service, const struct qmp_request *request)
 	if (*path != '/')
 		return qmp_error(request, "dump-guest-core: 'file' is to be an absolute path");
 	/* It looks through an inspector of its own: others may look meanwhile. */
-	err = core_write_guest(service->guest, path, &options, &sum, &error);
+	err = service_may_write(service, path, &error);
+	if (!err)
+		err = core_write_guest(service->guest, path, &options, &sum, &error);
 	if (err)
 		return qmp_error(request, "dump-guest-core: %s", error.text);
 	return QMP_REPLY(request, QMP_STRING(path), QMP_NUMBER(sum.file_bytes),
