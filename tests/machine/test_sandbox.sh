@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The sandbox of a running service, seen from outside: its threads, its core dump, what becomes of
-# one that does what it may not. What each kind of thread may do tests/vmm/sandbox/test_sandbox.c
+# one that does what it may not, which clients may do what, sockets it is given. What each kind of thread may do tests/vmm/sandbox/test_sandbox.c
 # asks.
 set -u
 nestbox=$PWD/nestbox
@@ -130,6 +130,79 @@ if "${CC:-cc}" -shared -fPIC -o "$scratch/planted.so" "$scratch/planted.c" 2>"$s
 else
   claim 'a compiler' false
 fi
+
+# ---- clients ----
+
+look=$scratch/look.sock
+claim 'a guest with a socket for looking' serve --socket-ro "$look"
+claim 'whose file says who may' [ "$(stat -c %a "$look")" = 660 ]
+for verb in 'vmalloc 4096' quit stop 'moment x' "dump $scratch/service/c-core"; do
+  # shellcheck disable=SC2086 # words
+  claim "$verb is not for it" refuses 1 'this socket is for looking' "$nestctl" -s "$look" $verb
+done
+for verb in status areas 'read machine 16' audit 'walk machine' 'x/2gx machine'; do
+  # shellcheck disable=SC2086 # words
+  claim "$verb is" status 0 "$nestctl" -s "$look" $verb
+done
+for verb in x-test-panic 'write machine 00'; do
+  # shellcheck disable=SC2086 # words
+  claim "$verb takes --unsafe" refuses 1 'nestbox run --unsafe' "$nestctl" -n boxed $verb
+done
+claim 'the other socket ends it' ctl quit
+claim 'as it should' ends 0
+claim 'both sockets are gone' [ ! -e "$look" -a ! -e "$look.lock" -a ! -e "$XDG_RUNTIME_DIR/nestbox/boxed.sock" ]
+
+# ---- given sockets, and who wants to know ----
+
+cat >"$scratch/manager.py" <<'END'
+# As systemd does: listens, starts the service with the sockets, waits until it says it is ready.
+import os, socket, subprocess, sys
+folder, program = sys.argv[1], sys.argv[2:]
+def listen(name):
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(folder + "/" + name)
+    s.listen()
+    return s
+look, control = listen("given-look"), listen("given")
+heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+heard.bind("\0nestbox-test-%d" % os.getpid())
+heard.settimeout(20)
+def prepare():
+    a, b = os.dup(look.fileno()), os.dup(control.fileno())
+    os.dup2(a, 3), os.dup2(b, 4)
+    os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2", LISTEN_FDNAMES="look:control",
+                      NOTIFY_SOCKET="@nestbox-test-%d" % os.getppid())
+    os.execv(program[0], program)
+child = os.fork()
+if child == 0:
+    prepare()
+print(heard.recv(100).decode(), flush=True)
+print(heard.recv(100).decode(), flush=True)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+END
+if command -v python3 >/dev/null; then
+  timeout 30 python3 "$scratch/manager.py" "$scratch" "$nestbox" run --kvm soft --memory 32M \
+    >"$scratch/heard" 2>"$scratch/said" </dev/null &
+  guest=$!
+  tries=0
+  while [ ! -s "$scratch/heard" ] && [ $tries -lt 100 ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+  done
+  claim 'who gave it sockets hears when it serves' grep -qx READY=1 "$scratch/heard"
+  claim 'the given socket serves' status 0 "$nestctl" -s "$scratch/given" vmalloc 4096
+  claim 'the one named look looks' status 0 "$nestctl" -s "$scratch/given-look" status
+  claim 'and no more' refuses 1 'for looking' "$nestctl" -s "$scratch/given-look" vmalloc 4096
+  claim 'it ends' status 0 "$nestctl" -s "$scratch/given" quit
+  claim 'as it should, too' ends 0
+  claim 'and said that it would' grep -qx STOPPING=1 "$scratch/heard"
+  claim 'its sockets are not its own to remove' [ -S "$scratch/given" -a -S "$scratch/given-look" ]
+else
+  echo 'test_sandbox: no python3: nobody to give it sockets'
+fi
+# shellcheck disable=SC2016 # the inner shell's
+claim 'a descriptor that is no socket' refuses 2 'descriptor 3, given by LISTEN_FDS' sh -c \
+  'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" run --kvm soft 3</dev/null' "$nestbox"
 
 claim 'a word that is no mode' refuses 2 'on, log or off' "$nestbox" run --sandbox maybe
 claim 'a folder that is none' refuses 2 'a folder there is' "$nestbox" run --dump-dir "$scratch/none"

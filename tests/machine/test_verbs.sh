@@ -53,7 +53,7 @@ done
 
 # ---- with a guest ----
 
-claim "a guest" status 0 "$nestbox" run --kvm "$kvm" --name main --memory 32M --cpus 2 --daemonize
+claim "a guest" status 0 "$nestbox" run --kvm "$kvm" --name main --memory 32M --cpus 2 --unsafe --daemonize
 
 # json_is VERB...: one JSON document, whatever the status, and nothing on the other stream if it is 0.
 json_is() {

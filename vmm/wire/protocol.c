@@ -60,6 +60,7 @@ const struct qmp_command protocol_guest_commands[] = {
 	{.name = "query-stats",
 	 .lane = PROTOCOL_CALL,
 	 .opcode = NB_OP_STATS,
+	 .access = QMP_LOOKS,
 	 .help = "The core's own counters.",
 	 .args = ARGS(CALL_ARGS),
 	 GIVES(AT(0, "free-frames", QMP_U64, "frames nobody has"),
@@ -72,7 +73,7 @@ const struct qmp_command protocol_guest_commands[] = {
 	{.name = "cont",
 	 .lane = PROTOCOL_ALONE,
 	 .help = "Lets a paused guest go on. Event RESUME."},
-	{QUICK("quit", "Ends the guest and the service. Event SHUTDOWN.")},
+	{QUICK_AS(QMP_CHANGES, "quit", "Ends the guest and the service. Event SHUTDOWN.")},
 	{.name = NULL},
 };
 
