@@ -25,7 +25,7 @@ check_LIBRARIES += %D%/libvmmtest.a
 	%D%/audit/faults_users.c %D%/image/tiny_image.c %D%/image/tiny_image.h \
 	%D%/inspect/core_mix.c %D%/inspect/core_mix.h %D%/inspect/core_source.c \
 	%D%/inspect/core_source.h %D%/linux/small_kernel.c %D%/linux/small_kernel.h \
-	%D%/linux/small_kernel_btf.c %D%/linux/small_kernel_private.h \
+	%D%/linux/small_kernel_btf.c %D%/linux/small_kernel_frames.c %D%/linux/small_kernel_private.h \
 	%D%/look/look_all.h %D%/wire/qmp_fixture.h %D%/replay/history.c %D%/replay/history.h \
 	%D%/replay/model_executor.c %D%/replay/model_executor.h %D%/replay/replay_model.c \
 	%D%/replay/linux_oracle.c %D%/replay/linux_oracle.h \
