@@ -18,7 +18,7 @@ trap '"$nestctl" -n main quit >/dev/null 2>&1; "$nestctl" -n held quit >/dev/nul
 . "$top/tests/machine/shell.sh"
 kvm=${NESTBOX_KVM:-soft}
 
-claim "a guest" status 0 "$nestbox" run --kvm "$kvm" --name main --memory 32M --cpus 2 --daemonize
+claim "a guest" status 0 "$nestbox" run --kvm "$kvm" --name main --memory 32M --cpus 2 --unsafe --daemonize
 
 claim "an error is JSON too" status 2 "$nestctl" walk no_such_symbol --json
 claim "with its words" says '^{"error": {.*no_such_symbol'

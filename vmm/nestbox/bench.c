@@ -370,6 +370,9 @@ static enum cli_status bench(const struct cli_command *command, struct settings 
 	config.message = guest_message_print;
 	if (config.nr_vcpus < settings->threads)
 		config.nr_vcpus = (unsigned int)settings->threads;
+	status = picture_confine(command, &settings->guest, &settings->files);
+	if (status != CLI_DONE)
+		return status;
 	status = guest_options_start(command, &config, &guest);
 	if (status != CLI_DONE)
 		return status;

@@ -245,6 +245,8 @@ enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value)
 		fprintf(ctl->out, "%" PRIu64 " %s%s%s", ctl_number(value, counts[i].key),
 			counts[i].what, ctl_plural(ctl_number(value, counts[i].key)),
 			counts[i + 1].key ? ", " : "\n");
+	if (json_object_get(value, "sandbox"))
+		fprintf(ctl->out, "sandbox %s\n", ctl_text(value, "sandbox"));
 	print_doing(ctl, json_object_get(value, "doing"));
 	if (!failure)
 		return CLI_DONE;

@@ -86,6 +86,9 @@ struct service_dump {
 struct service {
 	char name[64];
 	FILE *log;
+	const char *sandbox;              /* as service_config */
+	const char *const *write_folders; /* places.c */
+	size_t nr_write_folders;
 	struct guest *guest;
 	struct server *server;
 	double started;
@@ -118,6 +121,12 @@ struct service_handler {
 	const char *name;
 	service_fn handle;
 };
+
+/*
+ * places.c. Whether a client may have the service write to @path; 0 or -EACCES, -EINVAL,
+ * realpath(3)'s, with a sentence. What writes to it looks for itself that it is a file.
+ */
+int service_may_write(const struct service *service, const char *path, struct error *error);
 
 /*
  * The same for what concerns the client itself, its descriptors for one: takes a request on the

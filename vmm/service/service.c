@@ -262,6 +262,9 @@ int service_create(const struct service_config *config, struct service **service
 	}
 	snprintf(service->name, sizeof(service->name), "%s", config->name);
 	service->log = config->log;
+	service->sandbox = config->sandbox ? config->sandbox : "off";
+	service->write_folders = config->write_folders;
+	service->nr_write_folders = config->nr_write_folders;
 	service->audit.every = config->audit_every;
 	service->started = clock_seconds();
 	for (i = 0; i < NR_LANES; i++)
@@ -292,7 +295,8 @@ int service_start(struct service *service, struct guest *guest, struct server *s
 	__atomic_store_n(&service->server, server, __ATOMIC_RELEASE);
 	for (i = 0; i < NR_LANES && !err; i++) {
 		if (i < guest_nr_vcpus(guest) || i >= NB_MAX_VCPUS)
-			err = lane_start(&service->lanes[i]);
+			err = lane_start(&service->lanes[i],
+					 i < NB_MAX_VCPUS ? THREAD_CALL : THREAD_LOOK);
 	}
 	return err ? error_set(error, err, "cannot start a thread: %s", strerror(-err)) : 0;
 }

@@ -26,6 +26,13 @@ struct service_config {
 	const char *name;     /* of the guest; copied */
 	FILE *log;            /* where what the guest says is written as well; NULL: nowhere */
 	uint64_t audit_every; /* hypercalls between two audits; 0: only when asked */
+	const char *sandbox;  /* what query-status says of it; NULL: off. Outlives the service */
+	/*
+	 * Folders, as realpath(3) has them, below which clients may have files written; none:
+	 * anywhere. They outlive the service.
+	 */
+	const char *const *write_folders;
+	size_t nr_write_folders;
 };
 
 /* A service without a guest. Errors: -ENOMEM. */
