@@ -2,7 +2,7 @@
 /*
  * Two reports of the same job beside each other: what changed, and whether that is more than noise.
  *
- * A report (bench's or replay's --json) is read as figures, all of them costs: less is better. A
+ * A report (bench's, load's or replay's --json) is read as figures, all of them costs: less is better. A
  * figure that was counted has no noise, so any change of it is one. A timed figure is judged where
  * both reports have at least COMPARE_RUNS_MIN runs of it, by the Mann-Whitney U test (two-sided,
  * normal approximation with ties corrected), below COMPARE_P; else nothing is said of it.
@@ -42,7 +42,7 @@ int compare_threshold_parse(const char *text, void *value);
  *    only_before: [names], only_now: [names], beyond: N}
  * noise is "none", "mann-whitney" or "unknown"; changed is null where it is unknown; beyond: by
  * more than the threshold. NULL, with the reason said in @command's name: the file cannot be read,
- * or is no report of a bench or replay, or of another job than @report.
+ * or is no report of a bench, load or replay, or of another job than @report.
  */
 json_t *compare_reports(const struct cli_command *command, const json_t *report,
 			const struct compare_options *options);
