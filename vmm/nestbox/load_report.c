@@ -188,17 +188,19 @@ void load_report_print(const struct load_report *report, FILE *out)
 static json_t *histogram_picture(const struct histogram *histogram, const char *name,
 				 const char *unit)
 {
-	uint64_t *samples = malloc((histogram->count + 1) * sizeof(*samples)), low, high;
-	size_t count = 0;
-	json_t *picture;
+	struct latency latency = {0};
+	json_t *picture = NULL;
+	uint64_t low, high;
+	int err = 0;
 
-	for (uint32_t i = 0; i < HISTOGRAM_BUCKETS && samples; i++) {
+	for (uint32_t i = 0; i < HISTOGRAM_BUCKETS && !err; i++) {
 		histogram_range(i, &low, &high);
-		for (uint64_t j = 0; j < histogram->buckets[i]; j++)
-			samples[count++] = low + (high - low) / 2;
+		for (uint64_t j = 0; j < histogram->buckets[i] && !err; j++)
+			err = latency_add(&latency, low + (high - low) / 2);
 	}
-	picture = samples ? picture_histogram(name, unit, samples, count) : NULL;
-	free(samples);
+	if (!err)
+		picture = picture_histogram(name, unit, &latency);
+	latency_deinit(&latency);
 	return picture;
 }
 
