@@ -269,6 +269,7 @@ enum nb_opcode {
 	NB_OP_SET_SHAPE = 11,
 	/* Gives back one lazy or pooled range. arg: 0 its address. -ENOENT. */
 	NB_OP_RELEASE = 12,
+	NB_OP_LOAD = 13, /* a part of a workload: guest/load_abi.h */
 
 	/*
 	 * Frames and objects of the host's own. FREE_PAGES and KFREE take only what ALLOC_PAGES

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # A folder for each room of vmm/.
 UNIT_TESTS += %D%/audit/test_audit %D%/audit/test_audit_hostile %D%/audit/test_audit_memory \
-	%D%/audit/test_audit_tlb %D%/base/test_cli %D%/base/test_range_set %D%/domain/test_domain %D%/gdb/test_session \
+	%D%/audit/test_audit_tlb %D%/base/test_cli %D%/base/test_range_set %D%/domain/test_domain %D%/gdb/test_session %D%/base/test_histogram %D%/load/test_workload \
 	%D%/image/test_backtrace %D%/image/test_boot %D%/image/test_image \
 	%D%/inspect/test_inspect %D%/inspect/test_layout %D%/look/test_look \
 	%D%/linux/test_linux %D%/look/test_look_core %D%/look/test_look_memory %D%/look/test_look_search \
