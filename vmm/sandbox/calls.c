@@ -37,6 +37,7 @@ static const int for_all[] = {
 	SCMP_SYS(getcpu),
 	SCMP_SYS(getpid),
 	SCMP_SYS(getrandom),
+	SCMP_SYS(getrusage),
 	SCMP_SYS(gettid),
 	SCMP_SYS(gettimeofday),
 	SCMP_SYS(lseek),
