@@ -81,6 +81,20 @@ static int resume(void *context, const struct debug_order *orders)
 	return debug_resume(debug_of(context), orders);
 }
 
+static int back(void *context, unsigned int cpu, bool step)
+{
+	return debug_back(debug_of(context), cpu, step);
+}
+
+/* Whether Ctrl-C is the next the client said, while the past is searched. */
+static bool is_asked(void *context)
+{
+	const struct gdb_server *server = context;
+	char byte;
+
+	return recv(server->client_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1 && byte == INTERRUPT;
+}
+
 static void interrupt(void *context)
 {
 	debug_interrupt(debug_of(context));
@@ -246,6 +260,8 @@ static bool meet(struct gdb_server *server, int fd)
 	memset(&server->reader, 0, sizeof(server->reader));
 	server->frame_size = 0;
 	server->client_fd = fd;
+	server->target.back = debug_can_go_back(server->debug) ? back : NULL;
+	debug_on_search(server->debug, is_asked, server);
 	gdb_session_begin(&server->session, &server->target, &stop);
 	return true;
 }

@@ -113,6 +113,7 @@ int debug_attach(struct guest *guest, struct debug **debug_out, struct error *er
 		unmake(debug);
 		return error_set(error, -EBUSY, "a debugger is there already");
 	}
+	debug_begin_history(debug);
 	*debug_out = debug;
 	return 0;
 }
@@ -128,6 +129,7 @@ void debug_detach(struct debug *debug)
 		return;
 	vm = debug->vm;
 	stuck = hold_all(vm) != 0;
+	debug_end_history(debug);
 	while (debug->nr_points)
 		(void)debug_remove(debug, &debug->points[0].point);
 	for (unsigned int i = 0; i < vm->nr_vcpus && !stuck; i++)
@@ -211,6 +213,16 @@ bool debug_poll(struct debug *debug, struct debug_stop *stop_out)
 	return true;
 }
 
+void debug_stop_here(struct debug *debug, const struct debug_stop *stop)
+{
+	pthread_mutex_lock(&debug->lock);
+	debug->vcpus[stop->vcpu].stop = *stop;
+	debug->vcpus[stop->vcpu].pending = true;
+	pthread_mutex_unlock(&debug->lock);
+	debug->stopped = false;
+	debug_wake(debug);
+}
+
 /* ---- running on ---- */
 
 /* Drops stops that will come again by themselves; whether a watch's is left, which will not. */
@@ -232,7 +244,7 @@ static bool left_over(struct debug *debug)
 }
 
 /* Not every KVM can keep interrupts off; a halted vCPU waits for one. */
-static int arm_vcpu(struct debug *debug, unsigned int vcpu, const struct debug_order *order)
+int debug_arm_vcpu(struct debug *debug, unsigned int vcpu, const struct debug_order *order)
 {
 	struct kvm_guest_debug told = debug_control(debug, order);
 	int err;
@@ -263,6 +275,8 @@ int debug_resume(struct debug *debug, const struct debug_order *orders)
 	struct vm *vm = debug->vm;
 	int err = 0;
 
+	if (debug_in_past(debug))
+		return debug_resume_past(debug, orders);
 	if (guest_failure(debug->guest))
 		return -ENOTRECOVERABLE;
 	debug->stopped = false;
@@ -273,7 +287,7 @@ int debug_resume(struct debug *debug, const struct debug_order *orders)
 	keep_values(debug);
 	for (unsigned int i = 0; i < vm->nr_vcpus && !err; i++) {
 		debug->vcpus[i].order = orders[i];
-		err = arm_vcpu(debug, i, &orders[i]);
+		err = debug_arm_vcpu(debug, i, &orders[i]);
 	}
 	debug->stopped = err != 0;
 	for (unsigned int i = 0; i < vm->nr_vcpus && !err; i++)

@@ -93,6 +93,20 @@ int debug_attach(struct guest *guest, struct debug **debug_out, struct error *er
 /* Takes its points away and lets everybody go, from the newest moment. NULL is allowed. */
 void debug_detach(struct debug *debug);
 
+/*
+ * Back by one step of vCPU @vcpu, or to the last of the points that are set; then debug_poll() says
+ * where it stopped. Only where the soft engine runs the guest: it keeps, from debug_attach() on,
+ * the last DEBUG_HISTORY_BYTES of what it did. In the past debug_resume() does again what was done,
+ * up to the newest step. Errors: -EOPNOTSUPP, -ENOMEM, -EILSEQ (it did not come out as it did: at
+ * the newest step).
+ */
+#define DEBUG_HISTORY_BYTES (256ull << 20)
+int debug_back(struct debug *debug, unsigned int vcpu, bool step);
+bool debug_can_go_back(const struct debug *debug);
+
+/* Asked now and then while debug_back() and debug_resume() search the past: whether to give up. */
+void debug_on_search(struct debug *debug, bool (*asked)(void *context), void *context);
+
 /* Readable when debug_poll() may have something to say; the debug's. */
 int debug_fd(const struct debug *debug);
 

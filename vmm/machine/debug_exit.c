@@ -113,19 +113,18 @@ void debug_after_exit(struct vcpu *vcpu)
 /* ---- KVM_EXIT_DEBUG ---- */
 
 /* Whether a value a READ point watches is another than when the guest ran on: it was written. */
-static bool was_written(struct debug *debug, struct vcpu *vcpu, const struct debug_set_point *at)
+static bool was_written(struct debug *debug, unsigned int vcpu, const struct debug_set_point *at)
 {
 	uint8_t now[DEBUG_WATCH_SIZE_MAX];
 	size_t size = at->point.size_bytes;
 
-	return debug_read(debug, vcpu->index, false, at->point.address, now, size) == size &&
+	return debug_read(debug, vcpu, false, at->point.address, now, size) == size &&
 	       memcmp(now, at->last, size) != 0;
 }
 
-static const struct debug_set_point *register_hit(struct debug *debug, struct vcpu *vcpu)
+const struct debug_set_point *debug_register_hit(struct debug *debug, unsigned int vcpu,
+						 uint64_t dr6)
 {
-	uint64_t dr6 = vcpu->run->debug.arch.dr6;
-
 	for (unsigned int i = 0; i < 4; i++) {
 		const struct debug_set_point *at = &debug->points[debug->dr_point[i]];
 
@@ -139,12 +138,11 @@ static const struct debug_set_point *register_hit(struct debug *debug, struct vc
 	return NULL;
 }
 
-/* The software breakpoint at @pc. */
-static const struct debug_set_point *software_hit(struct debug *debug, struct vcpu *vcpu,
-						  uint64_t pc)
+const struct debug_set_point *debug_software_hit(struct debug *debug, unsigned int vcpu,
+						 uint64_t pc)
 {
 	gpa_t gpa;
-	bool mapped = debug_translate(debug, vcpu->index, pc, &gpa) == 0;
+	bool mapped = debug_translate(debug, vcpu, pc, &gpa) == 0;
 
 	for (unsigned int i = 0; i < debug->nr_points; i++) {
 		const struct debug_set_point *at = &debug->points[i];
@@ -169,7 +167,8 @@ static void give_back(struct vcpu *vcpu)
 
 static void on_software(struct debug *debug, struct vcpu *vcpu)
 {
-	const struct debug_set_point *at = software_hit(debug, vcpu, vcpu->run->debug.arch.pc);
+	const struct debug_set_point *at =
+		debug_software_hit(debug, vcpu->index, vcpu->run->debug.arch.pc);
 
 	if (at)
 		stop(debug, vcpu, DEBUG_POINT, at);
@@ -191,7 +190,7 @@ bool debug_exit(struct vcpu *vcpu)
 		on_software(debug, vcpu);
 		return true;
 	}
-	at = register_hit(debug, vcpu);
+	at = debug_register_hit(debug, vcpu->index, vcpu->run->debug.arch.dr6);
 	if (kvm_ioctl(vcpu->fd, KVM_GET_REGS, &now) != 0)
 		return false;
 	if (!at && debug->looks)

@@ -5,6 +5,7 @@
 
 #include "ept/kvm_fd.h"
 #include "vmm/machine/debug_private.h"
+#include "vmm/soft/history.h"
 
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 #define OFFSET_MASK        (EPT_PAGE_BYTES - 1)
@@ -43,7 +44,7 @@ int debug_set_registers(struct debug *debug, unsigned int vcpu, const struct deb
 			      .entry = {.index = MSR_KERNEL_GS_BASE, .data = in->kernel_gs_base}};
 	const struct vcpu *one = find_vcpu(debug, vcpu);
 	struct debug_registers now = {0};
-	int err = debug_get_registers(debug, vcpu, &now);
+	int err = debug_in_past(debug) ? -EPERM : debug_get_registers(debug, vcpu, &now);
 
 	if (err)
 		return err;
@@ -146,6 +147,8 @@ static int write_piece(struct debug *debug, gpa_t gpa, const uint8_t *from, size
 {
 	int err = 0;
 
+	if (debug->has_history)
+		soft_history_will_write(debug->vm->fd, gpa.value, size);
 	for (size_t i = 0; i < size && !err; i++) {
 		uint8_t *saved = patched(debug, gpa.value + i);
 
@@ -165,6 +168,8 @@ int debug_write(struct debug *debug, unsigned int vcpu, bool physical, uint64_t 
 	gpa_t gpa;
 	int err = 0;
 
+	if (debug_in_past(debug))
+		return -EPERM;
 	for (done = 0; done < size_bytes; done += now) {
 		now = piece(debug, vcpu, physical, address + done, size_bytes - done, &gpa);
 		if (now == 0)

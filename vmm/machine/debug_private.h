@@ -63,10 +63,33 @@ struct debug {
 	uint64_t dr[4], dr7;
 	unsigned int dr_point[4]; /* of points; where dr7 has it on */
 	bool looks;               /* DEBUG_LOOK: each instruction is looked at */
+	bool has_history;
+	bool (*asked_for)(void *context); /* debug_on_search() */
+	void *asked_context;
 };
 
 /* debug.c */
 void debug_wake(struct debug *debug);
+
+/* debug.c: the stop is @stop, and debug_poll() says so. */
+void debug_stop_here(struct debug *debug, const struct debug_stop *stop);
+
+/* debug.c: tells vCPU @vcpu's KVM of the points, and of @order. Errors: KVM's own. */
+int debug_arm_vcpu(struct debug *debug, unsigned int vcpu, const struct debug_order *order);
+
+/* debug_history.c: begins and ends with the debugger. */
+void debug_begin_history(struct debug *debug);
+void debug_end_history(struct debug *debug);
+
+/* Whether the guest is in the past; and what debug_resume() does there. */
+bool debug_in_past(const struct debug *debug);
+int debug_resume_past(struct debug *debug, const struct debug_order *orders);
+
+/* debug_exit.c: the point that was met: the breakpoint at @pc, or what @dr6 says. */
+const struct debug_set_point *debug_software_hit(struct debug *debug, unsigned int vcpu,
+						 uint64_t pc);
+const struct debug_set_point *debug_register_hit(struct debug *debug, unsigned int vcpu,
+						 uint64_t dr6);
 
 /* debug_points.c: debug registers for the points there are. Errors: -ENOSPC. */
 int debug_arm(struct debug *debug);

@@ -210,6 +210,8 @@ static int make_vm(struct guest *guest, struct error *error)
 	};
 	int err = vm_create(&config, &guest->vm, error);
 
+	if (!err && soft_is_device(guest->kvm_fd))
+		err = gpa_space_listen(guest->space, &guest_history_listener, guest, error);
 	if (!err && guest->trap_uaf)
 		err = guest_make_uaf(guest, error);
 	if (!err && guest->checks)

@@ -366,6 +366,9 @@ void soft_code_drop(struct soft_code *code, const uint8_t *host);
 #define SOFT_STOPS_MAX 256
 int soft_code_stop(struct soft_code *code, const uint8_t *host, bool stop);
 
+/* Whether they do at any of those places; at first they do. */
+void soft_code_stops(struct soft_code *code, bool on);
+
 /* *@cpu as after RESET in long mode's terms: all zero but what must be set; no line. */
 void soft_cpu_init(struct soft_cpu *cpu, const struct soft_cpu_ops *ops, void *context,
 		   struct soft_code *code);

@@ -26,6 +26,7 @@ struct soft_code {
 	struct soft_page *pages[BUCKETS];
 	const uint8_t *stops[SOFT_STOPS_MAX]; /* where processors stop, in no order */
 	unsigned int nr_stops;
+	bool stops_off;
 	struct soft_block *dropped; /* until no handler runs */
 	struct soft_cpu *cpus;
 	size_t bytes;
@@ -189,6 +190,15 @@ int soft_code_stop(struct soft_code *code, const uint8_t *host, bool stop)
 	return 0;
 }
 
+void soft_code_stops(struct soft_code *code, bool on)
+{
+	if (code->stops_off == !on)
+		return;
+	code->stops_off = !on;
+	for (unsigned int i = 0; i < code->nr_stops; i++)
+		soft_code_drop(code, code->stops[i] - (uintptr_t)code->stops[i] % X86_PAGE_SIZE);
+}
+
 /* ---- decoding ---- */
 
 /* From now on writes to the page are seen. */
@@ -224,7 +234,7 @@ static unsigned int decode_run(const struct soft_code *code, const struct soft_p
 	bool ends = false;
 
 	while (at < X86_PAGE_SIZE && !page->at[at] && count < BLOCK_OPS_MAX - 3) {
-		if (find_stop(code, page->host + at) < code->nr_stops) {
+		if (!code->stops_off && find_stop(code, page->host + at) < code->nr_stops) {
 			put_join(&ops[count++], at, soft_do_stop);
 			return count;
 		}

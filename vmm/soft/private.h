@@ -138,6 +138,7 @@ struct soft_vcpu {
 };
 
 struct soft_check;
+struct soft_history;
 struct soft_planned;
 
 struct soft_vm {
@@ -156,6 +157,7 @@ struct soft_vm {
 	struct soft_code *code;
 	struct soft_check *check;     /* or NULL */
 	struct soft_planned *planned; /* the plan of turns, or NULL */
+	struct soft_history *history; /* or NULL */
 	struct {
 		uint64_t start, bytes; /* of linear addresses */
 		uint64_t *counts;      /* the user's, one an address; NULL: nobody counts */
