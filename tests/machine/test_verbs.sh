@@ -20,6 +20,14 @@ kvm=${NESTBOX_KVM:-soft}
 
 claim "a guest" status 0 "$nestbox" run --kvm "$kvm" --name main --memory 32M --cpus 2 --daemonize
 
+# ---- completion, as completions/nestctl asks ----
+
+claim "what a symbol may be" status 0 "$nestctl" walk --complete 1 vmalloc_n
+claim "are the image's" says '^vmalloc_node_range$'
+claim "what an operand may be" status 0 "$nestctl" ept release --complete 2 ''
+claim "are its choices" says '^go$' '^deny$'
+claim "flags behind a bar" status 0 "$nestctl" vmalloc --complete --gfp 'GFP_KERNEL|'
+claim "keep what is before it" says '^GFP_KERNEL|__GFP_ZERO$'
 claim "an error is JSON too" status 2 "$nestctl" walk no_such_symbol --json
 claim "with its words" says '^{"error": {.*no_such_symbol'
 claim "not mapped is the same to walk" status 1 "$nestctl" walk 0x1000

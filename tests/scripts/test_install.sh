@@ -73,6 +73,9 @@ complete_with() { # PROGRAM WORD...
 [ "$(complete_with nestctl vmalloc-u)" = 'vmalloc-user ' ] || fail "nestctl verbs: $(complete_with nestctl vmalloc-u)"
 [ "$(complete_with nestctl vmalloc --al)" = '--align ' ] || fail "nestctl options"
 [ "$(complete_with nestctl --name x aud)" = 'audit ' ] || fail "nestctl verbs after options"
+[ "$(complete_with nestctl bench fix_s)" = 'fix_size ' ] || fail "nestctl operands"
+[ "$(complete_with nestctl ept unt)" = 'untrap ' ] || fail "nestctl second words"
+[ "$(complete_with nestctl vmalloc 4K --prot PAGE_KERNEL_E)" = 'PAGE_KERNEL_EXEC ' ] || fail "nestctl flags"
 [ "$(complete_with nestbox ru)" = 'run ' ] || fail "nestbox commands: $(complete_with nestbox ru)"
 [ "$(complete_with nestbox run --daem)" = '--daemonize ' ] || fail "nestbox options"
 

@@ -59,6 +59,7 @@ const struct ctl_verb nestctl_verbs[] = {
 	{.name = "walk", .command = "query-walk", .print = ctl_print_walk},
 	{.name = "mappings", .command = "query-mappings", .print = ctl_print_lists},
 	{.name = "symbol", .command = "query-symbol", .print = ctl_print_symbol},
+	{.name = "symbols", .command = "query-symbols", .print = ctl_print_lists},
 	{.name = "frame", .command = "query-frame"},
 	{.name = "frames", .command = "query-frames", .print = ctl_print_frames},
 	{.name = "frame-map",
