@@ -155,5 +155,7 @@ cd "$scratch" || exit 1
 SH
 steps() { status 0 sh -e -c '. "$1"; . "$2"' sh "$scratch/bin.sh" "$scratch/steps.sh"; }
 claim "the first steps of docs/first-steps.md" steps
+# Lines that run one of the programs.
+claim "which are forty and more" [ "$(grep -c 'nestbox \|nestctl ' "$scratch/steps.sh")" -ge 40 ]
 
 conclude
