@@ -198,8 +198,6 @@ enum cli_status ctl_run_help(struct ctl *ctl)
 		"Verbs (nestctl VERB --help says more); the commands of the protocol that have\n"
 		"a shorter name here (query-areas: areas) are verbs too:\n");
 	ctl_verb_for_each(print_verb, &page);
-	fprintf(ctl->out,
-		"\nExit status: 0 done and right; 1 done and something is wrong, or the guest\n"
-		"refused; 2 bad usage or input; 3 no guest there.\n");
+	fprintf(ctl->out, "\nExit status: %s.\n", CTL_STATUSES);
 	return CLI_DONE;
 }

@@ -229,6 +229,7 @@ static void prepare(struct line *line, const struct ctl_verb *verb)
 	line->cli.summary = line->summary;
 	line->cli.options = line->options;
 	line->cli.said = &line->said;
+	line->cli.statuses = CTL_STATUSES;
 	line->cli.notes = ctl_verb_notes(verb, line->command, line->notes, sizeof(line->notes));
 }
 

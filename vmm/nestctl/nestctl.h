@@ -238,6 +238,12 @@ json_t *ctl_word_json(const struct qmp_arg *arg, const char *word, char why[QMP_
 
 /* ---- failing ---- */
 
+/* What the exit statuses mean here. */
+#define CTL_STATUSES                                                                   \
+	"0 done and right; 1 the guest refused, or an audit found something\n"         \
+	"wrong, or what was looked for is not there; 2 bad usage or bad input; 3 no\n" \
+	"guest there, or it has gone"
+
 /* Says ctl->error. Returns the exit status that goes with @err, one of ctl_ask()'s. */
 enum cli_status ctl_failed(struct ctl *ctl, int err);
 
