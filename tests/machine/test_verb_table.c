@@ -209,6 +209,8 @@ START_TEST(misuse_is_said_and_is_status_2)
 {
 	for_each(misuse);
 	refused("vmallc 4K", "did you mean 'vmalloc'?");
+	refused("walk 0x1000 --rot=1", "did you mean '--root'?");
+	refused("ept", "'ept' wants a second word");
 	refused("nosuchverbatall", "nestctl help lists them");
 }
 END_TEST

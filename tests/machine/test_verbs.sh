@@ -18,8 +18,17 @@ trap '"$nestctl" -n main quit >/dev/null 2>&1; "$nestctl" -n held quit >/dev/nul
 . "$top/tests/machine/shell.sh"
 kvm=${NESTBOX_KVM:-soft}
 
+claim "a command nestbox has not" refuses 2 "did you mean 'replay'?" "$nestbox" replya
 claim "a guest" status 0 "$nestbox" run --kvm "$kvm" --name main --memory 32M --cpus 2 --unsafe --daemonize
 
+# ---- completion, as completions/nestctl asks ----
+
+claim "what a symbol may be" status 0 "$nestctl" walk --complete 1 vmalloc_n
+claim "are the image's" says '^vmalloc_node_range$'
+claim "what an operand may be" status 0 "$nestctl" ept release --complete 2 ''
+claim "are its choices" says '^go$' '^deny$'
+claim "flags behind a bar" status 0 "$nestctl" vmalloc --complete --gfp 'GFP_KERNEL|'
+claim "keep what is before it" says '^GFP_KERNEL|__GFP_ZERO$'
 claim "an error is JSON too" status 2 "$nestctl" walk no_such_symbol --json
 claim "with its words" says '^{"error": {.*no_such_symbol'
 claim "not mapped is the same to walk" status 1 "$nestctl" walk 0x1000
@@ -147,5 +156,7 @@ cd "$scratch" || exit 1
 SH
 steps() { status 0 sh -e -c '. "$1"; . "$2"' sh "$scratch/bin.sh" "$scratch/steps.sh"; }
 claim "the first steps of docs/first-steps.md" steps
+# Lines that run one of the programs.
+claim "which are forty and more" [ "$(grep -c 'nestbox \|nestctl ' "$scratch/steps.sh")" -ge 40 ]
 
 conclude

@@ -49,6 +49,7 @@ static const char *const verb_lines[] = {
 	"translate $a",
 	"mappings 0x100000",
 	"symbol vfree",
+	"symbols --prefix vm --limit 3",
 	"!1 symbol 0xffff888000000000",
 	"stats",
 	"registers --vcpu 1",

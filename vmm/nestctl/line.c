@@ -10,7 +10,7 @@
 #define SUMMARY_BYTES  512
 #define OPERANDS_BYTES 256
 #define HELP_COLUMNS   79
-#define NOTES_BYTES    2048
+#define NOTES_BYTES    4096
 
 /* What a verb's command line is read with: a row for each option, and where its word comes. */
 struct line {
@@ -229,6 +229,7 @@ static void prepare(struct line *line, const struct ctl_verb *verb)
 	line->cli.summary = line->summary;
 	line->cli.options = line->options;
 	line->cli.said = &line->said;
+	line->cli.statuses = CTL_STATUSES;
 	line->cli.notes = ctl_verb_notes(verb, line->command, line->notes, sizeof(line->notes));
 }
 
@@ -393,24 +394,6 @@ static enum cli_status carry_out(struct line *line, char **operands, struct ctl_
 	return status;
 }
 
-/* Whoever wants JSON gets one document, whatever happens, usage that cannot be read as well. */
-static bool wants_json(int argc, char **argv)
-{
-	for (int i = 0; i < argc && argv[i]; i++)
-		if (strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0)
-			return true;
-	return false;
-}
-
-static void print_error(const char *text)
-{
-	struct ctl ctl = {.out = stdout};
-	json_t *json = json_pack("{s:{s:s}}", "error", "desc", text);
-
-	ctl_print_json(&ctl, json);
-	json_decref(json);
-}
-
 /* "ept" alone: what may follow it, as one types it. */
 static void show_longer(void *context, const struct ctl_verb *verb)
 {
@@ -440,7 +423,7 @@ static enum cli_status no_verb(const char *name, bool json)
 			  meant ? "'?" : "");
 	}
 	if (json)
-		print_error(said.text);
+		ctl_print_error(said.text);
 	return CLI_BAD_INPUT;
 }
 
@@ -448,7 +431,7 @@ static enum cli_status run_line(const struct ctl_verb *verb, int argc, char **ar
 				struct ctl_wire *wire)
 {
 	struct line *line = malloc(sizeof(*line));
-	bool json = wants_json(argc, argv);
+	bool json = ctl_wants_json(argc, argv);
 	enum cli_status status;
 	int operand;
 
@@ -458,7 +441,7 @@ static enum cli_status run_line(const struct ctl_verb *verb, int argc, char **ar
 	if (cli_parse(&line->cli, argc, argv, &operand, &status))
 		status = carry_out(line, argv + operand, wire);
 	if (json && status != CLI_DONE && !line->printed && *line->said.text)
-		print_error(line->said.text);
+		ctl_print_error(line->said.text);
 	free(line);
 	return status;
 }
@@ -482,8 +465,13 @@ enum cli_status ctl_main(int argc, char **argv, struct ctl_wire *wire)
 		argc = 2;
 	}
 	verb = ctl_verb_find(words[0], &made);
+	if (verb && argc > 2 && strcmp(words[1], "--complete") == 0) {
+		status = ctl_run_complete(verb, words[2], argc > 3 ? words[3] : "");
+		free(words);
+		return status;
+	}
 	status = verb ? run_line(verb, argc, words, wire)
-		      : no_verb(words[0], wants_json(argc, words));
+		      : no_verb(words[0], ctl_wants_json(argc, words));
 	free(words);
 	return status;
 }

@@ -208,6 +208,20 @@ const char *ctl_verb_notes(const struct ctl_verb *verb, const struct qmp_command
 int ctl_find_socket(const char *name, const char *socket, char path[RUNTIME_PATH_BYTES],
 		    struct error *error);
 
+/* ---- completion ---- */
+
+typedef void (*ctl_word_fn)(void *context, const char *word);
+
+/*
+ * Calls @visit with what the word that begins like @begun may be, at @place of @verb: "--gfp", or
+ * an operand's number from 1 on. Some may not begin so. @wire (NULL: none) is asked for symbols.
+ */
+void ctl_complete(const struct ctl_verb *verb, const char *place, const char *begun,
+		  struct ctl_wire *wire, ctl_word_fn visit, void *context);
+
+/* The same on standard output, for the shell's completion: "VERB --complete PLACE BEGUN". */
+enum cli_status ctl_run_complete(const struct ctl_verb *verb, const char *place, const char *begun);
+
 /* ---- arguments ---- */
 
 /*
@@ -225,11 +239,24 @@ json_t *ctl_word_json(const struct qmp_arg *arg, const char *word, char why[QMP_
 
 /* ---- failing ---- */
 
+/* What the exit statuses mean here. */
+#define CTL_STATUSES                                                                   \
+	"0 done and right; 1 the guest refused, or an audit found something\n"         \
+	"wrong, or what was looked for is not there; 2 bad usage or bad input; 3 no\n" \
+	"guest there, or it has gone"
+
 /* Says ctl->error. Returns the exit status that goes with @err, one of ctl_ask()'s. */
 enum cli_status ctl_failed(struct ctl *ctl, int err);
 
 /* Of a verb with CTL_LIBVIRT: puts libvirt's number for -errno @err behind the words. */
 void ctl_add_libvirt(const struct ctl_verb *verb, int err, struct error *error);
+
+/*
+ * Whoever wants JSON gets one document whatever happens, also of words that cannot be read: whether
+ * @argv asks for it, and the document of an error, to standard output.
+ */
+bool ctl_wants_json(int argc, char **argv);
+void ctl_print_error(const char *text);
 
 /* ---- printing ---- */
 

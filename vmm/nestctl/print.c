@@ -39,6 +39,23 @@ enum cli_status ctl_print_json(struct ctl *ctl, const json_t *value)
 	return CLI_DONE;
 }
 
+bool ctl_wants_json(int argc, char **argv)
+{
+	for (int i = 0; i < argc && argv[i]; i++)
+		if (strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0)
+			return true;
+	return false;
+}
+
+void ctl_print_error(const char *text)
+{
+	struct ctl ctl = {.out = stdout};
+	json_t *json = json_pack("{s:{s:s}}", "error", "desc", text);
+
+	ctl_print_json(&ctl, json);
+	json_decref(json);
+}
+
 enum cli_status ctl_print_interrupted(const struct ctl *ctl, const json_t *value)
 {
 	if (!json_is_true(json_object_get(value, PROTOCOL_INTERRUPTED)))

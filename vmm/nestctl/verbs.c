@@ -59,6 +59,7 @@ const struct ctl_verb nestctl_verbs[] = {
 	{.name = "walk", .command = "query-walk", .print = ctl_print_walk},
 	{.name = "mappings", .command = "query-mappings", .print = ctl_print_lists},
 	{.name = "symbol", .command = "query-symbol", .print = ctl_print_symbol},
+	{.name = "symbols", .command = "query-symbols", .print = ctl_print_lists},
 	{.name = "frame", .command = "query-frame"},
 	{.name = "frames", .command = "query-frames", .print = ctl_print_frames},
 	{.name = "frame-map",
@@ -261,36 +262,6 @@ bool ctl_verb_begins(const char *begun)
 
 /* ---- did you mean ---- */
 
-#define NAME_MAX_BYTES 48
-
-/* Letters to change, put in, take out, or swap with the next, until @a is @b (Damerau). */
-static unsigned int distance(const char *a, const char *b)
-{
-	unsigned int row[3][NAME_MAX_BYTES + 1], least;
-	size_t na = strlen(a), nb = strlen(b), i, j;
-
-	if (na > NAME_MAX_BYTES || nb > NAME_MAX_BYTES)
-		return NAME_MAX_BYTES;
-	for (j = 0; j <= nb; j++)
-		row[0][j] = (unsigned int)j;
-	for (i = 1; i <= na; i++) {
-		unsigned int *now = row[i % 3], *last = row[(i + 2) % 3],
-			     *before = row[(i + 1) % 3];
-
-		now[0] = (unsigned int)i;
-		for (j = 1; j <= nb; j++) {
-			least = last[j - 1] + (a[i - 1] != b[j - 1]);
-			least = last[j] + 1 < least ? last[j] + 1 : least;
-			least = now[j - 1] + 1 < least ? now[j - 1] + 1 : least;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-			    before[j - 2] + 1 < least)
-				least = before[j - 2] + 1;
-			now[j] = least;
-		}
-	}
-	return row[na % 3][nb];
-}
-
 struct meant {
 	const char *given, *name;
 	unsigned int distance;
@@ -299,7 +270,7 @@ struct meant {
 static void consider(void *context, const struct ctl_verb *verb)
 {
 	struct meant *meant = context;
-	unsigned int far = distance(meant->given, verb->name);
+	unsigned int far = cli_distance(meant->given, verb->name);
 
 	if (far < meant->distance) {
 		meant->name = verb->name;

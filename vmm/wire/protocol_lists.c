@@ -185,6 +185,12 @@ const struct qmp_list protocol_loads = {
 	     {"at", QMP_ADDRESS, "of the entry, host-physical"}, {"value", QMP_ADDRESS, NULL}),
 };
 
+const struct qmp_list protocol_symbols = {
+	LIST({"address", QMP_ADDRESS, NULL}, {"size", QMP_SIZE, NULL}, {"name", QMP_TEXT, NULL}),
+	.head = "# address              size name",
+	.row = "{address:-18} {size:8} {name}",
+};
+
 const struct qmp_list protocol_tree_sum = {
 	LIST({"busy", QMP_INT, NULL}, {"lazy", QMP_INT, NULL}, {"free", QMP_INT, NULL},
 	     {"unknown", QMP_INT, NULL}, {"busy-bytes", QMP_U64, NULL},
