@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE      UINT64_C(4096)
-#define ZONE_SIZE (16 * PAGE) /* addresses are dealt to the nodes in pieces of this */
+#define PAGE UINT64_C(4096)
 
 /* ---- lists ---- */
 
@@ -313,13 +312,11 @@ int space_pool(struct space *space, const struct space_range *range)
 
 int space_free(struct space *space, uint64_t start, uint64_t end, uint32_t node)
 {
-	struct space_range range = {.start = start, .end = end};
+	struct space_range range = {.start = start,
+				    .end = end,
+				    .node = node <= space->rules.nodes ? (uint16_t)node : 0,
+				    .list = space_lazy_list(&space->rules, start, node)};
 
-	if (space->rules.nodes) {
-		range.node = node <= space->rules.nodes ? (uint16_t)node : 0;
-		range.list = range.node ? range.node
-					: (uint16_t)(1 + start / ZONE_SIZE % space->rules.nodes);
-	}
 	return list_add(&space->lazy, &range);
 }
 
