@@ -416,6 +416,18 @@ static enum cli_status run_registers(struct foreign *foreign)
 	return foreign_print(foreign, json_pack("{s:o}", "cpus", list), print_registers);
 }
 
+bool foreign_untyped(const struct foreign_verb *verb)
+{
+	static const foreign_fn untyped[] = {run_maps, run_translate, run_read, run_search,
+					     run_mappings};
+
+	for (size_t i = 0; i < sizeof(untyped) / sizeof(untyped[0]); i++) {
+		if (verb->run == untyped[i])
+			return true;
+	}
+	return false;
+}
+
 const struct foreign_verb foreign_look_verbs[] = {
 	{"maps", "", "page tables as ranges", 0, 0, run_maps},
 	{"walk", "ADDRESS", "an address, entry by entry", 1, 1, run_walk},

@@ -314,6 +314,25 @@ START_TEST(a_socket_nobody_serves_is_an_error)
 }
 END_TEST
 
+START_TEST(a_guest_that_ends_is_not_looked_at_any_longer)
+{
+	struct source *source = NULL;
+	struct error error = {""};
+	int err = -1;
+
+	fill();
+	/* Enough to open it and a few looks. */
+	fake.commands = 16;
+	begin();
+	ck_assert_int_eq(source_open_qmp(fake.path, &source, &error), 0);
+	for (int looks = 0; looks < 16 && (looks == 0 || !err); looks++)
+		err = source_refresh(source, &error);
+	ck_assert_msg(err == -EPIPE || err == -ECONNRESET, "%d: %s", err, error.text);
+	source_close(source);
+	end();
+}
+END_TEST
+
 /* ---- libvirt ---- */
 
 #ifdef HAVE_LIBVIRT
@@ -380,6 +399,7 @@ int main(void)
 			    (int)(sizeof(strangers) / sizeof(strangers[0])));
 	tcase_add_test(cases, one_that_speaks_qmp_and_is_no_qemu_is_refused);
 	tcase_add_test(cases, a_socket_nobody_serves_is_an_error);
+	tcase_add_test(cases, a_guest_that_ends_is_not_looked_at_any_longer);
 #ifdef HAVE_LIBVIRT
 	tcase_add_test(cases, a_domain_that_is_no_qemus_is_refused);
 	tcase_add_test(cases, a_domain_there_is_not_is_refused_with_libvirts_number);
