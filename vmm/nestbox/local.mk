@@ -5,7 +5,7 @@ noinst_LIBRARIES += %D%/libnestbox.a
 	%D%/doctor.c %D%/doctor.h %D%/doctor_host.c %D%/explore.c %D%/explore.h \
 	%D%/explore_print.c %D%/explore_print.h %D%/explore_run.c %D%/explore_shrink.c %D%/guest_options.c %D%/guest_options.h \
 	%D%/load.c %D%/load.h %D%/load_report.c %D%/load_report.h %D%/load_run.c %D%/load_run.h %D%/model.c \
-	%D%/picture.c %D%/picture_options.h %D%/replay.c %D%/run.c %D%/run_config.c %D%/run_config.h %D%/run_domain.c %D%/run_domain.h %D%/selftest.c
+	%D%/picture.c %D%/picture_options.h %D%/replay.c %D%/run.c %D%/run_config.c %D%/run_config.h %D%/run_domain.c %D%/run_domain.h %D%/selftest.c %D%/sweep.c %D%/sweep.h %D%/sweep_merge.c
 
 # Everything but main() is a library, which tests link.
 bin_PROGRAMS += nestbox
