@@ -105,117 +105,164 @@ static bool read_classes(struct load *load)
 
 /* ---- instructions ---- */
 
-static void touch(u64 address, u64 pages, u32 how)
+/*
+ * An instruction as it was read, once, because the host may write to it: the words of struct
+ * nb_load_instruction.
+ */
+struct code {
+	u64 low, high;
+};
+
+static inline u32 code_class(struct code code)
 {
-	if (how == NB_LOAD_TOUCH_FIRST)
-		pages = 1;
-	for (; pages && how; pages--, address += PAGE_SIZE)
+	return (u8)(code.low >> 8);
+}
+
+static inline u64 code_tag(struct code code)
+{
+	return (u16)(code.low >> 16);
+}
+
+static inline u64 *code_slot(const struct load *load, struct code code)
+{
+	return &load->slots[code.low >> 32];
+}
+
+static inline u64 code_bytes(struct code code)
+{
+	return (u64)(u32)code.high << PAGE_SHIFT;
+}
+
+static inline u64 code_user(struct code code)
+{
+	return NB_LOAD_USER_BASE + (code.high >> 32 << PAGE_SHIFT);
+}
+
+static inline void stamp(u32 *ticks_out, u64 start)
+{
+	u64 ticks = rdtsc() - start;
+
+	*ticks_out = ticks < UINT32_MAX ? (u32)ticks : UINT32_MAX;
+}
+
+static void touch(u64 address, u64 bytes, u32 how)
+{
+	u64 end = address + (how == NB_LOAD_TOUCH_ALL ? bytes : 1);
+
+	for (; address < end; address += PAGE_SIZE)
 		*(volatile u8 *)(uintptr_t)address = 1;
 }
 
-/* What an allocation gave goes into its slot, for whoever frees it. */
-static void fill_slot(struct load *load, const struct nb_load_instruction *code, s64 err, u64 addr)
+/* Not in line: what is kept of a failure is not in the way of what succeeds. */
+static __attribute__((noinline)) s64 note_failure(struct load *load, s64 err)
 {
-	if (err) {
-		load->failed++;
-		load->last_errno = (u64)-err;
-		addr = 0;
-	}
-	__atomic_store_n(&load->slots[code->slot], addr | code->tag, __ATOMIC_RELEASE);
-}
-
-static s64 allocate(struct load *load, const struct nb_load_instruction *code, u64 *ticks)
-{
-	struct vmalloc_request *request = &load->request[code->class_index];
-	u64 address = 0, start;
-	s64 err;
-
-	if (!code->pages || code->pages > NB_RAM_LIMIT >> PAGE_SHIFT ||
-	    READ_ONCE(load->slots[code->slot]))
-		return -EINVAL;
-	request->size = (u64)code->pages << PAGE_SHIFT;
-	start = rdtsc();
-	if (code->op == NB_LOAD_ALLOC)
-		err = vmalloc_node_range(&machine.mm, request, &address);
-	else
-		err = areas_get_vm_area(request, &address);
-	*ticks = rdtsc() - start;
-	if (!err && code->op == NB_LOAD_ALLOC)
-		touch(address, code->pages, load->touch[code->class_index]);
-	fill_slot(load, code, err, address);
+	load->failed++;
+	load->last_errno = (u64)-err;
 	return 0;
 }
 
-/* Waits until the area that the instruction means is there. 0: its allocation failed. */
-static s64 wait_for_slot(struct load *load, const struct nb_load_instruction *code, u64 *address)
+/* What an allocation gave goes into its slot, for whoever frees it: the tag alone if it failed. */
+static s64 allocate(struct load *load, struct code code, u32 *ticks)
 {
-	u64 turns, value;
+	struct vmalloc_request *request = &load->request[code_class(code)];
+	u64 *slot = code_slot(load, code), address, start;
+	s64 err;
 
-	for (turns = 0; turns < WAIT_TURNS; turns++) {
-		value = __atomic_load_n(&load->slots[code->slot], __ATOMIC_ACQUIRE);
-		if (likely((value & NB_LOAD_TAGS) == code->tag)) {
-			*address = value & ~(u64)NB_LOAD_TAGS;
-			return 0;
-		}
-		cpu_relax();
+	if (!(u32)code.high || (u32)code.high > NB_RAM_LIMIT >> PAGE_SHIFT || READ_ONCE(*slot))
+		return -EINVAL;
+	request->size = code_bytes(code);
+	start = rdtsc();
+	if ((u8)code.low == NB_LOAD_ALLOC)
+		err = vmalloc_node_range(&machine.mm, request, &address);
+	else
+		err = get_vm_area_node(&machine.mm, request, &address);
+	stamp(ticks, start);
+	if (unlikely(err)) {
+		address = 0;
+		note_failure(load, err);
+	} else if ((u8)code.low == NB_LOAD_ALLOC && load->touch[code_class(code)]) {
+		touch(address, code_bytes(code), load->touch[code_class(code)]);
 	}
-	return -EINTR;
+	__atomic_store_n(slot, address | code_tag(code), __ATOMIC_RELEASE);
+	return 0;
 }
 
-static s64 release(struct load *load, const struct nb_load_instruction *code, u64 *ticks)
+static __attribute__((noinline)) bool wait_for_slot(const u64 *slot, u64 tag)
+{
+	u64 turns;
+
+	for (turns = 0; turns < WAIT_TURNS; turns++) {
+		if ((__atomic_load_n(slot, __ATOMIC_ACQUIRE) & NB_LOAD_TAGS) == tag)
+			return true;
+		cpu_relax();
+	}
+	return false;
+}
+
+/* Waits until the area that the instruction means is there. *@address 0: it was not to be had. */
+static inline s64 find_area(struct load *load, struct code code, u64 *address)
+{
+	u64 *slot = code_slot(load, code);
+	u64 value = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+
+	if (unlikely((value & NB_LOAD_TAGS) != code_tag(code))) {
+		if (!wait_for_slot(slot, code_tag(code)))
+			return -EINTR;
+		value = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+	}
+	*address = value & ~(u64)NB_LOAD_TAGS;
+	return 0;
+}
+
+static s64 release(struct load *load, struct code code, u32 *ticks)
 {
 	u64 address, start;
-	s64 err = wait_for_slot(load, code, &address);
+	s64 err = find_area(load, code, &address);
 
-	if (err)
+	if (unlikely(err))
 		return err;
-	WRITE_ONCE(load->slots[code->slot], 0);
-	if (!address)
+	WRITE_ONCE(*code_slot(load, code), 0);
+	if (unlikely(!address))
 		return 0;
 	start = rdtsc();
-	err = code->op == NB_LOAD_FREE ? vfree(&machine.mm, address) : areas_free_vm_area(address);
-	*ticks = rdtsc() - start;
+	if ((u8)code.low == NB_LOAD_FREE)
+		err = vfree(&machine.mm, address);
+	else
+		err = areas_free_vm_area(address);
+	stamp(ticks, start);
 	return err ? -EINVAL : 0;
 }
 
-static u64 user_start(const struct nb_load_instruction *code)
+static s64 map_user(struct load *load, struct code code, u32 *ticks)
 {
-	return NB_LOAD_USER_BASE + ((u64)code->user << PAGE_SHIFT);
-}
-
-static s64 map_user(struct load *load, const struct nb_load_instruction *code, u64 *ticks)
-{
-	u64 address, from = user_start(code), start;
+	u64 address, from = code_user(code), start;
 	struct vm_area_struct *vma;
 	s64 err;
 
-	if (!load->process || !code->pages)
+	if (!load->process || !code_bytes(code))
 		return -EINVAL;
-	err = wait_for_slot(load, code, &address);
+	err = find_area(load, code, &address);
 	if (err || !address)
 		return err;
 	start = rdtsc();
-	err = vma_create(&machine.mm, load->process, from, from + ((u64)code->pages << PAGE_SHIFT),
+	err = vma_create(&machine.mm, load->process, from, from + code_bytes(code),
 			 VM_READ | VM_WRITE | VM_SHARED, &vma);
 	if (!err) {
 		err = remap_vmalloc_range(&machine.mm, vma, address, 0);
 		if (err)
 			vma_destroy(&machine.mm, vma);
 	}
-	*ticks = rdtsc() - start;
-	if (err == -ENOMEM) {
-		load->failed++;
-		load->last_errno = ENOMEM;
-		return 0;
-	}
+	stamp(ticks, start);
+	if (err == -ENOMEM)
+		return note_failure(load, err);
 	return err ? -EINVAL : 0;
 }
 
 /* A range that is not there was one that could not be mapped. */
-static s64 unmap_user(struct load *load, const struct nb_load_instruction *code, u64 *ticks)
+static s64 unmap_user(struct load *load, struct code code, u32 *ticks)
 {
+	u64 from = code_user(code), start;
 	struct vm_area_struct *vma;
-	u64 from = user_start(code), start;
 
 	if (!load->process)
 		return -EINVAL;
@@ -224,27 +271,27 @@ static s64 unmap_user(struct load *load, const struct nb_load_instruction *code,
 		return 0;
 	start = rdtsc();
 	vma_destroy(&machine.mm, vma);
-	*ticks = rdtsc() - start;
+	stamp(ticks, start);
 	return 0;
 }
 
-static s64 purge_now(u64 *ticks)
+static s64 purge_now(u32 *ticks)
 {
 	u64 start = rdtsc();
 
 	vmap_purge(&machine.mm);
-	*ticks = rdtsc() - start;
+	stamp(ticks, start);
 	return 0;
 }
 
-static s64 step(struct load *load, const struct nb_load_instruction *code, u64 *ticks)
+static s64 step(struct load *load, struct code code, u32 *ticks)
 {
-	if (code->op == NB_LOAD_PURGE)
+	if (unlikely((u8)code.low == NB_LOAD_PURGE))
 		return purge_now(ticks);
-	if (code->slot >= load->nr_slots || code->class_index >= load->nr_classes || !code->tag ||
-	    code->tag > NB_LOAD_TAGS)
+	if (code.low >> 32 >= load->nr_slots || code_class(code) >= load->nr_classes ||
+	    code_tag(code) - 1 >= NB_LOAD_TAGS)
 		return -EINVAL;
-	switch ((enum nb_load_op)code->op) {
+	switch ((enum nb_load_op)(u8)code.low) {
 	case NB_LOAD_ALLOC:
 	case NB_LOAD_RESERVE:
 		return allocate(load, code, ticks);
@@ -262,25 +309,24 @@ static s64 step(struct load *load, const struct nb_load_instruction *code, u64 *
 
 static s64 run_code(struct load *load, u64 first, u64 end, u64 *done)
 {
-	struct nb_vcpu_area *area = load->cpu->area;
-	u64 i;
+	u64 *at = (u64 *)(void *)&load->block->code[first];
+	const u64 *last = (const u64 *)(const void *)&load->block->code[end];
+	u64 *shown = &load->cpu->area->progress, progress = *shown;
+	s64 err = 0;
 
-	for (i = first; i < end; i++) {
-		/* Once: the host may write to it. */
-		struct nb_load_instruction code = load->block->code[i];
-		u64 ticks = 0;
-		s64 err;
+	for (; at < last; at += 2) {
+		struct code code = {READ_ONCE(at[0]), READ_ONCE(at[1])};
 
-		asm volatile("" : : : "memory");
-		err = step(load, &code, &ticks);
+		u32 *ticks = (u32 *)(void *)at + 3;
+
+		*ticks = 0;
+		err = step(load, code, ticks);
 		if (unlikely(err))
-			return err;
-		if (ticks)
-			load->block->latency[code.op][load_bucket(ticks)]++;
-		++*done;
-		WRITE_ONCE(area->progress, area->progress + 1);
+			break;
+		WRITE_ONCE(*shown, ++progress);
 	}
-	return 0;
+	*done = end - first - (u64)(last - at) / 2;
+	return err;
 }
 
 /* ---- the call ---- */

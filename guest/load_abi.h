@@ -3,11 +3,11 @@
  * NB_OP_LOAD of guest/abi.h: a part of a compiled workload, which one vCPU runs without an exit.
  *
  * All of it lies in blocks of frames that the host got by NB_OP_ALLOC_PAGES and writes itself: one
- * block a vCPU with its classes, its instructions and the latencies of what they did, and one block
- * of slots, which all vCPUs share.
+ * block a vCPU with its classes and its instructions, which the guest writes into what they took,
+ * and one block of slots, which all vCPUs share.
  *
- *   a vCPU's block   | struct nb_load: latencies, classes | struct nb_load_instruction ...        |
- *   the slots        | uint64_t ...                                                               |
+ *   a vCPU's block   | struct nb_load: classes | struct nb_load_instruction ...                 |
+ *   the slots        | uint64_t ...                                                             |
  *
  * A slot holds an area from the instruction that allocates it to the one that frees it, which may
  * be another vCPU's. Its value is the area's address plus the tag that both instructions name, the
@@ -42,18 +42,8 @@ enum nb_load_op {
 
 #define NB_LOAD_CLASSES 32u
 #define NB_LOAD_TAGS    0xfffu /* tags are 1 to this */
-/* `user` is a page of the process's addresses from here on. */
+/* `user` is a page of the process's addresses from here on, at most 2^32 - 1 of them. */
 #define NB_LOAD_USER_BASE 0x100000000ull
-
-/*
- * Latencies are counted log-linear, one histogram an operation: ticks below 2^8 have a bucket each,
- * larger ones 2^7 buckets between powers of two, so that no bucket is wider than 1/128 of what is
- * in it; what is 2^32 or more is in the last.
- */
-#define NB_LOAD_LINEAR_BITS 8u
-#define NB_LOAD_VALUE_BITS  32u
-#define NB_LOAD_BUCKETS \
-	((NB_LOAD_VALUE_BITS - NB_LOAD_LINEAR_BITS + 2u) << (NB_LOAD_LINEAR_BITS - 1u))
 
 enum nb_load_touch { NB_LOAD_TOUCH_NONE = 0, NB_LOAD_TOUCH_FIRST = 1, NB_LOAD_TOUCH_ALL = 2 };
 
@@ -75,12 +65,12 @@ struct nb_load_instruction {
 	uint16_t tag;
 	uint32_t slot;
 	uint32_t pages;
+	/* Before: a page of user addresses. Since: ticks that the call took; 0: there was none. */
 	uint32_t user;
 };
 _Static_assert(sizeof(struct nb_load_instruction) == 16, "an instruction is 16 bytes");
 
 struct nb_load {
-	uint32_t latency[NB_LOAD_OPS][NB_LOAD_BUCKETS];
 	struct nb_load_class classes[NB_LOAD_CLASSES];
 	struct nb_load_instruction code[];
 };

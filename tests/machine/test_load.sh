@@ -12,6 +12,21 @@ trap 'rm -rf "$scratch"' EXIT
 # shellcheck source=tests/machine/shell.sh
 . "$top/tests/machine/shell.sh"
 
+model() {
+  status 0 "$nestbox" model --kvm soft --out "$scratch/m" "$top/tests/data/modules-2cpu" &&
+    says '^modules-2cpu: the load fits, in [0-9]* phases$' '^fragmentation, mean ' '^lifetime  *recording ' &&
+    status 0 "$nestbox" load --kvm soft "$scratch/m" && says '^m: right; audit clean$'
+}
+claim "a recording's model fits, and its workload can be run" model
+ready() {
+  for file in "$top"/workloads/*; do
+    status 0 "$nestbox" load --kvm soft "$file" && says ': right; audit clean$' || return 1
+  done
+}
+claim "every workload of the folder runs" ready
+nothing() { refuses 2 'there is no trace' "$nestbox" model --kvm soft "$scratch"; }
+claim "no recording, no model" nothing
+
 cat >"$scratch/w" <<'TEXT'
 workload 1
 cpus 2

@@ -4,8 +4,6 @@
  * buckets between powers of two, so that a bucket is at most 1/128 of what is in it wide, and its
  * middle at most 1/256 (0.4 %) away. What is 2^32 or more is counted in the last. Two are merged by
  * adding their counts: no error comes with that.
- *
- * The guest counts in the same buckets (guest/load_abi.h).
  */
 #ifndef VMM_BASE_HISTOGRAM_H
 #define VMM_BASE_HISTOGRAM_H

@@ -110,6 +110,10 @@ static int deal(struct draw *draw, struct draw_random *random, const struct draw
 		return -ENOMEM;
 	if (draw->dealt == draw->weight)
 		draw->dealt = 0;
+	if (draw->kind == DRAW_SEQUENCE) {
+		*entry_out = &draw->entries[draw->deck[draw->dealt++]];
+		return 0;
+	}
 	other = draw->dealt + draw_below(random, draw->weight - draw->dealt);
 	card = draw->deck[other];
 	draw->deck[other] = draw->deck[draw->dealt];
@@ -142,6 +146,7 @@ int draw_next(struct draw *draw, struct draw_random *random, uint64_t *value_out
 		*value_out = draw_entry(random, pick(draw, random));
 		break;
 	case DRAW_DECK:
+	case DRAW_SEQUENCE:
 		err = deal(draw, random, &entry);
 		if (!err)
 			*value_out = draw_entry(random, entry);

@@ -27,6 +27,7 @@ enum draw_kind {
 	DRAW_PARETO,      /* P(X > x) = (low / x)^shape, not above high */
 	DRAW_TABLE,       /* an entry by its weight, then uniform in it */
 	DRAW_DECK,        /* the same without putting back: exact once all weights are dealt */
+	DRAW_SEQUENCE,    /* the entries in order, each as often as its weight, again and again */
 };
 
 /* Lifetimes that are no numbers. */

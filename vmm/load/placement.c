@@ -16,11 +16,12 @@ static int by_start(const void *a, const void *b)
 void placement_measure(struct placement_range *ranges, size_t count, struct placement *out)
 {
 	struct placement placement = {0};
+	uint64_t end = 0;
 
 	qsort(ranges, count, sizeof(*ranges), by_start);
 	for (size_t i = 0; i < count; i++) {
 		const struct placement_range *range = &ranges[i];
-		uint64_t hole = i ? range->start - ranges[i - 1].end : 0;
+		uint64_t hole = end && range->start > end ? range->start - end : 0;
 
 		if (range->lazy) {
 			placement.lazy++;
@@ -34,6 +35,7 @@ void placement_measure(struct placement_range *ranges, size_t count, struct plac
 			placement.holes++;
 			placement.hole_bytes += hole;
 		}
+		end = range->end > end ? range->end : end;
 	}
 	*out = placement;
 }

@@ -3,7 +3,7 @@
  * How areas lie in the address space, in numbers that are the same of a recording and of a guest:
  *
  *   |area|..hole..|area|area|lazy|...........................|area|
- *   holes: free ranges shorter than a GiB between two that are not free; a longer one is room, not
+ *   holes: free ranges shorter than 16 MiB between two that are not free; a longer one is room, not
  *   a hole. Fragmentation: the holes' share of holes, areas and lazy ranges.
  */
 #ifndef VMM_LOAD_PLACEMENT_H
@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PLACEMENT_HOLE_MAX (UINT64_C(1) << 30)
+#define PLACEMENT_HOLE_MAX (UINT64_C(16) << 20)
 
 struct placement_range {
 	uint64_t start, end; /* [start, end) */

@@ -12,6 +12,7 @@
 #include "guest/abi.h"
 #include "lib/grow.h"
 #include "vmm/load/lives.h"
+#include "vmm/load/order.h"
 
 #define PAGE_BYTES UINT64_C(4096)
 #define VM_USERMAP UINT64_C(0x8)
@@ -62,7 +63,8 @@ static bool part_is_empty(const struct compiler *compiler)
 static int end_part(struct compiler *compiler, uint32_t phase)
 {
 	struct load_program *program = compiler->program;
-	struct program_part part = {phase, program->allocations, NULL};
+	struct program_part part = {phase, program->allocations, compiler->lives.count,
+				    compiler->pages, NULL};
 
 	if (part_is_empty(compiler))
 		return 0;
@@ -245,13 +247,27 @@ static int draw_life(struct compiler *compiler, struct workload_class *class,
 	return 0;
 }
 
-static void count_birth(struct compiler *compiler, const struct life *life)
+static int keep_birth(struct compiler *compiler, const struct life *life, bool guard)
+{
+	struct load_program *program = compiler->program;
+
+	if (GROW(program->births, program->nr_births))
+		return -ENOMEM;
+	program->births[program->nr_births++] = (struct program_birth){
+		(life->pages + (uint64_t)guard) * PAGE_BYTES,
+		life->death >= DRAW_PHASE ? life->death : life->death - compiler->clock};
+	return 0;
+}
+
+static void count_birth(struct compiler *compiler, const struct life *life, bool setup)
 {
 	struct load_program *program = compiler->program;
 
 	program->allocations++;
 	if (life->kind != WORKLOAD_RESERVE)
 		compiler->pages += life->pages;
+	if (setup)
+		return;
 	if (compiler->pages > program->most_pages)
 		program->most_pages = compiler->pages;
 	if (compiler->lives.count > program->most_areas)
@@ -265,6 +281,8 @@ static int bear(struct compiler *compiler, const struct workload_phase *phase,
 	struct life life = {.cpu = (uint8_t)choose_cpu(compiler, phase)};
 	int err = draw_life(compiler, class, use, &life);
 
+	if (!err && compiler->options->keep_births && !phase->setup)
+		err = keep_birth(compiler, &life, !class->no_guard);
 	if (!err)
 		err = take_slot(compiler, life.cpu, &life);
 	if (err)
@@ -283,7 +301,7 @@ static int bear(struct compiler *compiler, const struct workload_phase *phase,
 		err = emit(compiler, life.cpu, instruction_of(NB_LOAD_MAP, &life));
 	if (!err)
 		err = lives_add(&compiler->lives, &life);
-	count_birth(compiler, &life);
+	count_birth(compiler, &life, phase->setup);
 	return err;
 }
 
@@ -325,67 +343,11 @@ static int step_clock(struct compiler *compiler, uint32_t number)
 	return err;
 }
 
-/* As Bresenham draws lines: whoever is furthest behind its share is next. */
-static int order_evenly(const struct workload_phase *phase, uint64_t count, uint32_t *order)
-{
-	double *given = calloc(phase->nr_uses, sizeof(*given));
-
-	if (!given)
-		return -ENOMEM;
-	for (uint64_t at = 0; at < count; at++) {
-		double share = (double)(at + 1) / (double)count, most = -1;
-
-		for (size_t i = 0; i < phase->nr_uses; i++) {
-			double due = phase->uses[i].count * share - given[i];
-
-			if (due > most) {
-				most = due;
-				order[at] = (uint32_t)i;
-			}
-		}
-		given[order[at]]++;
-	}
-	free(given);
-	return 0;
-}
-
-/* The uses of one round in the order in which they come: an index for each allocation. */
-static uint32_t *order_of(struct compiler *compiler, const struct workload_phase *phase,
-			  uint64_t *count_out)
-{
-	uint64_t count = 0, at = 0;
-	uint32_t *order;
-
-	for (size_t i = 0; i < phase->nr_uses; i++)
-		count += phase->uses[i].count;
-	order = calloc(count + 1, sizeof(*order));
-	*count_out = count;
-	if (!order)
-		return NULL;
-	if (phase->even) {
-		if (!order_evenly(phase, count, order))
-			return order;
-		free(order);
-		return NULL;
-	}
-	for (size_t i = 0; i < phase->nr_uses; i++)
-		for (uint32_t j = 0; j < phase->uses[i].count; j++)
-			order[at++] = (uint32_t)i;
-	for (; at > 1; at--) {
-		uint64_t other = draw_below(&compiler->random, at);
-		uint32_t one = order[at - 1];
-
-		order[at - 1] = order[other];
-		order[other] = one;
-	}
-	return order;
-}
-
 static int run_round(struct compiler *compiler, uint32_t number)
 {
 	const struct workload_phase *phase = &compiler->workload->phases[number];
 	uint64_t count, purges = 0, i;
-	uint32_t *order = order_of(compiler, phase, &count);
+	uint32_t *order = order_of_uses(phase, &compiler->random, &count);
 	int err = order ? 0 : -ENOMEM;
 
 	for (i = 0; i < count && !err; i++) {
@@ -502,5 +464,6 @@ void program_free(struct load_program *program)
 	for (size_t i = 0; i < program->nr_parts; i++)
 		free(program->parts[i].of);
 	free(program->parts);
+	free(program->births);
 	memset(program, 0, sizeof(*program));
 }

@@ -23,12 +23,19 @@ struct program_span {
 struct program_part {
 	uint32_t phase;          /* its index in the workload */
 	uint64_t allocations;    /* so far, with this part */
+	uint64_t areas, pages;   /* that live when it is over, if nothing fails */
 	struct program_span *of; /* each vCPU */
 };
 
 struct program_code {
 	struct nb_load_instruction *code;
 	size_t count;
+};
+
+/* An area as it was drawn. */
+struct program_birth {
+	uint64_t va_bytes; /* with its guard */
+	uint64_t lifetime; /* DRAW_FOREVER: it stays */
 };
 
 struct load_program {
@@ -39,8 +46,10 @@ struct load_program {
 	struct program_part *parts;
 	size_t nr_parts;
 	uint32_t nr_slots;
-	bool user; /* something is mapped into a process */
-	/* As it will be if nothing fails. */
+	bool user;                    /* something is mapped into a process */
+	struct program_birth *births; /* of all that is no setup's; with keep_births */
+	size_t nr_births;
+	/* As it will be if nothing fails; the most at any time but in setups. */
 	uint64_t allocations, frees, purges, most_areas, most_pages;
 };
 
@@ -48,6 +57,7 @@ struct program_options {
 	size_t part_max; /* instructions of one vCPU in a part, at least 16 */
 	uint64_t every;  /* a part ends after every so many allocations; 0: not for that */
 	uint32_t slots_max;
+	bool keep_births;
 };
 
 /*

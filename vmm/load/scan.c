@@ -171,26 +171,24 @@ int scan_range(struct scan *scan, enum scan_unit unit, uint64_t min, uint64_t ma
 	return err;
 }
 
-/* `RANGE x WEIGHT ...` to the line's end. */
+/* `RANGE x WEIGHT ...` to the line's end; a weight of 1 need not be said. */
 static int read_entries(struct scan *scan, enum scan_unit unit, uint64_t min, uint64_t max,
 			struct draw *draw)
 {
-	uint64_t weight = 0;
 	int err = 0;
 
 	do {
 		struct draw_entry entry;
+		uint64_t weight = 1;
 
 		if (scan->nr_entries++ >= WORKLOAD_ENTRIES_MAX)
 			return scan_fail(scan, "more than %u entries in the tables of one workload",
 					 WORKLOAD_ENTRIES_MAX);
 		err = scan_range(scan, unit, min, max, &entry.low, &entry.high);
-		if (!err && !scan_is(scan, "x"))
-			err = scan_fail(scan, "'x' and a weight have to stand here");
-		if (err)
-			return err;
-		scan_next(scan);
-		err = scan_number(scan, SCAN_NUMBER, 1, DRAW_DECK_MAX, &weight);
+		if (!err && scan_is(scan, "x")) {
+			scan_next(scan);
+			err = scan_number(scan, SCAN_NUMBER, 1, DRAW_DECK_MAX, &weight);
+		}
 		if (!err && GROW(draw->entries, draw->nr_entries))
 			err = -ENOMEM;
 		if (err)
@@ -199,7 +197,7 @@ static int read_entries(struct scan *scan, enum scan_unit unit, uint64_t min, ui
 		draw->entries[draw->nr_entries++] = entry;
 		draw->weight += weight;
 	} while (!scan_at_end(scan));
-	if (draw->kind == DRAW_DECK && draw->weight > DRAW_DECK_MAX)
+	if (draw->kind != DRAW_TABLE && draw->weight > DRAW_DECK_MAX)
 		return scan_fail(scan, "a deck's weights add up to more than %u", DRAW_DECK_MAX);
 	return 0;
 }
@@ -247,11 +245,9 @@ static int read_kind(struct scan *scan, enum scan_unit unit, uint64_t min, uint6
 	static const struct {
 		const char *word;
 		enum draw_kind kind;
-	} kinds[] = {{"uniform", DRAW_UNIFORM},
-		     {"exponential", DRAW_EXPONENTIAL},
-		     {"pareto", DRAW_PARETO},
-		     {"table", DRAW_TABLE},
-		     {"deck", DRAW_DECK}};
+	} kinds[] = {{"uniform", DRAW_UNIFORM}, {"exponential", DRAW_EXPONENTIAL},
+		     {"pareto", DRAW_PARETO},   {"table", DRAW_TABLE},
+		     {"deck", DRAW_DECK},       {"sequence", DRAW_SEQUENCE}};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (!scan_is(scan, kinds[i].word))
@@ -268,6 +264,7 @@ static int read_kind(struct scan *scan, enum scan_unit unit, uint64_t min, uint6
 		return read_pareto(scan, unit, min, max, draw);
 	case DRAW_TABLE:
 	case DRAW_DECK:
+	case DRAW_SEQUENCE:
 		return read_entries(scan, unit, min, max, draw);
 	default:
 		return scan_number(scan, unit, min, max, &draw->low);

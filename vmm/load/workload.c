@@ -66,7 +66,7 @@ static int begin_phase(struct parser *parser, bool setup)
 	struct workload_phase phase = {
 		.setup = setup,
 		.repeat = 1,
-		.even = setup,
+		.order = setup ? WORKLOAD_LISTED : WORKLOAD_SHUFFLED,
 		.cpus = setup ? 1 : UINT64_MAX,
 		.line = parser->scan.line,
 	};
@@ -113,7 +113,7 @@ static uint64_t round_of(const struct workload_phase *phase)
 	return sum;
 }
 
-static int read_use(struct parser *parser)
+static int read_one_use(struct parser *parser)
 {
 	struct workload_phase *phase = parser->phase;
 	const struct workload_class *class = parse_find_class(parser, parser->scan.word);
@@ -149,6 +149,17 @@ static int read_use(struct parser *parser)
 	return err;
 }
 
+/* `use CLASS N ...`, the last one perhaps with a lifetime. */
+static int read_use(struct parser *parser)
+{
+	int err;
+
+	do
+		err = read_one_use(parser);
+	while (!err && !scan_at_end(&parser->scan));
+	return err;
+}
+
 /* `cpus 0 2..3`, of the workload's. */
 static int read_phase_cpus(struct parser *parser)
 {
@@ -175,9 +186,13 @@ static int read_spread(struct parser *parser)
 
 static int read_order(struct parser *parser)
 {
-	static const char *const words[] = {"shuffled", "even", NULL};
+	static const char *const words[] = {"shuffled", "even", "listed", NULL};
+	unsigned int order;
+	int err = scan_choice(&parser->scan, words, "an order", &order);
 
-	return parse_flag(parser, words, "an order", &parser->phase->even);
+	if (!err)
+		parser->phase->order = (enum workload_order)order;
+	return err;
 }
 
 static int read_purges(struct parser *parser)

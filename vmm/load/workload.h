@@ -18,7 +18,7 @@
 
 #define WORKLOAD_CLASSES_MAX    512u
 #define WORKLOAD_PHASES_MAX     512u
-#define WORKLOAD_USES_MAX       512u       /* of a phase */
+#define WORKLOAD_USES_MAX       4096u      /* of a phase */
 #define WORKLOAD_ENTRIES_MAX    (1u << 16) /* of all tables together */
 #define WORKLOAD_OPERATIONS_MAX 4000000u
 #define WORKLOAD_NAME_BYTES     32
@@ -54,14 +54,17 @@ struct workload_use {
 	struct draw lifetime;
 };
 
+/* In what order the areas of a phase come: drawn; uses alternate evenly; use by use. */
+enum workload_order { WORKLOAD_SHUFFLED, WORKLOAD_EVEN, WORKLOAD_LISTED };
+
 struct workload_phase {
 	char name[WORKLOAD_NAME_BYTES];
 	bool setup; /* lifetimes do not run meanwhile, and nothing is measured */
 	struct workload_use *uses;
 	size_t nr_uses;
-	uint64_t cpus;   /* a bit each; those the workload has count */
-	bool rotate;     /* CPUs take turns, else they are drawn */
-	bool even;       /* uses alternate evenly, else their order is drawn */
+	uint64_t cpus; /* a bit each; those the workload has count */
+	bool rotate;   /* CPUs take turns, else they are drawn */
+	enum workload_order order;
 	uint32_t purges; /* spread evenly */
 	uint32_t repeat; /* at least 1 */
 	bool drain;      /* at the end all that lives is freed */

@@ -34,7 +34,7 @@ static const char *last_part(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
-static uint64_t moment_of(const struct load_job *job)
+uint64_t load_job_moment(const struct load_job *job)
 {
 	uint64_t every = job->workload.operations / MOMENTS + 1;
 
@@ -43,7 +43,9 @@ static uint64_t moment_of(const struct load_job *job)
 
 int load_job_open(struct load_job *job, struct input_error *error)
 {
-	struct program_options options = {.part_max = LOAD_PART_MAX, .slots_max = LOAD_SLOTS_MAX};
+	struct program_options options = {.part_max = LOAD_PART_MAX,
+					  .slots_max = LOAD_SLOTS_MAX,
+					  .keep_births = job->keep_births};
 	int err = workload_read(job->path, &job->workload, error);
 
 	if (err)
@@ -57,7 +59,7 @@ int load_job_open(struct load_job *job, struct input_error *error)
 		job->workload.seed = job->seed;
 	if (job->has_mode)
 		job->workload.mode = job->mode;
-	options.every = moment_of(job);
+	options.every = load_job_moment(job);
 	if (job->audit.every && job->audit.every < options.every)
 		options.every = job->audit.every;
 	err = program_compile(&job->workload, job->path, &options, &job->program, error);
@@ -162,7 +164,7 @@ enum cli_status load_job_run(const struct cli_command *command, struct load_job 
 		.scheduled = job->guest.plan.kind != SOFT_PLAN_ROUND,
 		.audit_every = job->audit.every,
 		.no_audit = job->audit.none,
-		.measure_every = moment_of(job),
+		.measure_every = load_job_moment(job),
 		.progress = &progress,
 	};
 	bool *setups = calloc(job->workload.nr_phases, sizeof(*setups));

@@ -19,7 +19,7 @@ struct load_job {
 	struct load_audit audit;
 	uint64_t repeat;
 	bool where; /* count instructions */
-	bool want_areas;
+	bool want_areas, keep_births;
 	bool has_seed, has_mode; /* in place of the workload's: */
 	uint64_t seed;
 	enum workload_mode mode;
@@ -47,6 +47,9 @@ enum cli_status load_job_run(const struct cli_command *command, struct load_job 
 struct load_report load_job_report(const struct load_job *job);
 void load_job_end(struct load_job *job);
 void load_job_close(struct load_job *job);
+
+/* How many allocations are between two measurements of how areas lie. */
+uint64_t load_job_moment(const struct load_job *job);
 
 /* cli_option's parse() for a struct load_audit, and for a load_job's seed and mode. */
 int load_parse_audit(const char *text, void *value);

@@ -209,8 +209,9 @@ json_t *load_report_picture(const struct load_report *report)
 	const struct load_result *sum = report->sum;
 	json_t *document = picture_create(report->name), *list = json_array(), *rows = json_array();
 
-	picture_about(document, "load", "%llu allocations on %u vCPUs, seed %llu",
+	picture_about(document, "load", "%llu allocations on %u vCPU%s, seed %llu",
 		      (unsigned long long)report->program->allocations, report->workload->cpus,
+		      report->workload->cpus == 1 ? "" : "s",
 		      (unsigned long long)report->workload->seed);
 	picture_about(document, "on", "%s, second stage: %s", report->kvm_module,
 		      report->second_stage);

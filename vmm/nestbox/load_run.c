@@ -12,8 +12,6 @@
 #include "vmm/attach/inspector.h"
 #include "vmm/attach/probe.h"
 
-_Static_assert(HISTOGRAM_BUCKETS == NB_LOAD_BUCKETS, "the guest counts in the same buckets");
-
 /* What the host knows of a slot: the class and size of its area. */
 struct slot {
 	uint8_t class_index;
@@ -255,29 +253,25 @@ static int check_answers(const struct run *run, const struct program_part *part,
 
 /* ---- between parts ---- */
 
-/* Latencies are counted from zero again: what was before is dropped, or added to the result's. */
-static int take_latencies(const struct run *run, bool keep)
+/* What each instruction of the part took, as the guest wrote it. */
+static int take_latencies(const struct run *run, const struct program_part *part)
 {
-	struct gpa_space *space = guest_space(run->guest);
-	size_t bytes = sizeof(uint32_t) * NB_LOAD_BUCKETS;
-	uint32_t *counts = calloc(1, bytes);
-	int err = counts ? 0 : -ENOMEM;
+	struct nb_load_instruction *codes = malloc(LOAD_PART_MAX * sizeof(*codes));
+	int err = codes ? 0 : -ENOMEM;
 
-	for (unsigned int i = 0; i < run->program->cpus * NB_LOAD_OPS && !err; i++) {
-		unsigned int op = i % NB_LOAD_OPS;
-		gpa_t at = block_at(run->blocks[i / NB_LOAD_OPS].pfn, op * bytes);
-		struct histogram *histogram = &run->result->latency[op];
+	for (unsigned int i = 0; i < run->program->cpus && !err; i++) {
+		size_t count = part->of[i].end - part->of[i].first;
+		const struct nb_load_instruction *code =
+			run->program->code[i].code + part->of[i].first;
 
-		err = gpa_space_read(space, at, counts, bytes);
-		for (size_t j = 0; j < NB_LOAD_BUCKETS && keep && !err; j++) {
-			histogram->buckets[j] += counts[j];
-			histogram->count += counts[j];
-		}
-		memset(counts, 0, bytes);
-		if (!err)
-			err = gpa_space_write(space, at, counts, bytes);
+		err = gpa_space_read(guest_space(run->guest),
+				     block_at(run->blocks[i].pfn, offsetof(struct nb_load, code)),
+				     codes, count * sizeof(*codes));
+		for (size_t j = 0; j < count && !err; j++)
+			if (codes[j].user)
+				histogram_add(&run->result->latency[code[j].op], codes[j].user, 1);
 	}
-	free(counts);
+	free(codes);
 	return err ? error_set(run->error, err, "the latencies: %s", strerror(-err)) : 0;
 }
 
@@ -296,8 +290,8 @@ static json_t *area_json(const struct inspect_area *tile)
 			 lazy ? (json_int_t)0 : (json_int_t)tile->nr_pages);
 }
 
-/* How areas lie now. */
-static int measure(struct run *run, json_t *areas)
+/* How areas lie now, and that as many are there as the program has made. */
+static int measure(struct run *run, const struct program_part *part, json_t *areas)
 {
 	struct placement_range *ranges;
 	struct placement placement;
@@ -326,6 +320,16 @@ static int measure(struct run *run, json_t *areas)
 	free(ranges);
 	placement_add(&run->result->placement, &placement);
 	run->result->end = placement;
+	if (!run->result->failed && !*run->result->violation &&
+	    (placement.areas != part->areas || placement.pages != part->pages)) {
+		run->result->violations++;
+		snprintf(run->result->violation, sizeof(run->result->violation),
+			 "after %llu allocations %llu areas with %llu pages are there, and %llu "
+			 "with %llu were made",
+			 (unsigned long long)part->allocations, (unsigned long long)placement.areas,
+			 (unsigned long long)placement.pages, (unsigned long long)part->areas,
+			 (unsigned long long)part->pages);
+	}
 	return 0;
 }
 
@@ -392,13 +396,15 @@ static bool is_due(uint64_t every, uint64_t now, uint64_t *last)
 	return true;
 }
 
-static int look(struct run *run, const struct program_part *part, bool last)
+static int look(struct run *run, const struct program_part *part, bool setup, bool last)
 {
 	const struct load_options *options = run->options;
 	int err = 0;
 
+	if (setup)
+		run->measured = part->allocations;
 	if (last || is_due(options->measure_every, part->allocations, &run->measured))
-		err = measure(run, last ? run->result->areas : NULL);
+		err = measure(run, part, last ? run->result->areas : NULL);
 	if (err || options->no_audit)
 		return err;
 	if (last || (options->audit_every &&
@@ -438,30 +444,28 @@ static int run_parts(struct run *run)
 {
 	const struct load_program *program = run->program;
 	double start = clock_seconds();
-	bool was_setup = false, counting = false;
+	bool counting = false;
 	int err = 0;
 
 	for (size_t i = 0; i < program->nr_parts && !err; i++) {
 		const struct program_part *part = &program->parts[i];
 		bool setup = run->options->setups[part->phase];
 
-		if (setup != was_setup)
-			err = take_latencies(run, !was_setup);
 		if (!setup && !counting)
 			count_instructions(run, true);
 		counting |= !setup;
-		was_setup = setup;
-		if (!err)
-			err = run_part(run, part, setup);
+		err = run_part(run, part, setup);
+		if (!err && !setup)
+			err = take_latencies(run, part);
 		if (counting && i + 1 == program->nr_parts)
 			count_instructions(run, false);
 		if (!err)
-			err = look(run, part, i + 1 == program->nr_parts);
+			err = look(run, part, setup, i + 1 == program->nr_parts);
 		if (run->options->progress)
 			cli_progress_update(run->options->progress, i, program->nr_parts);
 	}
 	run->result->seconds += clock_seconds() - start;
-	return err ? err : take_latencies(run, !was_setup);
+	return err;
 }
 
 int load_run(struct guest *guest, const struct load_program *program,
@@ -480,6 +484,11 @@ int load_run(struct guest *guest, const struct load_program *program,
 	err = prepare(run);
 	if (!err)
 		err = run_parts(run);
+	/* In between moments it is as the program says: at each it was found to be. */
+	if (!err && !result->failed && !result->violations) {
+		result->placement.most_areas = program->most_areas;
+		result->placement.most_pages = program->most_pages;
+	}
 	inspector_destroy(run->inspector);
 	audit_destroy(run->audit);
 	free(run->slots);

@@ -31,7 +31,7 @@ static const struct {
 	{"workload 1\ncpus 2 3\n", ":2:8:", "is too much"},
 	{"workload 1\nclass a\n size 4Q\n", ":3:7:", "no number"},
 	{"workload 1\nclass a\n size uniform 8K..4K\n", ":3:15:", "no range"},
-	{"workload 1\nclass a\n size table 4K y 2\n", ":3:16:", "'x' and a weight"},
+	{"workload 1\nclass a\n size table 4K y 2\n", ":3:16:", "no number"},
 	{"workload 1\nclass a\n size deck 4K x 0\n", ":3:17:", "not from 1 to"},
 	{"workload 1\nclass a\n size pareto 4K nan\n", ":3:17:", "no shape"},
 	{"workload 1\nclass a\n align 3\n", ":3:8:", "power of two"},
