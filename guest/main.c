@@ -77,7 +77,6 @@ static void copy_ranges(struct mem_range *to, const struct nb_range *from, u32 n
 		to[i] = (struct mem_range){from[i].start, from[i].end, from[i].node, from[i].kind};
 }
 
-/* The host says nothing of which CPU is near which memory: in order, as many to each node. */
 static void spread_cpus(struct mm_config *config)
 {
 	u32 i, nr_nodes = 0;
@@ -86,7 +85,7 @@ static void spread_cpus(struct mm_config *config)
 		if (config->ram[i].node >= nr_nodes)
 			nr_nodes = config->ram[i].node + 1;
 	for (i = 0; i < config->nr_cpus && i < MAX_CPUS; i++)
-		config->cpu_node[i] = (u8)(i * nr_nodes / config->nr_cpus);
+		config->cpu_node[i] = (u8)NB_VCPU_NODE(i, config->nr_cpus, nr_nodes);
 }
 
 static void core_init(const struct nb_boot_info *boot)

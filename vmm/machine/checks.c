@@ -189,10 +189,20 @@ int guest_start_coverage(struct guest *guest, struct error *error)
 
 int guest_coverage_save(struct guest *guest, struct error *error)
 {
-	if (!guest->coverage_counts)
+	if (!guest->coverage_counts || !guest->coverage)
 		return 0;
 	return coverage_write(&guest->image, guest->coverage_start, guest->coverage_end,
 			      guest->coverage_counts, guest->coverage, error);
+}
+
+void guest_instructions(struct guest *guest, const char *part, uint64_t *all_out,
+			uint64_t *part_out)
+{
+	*all_out = 0;
+	*part_out = 0;
+	if (guest->coverage_counts)
+		coverage_sum(&guest->image, guest->coverage_start, guest->coverage_end,
+			     guest->coverage_counts, part, all_out, part_out);
 }
 
 /* ---- reports ---- */

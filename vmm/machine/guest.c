@@ -210,11 +210,13 @@ static int make_vm(struct guest *guest, struct error *error)
 	};
 	int err = vm_create(&config, &guest->vm, error);
 
+	if (!err && soft_is_device(guest->kvm_fd))
+		err = gpa_space_listen(guest->space, &guest_history_listener, guest, error);
 	if (!err && guest->trap_uaf)
 		err = guest_make_uaf(guest, error);
 	if (!err && guest->checks)
 		err = guest_start_checks(guest, error);
-	if (!err && guest->coverage)
+	if (!err && (guest->coverage || guest->count_instructions))
 		err = guest_start_coverage(guest, error);
 	return host_error(err);
 }
@@ -300,6 +302,7 @@ int guest_start(const struct guest_config *config, struct guest **guest_out,
 	guest->checks = config->checks & ~(config->trap_uaf ? SOFT_CHECK_FREED : 0) &
 			~(nr_vcpus == 1 ? SOFT_CHECK_RACE : 0);
 	guest->coverage = config->coverage;
+	guest->count_instructions = config->count_instructions;
 	guest->traps = config->traps || config->trap_uaf;
 	guest->access = config->access;
 	guest->access_context = config->access_context;

@@ -342,5 +342,6 @@ int command_explore(const struct program *program, int argc, char **argv)
 		return (int)status;
 	if (!settle(&command, &settings))
 		return CLI_BAD_INPUT;
-	return (int)explore(&command, &settings);
+	status = picture_confine(&command, &settings.guest, &settings.files);
+	return (int)(status == CLI_DONE ? explore(&command, &settings) : status);
 }

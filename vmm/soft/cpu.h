@@ -358,6 +358,17 @@ void soft_code_free(struct soft_code *code);
  */
 void soft_code_drop(struct soft_code *code, const uint8_t *host);
 
+/*
+ * Whether processors stop before the instruction at @host, with SOFT_STOP_DEBUG and the vector of
+ * INT3, as long as it is there: a debugger's breakpoint that memory shows nothing of. Errors:
+ * -ENOSPC (SOFT_STOPS_MAX of them).
+ */
+#define SOFT_STOPS_MAX 256
+int soft_code_stop(struct soft_code *code, const uint8_t *host, bool stop);
+
+/* Whether they do at any of those places; at first they do. */
+void soft_code_stops(struct soft_code *code, bool on);
+
 /* *@cpu as after RESET in long mode's terms: all zero but what must be set; no line. */
 void soft_cpu_init(struct soft_cpu *cpu, const struct soft_cpu_ops *ops, void *context,
 		   struct soft_code *code);

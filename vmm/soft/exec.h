@@ -95,6 +95,10 @@ uint8_t soft_address_vector(const struct soft_cpu *cpu);
 /* The instruction at cpu->rip is not known: the stop is SOFT_STOP_INTERNAL. @length 0: nor that. */
 void soft_unknown(struct soft_cpu *cpu, uint8_t length);
 
+/* The stop is SOFT_STOP_DEBUG before the instruction at cpu->rip, which is an INT3 or is to be one.
+ */
+void soft_stop_at(struct soft_cpu *cpu);
+
 /* Watched addresses: marks the line if there is one in its page; notes an access to one. */
 void soft_watch_mark(struct soft_cpu *cpu, struct soft_line *line);
 void soft_watch(struct soft_cpu *cpu, uint64_t gva, size_t bytes, enum soft_access access);

@@ -138,6 +138,7 @@ struct soft_vcpu {
 };
 
 struct soft_check;
+struct soft_history;
 struct soft_planned;
 
 struct soft_vm {
@@ -156,6 +157,7 @@ struct soft_vm {
 	struct soft_code *code;
 	struct soft_check *check;     /* or NULL */
 	struct soft_planned *planned; /* the plan of turns, or NULL */
+	struct soft_history *history; /* or NULL */
 	struct {
 		uint64_t start, bytes; /* of linear addresses */
 		uint64_t *counts;      /* the user's, one an address; NULL: nobody counts */
@@ -186,6 +188,7 @@ static inline void soft_count(struct soft_vcpu *vcpu, enum soft_vcpu_stat stat)
 /* ---- vm.c ---- */
 
 int soft_vm_create(const struct soft_options *options); /* a descriptor, or -errno */
+struct soft_vm *soft_vm_of(int fd);                     /* NULL: none of this engine's */
 void soft_vm_get(struct soft_vm *vm);
 void soft_vm_put(struct soft_vm *vm);
 void soft_vm_lock(struct soft_vm *vm);
@@ -225,6 +228,11 @@ static inline uint64_t soft_clock(const struct soft_vm *vm)
 
 enum soft_answer soft_read_msr(struct soft_cpu *cpu, uint32_t index, uint64_t *value_out);
 enum soft_answer soft_write_msr(struct soft_cpu *cpu, uint32_t index, uint64_t value);
+
+/* KVM_GET_MSRS, KVM_SET_MSRS of those a processor keeps itself: how many were, up to the first that
+ * is none. */
+int soft_get_msrs(struct soft_cpu *cpu, struct kvm_msrs *msrs);
+int soft_set_msrs(struct soft_cpu *cpu, const struct kvm_msrs *msrs);
 
 /* Fills up to @room entries; returns how many there are. */
 unsigned int soft_cpuid_supported(struct kvm_cpuid_entry2 *entries, unsigned int room);

@@ -21,6 +21,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "vmm/soft/history_private.h"
 #include "vmm/soft/plan_private.h"
 #include "vmm/soft/private.h"
 
@@ -93,9 +94,11 @@ static enum soft_stop run_counted(struct soft_vcpu *vcpu, uint64_t budget)
 void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget, bool alone)
 {
 	struct soft_vm *vm = vcpu->vm;
-	uint64_t deadline = next_deadline(vm);
+	uint64_t deadline = next_deadline(vm), deliveries = vcpu->cpu.deliveries;
 	enum soft_stop stop;
 
+	if (vm->history)
+		soft_history_before(vm);
 	if (deadline - vm->clock < budget)
 		budget = deadline > vm->clock ? deadline - vm->clock : 1;
 	vm->running = vcpu;
@@ -108,6 +111,11 @@ void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget, bool alone)
 	/* With nobody to take its turn a PAUSE is what it is on a processor: time that passes. */
 	if (alone && stop == SOFT_STOP_PAUSE && deadline != SOFT_NO_DEADLINE)
 		vm->clock += PAUSE_TICKS;
+	if (vm->history)
+		soft_history_after(vcpu,
+				   vcpu->cpu.instructions - vm->turn_start + vcpu->cpu.deliveries -
+					   deliveries,
+				   deadline != SOFT_NO_DEADLINE);
 	vcpu->stats.values[SOFT_VCPU_INSTRUCTIONS] = vcpu->cpu.instructions;
 	tick(vm);
 	soft_turn_ended(vcpu, stop);
@@ -199,6 +207,8 @@ static bool skip_idle_time(struct soft_vm *vm)
 	if (deadline > vm->clock)
 		vm->clock = deadline;
 	tick(vm);
+	if (vm->history)
+		soft_history_input(vm, false);
 	return true;
 }
 

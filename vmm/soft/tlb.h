@@ -57,6 +57,10 @@ struct soft_tlb {
 void soft_tlb_init(struct soft_tlb *tlb, uint64_t limit, uint64_t seed);
 void soft_tlb_fini(struct soft_tlb *tlb);
 
+/* *@to, which is all zero, becomes the same; adds what it takes to *@bytes. Errors: -ENOMEM, *@to
+ * is then to be soft_tlb_fini()ed all the same. */
+int soft_tlb_copy(struct soft_tlb *to, const struct soft_tlb *from, uint64_t *bytes);
+
 /*
  * The translation of @gva and the size of its page in *@shift_out, or NULL. Good until the next
  * change.
