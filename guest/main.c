@@ -128,7 +128,7 @@ static void start_machine(const struct nb_boot_info *boot)
 	core_init(boot);
 	__atomic_exchange_n(&machine.ready, 1, __ATOMIC_SEQ_CST);
 	for (i = 1; i < machine.nr_cpus; i++)
-		if (__atomic_load_n(&machine.cpu[i].state, __ATOMIC_ACQUIRE) == CPU_WAITING)
+		if (smp_load_acquire(&machine.cpu[i].state) == CPU_WAITING)
 			apic_send(machine.cpu[i].apic_id, VECTOR_WAKE);
 }
 
@@ -136,7 +136,7 @@ static void start_machine(const struct nb_boot_info *boot)
 static void wait_for_machine(struct cpu *cpu)
 {
 	__atomic_exchange_n(&cpu->state, CPU_WAITING, __ATOMIC_SEQ_CST);
-	while (!__atomic_load_n(&machine.ready, __ATOMIC_ACQUIRE)) {
+	while (!smp_load_acquire(&machine.ready)) {
 		irq_enable_and_halt();
 		irq_disable();
 	}
@@ -163,6 +163,6 @@ void cpu_start(const struct nb_boot_info *boot, u32 index)
 		wait_for_machine(cpu);
 	unmap_guard(cpu);
 	tlb_join(cpu);
-	__atomic_store_n(&cpu->state, CPU_ONLINE, __ATOMIC_RELEASE);
+	smp_store_release(&cpu->state, CPU_ONLINE);
 	hypercall_serve(cpu);
 }

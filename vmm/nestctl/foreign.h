@@ -26,7 +26,8 @@ struct foreign_options {
 struct foreign {
 	struct foreign_options options;
 	struct cli_command cli;
-	struct ctl ctl; /* for the printers: out, json, raw, cli */
+	struct error said; /* by cli_error(), last */
+	struct ctl ctl;    /* for the printers: out, json, raw, cli */
 	struct source *source;
 	struct inspect_source inspect;
 	struct linux_guest *linux_guest; /* NULL: none was found, linux_error says why */
