@@ -22,7 +22,7 @@
 #include "lib/regs.h"
 #include "tests/harness.h"
 #include "tests/scratch.h"
-#include "vmm/source/source.h"
+#include "vmm/source/private.h"
 
 #define PAGE  4096u
 #define PAGES 4u
@@ -333,6 +333,66 @@ START_TEST(a_guest_that_ends_is_not_looked_at_any_longer)
 }
 END_TEST
 
+/* ---- memory that has to be asked for ---- */
+
+static struct {
+	unsigned int asked;
+	uint64_t limit; /* from here on it fails */
+} slow;
+
+/* Each byte is its page's number. */
+static bool ask_slowly(struct source *source, uint64_t offset, void *buffer, size_t bytes)
+{
+	slow.asked++;
+	for (size_t i = 0; i < bytes; i++)
+		((uint8_t *)buffer)[i] = (uint8_t)((offset + i) / PAGE);
+	return offset + bytes <= slow.limit;
+}
+
+/* Pages that could be read of 40 and a half, which are at 0x1000. */
+static unsigned int read_on(struct source *source)
+{
+	struct inspect_source inspect;
+	unsigned int pages = 0;
+
+	ck_assert_int_eq(source_inspect(source, &inspect, NULL), 0);
+	for (uint64_t gpa = PAGE; gpa < 42 * PAGE; gpa += PAGE) {
+		const uint8_t *page = inspect.physical(inspect.context, gpa, PAGE);
+
+		if (!page)
+			continue;
+		ck_assert_uint_eq(page[0], gpa / PAGE + 4);
+		ck_assert_uint_eq(page[PAGE - 1], gpa == 41 * PAGE ? 0 : gpa / PAGE + 4);
+		pages++;
+	}
+	return pages;
+}
+
+START_TEST(who_reads_on_waits_once_for_many_pages)
+{
+	const struct source_piece piece = {
+		.start = PAGE, .end = 41 * PAGE + PAGE / 2, .offset = 5 * PAGE};
+	struct source *source = source_new();
+
+	ck_assert_int_eq(source_add_piece(source, &piece), 0);
+	source_finish(source);
+	source->read = ask_slowly;
+	slow.limit = UINT64_MAX;
+	ck_assert_uint_eq(read_on(source), 41);
+	ck_assert_uint_eq(slow.asked, 41);
+	source_forget(source);
+	source->ahead_bytes = 16 * PAGE;
+	slow.asked = 0;
+	ck_assert_uint_eq(read_on(source), 41);
+	ck_assert_uint_le(slow.asked, 5);
+	/* What fails as a whole is had page by page. */
+	source_forget(source);
+	slow.limit = 5 * PAGE + 20 * PAGE;
+	ck_assert_uint_eq(read_on(source), 20);
+	source_close(source);
+}
+END_TEST
+
 /* ---- libvirt ---- */
 
 #ifdef HAVE_LIBVIRT
@@ -399,6 +459,7 @@ int main(void)
 			    (int)(sizeof(strangers) / sizeof(strangers[0])));
 	tcase_add_test(cases, one_that_speaks_qmp_and_is_no_qemu_is_refused);
 	tcase_add_test(cases, a_socket_nobody_serves_is_an_error);
+	tcase_add_test(cases, who_reads_on_waits_once_for_many_pages);
 	tcase_add_test(cases, a_guest_that_ends_is_not_looked_at_any_longer);
 #ifdef HAVE_LIBVIRT
 	tcase_add_test(cases, a_domain_that_is_no_qemus_is_refused);
