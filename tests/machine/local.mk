@@ -21,7 +21,7 @@ COUNTING_TESTS += %D%/test_counting.sh
 	-Wl,--wrap=open,--wrap=ioctl,--wrap=pthread_create
 %C%_linux_core_SOURCES = %D%/linux_core.c %D%/linux_core.h %D%/linux_faults.c
 EXTRA_DIST += %D%/calls_machine.h %D%/core_file.h %D%/inspected.h %D%/planted.h %D%/process_machine.h \
-	%D%/service_client.h %D%/service_fixture.h %D%/shell.sh %D%/tiny_guest.h %D%/verb_lines.h %D%/gdb_client.h
+	%D%/service_client.h %D%/service_fixture.h %D%/shell.sh %D%/tiny_guest.h %D%/verb_lines.h %D%/gdb_client.h %D%/verb_run.h
 # A client of the service, and a guest of a few instructions.
 check_LIBRARIES += %D%/libmachinetest.a
 %C%_libmachinetest_a_SOURCES = %D%/lockstep.c %D%/lockstep.h %D%/service_client.c %D%/tiny_guest.S

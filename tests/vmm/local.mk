@@ -29,6 +29,6 @@ check_LIBRARIES += %D%/libvmmtest.a
 	%D%/look/look_all.h %D%/wire/qmp_fixture.h %D%/replay/history.c %D%/replay/history.h \
 	%D%/replay/model_executor.c %D%/replay/model_executor.h %D%/replay/replay_model.c \
 	%D%/replay/linux_oracle.c %D%/replay/linux_oracle.h \
-	%D%/replay/plan_text.h %D%/replay/replay_model.h \
+	%D%/replay/plan_text.h %D%/replay/shipped.h %D%/replay/replay_model.h \
 	%D%/soft/bare.c %D%/soft/bare.h %D%/soft/forms.c %D%/soft/forms.h %D%/soft/native.c \
 	%D%/soft/native.h
