@@ -13,7 +13,7 @@ TEST_TOOLS += %D%/bench_look %D%/bench_service %D%/linux_core %D%/make_core
 NODES_TESTS += %D%/test_backing.sh
 # What the core refuses and what nestctl prints are the same on every KVM, and lab ept is slow.
 NOT_IN_EPT = %D%/test_calls_fail %D%/test_nestctl.sh
-HOST_TESTS += %D%/test_compare.sh %D%/test_core_tools.sh %D%/test_linux.sh %D%/test_replay_inputs.sh \
+HOST_TESTS += %D%/test_compare.sh %D%/test_core_tools.sh %D%/test_gdb.sh %D%/test_linux.sh %D%/test_replay_inputs.sh \
 	%D%/test_schedule.sh %D%/test_terminal.sh %D%/test_verbs.sh
 COUNTING_TESTS += %D%/test_counting.sh
 %C%_test_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=malloc \
