@@ -14,7 +14,7 @@ NODES_TESTS += %D%/test_backing.sh
 # What the core refuses and what nestctl prints are the same on every KVM, and lab ept is slow.
 NOT_IN_EPT = %D%/test_calls_fail %D%/test_nestctl.sh
 HOST_TESTS += %D%/test_compare.sh %D%/test_core_tools.sh %D%/test_domain.sh %D%/test_linux.sh %D%/test_replay_inputs.sh \
-	%D%/test_schedule.sh %D%/test_terminal.sh %D%/test_verbs.sh %D%/test_sandbox.sh %D%/test_load.sh %D%/test_libvirt.sh %D%/test_sweep.sh %D%/test_teaching.sh
+	%D%/test_schedule.sh %D%/test_terminal.sh %D%/test_verbs.sh %D%/test_sandbox.sh %D%/test_load.sh %D%/test_libvirt.sh %D%/test_sweep.sh %D%/test_teaching.sh %D%/test_gdb.sh
 COUNTING_TESTS += %D%/test_counting.sh
 %C%_test_faults_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc,--wrap=malloc \
 	-Wl,--wrap=realloc,--wrap=mmap,--wrap=memfd_create,--wrap=ftruncate,--wrap=read \

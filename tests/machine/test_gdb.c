@@ -38,18 +38,30 @@ static void stops(const char *expected)
 	begins(gdb_heard.bytes, expected);
 }
 
+/*
+ * The NPT lab's processor is QEMU's, which does not have INT3 leave the guest where KVM asks for
+ * that: breakpoints are debug registers there.
+ */
+static bool int3_is_lost(void)
+{
+	const char *lab = getenv("NESTBOX_LAB");
+
+	return lab && strcmp(lab, "npt") == 0;
+}
+
 /* To the begin of op_vmalloc() on vCPU 0. */
 static void run_to_vmalloc(struct gdb_call *call)
 {
 	uint64_t at = gdb_symbol("op_vmalloc");
+	int hardware = int3_is_lost();
 
 	gdb_call_begin(call, 0, NB_OP_VMALLOC);
 	begins(gdb_ask("?"), "T05thread:p1.");
-	ck_assert_str_eq(gdb_ask("Z0,%lx,1", at), "OK");
+	ck_assert_str_eq(gdb_ask("Z%d,%lx,1", hardware, at), "OK");
 	gdb_say("vCont;c");
-	stops("T05thread:p1.1;swbreak:;");
+	stops(hardware ? "T05thread:p1.1;hwbreak:;" : "T05thread:p1.1;swbreak:;");
 	ck_assert_uint_eq(gdb_register(GDB_RIP), at);
-	ck_assert_str_eq(gdb_ask("z0,%lx,1", at), "OK");
+	ck_assert_str_eq(gdb_ask("z%d,%lx,1", hardware, at), "OK");
 }
 
 static void go_on(struct gdb_call *call)
@@ -138,6 +150,7 @@ START_TEST(one_of_many_breakpoints_is_hit)
 
 	for (size_t i = 0; i < 6; i++)
 		ck_assert_str_eq(gdb_ask("Z0,%lx,1", gdb_symbol(never[i])), "OK");
+	ck_assert_str_eq(gdb_ask("Z1,%lx,1", gdb_symbol(never[0])), "OK");
 	run_to_vmalloc(&call);
 	is("Z0,10,1", "E14");
 	go_on(&call);

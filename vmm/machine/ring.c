@@ -405,6 +405,17 @@ static int collect(struct guest *guest, unsigned int index, struct guest_batch *
 	return bad ? bad : err;
 }
 
+/* A debugger may keep vCPUs from halting for as long as it likes. */
+static int hold(const struct guest *guest)
+{
+	int err;
+
+	do {
+		err = soft_hold(guest->vm->fd, STOP_SECONDS);
+	} while (err == -ETIMEDOUT && guest_is_debugged(guest) && !guest_failure(guest));
+	return err;
+}
+
 int guest_call_together(struct guest *guest, struct guest_batch *batches,
 			const struct soft_plan *plan)
 {
@@ -415,7 +426,7 @@ int guest_call_together(struct guest *guest, struct guest_batch *batches,
 			return -EINVAL;
 	if (guest_failure(guest))
 		return -ENOTRECOVERABLE;
-	err = soft_hold(guest->vm->fd, STOP_SECONDS);
+	err = hold(guest);
 	if (err && guest_failure(guest))
 		return -ENOTRECOVERABLE;
 	if (err)
@@ -432,6 +443,6 @@ int guest_call_together(struct guest *guest, struct guest_batch *batches,
 	}
 	guest->together = false;
 	if (!err)
-		err = soft_hold(guest->vm->fd, STOP_SECONDS);
+		err = hold(guest);
 	return err;
 }

@@ -35,6 +35,10 @@ bool soft_plan_may_run(const struct soft_vm *vm)
 		return false;
 	if (!vm->planned)
 		return true;
+	/* A debugger has one do an instruction while it holds the others. */
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		if (vm->vcpus[i]->state == SOFT_READY && vm->vcpus[i]->cpu.debug_step)
+			return true;
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		if (vm->vcpus[i]->state == SOFT_OUTSIDE || vm->vcpus[i]->state == SOFT_LEAVES)
 			return false;
