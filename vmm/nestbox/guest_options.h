@@ -73,7 +73,7 @@ struct guest_options {
 		CLI_OPTION(                                                                        \
 			"check", CLI_CUSTOM, "LIST",                                               \
 			"with the soft engine: what to check on every access, of stale, freed,\n"  \
-			"wx, guard, stack; or all, or none (all; bench: none)",                    \
+			"wx, guard, stack; or all, or none (all; bench, load: none)",              \
 			&(o)->checks, .parse = guest_options_parse_checks,                         \
 			.expects = "all, none, or some of stale,freed,wx,guard,stack"),            \
 		CLI_OPTION(                                                                        \
