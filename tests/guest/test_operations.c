@@ -7,6 +7,7 @@
 
 #include "guest/areas.h"
 #include "guest/hypercall.h"
+#include "guest/load.h"
 #include "guest/workload.h"
 #include "mm/errno.h"
 #include "mm/vmalloc.h"
@@ -111,6 +112,12 @@ u64 nr_free_pages(struct mm *mm)
 }
 
 s64 workload_bench(struct cpu *cpu, const u64 *arg, u64 *result)
+{
+	calls++;
+	return 0;
+}
+
+s64 load_run(struct cpu *cpu, const u64 *arg, u64 *result)
 {
 	calls++;
 	return 0;

@@ -25,4 +25,4 @@ EXTRA_DIST += %D%/calls_machine.h %D%/core_file.h %D%/inspected.h %D%/planted.h 
 # A client of the service, and a guest of a few instructions.
 check_LIBRARIES += %D%/libmachinetest.a
 %C%_libmachinetest_a_SOURCES = %D%/lockstep.c %D%/lockstep.h %D%/service_client.c %D%/tiny_guest.S
-UNIT_TESTS += %D%/test_checks %D%/test_explore %D%/test_verb_table
+UNIT_TESTS += %D%/test_checks %D%/test_explore %D%/test_verb_table %D%/test_load_call

@@ -13,7 +13,7 @@ trap 'rm -rf "$scratch"' EXIT
 . "$top/tests/machine/shell.sh"
 
 model() {
-  status 0 "$nestbox" model --kvm soft --out "$scratch/m" "$top/tests/data/modules-2cpu" &&
+  status 0 "$nestbox" model --kvm soft --schedule seed=1 --out "$scratch/m" "$top/tests/data/modules-2cpu" &&
     says '^modules-2cpu: the load fits, in [0-9]* phases$' '^fragmentation, mean ' '^lifetime  *recording ' &&
     status 0 "$nestbox" load --kvm soft "$scratch/m" && says '^m: right; audit clean$'
 }
