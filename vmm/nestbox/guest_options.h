@@ -85,7 +85,7 @@ struct guest_options {
 			"check", CLI_CUSTOM, "LIST",                                               \
 			"with the soft engine: what to check on every access, of stale, freed,\n"  \
 			"wx, guard, stack, race; or all, or none (all but race; explore: all;\n"   \
-			"bench, load: none)",                                                            \
+			"bench, load: none)",                                                      \
 			&(o)->checks, .parse = guest_options_parse_checks,                         \
 			.expects = "all, none, or some of stale,freed,wx,guard,stack,race"),       \
 		CLI_OPTION(                                                                        \
