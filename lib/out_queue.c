@@ -291,3 +291,9 @@ FILE *out_queue_stderr(void)
 	pthread_once(&once, begin_stderr);
 	return to_stderr ? to_stderr->file : stderr;
 }
+
+void out_queue_stderr_move(int fd)
+{
+	if (to_stderr)
+		dup3(fd, to_stderr->fd, O_CLOEXEC);
+}

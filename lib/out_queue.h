@@ -47,4 +47,10 @@ void out_queue_destroy(struct out_queue *queue);
  */
 FILE *out_queue_stderr(void);
 
+/*
+ * From now on that queue, if it is made, writes to a copy of @fd: whoever leaves its terminal lets
+ * go of it here too. Nobody may write to the queue meanwhile.
+ */
+void out_queue_stderr_move(int fd);
+
 #endif

@@ -26,7 +26,7 @@ valid() {
     [ -z "${NESTBOX_REQUIRE_FORMAT:-}" ]
   fi
 }
-start() { status 0 "$nestbox" run --kvm soft --daemonize "$@"; }
+start() { status 0 "$nestbox" run --kvm soft --unsafe --daemonize "$@"; }
 # between LEAST NUMBER MOST
 between() { [ "$1" -le "$2" ] && [ "$2" -le "$3" ]; }
 # The value of the line of the last run that begins with $1 and = or a space.

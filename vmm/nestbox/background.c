@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/out_queue.h"
+
 static int ready_fd = -1;
 
 bool background_go(const struct cli_command *command, enum cli_status *status_out)
@@ -48,6 +50,8 @@ void background_ready(void)
 
 	for (fd = 0; null_fd >= 0 && fd <= 2; fd++)
 		dup2(null_fd, fd);
+	if (null_fd >= 0)
+		out_queue_stderr_move(null_fd);
 	if (null_fd > 2)
 		close(null_fd);
 	written = write(ready_fd, "", 1);
