@@ -114,15 +114,15 @@ static void decay_node(struct mm *mm, u32 node, bool full)
 {
 	struct vmap_space *space = &mm->vmap;
 	struct vmap_area *area, **link, *out = NULL;
-	u16 count[VMAP_POOL_PAGES + 1] = {0};
+	u32 count[VMAP_POOL_PAGES + 1] = {0};
 	u32 i;
 
 	for (area = space->lazy; area; area = area->next_lazy) {
-		if (pooled_of(area, node) && count[pages_of(area)] < 0xffff)
+		if (pooled_of(area, node))
 			count[pages_of(area)]++;
 	}
 	for (i = 0; i <= VMAP_POOL_PAGES; i++)
-		count[i] = (u16)decays(space, count[i], full);
+		count[i] = decays(space, count[i], full);
 	for (link = &space->lazy; (area = *link);) {
 		if (pooled_of(area, node) && count[pages_of(area)]) {
 			count[pages_of(area)]--;

@@ -320,28 +320,6 @@ START_TEST(a_shape_that_is_none_is_refused)
 }
 END_TEST
 
-START_TEST(rules_there_are_none_of_are_refused)
-{
-	static const struct vmap_rules wrong[] = {
-		{3, 0, 0, 0}, {2, 3, 0, 0}, {2, 2, 129, 0},
-		{2, 2, 2, 2}, {0, 1, 0, 0}, {0, 0, 2, 0},
-	};
-	const struct vmap_rules right = {2, 2, 2, 1};
-	u32 i;
-
-	vmap_set_mode(&sim->mm, VMAP_MANUAL);
-	for (i = 0; i < ARRAY_SIZE(wrong); i++)
-		ck_assert_int_eq(vmap_set_rules(&sim->mm, &wrong[i]), -EINVAL);
-	must_take(4096, 1, VMALLOC_START, VMALLOC_END);
-	give(VMALLOC_START);
-	ck_assert_int_eq(vmap_set_rules(&sim->mm, &right), -EBUSY);
-	ck_assert_int_eq(vmap_release(&sim->mm, VMALLOC_START + 4096), -ENOENT);
-	ck_assert_int_eq(vmap_release(&sim->mm, VMALLOC_START), 0);
-	ck_assert_int_eq(vmap_set_rules(&sim->mm, &right), 0);
-	ck_assert_ptr_null(vmap_check(&sim->mm));
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("tree");
@@ -352,7 +330,6 @@ int main(void)
 	tcase_add_loop_test(tree, core_model_and_oracle_keep_the_same_tree, 0, 14);
 	tcase_add_loop_test(tree, a_shape_that_is_told_is_taken, 0, 4);
 	tcase_add_test(tree, a_shape_that_is_none_is_refused);
-	tcase_add_test(tree, rules_there_are_none_of_are_refused);
 	suite_add_tcase(suite, tree);
 	return harness_run(suite);
 }
