@@ -78,6 +78,9 @@ struct nb_boot_info {
 };
 _Static_assert(sizeof(struct nb_boot_info) <= 4096, "the boot information is one page");
 
+/* The node vCPU @i of @nr_vcpus is nearest to: in order, as many to each of @nr_nodes. */
+#define NB_VCPU_NODE(i, nr_vcpus, nr_nodes) ((i) * (nr_nodes) / (nr_vcpus))
+
 #define NB_BOOT_EAGER       0x1u /* start with eager flushing */
 #define NB_BOOT_HOST_ZEROES 0x2u /* NB_PORT_ZERO may be used */
 #define NB_BOOT_TELL_FRAMES 0x4u /* tell what becomes of frames: NB_PORT_FRAMES */
@@ -266,6 +269,7 @@ enum nb_opcode {
 	NB_OP_SET_SHAPE = 11,
 	/* Gives back one lazy or pooled range. arg: 0 its address. -ENOENT. */
 	NB_OP_RELEASE = 12,
+	NB_OP_LOAD = 13, /* a part of a workload: guest/load_abi.h */
 
 	/*
 	 * Frames and objects of the host's own. FREE_PAGES and KFREE take only what ALLOC_PAGES

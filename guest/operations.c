@@ -6,6 +6,7 @@
 #include "guest/areas.h"
 #include "guest/border.h"
 #include "guest/hypercall.h"
+#include "guest/load.h"
 #include "guest/workload.h"
 #include "mm/errno.h"
 #include "mm/vmalloc.h"
@@ -202,6 +203,7 @@ static const struct hypercall_op ops[] = {
 	[NB_OP_SET_RULES] = {op_set_rules, 4},
 	[NB_OP_SET_SHAPE] = {op_set_shape, 2},
 	[NB_OP_RELEASE] = {op_release, 1},
+	[NB_OP_LOAD] = {load_run, 7},
 };
 
 const struct hypercall_table core_operations = {ops, 0, ARRAY_SIZE(ops)};

@@ -6,6 +6,6 @@ EXTRA_DIST += %D%/bench.awk %D%/build.sh %D%/record-suite.d/load.c %D%/record-su
 nobase_dist_pkgdata_SCRIPTS = %D%/capture %D%/lab %D%/setup
 nobase_dist_pkgdata_DATA = %D%/lab.d/bochs-fix.c %D%/lab.d/cache.sh %D%/lab.d/ept.sh \
 	%D%/lab.d/init.sh %D%/lab.d/machine.sh %D%/lab.d/npt.sh %D%/lab.d/payload.sh \
-	%D%/lab.d/run-tests.sh
+	%D%/lab.d/run-tests.sh %D%/libvirt-tests %D%/libvirt.d/checks.py %D%/libvirt.d/init.c
 # Attacks on the programs, on the soft engine.
 HOST_TESTS += %D%/attack

@@ -122,7 +122,7 @@ claim "nestctl --version" shows '^nestbox ' --version
 
 # ---- starting one ----
 
-printf '# a guest\nname = main\nmemory = 64M\ncpus=2\ndaemonize = yes\n' >"$scratch/config"
+printf '# a guest\ndump-dir = %s\nunsafe = yes\nname = main\nmemory = 64M\ncpus=2\ndaemonize = yes\n' "$scratch" >"$scratch/config"
 claim "a configuration file starts it" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --config "$scratch/config" --nodes 2
 claim "which nestctl finds" shows '^main .*running .* 2 .*64 MiB' list
 claim "and knows" shows '^main: running, .*2 vCPUs, 64 MiB, image built-in' status
@@ -372,7 +372,7 @@ claim "shell has variables, verbs of two words, help; quit does not end the gues
 # ---- traps ----
 
 claim "a guest without traps says so" refuses 1 'nestbox run --traps' "$nestctl" ept trap machine
-claim "one that can be trapped" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --name trapped --memory 16M --traps --daemonize
+claim "one that can be trapped" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --name trapped --memory 16M --traps --unsafe --daemonize
 session trapped
 trapped() { ctl -n trapped "$@"; }
 trap_area() {
@@ -412,7 +412,7 @@ claim "and is gone" gone trapped
 
 # ---- a dead one ----
 
-claim "one that is to die" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --name mortal --memory 16M --cpus 2 --daemonize
+claim "one that is to die" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --name mortal --memory 16M --cpus 2 --unsafe --daemonize
 session mortal
 claim "a panic" refuses 1 'asked to panic' "$nestctl" -n mortal x-test-panic
 post_mortem() { status 1 "$nestctl" -n mortal "$@"; }

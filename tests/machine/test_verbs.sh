@@ -19,7 +19,7 @@ trap '"$nestctl" -n main quit >/dev/null 2>&1; "$nestctl" -n held quit >/dev/nul
 kvm=${NESTBOX_KVM:-soft}
 
 claim "a command nestbox has not" refuses 2 "did you mean 'replay'?" "$nestbox" replya
-claim "a guest" status 0 "$nestbox" run --kvm "$kvm" --name main --memory 32M --cpus 2 --daemonize
+claim "a guest" status 0 "$nestbox" run --kvm "$kvm" --name main --memory 32M --cpus 2 --unsafe --daemonize
 
 # ---- completion, as completions/nestctl asks ----
 

@@ -25,6 +25,11 @@ static const char *const verb_lines[] = {
 	"query-memory-size-summary",
 	"query-cpus-fast",
 	"human-monitor-command info~registers --cpu-index 1",
+	"domain-xml",
+	"dommemstat",
+	"domstats --state --cpu-total --balloon --vcpu --dirtyrate --vm",
+	"gdbserver --path {dir}/gdb",
+	"gdbserver",
 	/* ---- areas ---- */
 	"moment before",
 	"a = vmalloc 64K --align 64K --gfp GFP_KERNEL|__GFP_ZERO --prot PAGE_KERNEL --flags "

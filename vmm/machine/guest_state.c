@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "vmm/machine/debug_exit.h"
 #include "vmm/machine/guest_private.h"
 #include "vmm/soft/soft.h"
 
@@ -43,6 +44,8 @@ void guest_fail(struct guest *guest, struct guest_report *report)
 	pthread_mutex_unlock(&guest->lock);
 	for (unsigned int i = 0; first && i < guest->vm->nr_vcpus; i++)
 		vcpu_ask_end(guest->vm->vcpus[i]);
+	if (first)
+		debug_died(guest->vm);
 	if (first && guest->died)
 		guest->died(guest->message_context, &guest->failure);
 }

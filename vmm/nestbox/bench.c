@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "vmm/base/cli.h"
 #include "vmm/nestbox/bench.h"
@@ -16,6 +17,7 @@
 #include "vmm/nestbox/guest_options.h"
 #include "vmm/nestbox/interrupt.h"
 #include "vmm/base/latency.h"
+#include "vmm/soft/plan.h"
 
 /*
  * More lazy pages than these, for each binary digit of the number of CPUs, and the guest purges
@@ -178,6 +180,31 @@ static uint64_t loops_to_purge(const struct guest *guest, unsigned int lazy_page
 	return pages / lazy_pages + 1;
 }
 
+static double processor_seconds(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* The same work, and how fast an engine that counts instructions went. */
+static int run_both(struct guest *guest, struct settings *settings, struct bench_result *result,
+		    uint64_t few, uint64_t *less, uint64_t *more)
+{
+	double start = processor_seconds();
+	uint64_t before = 0, after = 0;
+	int vm = guest_kvm_fd(guest, -1), err;
+	bool counts = soft_instructions(vm, &before) == 0;
+
+	err = run_all(guest, settings, result, few, less);
+	if (!err)
+		err = run_all(guest, settings, result, few + result->loops, more);
+	if (!err && counts && soft_instructions(vm, &after) == 0)
+		result->speed = (double)(after - before) / (processor_seconds() - start);
+	return err;
+}
+
 static int run_threads(struct guest *guest, struct settings *settings, uint64_t few,
 		       struct bench_result *result)
 {
@@ -209,9 +236,7 @@ static int run_case(struct guest *guest, struct settings *settings,
 		result->loops = settings->loops;
 		few = settings->loops / 4 + 1;
 	}
-	err = run_all(guest, settings, result, few, less);
-	if (!err)
-		err = run_all(guest, settings, result, few + result->loops, more);
+	err = run_both(guest, settings, result, few, less, more);
 	if (err)
 		return err;
 	loops = (double)result->loops;
@@ -345,6 +370,9 @@ static enum cli_status bench(const struct cli_command *command, struct settings 
 	config.message = guest_message_print;
 	if (config.nr_vcpus < settings->threads)
 		config.nr_vcpus = (unsigned int)settings->threads;
+	status = picture_confine(command, &settings->guest, &settings->files);
+	if (status != CLI_DONE)
+		return status;
 	status = guest_options_start(command, &config, &guest);
 	if (status != CLI_DONE)
 		return status;

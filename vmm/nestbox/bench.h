@@ -24,6 +24,7 @@ struct bench_result {
 	json_t *histogram;             /* of them; NULL: no picture is wanted */
 	struct bench_threads together; /* count 0: not asked for */
 	json_t *runs;                  /* ticks for one more loop, of each time it was measured */
+	double speed; /* instructions a second of this process's time; 0: not counted */
 };
 
 #define BENCH_NAME_BYTES 40

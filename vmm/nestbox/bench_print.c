@@ -15,12 +15,14 @@ void bench_result_name(const struct bench_result *result, char name[BENCH_NAME_B
 static json_t *result_json(const struct program *program, const struct bench_result *result)
 {
 	json_t *json = json_pack(
-		"{s:s, s:i, s:I, s:f, s:o, s:I, s:I, s:I, s:O}", "name", result->bench_case->name,
-		"pages", (int)result->pages, "loops", (json_int_t)result->loops, "ticks_per_loop",
-		result->ticks_per_loop, "instructions_per_loop",
+		"{s:s, s:i, s:I, s:f, s:o, s:I, s:I, s:I, s:O, s:o}", "name",
+		result->bench_case->name, "pages", (int)result->pages, "loops",
+		(json_int_t)result->loops, "ticks_per_loop", result->ticks_per_loop,
+		"instructions_per_loop",
 		program->ticks_are_instructions ? json_real(result->ticks_per_loop) : json_null(),
 		"p50", (json_int_t)result->p50, "p99", (json_int_t)result->p99, "max",
-		(json_int_t)result->max, "runs", result->runs);
+		(json_int_t)result->max, "runs", result->runs, "instructions_per_second",
+		result->speed > 0 ? json_real(result->speed) : json_null());
 
 	if (json && result->together.count)
 		json_object_update_new(json,
@@ -77,17 +79,22 @@ void bench_print(const struct program *program, const struct guest *guest,
 
 	printf("%s, second stage: %s; %s of the guest for one more loop\n\n", host->module,
 	       host->second_stage, program->tick_unit);
-	printf("%-20s %8s %14s %12s %12s %12s\n", "case", "loops", program->tick_unit, "p50", "p99",
-	       "max");
+	printf("%-20s %8s %14s %12s %12s %12s%s\n", "case", "loops", program->tick_unit, "p50",
+	       "p99", "max", results->speed > 0 ? "  million a second" : "");
 	for (i = 0; i < count; i++) {
 		const struct bench_result *r = &results[i];
 
 		bench_result_name(r, name);
-		printf("%-20s %8llu %14.1f %12llu %12llu %12llu\n", name,
+		printf("%-20s %8llu %14.1f %12llu %12llu %12llu", name,
 		       (unsigned long long)r->loops, r->ticks_per_loop, (unsigned long long)r->p50,
 		       (unsigned long long)r->p99, (unsigned long long)r->max);
+		if (r->speed > 0)
+			printf("  %16.0f", r->speed / 1e6);
+		printf("\n");
 	}
 	printf("\np50, p99 and max are of loops with a time stamp at either end.\n");
+	if (count && results->speed > 0)
+		printf("Speed: instructions of the guest by this process's processor time.\n");
 	if (count && results[0].together.count)
 		print_threads(program, results, count);
 }

@@ -17,6 +17,9 @@ static const struct {
 } commands[] = {
 	{"run", command_run, "start a guest and serve its control socket"},
 	{"replay", command_replay, "replay what a real kernel's vmalloc did, and compare"},
+	{"load", command_load, "run a workload on all vCPUs of a guest at once"},
+	{"model", command_model, "make a workload that is like a recording"},
+	{"sweep", command_sweep, "run a workload under every combination of parameters"},
 	{"bench", command_bench, "run the vmalloc suite inside a guest"},
 	{"selftest", command_selftest, "call every function of the core in a guest, and audit"},
 	{"explore", command_explore, "look for orders of turns in which the guest goes wrong"},

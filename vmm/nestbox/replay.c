@@ -447,13 +447,10 @@ int command_replay(const struct program *program, int argc, char **argv)
 			"in a guest, and compares every address, the end state and the page\n"
 			"tables with what they have to be.",
 		.options = options,
-		.notes =
-			"DIR holds `trace` (the text of ftrace, trace-cmd report or perf script) "
-			"or\n"
-			"`trace.dat`, and may hold `vmallocinfo.begin` and `vmallocinfo.end`, the\n"
-			"areas before and after, `meta`, and `state` (docs/replay.md). A trace "
-			"may\n"
-			"stand alone, too.",
+		.notes = "DIR holds `trace` (text of ftrace, trace-cmd report or perf script) or\n"
+			 "`trace.dat`, and may hold `vmallocinfo.begin` and `vmallocinfo.end` "
+			 "(areas\n"
+			 "before and after), `meta`, `state` (docs/replay.md). Or a trace alone.",
 		.min_operands = 1,
 		.max_operands = -1,
 	};
@@ -468,5 +465,8 @@ int command_replay(const struct program *program, int argc, char **argv)
 		cli_error(&command, "a picture and a comparison are of one replay");
 		return CLI_BAD_INPUT;
 	}
-	return (int)replay_folders(&command, &settings, argv + first, (size_t)(argc - first));
+	status = picture_confine(&command, &settings.guest, &settings.files);
+	if (status == CLI_DONE)
+		status = replay_folders(&command, &settings, argv + first, (size_t)(argc - first));
+	return (int)status;
 }

@@ -172,6 +172,10 @@ static enum cli_status selftest(const struct cli_command *command, struct settin
 
 	config.message = selftest_hear;
 	config.message_context = &log;
+	status = guest_options_confine(command, &settings->guest,
+				       &(const struct confined_to){.reads_all = true});
+	if (status != CLI_DONE)
+		return status;
 	status = guest_options_start(command, &config, &guest);
 	if (status != CLI_DONE)
 		return status;

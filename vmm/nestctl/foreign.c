@@ -228,7 +228,7 @@ static int make_bare(struct foreign *foreign, struct error *error)
 	return err;
 }
 
-static int open_guest(struct foreign *foreign, struct error *error)
+static int open_guest(struct foreign *foreign, bool untyped, struct error *error)
 {
 	const char *text;
 	size_t bytes;
@@ -240,8 +240,9 @@ static int open_guest(struct foreign *foreign, struct error *error)
 		return err;
 	if (foreign->options.scan || !find_own(foreign)) {
 		text = source_vmcoreinfo(foreign->source, &bytes);
-		err = linux_open(&foreign->inspect, foreign->options.scan ? NULL : text, bytes,
-				 &foreign->linux_guest, &foreign->linux_error);
+		err = (untyped ? linux_open_untyped
+			       : linux_open)(&foreign->inspect, foreign->options.scan ? NULL : text,
+					     bytes, &foreign->linux_guest, &foreign->linux_error);
 		if (err == -ENOMEM)
 			return error_set(error, err, "%s", foreign->linux_error.text);
 	}
@@ -349,9 +350,8 @@ static size_t make_options(struct foreign_options *o, struct cli_option options[
 		TEXT("every", &o->every, "TIME", "audit: again and again: 1s, 200ms"),
 		NUMBER("count", CLI_NUMBER, &o->count, "N", "audit --every: so often"),
 		NUMBER("looks", CLI_NUMBER, &o->looks, "N",
-		       "audit: what may be in transit is an alarm if so many\nlooks see it (live "
-		       "3, "
-		       "paused 2)"),
+		       "audit: what may be in transit is an alarm if so many\nlooks in a row "
+		       "see it\n(live 6, paused 4)"),
 		FLAG("pause", &o->pause, "audit, state: stop the guest for each look"),
 		TEXT("output", &o->output, "FILE", "state: write it there"),
 		FLAG("asked", &o->asked,
@@ -380,7 +380,7 @@ static enum cli_status run_verb(struct foreign *foreign, const struct foreign_ve
 		cli_error(&foreign->cli, "%s takes: %s %s", verb->name, verb->name, verb->operands);
 		return CLI_BAD_INPUT;
 	}
-	err = open_guest(foreign, &error);
+	err = open_guest(foreign, foreign_untyped(verb), &error);
 	if (err)
 		return foreign_failed(foreign, err, &error);
 	if (!read_bound(foreign, foreign->options.start_text, &foreign->options.start) ||

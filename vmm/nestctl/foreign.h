@@ -83,6 +83,9 @@ struct foreign_verb {
 extern const struct foreign_verb foreign_look_verbs[];
 extern const struct foreign_verb foreign_linux_verbs[];
 
+/* Whether it needs none of the kernel's structures, whose types take a while to read. */
+bool foreign_untyped(const struct foreign_verb *verb);
+
 /* The row of that name, or NULL. */
 const struct foreign_verb *foreign_verb_find(const char *name);
 

@@ -299,12 +299,14 @@ static enum cli_status connect_to(const struct line *line, struct ctl_wire **wir
 	int err = ctl_find_socket(line->guest_name, line->socket, path, &error);
 
 	if (err) {
+		ctl_add_libvirt(line->verb, err, &error);
 		cli_error(&line->cli, "%s", error.text);
 		return err == -EINVAL || err == -ENAMETOOLONG ? CLI_BAD_INPUT : CLI_HOST;
 	}
 	err = ctl_connect(path, wire_out, &error);
 	if (!err)
 		return CLI_DONE;
+	ctl_add_libvirt(line->verb, err, &error);
 	cli_error(&line->cli, "%s%s", error.text,
 		  err == -ENOENT || err == -ECONNREFUSED
 			  ? ": no guest there; nestctl list says which run"

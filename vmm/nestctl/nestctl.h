@@ -129,18 +129,19 @@ typedef enum cli_status (*ctl_run_fn)(struct ctl *ctl);
 /* Prints what the command returned, for people. */
 typedef enum cli_status (*ctl_print_fn)(struct ctl *ctl, const json_t *value);
 
-#define CTL_NO_GUEST  0x1u   /* it needs no connection */
-#define CTL_RAW       0x2u   /* it has --raw */
-#define CTL_FOLLOW    0x4u   /* it has --follow */
-#define CTL_ALIAS     0x10u  /* a command by its own name that a row has by another */
-#define CTL_FORMAT    0x20u  /* it has --format */
-#define CTL_BY_RIGHTS 0x40u  /* --rights, --size, --user choose from its list */
-#define CTL_BY_STATE  0x80u  /* --state does */
-#define CTL_LOAD      0x100u /* the options of load */
-#define CTL_WALK      0x200u /* it has --walk */
-#define CTL_TOP       0x400u /* the options of top */
-#define CTL_PIECES    0x800u /* sizes may be more than the command takes at once */
-#define CTL_LIST      0x8u   /* the command returns a list in pieces: `list` is its name */
+#define CTL_NO_GUEST  0x1u    /* it needs no connection */
+#define CTL_RAW       0x2u    /* it has --raw */
+#define CTL_FOLLOW    0x4u    /* it has --follow */
+#define CTL_ALIAS     0x10u   /* a command by its own name that a row has by another */
+#define CTL_FORMAT    0x20u   /* it has --format */
+#define CTL_BY_RIGHTS 0x40u   /* --rights, --size, --user choose from its list */
+#define CTL_BY_STATE  0x80u   /* --state does */
+#define CTL_LOAD      0x100u  /* the options of load */
+#define CTL_WALK      0x200u  /* it has --walk */
+#define CTL_TOP       0x400u  /* the options of top */
+#define CTL_PIECES    0x800u  /* sizes may be more than the command takes at once */
+#define CTL_LIBVIRT   0x1000u /* what goes wrong has libvirt's number as well */
+#define CTL_LIST      0x8u    /* the command returns a list in pieces: `list` is its name */
 
 struct ctl_verb {
 	const char *name;
@@ -246,6 +247,9 @@ json_t *ctl_word_json(const struct qmp_arg *arg, const char *word, char why[QMP_
 
 /* Says ctl->error. Returns the exit status that goes with @err, one of ctl_ask()'s. */
 enum cli_status ctl_failed(struct ctl *ctl, int err);
+
+/* Of a verb with CTL_LIBVIRT: puts libvirt's number for -errno @err behind the words. */
+void ctl_add_libvirt(const struct ctl_verb *verb, int err, struct error *error);
 
 /*
  * Whoever wants JSON gets one document whatever happens, also of words that cannot be read: whether

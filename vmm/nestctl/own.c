@@ -7,8 +7,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "vmm/domain/stats.h"
 #include "vmm/nestctl/nestctl.h"
 #include "vmm/wire/runtime.h"
+
+void ctl_add_libvirt(const struct ctl_verb *verb, int err, struct error *error)
+{
+	size_t length = strlen(error->text);
+
+	if (verb->flags & CTL_LIBVIRT)
+		snprintf(error->text + length, sizeof(error->text) - length, " (%s, %d)",
+			 domain_error_name(domain_error_of(err)), (int)domain_error_of(err));
+}
 
 /* Commands that have a shorter name here, by that: "keep-moment keeps one" is not to be typed. */
 static void say_verbs(const char *text, char *said, size_t size)
@@ -41,6 +51,7 @@ enum cli_status ctl_failed(struct ctl *ctl, int err)
 	char said[2 * sizeof(ctl->error.text)];
 	size_t length = strlen(command);
 
+	ctl_add_libvirt(ctl->verb, err, &ctl->error);
 	/* The verb is said already. */
 	if (length && strncmp(text, command, length) == 0 && strncmp(text + length, ": ", 2) == 0)
 		text += length + 2;

@@ -249,18 +249,21 @@ enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value)
 	} counts[] = {{"calls", "hypercall"},      {"logs", "log line"},  {"warnings", "warning"},
 		      {"violations", "violation"}, {"clients", "client"}, {NULL, NULL}};
 	const json_t *failure = json_object_get(value, "failure");
+	const char *status = ctl_text(value, "status");
 	char memory[32];
 
 	cli_size_format(ctl_number(value, "memory"), memory, sizeof(memory));
 	fprintf(ctl->out, "%s: %s, pid %" PRIu64 ", %" PRIu64 " vCPU%s, %s, image %s\n",
-		ctl_text(value, "name"), ctl_text(value, "status"), ctl_number(value, "pid"),
-		ctl_number(value, "cpus"), ctl_plural(ctl_number(value, "cpus")), memory,
-		ctl_text(value, "image"));
+		ctl_text(value, "name"), strcmp(status, "debug") == 0 ? "held by gdb" : status,
+		ctl_number(value, "pid"), ctl_number(value, "cpus"),
+		ctl_plural(ctl_number(value, "cpus")), memory, ctl_text(value, "image"));
 	fprintf(ctl->out, "up %.0f s, ", json_number_value(json_object_get(value, "seconds")));
 	for (size_t i = 0; counts[i].key; i++)
 		fprintf(ctl->out, "%" PRIu64 " %s%s%s", ctl_number(value, counts[i].key),
 			counts[i].what, ctl_plural(ctl_number(value, counts[i].key)),
 			counts[i + 1].key ? ", " : "\n");
+	if (json_object_get(value, "sandbox"))
+		fprintf(ctl->out, "sandbox %s\n", ctl_text(value, "sandbox"));
 	print_doing(ctl, json_object_get(value, "doing"));
 	if (!failure)
 		return CLI_DONE;

@@ -34,6 +34,7 @@ static void *run_lane(void *context)
 	struct lane *lane = context;
 	struct lane_job *job;
 
+	thread_begin(lane->kind);
 	while ((job = take_job(lane))) {
 		job->run(job->context, job->client, job->request);
 		pthread_mutex_lock(&lane->mutex);
@@ -59,9 +60,12 @@ void lane_deinit(struct lane *lane)
 	pthread_mutex_destroy(&lane->mutex);
 }
 
-int lane_start(struct lane *lane)
+int lane_start(struct lane *lane, enum thread_kind kind)
 {
-	int err = pthread_create(&lane->thread, NULL, run_lane, lane);
+	int err;
+
+	lane->kind = kind;
+	err = pthread_create(&lane->thread, NULL, run_lane, lane);
 
 	lane->started = !err;
 	return -err;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/thread.h"
 #include "vmm/wire/protocol.h"
 
 /* The request stays the lane's, which frees it; NULL with a job that is nobody's request. */
@@ -33,6 +34,7 @@ struct lane_job {
 
 struct lane {
 	pthread_t thread;
+	enum thread_kind kind;
 	bool started;
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
@@ -64,8 +66,8 @@ struct lane_match {
 void lane_init(struct lane *lane);
 void lane_deinit(struct lane *lane);
 
-/* Starts the thread. Errors: pthread_create(3)'s. */
-int lane_start(struct lane *lane);
+/* Starts the thread, which is one of @kind. Errors: pthread_create(3)'s. */
+int lane_start(struct lane *lane, enum thread_kind kind);
 
 /* Waits for the job under way and drops the others. Started or not, once. */
 void lane_end(struct lane *lane);

@@ -65,6 +65,15 @@ struct service_live {
 	struct stats *stats[NB_MAX_VCPUS];
 };
 
+/* libvirt.c. Files of /proc/self, open from the start on; -1 where there is none. */
+struct service_domain {
+	char *xml;                /* NULL: it was not told */
+	bool open;                /* the files are: */
+	int statm;                /* of this process */
+	int run_of[NB_MAX_VCPUS]; /* schedstat of each vCPU's thread */
+	bool resumed;             /* atomic: paused and continued since the start */
+};
+
 /* qemu.c: the last dump-guest-memory. */
 struct service_dump {
 	int state;                   /* atomic: its place in query-dump's choices */
@@ -77,6 +86,9 @@ struct service_dump {
 struct service {
 	char name[64];
 	FILE *log;
+	const char *sandbox;              /* as service_config */
+	const char *const *write_folders; /* places.c */
+	size_t nr_write_folders;
 	struct guest *guest;
 	struct server *server;
 	double started;
@@ -97,6 +109,8 @@ struct service {
 	struct moment moments[MOMENTS_MAX]; /* diff.c; look_mutex */
 	struct service_traps *traps;        /* traps.c */
 	struct service_dump dump;           /* qemu.c */
+	struct service_domain domain;       /* libvirt.c */
+	struct gdb_server *gdb;             /* gdb.c; the lane that looks, while there are lanes */
 };
 
 /* Carries out a request and returns the whole answer. */
@@ -107,6 +121,12 @@ struct service_handler {
 	const char *name;
 	service_fn handle;
 };
+
+/*
+ * places.c. Whether a client may have the service write to @path; 0 or -EACCES, -EINVAL,
+ * realpath(3)'s, with a sentence. What writes to it looks for itself that it is a file.
+ */
+int service_may_write(const struct service *service, const char *path, struct error *error);
 
 /*
  * The same for what concerns the client itself, its descriptors for one: takes a request on the
@@ -122,7 +142,8 @@ extern const struct service_handler service_guest_handlers[], service_look_handl
 	service_memory_handlers[], service_audit_handlers[], service_event_handlers[],
 	service_table_handlers[], service_frame_handlers[], service_diff_handlers[],
 	service_second_handlers[], service_trap_handlers[], service_dirty_handlers[],
-	service_qemu_handlers[], service_human_handlers[], service_job_handlers[];
+	service_qemu_handlers[], service_human_handlers[], service_libvirt_handlers[],
+	service_job_handlers[], service_gdb_handlers[];
 
 /* Carries out any PROTOCOL_CALL command. */
 json_t *service_call(struct service *service, const struct qmp_request *request);
@@ -201,6 +222,10 @@ uint64_t service_largest_leaf(const struct service *service);
 /* Opens what is kept open of the second stage, before any lane runs. */
 void service_begin_stage2(struct service *service);
 
+/* Opens what the process's figures are read from, before any lane runs; and closes it. */
+void service_begin_domain(struct service *service);
+void service_end_domain(struct service *service);
+
 /* Ends what the second stage was looked at with, when no lane runs. */
 void service_end_stage2(struct service *service);
 
@@ -221,6 +246,9 @@ json_t *service_bad_vcpu(const struct service *service, const struct qmp_request
 /* The table of traps; NULL for want of memory. Destroyed when the guest is. NULL is allowed. */
 struct service_traps *service_traps_create(void);
 void service_traps_destroy(struct service_traps *traps);
+
+/* Ends the gdb stub, if there is one. */
+void service_end_gdb(struct service *service);
 
 /* Ends dirty tracking, before the guest is destroyed. */
 void service_end_dirty(struct service *service);

@@ -85,6 +85,8 @@ void server_destroy(struct server *server)
 		free(post);
 	}
 	close(server->config.listen_fd);
+	if (server->config.look_fd >= 0)
+		close(server->config.look_fd);
 	close(server->wake_fd);
 	pthread_mutex_destroy(&server->post_mutex);
 	free(server);
@@ -218,11 +220,11 @@ static bool may_enter(int fd)
 	       (peer.uid == geteuid() || peer.uid == 0);
 }
 
-static void let_in(struct server *server, int fd)
+static void let_in(struct server *server, int fd, bool looks)
 {
 	struct client *client;
 
-	if (!may_enter(fd)) {
+	if (!looks && !may_enter(fd)) {
 		turn_away(fd, "this guest is another user's");
 		return;
 	}
@@ -236,19 +238,19 @@ static void let_in(struct server *server, int fd)
 		turn_away(fd, "out of memory");
 		return;
 	}
+	qmp_session_allow(client->session, !looks, server->config.unsafe);
 	client_put_json(client, qmp_greeting());
 	server->clients[server->nr_clients] = client;
 	__atomic_store_n(&server->nr_clients, server->nr_clients + 1, __ATOMIC_RELAXED);
 }
 
-static void accept_all(struct server *server)
+static void accept_all(struct server *server, int listen_fd, bool looks)
 {
 	for (;;) {
-		int fd =
-			accept4(server->config.listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			let_in(server, fd);
+			let_in(server, fd, looks);
 			continue;
 		}
 		if (errno == EINTR || errno == ECONNABORTED)
@@ -327,7 +329,7 @@ static short wanted(const struct client *client)
 	return events;
 }
 
-#define FIXED_FDS 3
+#define FIXED_FDS 4
 
 static nfds_t fill(const struct server *server, struct pollfd *fds)
 {
@@ -336,6 +338,8 @@ static nfds_t fill(const struct server *server, struct pollfd *fds)
 	fds[0] = (struct pollfd){.fd = server->wake_fd, .events = POLLIN};
 	fds[1] = (struct pollfd){.fd = server->config.signal_fd, .events = POLLIN};
 	fds[2] = (struct pollfd){.fd = server->no_descriptors ? -1 : server->config.listen_fd,
+				 .events = POLLIN};
+	fds[3] = (struct pollfd){.fd = server->no_descriptors ? -1 : server->config.look_fd,
 				 .events = POLLIN};
 	for (i = 0; i < server->nr_clients; i++) {
 		const struct client *client = server->clients[i];
@@ -367,7 +371,9 @@ static void take_events(struct server *server, const struct pollfd *fds)
 			client_receive(client);
 	}
 	if (fds[2].revents)
-		accept_all(server);
+		accept_all(server, server->config.listen_fd, false);
+	if (fds[3].revents)
+		accept_all(server, server->config.look_fd, true);
 }
 
 static void tick(struct server *server)

@@ -12,11 +12,12 @@
 /* ---- who carries a command out ---- */
 
 static const struct service_handler *const handler_groups[] = {
-	service_guest_handlers, service_look_handlers,  service_memory_handlers,
-	service_audit_handlers, service_event_handlers, service_table_handlers,
-	service_frame_handlers, service_diff_handlers,  service_second_handlers,
-	service_trap_handlers,  service_dirty_handlers, service_qemu_handlers,
-	service_human_handlers, service_job_handlers,
+	service_guest_handlers, service_look_handlers,    service_memory_handlers,
+	service_audit_handlers, service_event_handlers,   service_table_handlers,
+	service_frame_handlers, service_diff_handlers,    service_second_handlers,
+	service_trap_handlers,  service_dirty_handlers,   service_qemu_handlers,
+	service_human_handlers, service_libvirt_handlers, service_job_handlers,
+	service_gdb_handlers,
 };
 #define NR_HANDLER_GROUPS (sizeof(handler_groups) / sizeof(handler_groups[0]))
 
@@ -261,6 +262,9 @@ int service_create(const struct service_config *config, struct service **service
 	}
 	snprintf(service->name, sizeof(service->name), "%s", config->name);
 	service->log = config->log;
+	service->sandbox = config->sandbox ? config->sandbox : "off";
+	service->write_folders = config->write_folders;
+	service->nr_write_folders = config->nr_write_folders;
 	service->audit.every = config->audit_every;
 	service->started = clock_seconds();
 	for (i = 0; i < NR_LANES; i++)
@@ -287,10 +291,12 @@ int service_start(struct service *service, struct guest *guest, struct server *s
 	if (!service->audit.audit)
 		return error_set(error, -ENOMEM, "no memory for the auditor");
 	service_begin_stage2(service);
+	service_begin_domain(service);
 	__atomic_store_n(&service->server, server, __ATOMIC_RELEASE);
 	for (i = 0; i < NR_LANES && !err; i++) {
 		if (i < guest_nr_vcpus(guest) || i >= NB_MAX_VCPUS)
-			err = lane_start(&service->lanes[i]);
+			err = lane_start(&service->lanes[i],
+					 i < NB_MAX_VCPUS ? THREAD_CALL : THREAD_LOOK);
 	}
 	return err ? error_set(error, err, "cannot start a thread: %s", strerror(-err)) : 0;
 }
@@ -314,10 +320,12 @@ void service_stop(struct service *service)
 	}
 	for (i = 0; i < NR_LANES; i++)
 		lane_end(&service->lanes[i]);
+	service_end_gdb(service);
 	inspector_destroy(service->inspector);
 	service->inspector = NULL;
 	service_end_dirty(service);
 	service_end_stage2(service);
+	service_end_domain(service);
 }
 
 void service_destroy(struct service *service)

@@ -334,7 +334,9 @@ static json_t *dump(struct service *service, const struct qmp_request *request)
 	if (*path != '/')
 		return qmp_error(request, "dump-guest-core: 'file' is to be an absolute path");
 	/* It looks through an inspector of its own: others may look meanwhile. */
-	err = core_write_guest(service->guest, path, &options, &sum, &error);
+	err = service_may_write(service, path, &error);
+	if (!err)
+		err = core_write_guest(service->guest, path, &options, &sum, &error);
 	if (err == -ECANCELED)
 		return qmp_error(request, "dump-guest-core: cancelled: there is no core");
 	if (err)

@@ -25,16 +25,20 @@ const char *service_place(const struct service *service, uint64_t address,
 /* A trap that begins to hold a vCPU is seen so soon. */
 #define WAIT_TICK_SECONDS 0.05
 
-/* Says that a trap holds @vcpu. Returns whether one does. */
+/* Says who holds @vcpu, a trap or gdb. Returns whether one does. */
 static bool say_held(struct service *service, unsigned int vcpu, struct error *error)
 {
 	uint32_t trap = service_held_by(service, vcpu);
+
+	bool debugged = !trap && guest_held_by_debugger(service->guest);
 
 	if (trap)
 		error_set(error, -EBUSY,
 			  "vCPU %u is held by trap %" PRIu32 ": nestctl ept release %u go", vcpu,
 			  trap, vcpu);
-	return trap != 0;
+	if (debugged)
+		error_set(error, -EBUSY, "vCPU %u is held by gdb: continue or detach there", vcpu);
+	return trap || debugged;
 }
 
 void service_say_busy(struct service *service, unsigned int vcpu, struct error *error)

@@ -96,6 +96,13 @@ struct qmp_arg {
 	unsigned int place;
 };
 
+/* What a command does, and so who may give it. */
+enum qmp_access {
+	QMP_CHANGES, /* the guest, or something of the service's: what says nothing else */
+	QMP_LOOKS,   /* it changes nothing */
+	QMP_UNSAFE,  /* it harms the guest, past its core: for who asked for that */
+};
+
 struct qmp_command {
 	const char *name;              /* "query-status"; NULL ends a list */
 	const char *help;              /* one sentence or more */
@@ -103,6 +110,7 @@ struct qmp_command {
 	const struct qmp_arg *returns; /* NULL for an empty object */
 	unsigned int lane;             /* the table's owner's: who carries it out */
 	unsigned int opcode;           /* the table's owner's */
+	enum qmp_access access;
 };
 
 /* An event the server sends. */
@@ -256,6 +264,12 @@ enum qmp_outcome {
 /* A session as it begins. NULL for want of memory. @symbol may be NULL: there are none. */
 struct qmp_session *qmp_session_create(const struct qmp_table *table, qmp_symbol_fn symbol,
 				       void *context);
+/*
+ * Which commands the session takes besides those of the wire itself and those that look: as it
+ * begins all. Others are answered with an error that says so.
+ */
+void qmp_session_allow(struct qmp_session *session, bool changes, bool unsafe);
+
 void qmp_session_destroy(struct qmp_session *session);
 
 /* The greeting, which the server sends first. */
