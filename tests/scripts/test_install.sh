@@ -44,7 +44,8 @@ usr/share/doc/nestbox/LICENSE
 LIST
   cd "$top"
   for file in docs/*; do echo "usr/share/doc/nestbox/$file"; done
-  for file in python/*.py scripts/lab.d/*; do echo "usr/share/nestbox/$file"; done
+  for file in python/*.py scripts/lab.d/* scripts/libvirt-tests scripts/libvirt.d/*; do echo "usr/share/nestbox/$file"; done
+  for file in workloads/*; do case $file in *.mk | *.md) ;; *) echo "usr/share/nestbox/workloads/${file##*/}" ;; esac; done
   for file in tests/data/*-?cpu/*; do echo "usr/share/nestbox/recordings/${file#tests/data/}"; done
 )
 wanted=$(LC_ALL=C sort <<<"$wanted")
