@@ -49,6 +49,7 @@ struct guest {
 	bool traps, trap_uaf;
 	unsigned int checks;  /* SOFT_CHECK_*, of the soft engine; else 0 */
 	const char *coverage; /* or NULL */
+	bool count_instructions;
 	uint64_t coverage_start, coverage_end, *coverage_counts;
 	bool scheduled;                 /* by a plan; set before the first vCPU runs */
 	pthread_mutex_t schedule_mutex; /* then: of calls, one after another */

@@ -72,6 +72,12 @@ uint64_t guest_progress(const struct guest *guest, unsigned int vcpu)
 		       : 0;
 }
 
+void guest_cancel(struct guest *guest, unsigned int vcpu, bool cancel)
+{
+	if (vcpu < guest->nr_vcpus)
+		__atomic_store_n(&guest->rings[vcpu].area->cancel, cancel, __ATOMIC_SEQ_CST);
+}
+
 uint64_t guest_log_count(const struct guest *guest)
 {
 	return __atomic_load_n(&guest->logs, __ATOMIC_RELAXED);

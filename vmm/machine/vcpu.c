@@ -12,6 +12,7 @@
 
 #include "ept/kvm_fd.h"
 #include "lib/clock.h"
+#include "lib/thread.h"
 #include "vmm/machine/debug_exit.h"
 #include "vmm/machine/exit.h"
 #include "vmm/machine/vm.h"
@@ -125,6 +126,7 @@ static void *vcpu_thread(void *context)
 {
 	struct vcpu *vcpu = context;
 
+	thread_begin(THREAD_VCPU);
 	__atomic_store_n(&vcpu->thread_id, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
 	if (vcpu->vm->watch)
 		watch_vcpu_starts(vcpu->vm->watch, vcpu->index);

@@ -43,7 +43,8 @@ static json_t *gdbserver(struct service *service, const struct qmp_request *requ
 
 	if (!path->given)
 		service_end_gdb(service);
-	else if (service_serve_gdb(service, path->text, &error) != 0)
+	else if (service_may_write(service, path->text, &error) != 0 ||
+		 service_serve_gdb(service, path->text, &error) != 0)
 		return qmp_error(request, "gdbserver: %s", error.text);
 	return qmp_return(request, json_object());
 }

@@ -65,7 +65,8 @@ void service_say_busy(struct service *service, unsigned int vcpu, struct error *
 }
 
 /* Waits for one vCPU's mutex. */
-static int lock_call(struct service *service, unsigned int vcpu, double until, struct error *error)
+static int lock_call(struct service *service, unsigned int vcpu, double until,
+		     const struct qmp_request *request, struct error *error)
 {
 	struct timespec tick;
 
@@ -76,18 +77,21 @@ static int lock_call(struct service *service, unsigned int vcpu, double until, s
 			return 0;
 		if (say_held(service, vcpu, error))
 			return -EBUSY;
+		if (request && service_cancelled(request))
+			return error_set(error, -EBUSY, "cancelled before it was begun");
 	}
 	service_say_busy(service, vcpu, error);
 	return -EBUSY;
 }
 
-int service_lock_calls(struct service *service, struct error *error)
+int service_lock_calls(struct service *service, const struct qmp_request *request,
+		       struct error *error)
 {
 	double until = clock_seconds() + SERVICE_WAIT_SECONDS;
 	unsigned int i;
 
 	for (i = 0; i < guest_nr_vcpus(service->guest); i++) {
-		if (lock_call(service, i, until, error) == 0)
+		if (lock_call(service, i, until, request, error) == 0)
 			continue;
 		while (i > 0)
 			pthread_mutex_unlock(&service->call_mutex[--i]);

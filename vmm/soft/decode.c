@@ -205,7 +205,7 @@ void soft_code_stops(struct soft_code *code, bool on)
 static void watch_writes(struct soft_code *code, struct soft_page *page)
 {
 	for (struct soft_cpu *cpu = code->cpus; cpu; cpu = cpu->next)
-		for (size_t i = 0; i < SOFT_CLASSES * SOFT_LINES; i++) {
+		for (size_t i = 0; i < SOFT_CLASSES * SOFT_LINES_ALL; i++) {
 			struct soft_line *line = &cpu->line_sets[0][0] + i;
 
 			if (line->host != page->host)

@@ -146,9 +146,6 @@ void soft_turn_ended(struct soft_vcpu *vcpu, enum soft_stop stop)
 		halt(vcpu);
 		return;
 	case SOFT_STOP_IO:
-		if (vcpu->vm->check && vcpu->cpu.io.write &&
-		    soft_check_port(vcpu, (uint16_t)vcpu->cpu.io.address))
-			return;
 		exit_io(vcpu);
 		break;
 	case SOFT_STOP_MMIO:
@@ -243,7 +240,9 @@ int soft_run(struct soft_vcpu *vcpu)
 		run->exit_reason = KVM_EXIT_INTR;
 		vcpu->result = -EINTR;
 	} else {
+		soft_race_enter(vcpu);
 		enter(vcpu);
+		soft_race_leave(vcpu);
 	}
 	vcpu->state = SOFT_OUTSIDE;
 	soft_vm_unlock(vcpu->vm);

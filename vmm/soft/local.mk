@@ -13,5 +13,7 @@ noinst_LIBRARIES += %D%/libsoft.a
 	%D%/history_load.c %D%/history_private.h %D%/history_travel.c %D%/kvm_run.c %D%/mmu.c \
 	%D%/msr.c %D%/private.h %D%/schedule.c %D%/second.c %D%/slots.c %D%/soft.h %D%/stats.c \
 	%D%/tlb.c %D%/tlb.h %D%/vcpu.c %D%/vm.c \
-	%D%/check.c %D%/check.h %D%/check_memory.c %D%/check_private.h \
+	%D%/check.c %D%/check.h %D%/check_frames.c %D%/check_lines.c %D%/check_memory.c \
+	%D%/check_order.c %D%/check_private.h %D%/check_race.c %D%/check_slab.c \
+	%D%/race_private.h \
 	%D%/plan.c %D%/plan.h %D%/plan_private.h

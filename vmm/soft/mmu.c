@@ -292,8 +292,12 @@ enum soft_answer soft_mmu_fill(struct soft_cpu *cpu, uint64_t gva, enum soft_acc
 		flags = walk.flags | (walk.entries[walk.leaf].value & X86_PTE_D) |
 			(soft_access_writes(access) ? X86_PTE_D : 0);
 	}
-	if (vcpu->vm->check && soft_check_fill(vcpu, gva, line->gpa, access, class,
-					       !walk.entries[LEVELS].host, &flags) != SOFT_OK)
+	/* What came from an entry above that is remembered is as good as that entry. */
+	if (vcpu->vm->check &&
+	    soft_check_fill(vcpu, gva, line->gpa, access, class,
+			    (flags & SOFT_TLB_SUSPECT) ||
+				    (vcpu->suspect && !walk.entries[LEVELS].host),
+			    &flags) != SOFT_OK)
 		return SOFT_LEAVE;
 	result = soft_second_translate(vcpu, gva, line->gpa, false, want, &frame);
 	line->gpa &= ~(EPT_PAGE_BYTES - 1);
@@ -332,6 +336,7 @@ void soft_mmu_flush(struct soft_cpu *cpu, enum soft_flush what, uint64_t gva)
 	default:
 		soft_count(vcpu, SOFT_VCPU_TLB_FLUSH);
 		soft_tlb_flush_all(&vcpu->tlb);
+		vcpu->suspect = false;
 	}
 }
 

@@ -89,6 +89,9 @@ struct soft_stats {
 
 /* ---- vCPUs ---- */
 
+/* An instruction writes 16 bytes at most, of any alignment. */
+#define SOFT_NOTES 3
+
 enum soft_state {
 	SOFT_OUTSIDE, /* not in KVM_RUN */
 	SOFT_READY,   /* wants turns */
@@ -105,6 +108,8 @@ struct soft_vcpu {
 	struct kvm_run *run;
 	struct soft_cpu cpu;
 	struct soft_tlb tlb;
+	bool suspect; /* what the TLB remembers may come from entries above that were written since
+		       */
 	struct soft_apic apic;
 	struct soft_stats stats;
 	struct kvm_cpuid2 *cpuid; /* or NULL */
@@ -125,6 +130,11 @@ struct soft_vcpu {
 	uint64_t reason_gpa, reason_flags;
 	struct soft_violation violation;
 	struct soft_finding *finding; /* of the last check that found something, or NULL */
+	struct soft_note {
+		uint64_t gva, gpa, old;
+		const uint8_t *host;
+	} notes[SOFT_NOTES]; /* words of which the checks are told once they are written */
+	unsigned int nr_notes;
 };
 
 struct soft_check;
@@ -211,7 +221,10 @@ void soft_take_part(struct soft_vcpu *vcpu);
 void soft_wake(struct soft_vcpu *vcpu);
 
 /* VM time: instructions so far, those of the turn under way too. */
-uint64_t soft_clock(const struct soft_vm *vm);
+static inline uint64_t soft_clock(const struct soft_vm *vm)
+{
+	return vm->clock + (vm->running ? vm->running->cpu.instructions - vm->turn_start : 0);
+}
 
 enum soft_answer soft_read_msr(struct soft_cpu *cpu, uint32_t index, uint64_t *value_out);
 enum soft_answer soft_write_msr(struct soft_cpu *cpu, uint32_t index, uint64_t value);

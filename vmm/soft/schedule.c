@@ -36,11 +36,6 @@ static bool takes_part(const struct soft_vcpu *vcpu)
 	return vcpu->state == SOFT_READY || vcpu->state == SOFT_HALTED;
 }
 
-uint64_t soft_clock(const struct soft_vm *vm)
-{
-	return vm->clock + (vm->running ? vm->running->cpu.instructions - vm->turn_start : 0);
-}
-
 void soft_wake(struct soft_vcpu *vcpu)
 {
 	uint64_t one = 1;
@@ -135,6 +130,11 @@ static bool wakes(const struct soft_vcpu *vcpu)
 		return false;
 	return !cpu->halted || (cpu->nmi && !cpu->nmi_masked) ||
 	       ((cpu->rflags & SOFT_IF) && !vcpu->block_interrupts && soft_apic_pending(vcpu) >= 0);
+}
+
+bool soft_could_run(const struct soft_vcpu *vcpu)
+{
+	return vcpu->state == SOFT_READY || (vcpu->state == SOFT_HALTED && wakes(vcpu));
 }
 
 static bool wants_turn(struct soft_vcpu *vcpu)
@@ -256,7 +256,7 @@ void soft_wake_somebody(struct soft_vm *vm)
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		struct soft_vcpu *vcpu = vm->vcpus[i];
 
-		if (vcpu->state == SOFT_READY || (vcpu->state == SOFT_HALTED && wakes(vcpu))) {
+		if (soft_could_run(vcpu)) {
 			soft_wake(vcpu);
 			return;
 		}

@@ -243,6 +243,14 @@ static void kill(struct soft_tlb *tlb, struct soft_tlb_map *map, uint64_t gva)
 	map->live--;
 }
 
+void soft_tlb_suspect(struct soft_tlb *tlb, uint64_t gva, unsigned int level)
+{
+	struct soft_tlb_entry *entry = find(tlb, &tlb->pages[level], gva);
+
+	if (entry)
+		entry->flags |= SOFT_TLB_SUSPECT;
+}
+
 void soft_tlb_forget(struct soft_tlb *tlb, uint64_t gva)
 {
 	for (unsigned int level = 1; level <= 3; level++)

@@ -301,6 +301,7 @@ static uint64_t tsc(struct soft_cpu *cpu)
 static const struct soft_cpu_ops cpu_ops = {
 	.fill = soft_mmu_fill,
 	.access = soft_check_access,
+	.written = soft_check_written,
 	.flush = soft_mmu_flush,
 	.read_msr = soft_read_msr,
 	.write_msr = soft_write_msr,

@@ -287,7 +287,8 @@ int soft_release(int vm_fd, const struct soft_plan *plan)
 	return err;
 }
 
-int soft_plan_log(int vm_fd, struct soft_switch **switches_out, size_t *count_out)
+static int copy_switches(int vm_fd, bool points, struct soft_switch **switches_out,
+			 size_t *count_out)
 {
 	struct soft_vm *vm = kvm_fd_object(vm_fd, &vm_ops);
 	struct soft_switch *copy = NULL;
@@ -297,10 +298,13 @@ int soft_plan_log(int vm_fd, struct soft_switch **switches_out, size_t *count_ou
 		return -EBADF;
 	soft_vm_lock(vm);
 	if (vm->planned) {
-		count = vm->planned->nr_log;
+		const struct soft_switches *from =
+			points ? &vm->planned->points : &vm->planned->log;
+
+		count = from->count;
 		copy = malloc((count + 1) * sizeof(*copy));
-		if (copy)
-			memcpy(copy, vm->planned->log, count * sizeof(*copy));
+		if (copy && count)
+			memcpy(copy, from->list, count * sizeof(*copy));
 	}
 	soft_vm_unlock(vm);
 	if (count && !copy)
@@ -308,6 +312,16 @@ int soft_plan_log(int vm_fd, struct soft_switch **switches_out, size_t *count_ou
 	*switches_out = copy;
 	*count_out = count;
 	return 0;
+}
+
+int soft_plan_log(int vm_fd, struct soft_switch **switches_out, size_t *count_out)
+{
+	return copy_switches(vm_fd, false, switches_out, count_out);
+}
+
+int soft_plan_points(int vm_fd, struct soft_switch **points_out, size_t *count_out)
+{
+	return copy_switches(vm_fd, true, points_out, count_out);
 }
 
 int soft_instructions(int vm_fd, uint64_t *count_out)
