@@ -89,6 +89,18 @@ extern const struct watch_ops guest_watch_ops;
 int guest_on_frames(void *context, struct vcpu *vcpu, struct error *error);
 int guest_make_uaf(struct guest *guest, struct error *error);
 
+/*
+ * vmm/machine/debug_history.c: what the host does to a guest's rings between these, of a debugged
+ * guest on the soft engine, no vCPU sees half, and it is done at the newest step: it waits for
+ * that. Returns whether anything is locked, for the end. Nothing else of the guest is called
+ * between.
+ */
+bool guest_begin_exchange(struct guest *guest);
+void guest_end_exchange(struct guest *guest, bool locked);
+
+/* Has the past of such a guest know of the host's writes. Its context is the guest. */
+extern const struct gpa_listener_ops guest_history_listener;
+
 /* vmm/machine/checks.c: has the soft engine check what @guest asks for. */
 int guest_start_checks(struct guest *guest, struct error *error);
 

@@ -275,7 +275,9 @@ static enum cli_status load(const struct cli_command *command, struct settings *
 		cli_error(command, "%s", error.text);
 		return CLI_BAD_INPUT;
 	}
-	status = load_job_run(command, job);
+	status = picture_confine(command, &job->guest, &settings->files);
+	if (status == CLI_DONE)
+		status = load_job_run(command, job);
 	if (status == CLI_DONE) {
 		report = load_job_report(job);
 		json = load_report_json(&report);
