@@ -371,6 +371,7 @@ static enum cli_status run_cases(const struct cli_command *command, struct setti
 		cli_error(command, "%s: %s", name, strerror(-err));
 		if (guest_failure(guest))
 			report_print(guest_failure(guest), stderr);
+		status = err == -ENOMEM ? CLI_HOST : CLI_WRONG;
 	} else {
 		status = tell(command, settings, &program, guest, results, count);
 	}

@@ -286,15 +286,7 @@ static enum cli_status serve_socket(struct run *run)
 	if (!err)
 		return run_with_socket(run);
 	cli_error(run->command, "%s", error.text);
-	return err == -EINVAL ? CLI_BAD_INPUT : CLI_HOST;
-}
-
-/* What a socket that cannot be is. */
-static enum cli_status socket_status(int err)
-{
-	return err == -EINVAL || err == -ENAMETOOLONG || err == -EADDRINUSE || err == -EEXIST
-		       ? CLI_BAD_INPUT
-		       : CLI_HOST;
+	return cli_status_of(err);
 }
 
 static enum cli_status run_guest(const struct cli_command *command, struct settings *settings)
@@ -316,7 +308,7 @@ static enum cli_status run_guest(const struct cli_command *command, struct setti
 		run_sockets_close(&run.sockets);
 	} else {
 		cli_error(command, "%s", error.text);
-		status = socket_status(err);
+		status = cli_status_of(err);
 	}
 	out_queue_destroy(run.log_queue);
 	return status;
