@@ -105,7 +105,8 @@ int accept4(int fd, void *address, void *length, int flags)
 	return execl("/bin/true", "true", (char *)0);
 }
 END
-if "${CC:-cc}" -shared -fPIC -o "$scratch/planted.so" "$scratch/planted.c" 2>"$scratch/err"; then
+# shellcheck disable=SC2086 # CC may be several words
+if ${CC:-cc} -shared -fPIC -o "$scratch/planted.so" "$scratch/planted.c" 2>"$scratch/err"; then
   for mode in on off; do
     LD_PRELOAD=$scratch/planted.so ASAN_OPTIONS=verify_asan_link_order=0 "$nestbox" run --kvm soft \
       --name boxed --sandbox $mode --dump-dir "$scratch/more" --log "$scratch/more/log" \

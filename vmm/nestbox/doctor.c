@@ -45,7 +45,7 @@ static void examine_stage(struct doctor *doctor)
 		remedy = "switched off: modprobe -r kvm_amd && modprobe kvm_amd npt=1";
 	else
 		remedy = "only a host with kvm_intel or kvm_amd has one in hardware; scripts/lab "
-			 "gives you either, emulated";
+			 "(installed: nestbox-lab) gives you either, emulated";
 	doctor_add(doctor, "second-stage", DOCTOR_LIMITED, remedy,
 		   "shadow paging: everything works, but KVM emulates or traps what the guest's "
 		   "kernel does, and there is no second stage to look at");

@@ -84,9 +84,10 @@ struct guest_options {
 		CLI_OPTION(                                                                        \
 			"check", CLI_CUSTOM, "LIST",                                               \
 			"with the soft engine: what to check on every access, of stale, freed,\n"  \
-			"wx, guard, stack; or all, or none (all; bench: none)",                    \
+			"wx, guard, stack, race; or all, or none (all but race; explore: all;\n"   \
+			"bench: none)",                                                            \
 			&(o)->checks, .parse = guest_options_parse_checks,                         \
-			.expects = "all, none, or some of stale,freed,wx,guard,stack"),            \
+			.expects = "all, none, or some of stale,freed,wx,guard,stack,race"),       \
 		CLI_OPTION(                                                                        \
 			"schedule", CLI_CUSTOM, "PLAN",                                            \
 			"with the soft engine: whose turn it is: seed=N draws it; pct=D,seed=N\n"  \

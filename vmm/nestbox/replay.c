@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -17,7 +16,9 @@
 #include "vmm/machine/guest.h"
 #include "vmm/attach/executor.h"
 #include "vmm/nestbox/guest_options.h"
+#include "vmm/nestbox/interrupt.h"
 #include "vmm/nestbox/picture_options.h"
+#include "vmm/nestbox/recording.h"
 #include "vmm/replay/replay.h"
 #include "vmm/replay/end.h"
 #include "vmm/replay/explain.h"
@@ -29,7 +30,7 @@
 
 struct settings {
 	const struct program *program;
-	bool json, no_inference;
+	bool json, no_inference, parallel;
 	uint64_t explain; /* the number of an allocation; 0: none */
 	struct guest_options guest;
 	struct replay_options options;
@@ -69,30 +70,11 @@ static int parse_audit(const char *text, void *value)
 
 /* ---- reading ---- */
 
-static char *in_folder(const char *folder, const char *file)
-{
-	char *path;
-
-	return asprintf(&path, "%s/%s", folder, file) < 0 ? NULL : path;
-}
-
-/* The last part of a folder's path: what its trace is called. */
-static char *folder_name(const char *folder)
-{
-	size_t end = strlen(folder), start;
-
-	while (end > 1 && folder[end - 1] == '/')
-		end--;
-	for (start = end; start > 0 && folder[start - 1] != '/';)
-		start--;
-	return strndup(folder + start, end - start);
-}
-
 /* Reads a snapshot the folder may have; one that cannot be read is an error, none is not. */
 static int read_snapshot(const char *folder, const char *file, char **path_out,
 			 struct vmallocinfo *info_out, struct input_error *error)
 {
-	char *path = in_folder(folder, file);
+	char *path = recording_file(folder, file);
 	int err;
 
 	if (!path)
@@ -107,26 +89,6 @@ static int read_snapshot(const char *folder, const char *file, char **path_out,
 	else
 		*path_out = path;
 	return err;
-}
-
-/* The file of the recording: the first of these the folder has, or @folder itself if it is a file.
- */
-static char *find_trace(const char *folder)
-{
-	static const char *const names[] = {"trace", "trace.dat", "trace.txt"};
-	struct stat status;
-	char *path;
-	size_t i;
-
-	if (!stat(folder, &status) && !S_ISDIR(status.st_mode))
-		return strdup(folder);
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		path = in_folder(folder, names[i]);
-		if (!path || !access(path, F_OK))
-			return path;
-		free(path);
-	}
-	return in_folder(folder, names[0]);
 }
 
 static void job_close(struct job *job)
@@ -146,7 +108,7 @@ static void job_close(struct job *job)
 /* Adds what the folder's `meta` says, if it has one. */
 static int read_meta(const char *folder, struct ftrace_info *info, struct input_error *error)
 {
-	char *path = in_folder(folder, "meta");
+	char *path = recording_file(folder, "meta");
 	int err = path ? 0 : -ENOMEM;
 
 	if (path && !access(path, F_OK))
@@ -243,7 +205,7 @@ static int job_open(const char *folder, const struct settings *settings, struct 
 {
 	int err = -ENOMEM;
 
-	*job = (struct job){.name = folder_name(folder), .trace_path = find_trace(folder)};
+	*job = (struct job){.name = recording_name(folder), .trace_path = recording_trace(folder)};
 	input_fail(error, folder, 0, "out of memory");
 	if (!job->name || !job->trace_path)
 		goto err_close;
@@ -268,9 +230,10 @@ err_close:
 
 /* ---- running ---- */
 
-static void show_progress(void *context, uint64_t done, uint64_t total)
+static int show_progress(void *context, uint64_t done, uint64_t total)
 {
 	cli_progress_update(context, done, total);
+	return interrupt_seen();
 }
 
 /* Returns @status, or what the comparison makes of it. */
@@ -307,7 +270,9 @@ static enum cli_status replay_in(const struct cli_command *command, struct setti
 	cli_progress_start(&progress, job->name);
 	options.progress = show_progress;
 	options.progress_context = &progress;
+	interrupt_begin(guest);
 	err = replay_run(&job->plan, &interface, &options, &outcome, &error);
+	interrupt_end();
 	cli_progress_end(&progress);
 	if (err) {
 		cli_error(command, "%s", error.text);
@@ -362,9 +327,7 @@ static enum cli_status replay_nothing(const struct settings *settings, const str
 		printf("%s: WRONG; 0 of 0 addresses: %s\n", job->name, reason);
 		return CLI_WRONG;
 	}
-	json = json_pack("{s:s, s:I, s:I, s:s, s:{s:i, s:i}}", "trace", job->name, "events",
-			 (json_int_t)job->info.events, "allocs", (json_int_t)job->plan.allocs,
-			 "nothing_replayed", reason, "address", "exact", 0, "other", 0);
+	json = replay_nothing_json(job->name, &job->plan, &job->info, reason);
 	if (json)
 		json_dumpf(json, stdout, JSON_INDENT(1));
 	putchar('\n');
@@ -387,6 +350,8 @@ static enum cli_status replay_job(const struct cli_command *command, struct sett
 		return replay_nothing(settings, job, reason);
 	config.message = guest_message_print;
 	config.memory_bytes = job->memory_bytes;
+	if (settings->parallel && config.nr_vcpus == 0)
+		config.nr_vcpus = replay_plan_cpus(&job->plan, NB_MAX_VCPUS);
 	status = guest_options_start(command, &config, &guest);
 	if (status != CLI_DONE)
 		return status;
@@ -395,6 +360,8 @@ static enum cli_status replay_job(const struct cli_command *command, struct sett
 		cli_error(command, "%s", error.text);
 		status = cli_status_of(err);
 	} else {
+		if (settings->parallel)
+			guest_executor_spread(executor);
 		status = replay_in(command, settings, job, guest, executor);
 		guest_executor_destroy(executor);
 	}
@@ -462,6 +429,10 @@ int command_replay(const struct program *program, int argc, char **argv)
 		CLI_OPTION("no-inference", CLI_FLAG, NULL,
 			   "look for no order and no start that the recording does not tell",
 			   &settings.no_inference),
+		CLI_OPTION("parallel", CLI_FLAG, NULL,
+			   "each CPU's events on a vCPU of its own (as many as the recording has,\n"
+			   "or --cpus), in the recording's order",
+			   &settings.parallel),
 		CLI_OPTION("audit", CLI_CUSTOM, "WHEN",
 			   "end: after the last operation (the default)\n"
 			   "every=N: after every N operations too\nnone: never",
@@ -488,6 +459,7 @@ int command_replay(const struct program *program, int argc, char **argv)
 	int first;
 
 	settings.guest.memory_bytes = 0; /* sized by each recording */
+	settings.guest.cpus = 0;         /* with --parallel as well */
 	if (!cli_parse(&command, argc, argv, &first, &status))
 		return (int)status;
 	if ((picture_wanted(&settings.files) || settings.compare.file) && argc - first > 1) {

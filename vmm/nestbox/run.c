@@ -32,7 +32,7 @@
 
 struct settings {
 	bool json, daemonize, eager, traps, unsafe;
-	const char *name, *socket, *socket_ro, *config, *domain, *log;
+	const char *name, *socket, *socket_ro, *config, *domain, *log, *gdb;
 	uint64_t audit_every, log_limit;
 	struct gpa_backing backing;
 	struct guest_options guest;
@@ -184,14 +184,22 @@ static int start_service(struct run *run, struct error *error)
 		.signal_fd = run->signal_fd,
 		.signal = on_signal,
 	};
+	char *xml;
 	int err;
 
+	err = run_domain_describe(&run->settings->from_domain, run->name,
+				  run->settings->guest.image, run->guest, &xml);
+	if (err)
+		return error_set(error, err, "no memory for the guest's description");
+	service_set_domain_xml(run->service, xml);
 	service_prepare_server(run->service, &config);
 	err = server_create(&config, &run->server, error);
 	if (err)
 		return err;
 	run->sockets.control.listen_fd = run->sockets.look.listen_fd = -1;
 	err = service_start(run->service, run->guest, run->server, error);
+	if (!err && run->settings->gdb)
+		err = service_serve_gdb(run->service, run->settings->gdb, error);
 	return err ? err : sandbox_settle(error);
 }
 
@@ -405,6 +413,8 @@ int command_run(const struct program *program, int argc, char **argv)
 		CLI_OPTION("log-limit", CLI_SIZE, "SIZE",
 			   "a log that would grow beyond is renamed FILE.1 and begun anew (64M)",
 			   &settings.log_limit, .min = LOG_LIMIT_MIN, .max = UINT64_MAX / 2),
+		CLI_OPTION("gdb", CLI_TEXT, "PATH", "a UNIX socket for gdb: target remote PATH",
+			   &settings.gdb),
 		CLI_OPTION("dump-dir", CLI_CUSTOM, "DIR",
 			   "clients may have files written below it, too, and not only below the\n"
 			   "working directory; may be repeated",

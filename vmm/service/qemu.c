@@ -265,7 +265,7 @@ static void dump_job(void *context, uint64_t nobody, struct qmp_request *none)
 	struct qmp_request *request = service->dump.request;
 	uint64_t client = service->dump.client;
 	struct error error = {""};
-	int err = service_lock_calls(service, &error);
+	int err = service_lock_calls(service, NULL, &error);
 
 	if (!err) {
 		err = dump_write(service, request, &error);

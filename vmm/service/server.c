@@ -319,6 +319,8 @@ static short wanted(const struct client *client)
 {
 	short events = 0;
 
+	if (client->broken)
+		return 0;
 	if (!client->busy && !client->no_more && client->input_start == client->input_end &&
 	    client_backlog(client) < SERVER_EVENT_BACKLOG)
 		events |= POLLIN;
@@ -345,7 +347,8 @@ static nfds_t fill(const struct server *server, struct pollfd *fds)
 
 		/* A hang-up is reported whatever is asked: once is enough. */
 		fds[FIXED_FDS + i] = (struct pollfd){
-			.fd = client->hung_up && !events ? -1 : client->fd, .events = events};
+			.fd = (client->hung_up || client->broken) && !events ? -1 : client->fd,
+			.events = events};
 	}
 	return FIXED_FDS + server->nr_clients;
 }
@@ -385,7 +388,7 @@ static void tick(struct server *server)
 
 		if (client->gone && client->busy)
 			server->config.gone(server->config.context, client->id);
-		client->gone = client->hung_up;
+		client->gone = client->hung_up || client->broken;
 	}
 	if (server->config.tick)
 		server->config.tick(server->config.context);
@@ -396,7 +399,9 @@ static bool all_taken(const struct server *server)
 	unsigned int i;
 
 	for (i = 0; i < server->nr_clients; i++) {
-		if (server->clients[i]->busy || client_backlog(server->clients[i]) > 0)
+		const struct client *client = server->clients[i];
+
+		if (client->busy || (!client->broken && client_backlog(client) > 0))
 			return false;
 	}
 	return true;

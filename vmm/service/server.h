@@ -8,7 +8,8 @@
  * is read from it while one is under way or it does not take its answers; what it has not taken is
  * bounded by one answer and SERVER_EVENT_BACKLOG of events, of which those beyond are counted and
  * dropped (EVENTS_LOST). A client that has closed its sending half still gets its answers. One that
- * is gone loses them; what it asked for is done all the same if it is begun within a second or so.
+ * is gone loses them; what it asked for is begun within a second or so or not at all, and what can
+ * end early does (the configuration's gone()).
  *
  * Only processes of the same user, or root's, are listened to (SO_PEERCRED), but for the socket of
  * those who only look, whose file says who they are.

@@ -103,6 +103,11 @@
 		.name = (its_name), .type = (its_type), .optional = true, .help = (its_help) \
 	}
 
+#define INTERRUPTED                                                \
+	MAY_BE(PROTOCOL_INTERRUPTED, QMP_BOOL,                     \
+	       "true: it was cancelled; this is what was done so " \
+	       "far")
+
 /* The window of a list, and how the next piece of it is asked for. */
 #define WINDOW                                                                                   \
 	MAY_BE("start", QMP_ADDRESS, "entries that reach into [start, end)"),                    \

@@ -26,6 +26,10 @@ const struct qmp_command protocol_qemu_commands[] = {
 	      "A line of QEMU's human monitor: info registers [-a], info mem, info tlb, info mtree "
 	      "-f, info cpus, info status, gpa2hva, gva2gpa, x, xp, help. The return is its text."),
 	 .args = ARGS(ARG("command-line", QMP_TEXT, "the line", .max = 1024), QEMU_CPU)},
+	{LOOK_AS(QMP_CHANGES, "gdbserver",
+		 "Serves gdb on a UNIX socket, in place of another there may be."),
+	 .args = ARGS(ARG("path", QMP_TEXT, "of the socket; without one there is no stub any more",
+			  .optional = true, .max = 107))},
 	{LOOK("query-cpus-fast", "The vCPUs; the return is the list itself."),
 	 .returns = ARGS(IS("cpu-index", QMP_INT, "of a vCPU, one object each"),
 			 IS("qom-path", QMP_TEXT, "a name of QEMU's form"),

@@ -5,6 +5,7 @@
 static const char *const accesses[] = {"any", "read", "write", NULL};
 static const char *const policies[] = {"go", "hold", "deny", NULL};
 static const char *const late_answers[] = {"go", "deny", NULL};
+static const char *const untils[] = {"access", "instruction", "operation", NULL};
 
 #define REGION MAY_BE("region", QMP_TEXT, "of RAM, by its name (query-regions); all of RAM")
 
@@ -38,7 +39,11 @@ const struct qmp_command protocol_second_commands[] = {
 		 "hypercalls (stop, audit, dump-guest-core) waits until then."),
 	 .args = ARGS(ARG("vcpu", QMP_INT, "which", .max = NB_MAX_VCPUS - 1),
 		      ARG("answer", QMP_ENUM, "the access happens, or ends the guest",
-			  .choices = late_answers))},
+			  .choices = late_answers),
+		      ARG("until", QMP_ENUM,
+			  "what goes on with it without being held again: that access, the rest of "
+			  "a repeated string instruction, or of the hypercall",
+			  .optional = true, .choices = untils))},
 	{ALONE("dirty-start", "Starts to track which pages are written, by the guest or by the "
 			      "service, from a new "
 			      "beginning. The second stage has 4 KiB leaves there meanwhile."),

@@ -70,8 +70,8 @@ struct qmp_column {
  *
  * In a row, {name} stands for the column's value, {name:FORMAT} for it formatted: [-][0][width],
  * then nothing (text as it is, a number in decimal, true as the name's first letter and false as
- * '-'), x (a number in hexadecimal, without 0x), z (a size with its unit) or ! (a number; an object
- * that has none makes no line).
+ * '-'), x (a number in hexadecimal, without 0x), z (a size as options take it: 2M) or ! (a number;
+ * an object that has none makes no line).
  */
 struct qmp_list {
 	const struct qmp_column *columns; /* NULL: the help says what its objects are */
@@ -174,11 +174,14 @@ void qmp_value_deinit(struct qmp_value *value);
 
 /* ---- requests and answers ---- */
 
+struct lane_progress;
+
 struct qmp_request {
 	const struct qmp_command *command;
 	struct qmp_value values[QMP_ARGS_MAX]; /* in the order of command->args */
 	json_t *message;                       /* keeps texts alive */
 	json_t *id;                            /* borrowed from message; NULL for none */
+	struct lane_progress *progress;        /* the carrier's own; NULL: none */
 	int passed_fd; /* a descriptor of the client's that goes with it, the request's; -1: none */
 };
 
