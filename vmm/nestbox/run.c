@@ -148,9 +148,10 @@ static int open_log(struct run *run, struct error *error)
 static enum cli_status confine(const struct run *run)
 {
 	const struct settings *settings = run->settings;
-	const char *const files[] = {run->sockets.control.path, settings->socket_ro, settings->log};
+	const char *const files[] = {run->sockets.control.path, settings->socket_ro, settings->log,
+				     settings->gdb};
 	const struct confined_to to = {
-		.nr_files = 3,
+		.nr_files = 4,
 		.files = files,
 		.nr_folders = settings->dump_folders.count,
 		.folders = settings->dump_folders.folder,
