@@ -8,4 +8,4 @@ nobase_dist_pkgdata_DATA = %D%/lab.d/bochs-fix.c %D%/lab.d/cache.sh %D%/lab.d/ep
 	%D%/lab.d/init.sh %D%/lab.d/machine.sh %D%/lab.d/npt.sh %D%/lab.d/payload.sh \
 	%D%/lab.d/run-tests.sh
 # Attacks on the programs, on the soft engine.
-HOST_TESTS += %D%/attack
+HOST_TESTS += %D%/attack %D%/fail-nth

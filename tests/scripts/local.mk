@@ -3,3 +3,4 @@ STYLE_TESTS += %D%/test_install.sh %D%/test_tally.sh
 LAB_TESTS += %D%/test_capture.sh
 KERNEL_TESTS += %D%/test_capture.sh
 dist_noinst_SCRIPTS += %D%/test_lab.sh
+EXTRA_DIST += %D%/fail_nth.c

@@ -17,6 +17,32 @@
 #include "lib/input.h"
 #include "lib/printable.h"
 
+/* ---- errors and statuses ---- */
+
+enum cli_status cli_status_of(int err)
+{
+	static const struct {
+		int err;
+		enum cli_status status;
+	} table[] = {
+		{0, CLI_DONE},
+		{-ENOTRECOVERABLE, CLI_WRONG},
+		{-EPROTO, CLI_WRONG},
+		{-EINVAL, CLI_BAD_INPUT},
+		{-ENOEXEC, CLI_BAD_INPUT},
+		{-ENOSPC, CLI_BAD_INPUT},
+		{-ERANGE, CLI_BAD_INPUT},
+		{-ENAMETOOLONG, CLI_BAD_INPUT},
+		{-EADDRINUSE, CLI_BAD_INPUT},
+		{-EEXIST, CLI_BAD_INPUT},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (table[i].err == err)
+			return table[i].status;
+	return CLI_HOST;
+}
+
 /* An option's value in getopt_long: its place in the table, above every letter. */
 #define FIRST_VALUE   0x100
 #define MAX_OPTIONS   32

@@ -21,6 +21,15 @@ enum cli_status {
 	CLI_HOST = 3,      /* this host cannot do it: said with what to do about it */
 };
 
+/*
+ * What a program ends with because of @err, 0 or -errno: the one table of errors and statuses. The
+ * guest's are CLI_WRONG: -ENOTRECOVERABLE (it died), -EPROTO (it answers what none of ours does).
+ * Those of what was given are CLI_BAD_INPUT: -EINVAL, -ENOEXEC (an image), -ENOSPC and -ERANGE (it
+ * does not fit), -ENAMETOOLONG, -EADDRINUSE and -EEXIST (sockets). Any other is the host's: its
+ * memory, its rights, its KVM.
+ */
+enum cli_status cli_status_of(int err);
+
 enum cli_kind {
 	CLI_FLAG,   /* bool: no argument */
 	CLI_NUMBER, /* uint64_t: a decimal number from min to max */

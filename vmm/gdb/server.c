@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/thread.h"
 #include "vmm/gdb/session.h"
 #include "vmm/machine/guest.h"
 #include "vmm/wire/runtime.h"
@@ -282,6 +283,7 @@ static void *serve(void *context)
 	struct pollfd fds[4] = {
 		{.events = POLLIN}, {.events = POLLIN}, {.events = POLLIN}, {.events = POLLIN}};
 
+	thread_begin(THREAD_CALL);
 	for (;;) {
 		fds[0].fd = server->quit_fd;
 		fds[1].fd = server->socket.listen_fd;

@@ -42,6 +42,17 @@ static int image_refuse(const struct image *image, struct error *error, const ch
 	return error_set(error, -ENOEXEC, "%.120s is not a guest image: %s", image->name, reason);
 }
 
+/* What libelf has just said, of @what: the image's fault, but for want of memory. */
+static int image_unread(const struct image *image, struct error *error, const char *what)
+{
+	const char *text = elf_errmsg(-1);
+
+	/* Its numbers are libelf's own; its word for this one is not. */
+	if (strcmp(text, "out of memory") == 0)
+		return error_set(error, -ENOMEM, "%.120s: no memory for its %s", image->name, what);
+	return image_refuse(image, error, "its %s: %s", what, text);
+}
+
 /* ---- the file header ---- */
 
 static int check_ident(const struct image *image, struct error *error)
@@ -250,7 +261,7 @@ static int read_notes_of(struct image *image, Elf *elf, const Elf64_Phdr *header
 	data = elf_getdata_rawchunk(elf, (int64_t)header->p_offset, header->p_filesz,
 				    header->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
 	if (!data)
-		return image_refuse(image, error, "its notes: %s", elf_errmsg(-1));
+		return image_unread(image, error, "notes");
 	while ((next = gelf_getnote(data, at, &note, &name, &desc)) > 0) {
 		const char *bytes = data->d_buf;
 		int err = 0;
@@ -295,12 +306,12 @@ static int read_elf(struct image *image, Elf *elf, struct error *error)
 	int err;
 
 	if (elf_kind(elf) != ELF_K_ELF || !header)
-		return image_refuse(image, error, "%s", elf_errmsg(-1));
+		return image_unread(image, error, "header");
 	err = check_header(image, header, error);
 	if (err)
 		return err;
 	if (elf_getphdrnum(elf, &count) != 0)
-		return image_refuse(image, error, "its program headers: %s", elf_errmsg(-1));
+		return image_unread(image, error, "program headers");
 	err = read_segments(image, elf, count, error);
 	if (err)
 		return err;
@@ -334,7 +345,7 @@ int image_load_bytes(const char *name, const void *bytes, size_t size_bytes,
 	/* libelf only reads: the file's byte order is ours, so that nothing is converted. */
 	elf = elf_memory((char *)(uintptr_t)bytes, size_bytes);
 	if (!elf)
-		return image_refuse(&image, error, "%s", elf_errmsg(-1));
+		return image_unread(&image, error, "header");
 	err = read_elf(&image, elf, error);
 	elf_end(elf);
 	if (!err)

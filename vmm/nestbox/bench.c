@@ -326,9 +326,13 @@ static enum cli_status run_cases(const struct cli_command *command, struct setti
 		good = failed(command, guest, results, count, err);
 	else
 		good = count;
+	if (err == -ENOMEM)
+		status = CLI_HOST;
 	if (!err || good)
 		status = tell(command, settings, &program, guest, results, good,
-			      err ? CLI_WRONG : CLI_DONE);
+			      err == -ENOMEM ? CLI_HOST
+			      : err          ? CLI_WRONG
+					     : CLI_DONE);
 	for (i = 0; i < count; i++) {
 		json_decref(results[i].runs);
 		json_decref(results[i].histogram);

@@ -215,7 +215,7 @@ static enum cli_status explore(const struct cli_command *command, struct setting
 		err = explain(settings, &config, found, &summary, &error);
 	if (err) {
 		cli_error(command, "%s", error.text);
-		status = guest_exit_status(err);
+		status = cli_status_of(err);
 	} else {
 		status = tell(command, settings, &config, &summary, found);
 	}

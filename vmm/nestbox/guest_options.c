@@ -184,34 +184,20 @@ enum cli_status guest_options_start(const struct cli_command *command,
 	cli_error(command, "%s", error.text);
 	if (err == -ENOTRECOVERABLE)
 		report_print(&report, stderr);
-	return guest_exit_status(err);
+	return err == -ENOTRECOVERABLE && report.kind == REPORT_KVM ? CLI_HOST : cli_status_of(err);
 }
 
 enum cli_status guest_options_save(const struct cli_command *command, struct guest *guest,
 				   enum cli_status status)
 {
+	const struct guest_report *failure = guest_failure(guest);
 	struct error error;
 
+	/* One that KVM did not run did nothing wrong. */
+	if (status == CLI_WRONG && failure && failure->kind == REPORT_KVM)
+		status = CLI_HOST;
 	if (guest_coverage_save(guest, &error) == 0)
 		return status;
 	cli_error(command, "%s", error.text);
 	return CLI_HOST;
-}
-
-enum cli_status guest_exit_status(int code)
-{
-	switch (code) {
-	case 0:
-		return CLI_DONE;
-	case -ENOTRECOVERABLE:
-	case -EPROTO:
-		return CLI_WRONG;
-	case -EINVAL:
-	case -ENOEXEC:
-	case -ENOSPC:
-	case -ERANGE:
-		return CLI_BAD_INPUT;
-	default:
-		return CLI_HOST;
-	}
 }

@@ -152,16 +152,11 @@ enum cli_status guest_options_start(const struct cli_command *command,
 				    const struct guest_config *config, struct guest **guest_out);
 
 /*
- * Writes the guest's coverage if that is wanted, before it is destroyed. Returns @status, or says
- * why it could not be written and returns CLI_HOST.
+ * Writes the guest's coverage if that is wanted, before it is destroyed. Returns @status, CLI_HOST
+ * in place of CLI_WRONG where the guest died because KVM did not run it, or says why the coverage
+ * could not be written and returns CLI_HOST.
  */
 enum cli_status guest_options_save(const struct cli_command *command, struct guest *guest,
 				   enum cli_status status);
-
-/*
- * What a program ends with after guest_start(), or what comes of it, failed with @code: something
- * is wrong (1), bad input (2), or the host cannot do it (3).
- */
-enum cli_status guest_exit_status(int code);
 
 #endif

@@ -278,11 +278,11 @@ static enum cli_status replay_in(const struct cli_command *command, struct setti
 		cli_error(command, "%s", error.text);
 		if (guest_failure(guest))
 			report_print(guest_failure(guest), stderr);
-		return CLI_WRONG;
+		return err == -ENOMEM ? CLI_HOST : CLI_WRONG;
 	}
 	start = clock_seconds() - start;
 	if (job->end_path && replay_end_compare(&job->plan, &outcome, &job->end, &end)) {
-		cli_error(command, "out of memory");
+		cli_error(command, "out of memory"), status = CLI_HOST;
 	} else {
 		struct replay_report report = {
 			.name = job->name,
@@ -358,7 +358,7 @@ static enum cli_status replay_job(const struct cli_command *command, struct sett
 	err = guest_executor_create(guest, &executor, &error);
 	if (err) {
 		cli_error(command, "%s", error.text);
-		status = guest_exit_status(err);
+		status = cli_status_of(err);
 	} else {
 		if (settings->parallel)
 			guest_executor_spread(executor);
@@ -375,10 +375,9 @@ static enum cli_status explain_job(const struct cli_command *command,
 {
 	struct input_error error;
 
-	if (!settle_explain_alloc(&job->plan, &job->settle, settings->explain, stdout, &error))
-		return CLI_DONE;
-	cli_error(command, "%s: %s", job->name, error.text);
-	return CLI_BAD_INPUT;
+	if (settle_explain_alloc(&job->plan, &job->settle, settings->explain, stdout, &error))
+		return cli_error(command, "%s: %s", job->name, error.text), CLI_BAD_INPUT;
+	return CLI_DONE;
 }
 
 static enum cli_status replay_folders(const struct cli_command *command, struct settings *settings,
@@ -386,15 +385,17 @@ static enum cli_status replay_folders(const struct cli_command *command, struct 
 {
 	struct job *jobs = calloc(count, sizeof(*jobs));
 	enum cli_status status = CLI_DONE, one;
-	struct input_error error;
 	size_t opened, i;
+	struct input_error error;
+	int err;
 
 	if (!jobs)
 		return cli_error(command, "out of memory"), CLI_HOST;
 	for (opened = 0; opened < count; opened++) {
-		if (job_open(folders[opened], settings, &jobs[opened], &error)) {
+		err = job_open(folders[opened], settings, &jobs[opened], &error);
+		if (err) {
 			cli_error(command, "%s", error.text);
-			status = CLI_BAD_INPUT;
+			status = err == -ENOMEM ? CLI_HOST : CLI_BAD_INPUT;
 			break;
 		}
 	}
@@ -466,7 +467,6 @@ int command_replay(const struct program *program, int argc, char **argv)
 		return CLI_BAD_INPUT;
 	}
 	status = picture_confine(&command, &settings.guest, &settings.files);
-	if (status == CLI_DONE)
-		status = replay_folders(&command, &settings, argv + first, (size_t)(argc - first));
-	return (int)status;
+	return status ? status
+		      : replay_folders(&command, &settings, argv + first, (size_t)(argc - first));
 }

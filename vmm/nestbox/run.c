@@ -148,9 +148,10 @@ static int open_log(struct run *run, struct error *error)
 static enum cli_status confine(const struct run *run)
 {
 	const struct settings *settings = run->settings;
-	const char *const files[] = {run->sockets.control.path, settings->socket_ro, settings->log};
+	const char *const files[] = {run->sockets.control.path, settings->socket_ro, settings->log,
+				     settings->gdb};
 	const struct confined_to to = {
-		.nr_files = 3,
+		.nr_files = 4,
 		.files = files,
 		.nr_folders = settings->dump_folders.count,
 		.folders = settings->dump_folders.folder,
@@ -294,15 +295,7 @@ static enum cli_status serve_socket(struct run *run)
 	if (!err)
 		return run_with_socket(run);
 	cli_error(run->command, "%s", error.text);
-	return err == -EINVAL ? CLI_BAD_INPUT : CLI_HOST;
-}
-
-/* What a socket that cannot be is. */
-static enum cli_status socket_status(int err)
-{
-	return err == -EINVAL || err == -ENAMETOOLONG || err == -EADDRINUSE || err == -EEXIST
-		       ? CLI_BAD_INPUT
-		       : CLI_HOST;
+	return cli_status_of(err);
 }
 
 static enum cli_status run_guest(const struct cli_command *command, struct settings *settings)
@@ -324,7 +317,7 @@ static enum cli_status run_guest(const struct cli_command *command, struct setti
 		run_sockets_close(&run.sockets);
 	} else {
 		cli_error(command, "%s", error.text);
-		status = socket_status(err);
+		status = cli_status_of(err);
 	}
 	out_queue_destroy(run.log_queue);
 	return status;

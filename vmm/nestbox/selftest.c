@@ -144,7 +144,7 @@ static enum cli_status run_in(const struct cli_command *command, struct settings
 	if (err) {
 		cli_error(command, "%s", error.text);
 		free(results.rows);
-		return guest_exit_status(err);
+		return cli_status_of(err);
 	}
 	interrupt_begin(guest);
 	run_rows(settings, test, &results);

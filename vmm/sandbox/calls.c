@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <seccomp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -238,23 +239,49 @@ static int begin(enum sandbox_mode mode, struct list *list, struct error *error)
 	return 0;
 }
 
-static int end(struct list *list, scmp_filter_ctx *filter_out, struct error *error)
+/* The filter's code: libseccomp gives it to a file. */
+static int take_code(scmp_filter_ctx filter, struct sock_fprog *filter_out)
 {
-	char *name;
+	int fd = memfd_create("filter", MFD_CLOEXEC);
+	struct sock_filter *code = NULL;
+	off_t size = -1;
+	int err = fd < 0 ? -errno : seccomp_export_bpf(filter, fd);
 
-	if (!list->err) {
-		*filter_out = list->filter;
-		return 0;
+	if (!err) {
+		size = lseek(fd, 0, SEEK_CUR);
+		code = size > 0 ? malloc((size_t)size) : NULL;
+		err = !code ? -ENOMEM : pread(fd, code, (size_t)size, 0) == size ? 0 : -EIO;
 	}
-	name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, list->failed);
-	error_set(error, list->err, "the list of system calls: %s: %s", name ? name : "?",
-		  strerror(-list->err));
-	free(name);
-	seccomp_release(list->filter);
-	return list->err;
+	if (fd >= 0)
+		close(fd);
+	if (err)
+		free(code);
+	else
+		*filter_out = (struct sock_fprog){
+			.len = (unsigned short)((size_t)size / sizeof(*code)), .filter = code};
+	return err;
 }
 
-int calls_filter_start(enum sandbox_mode mode, scmp_filter_ctx *filter_out, struct error *error)
+static int end(struct list *list, struct sock_fprog *filter_out, struct error *error)
+{
+	char *name;
+	int err = list->err;
+
+	if (err) {
+		name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, list->failed);
+		error_set(error, err, "the list of system calls: %s: %s", name ? name : "?",
+			  strerror(-err));
+		free(name);
+	} else {
+		err = take_code(list->filter, filter_out);
+		if (err)
+			error_set(error, err, "the list of system calls: %s", strerror(-err));
+	}
+	seccomp_release(list->filter);
+	return err;
+}
+
+int calls_filter_start(enum sandbox_mode mode, struct sock_fprog *filter_out, struct error *error)
 {
 	struct list list;
 	int err = begin(mode, &list, error);
@@ -271,7 +298,7 @@ int calls_filter_start(enum sandbox_mode mode, scmp_filter_ctx *filter_out, stru
 	return end(&list, filter_out, error);
 }
 
-int calls_filter(enum thread_kind kind, enum sandbox_mode mode, scmp_filter_ctx *filter_out,
+int calls_filter(enum thread_kind kind, enum sandbox_mode mode, struct sock_fprog *filter_out,
 		 struct error *error)
 {
 	struct list list;

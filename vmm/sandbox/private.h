@@ -3,16 +3,17 @@
 #ifndef VMM_SANDBOX_PRIVATE_H
 #define VMM_SANDBOX_PRIVATE_H
 
-#include <seccomp.h>
+#include <linux/filter.h>
 
 #include "vmm/sandbox/sandbox.h"
 
 /*
- * The filter of the whole program while it starts, and of a thread of @kind from then on: the
- * caller's, for seccomp_load(3). Errors: libseccomp's, with the call's name in @error.
+ * The filter of the whole program while it starts, and of a thread of @kind from then on, as the
+ * kernel takes it: free() *@code_out. Errors: libseccomp's, with the call's name in @error,
+ * -ENOMEM, memfd_create(2)'s.
  */
-int calls_filter_start(enum sandbox_mode mode, scmp_filter_ctx *filter_out, struct error *error);
-int calls_filter(enum thread_kind kind, enum sandbox_mode mode, scmp_filter_ctx *filter_out,
+int calls_filter_start(enum sandbox_mode mode, struct sock_fprog *filter_out, struct error *error);
+int calls_filter(enum thread_kind kind, enum sandbox_mode mode, struct sock_fprog *filter_out,
 		 struct error *error);
 
 /* Landlock, on the calling thread and those it makes. Errors: landlock_restrict_self(2)'s, ... */

@@ -2,6 +2,7 @@
 /* Capabilities of one thread (capabilities(7), capset(2)). */
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -4,12 +4,15 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "vmm/sandbox/private.h"
@@ -19,8 +22,8 @@
 
 static enum sandbox_mode in_force = SANDBOX_OFF;
 static char words[SANDBOX_WORDS_BYTES] = "off";
-static scmp_filter_ctx filters[THREAD_KINDS];
-static pthread_mutex_t load_mutex = PTHREAD_MUTEX_INITIALIZER;
+/* Made before the first thread: one that begins asks for no memory. */
+static struct sock_fprog filters[THREAD_KINDS];
 static int also = -1; /* atomic */
 /* A signal's handler may not ask for memory: names are kept. */
 static char *names[CALLS_MAX];
@@ -120,14 +123,9 @@ static int expect_forbidden(struct error *error)
 
 /* ---- threads ---- */
 
-static int load(scmp_filter_ctx filter)
+static int load(const struct sock_fprog *filter)
 {
-	int err;
-
-	pthread_mutex_lock(&load_mutex);
-	err = seccomp_load(filter);
-	pthread_mutex_unlock(&load_mutex);
-	return err;
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, filter) ? -errno : 0;
 }
 
 /* What a thread is not confined to it must not do. */
@@ -141,7 +139,7 @@ static void on_begin(enum thread_kind kind)
 	sigaddset(&set, SIGSYS);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	if ((in_force == SANDBOX_ON && rights_drop(kind == THREAD_LOOK) != 0) ||
-	    load(filters[kind]) != 0) {
+	    load(&filters[kind]) != 0) {
 		say(STDERR_FILENO, failed, sizeof(failed) - 1);
 		_exit(SANDBOX_EXIT_STATUS);
 	}
@@ -159,15 +157,17 @@ static int load_failed(int err, struct error *error)
 
 static int enter_calls(enum sandbox_mode mode, struct error *error)
 {
-	scmp_filter_ctx start;
+	struct sock_fprog start = {0};
 	int err = calls_filter_start(mode, &start, error);
 
 	for (unsigned int kind = 0; kind < THREAD_KINDS && !err; kind++)
 		err = calls_filter(kind, mode, &filters[kind], error);
-	if (err)
+	if (err) {
+		free(start.filter);
 		return err;
-	err = load(start);
-	seccomp_release(start);
+	}
+	err = load(&start);
+	free(start.filter);
 	return err ? load_failed(err, error) : 0;
 }
 
@@ -228,6 +228,6 @@ int sandbox_settle(struct error *error)
 		return error_set(error, err, "capabilities: %s", strerror(-err));
 	if (in_force == SANDBOX_OFF)
 		return 0;
-	err = load(filters[THREAD_MAIN]);
+	err = load(&filters[THREAD_MAIN]);
 	return err ? load_failed(err, error) : 0;
 }

@@ -54,7 +54,7 @@ int sandbox_parse(const char *text, void *value);
 
 /*
  * Confines the process; the only thread calls it. Threads that begin later are confined further,
- * by their kind. Errors, with what to do in @error: seccomp_load(3)'s, landlock(7)'s, -ENOMEM.
+ * by their kind. Errors, with what to do in @error: seccomp(2)'s, landlock(7)'s, -ENOMEM.
  */
 int sandbox_enter(const struct sandbox_config *config, struct error *error);
 

@@ -325,6 +325,7 @@ struct soft_cpu {
 
 	struct {
 		uint8_t bytes[15], length;
+		bool no_memory; /* it may be known: there was no memory to decode it */
 	} unknown;
 
 	/* The instruction under way, of which something out of the ordinary is to be done. */

@@ -159,6 +159,7 @@ void soft_turn_ended(struct soft_vcpu *vcpu, enum soft_stop stop)
 		break;
 	case SOFT_STOP_INTERNAL:
 		exit_internal(vcpu, vcpu->cpu.unknown.bytes, vcpu->cpu.unknown.length);
+		result = vcpu->cpu.unknown.no_memory ? -ENOMEM : 0;
 		break;
 	case SOFT_STOP_ENGINE:
 		result = exit_engine(vcpu);

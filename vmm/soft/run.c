@@ -144,8 +144,10 @@ static struct soft_op *first_op(struct soft_cpu *cpu)
 	if (!line->page)
 		line->page = soft_page_new(cpu->code, line->host);
 	op = line->page ? soft_page_op(cpu->code, line->page, cpu->rip % X86_PAGE_SIZE) : NULL;
-	if (!op)
+	if (!op) {
 		soft_unknown(cpu, 0);
+		cpu->unknown.no_memory = true;
+	}
 	return op;
 }
 

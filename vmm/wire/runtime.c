@@ -122,8 +122,13 @@ static int lock(const char *path)
 		if (fd < 0)
 			return -errno;
 		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+			int err = -errno;
+
 			close(fd);
-			return -EWOULDBLOCK;
+			/* Where nobody can lock, nobody has. */
+			if (err != -EWOULDBLOCK)
+				unlink(name);
+			return err;
 		}
 		/* Whoever had it before may have taken the file away. */
 		if (fstat(fd, &ours) == 0 && stat(name, &there) == 0 &&
@@ -194,8 +199,10 @@ static int bind_at(const char *path, int *fd_out)
 	mask = umask(0177);
 	err = bind(fd, (struct sockaddr *)&address, sizeof(address)) ? -errno : 0;
 	umask(mask);
-	if (!err && listen(fd, SOMAXCONN) != 0)
+	if (!err && listen(fd, SOMAXCONN) != 0) {
 		err = -errno;
+		unlink(path);
+	}
 	if (err)
 		close(fd);
 	else

@@ -249,7 +249,13 @@ END_TEST
 START_TEST(a_vcpu_opens_nothing)
 {
 	run(SANDBOX_ON, THREAD_VCPU, write_inside);
+#if defined(__SANITIZE_ADDRESS__)
+	/* The sanitizers' runtime may open files: vmm/sandbox/sandbox.h. What it made it cannot
+	 * unlink. */
+	assert_forbidden("unlink", "vCPU");
+#else
 	ck_assert_int_eq(WEXITSTATUS(ended), EACCES);
+#endif
 }
 END_TEST
 
