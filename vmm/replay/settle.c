@@ -174,15 +174,14 @@ static void forget_verdicts(struct settle *settle)
 static int infer(struct settle *settle, struct settle_report *report)
 {
 	struct replay_area *areas = settle->plan->areas;
-	uint64_t misses, left;
+	uint64_t misses;
 	size_t i;
 
 	forget_verdicts(settle);
 	misses = mark_matched(settle, REPLAY_EXACT);
 	if (misses && settle->options->work) {
-		left = settle_order(settle);
-		misses = left ? settle_purges(settle, left) : 0;
-		if (misses < left)
+		misses = settle_purges(settle, misses);
+		if (misses)
 			misses = settle_order(settle);
 		mark_matched(settle, REPLAY_INFERRED_ORDER);
 	}

@@ -203,8 +203,7 @@ bool settle_precedes(const struct settle *settle, const struct replay_op *a,
 		end = areas[a->area].freed_by;
 	if (replay_op_has_area(a) && replay_op_has_area(b) && a->area == b->area)
 		return a->line < b->line;
-	if (!replay_op_has_area(a) && !replay_op_has_area(b) && a->begin_line == b->begin_line &&
-	    (a->decayed || b->decayed))
+	if (a->purge && a->purge == b->purge)
 		return a->decayed == b->decayed ? a->node < b->node : b->decayed;
 	if (end >= b->begin_line)
 		return false;

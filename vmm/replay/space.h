@@ -18,6 +18,7 @@
 
 #include "vmm/replay/tree.h"
 
+#define SPACE_PAGE_BYTES UINT64_C(4096)
 #define SPACE_NODES_MAX  128
 #define SPACE_POOL_PAGES 256 /* a pool for each number of pages up to this */
 
@@ -117,6 +118,9 @@ int space_take(struct space *space, uint64_t start, uint64_t end);
  */
 int space_pool(struct space *space, const struct space_range *range);
 
+/* 1 + the node on whose list a range that starts at @start and has @node goes when it is freed. */
+uint16_t space_list_of(const struct space_rules *rules, uint64_t start, uint32_t node);
+
 /* Frees a range that is in use; @node is 1 + the node in its flags, or 0. Returns 0 or -ENOMEM. */
 int space_free(struct space *space, uint64_t start, uint64_t end, uint32_t node);
 
@@ -133,6 +137,9 @@ int space_give_lazy(struct space *space, bool full, uint32_t node);
  */
 enum space_source space_find(const struct space *space, uint64_t start, uint64_t end,
 			     struct space_range *range_out);
+
+/* How many bytes are in pools. */
+uint64_t space_pooled_bytes(const struct space *space);
 
 /* Gives one lazy or pooled range, as space_find() has found it, to the tree. */
 int space_release(struct space *space, enum space_source source, const struct space_range *range);

@@ -340,6 +340,11 @@ static void print_machine(FILE *out, const struct replay_report *report)
 	if (report->run_seconds > 0)
 		fprintf(out, " (%.0f a second)", (double)operations / report->run_seconds);
 	fprintf(out, "; start %.3f s\n", report->start_seconds);
+	if (!report->cpus) {
+		label(out, "guest");
+		fputs("none: carried out in the model of Linux's rules\n", out);
+		return;
+	}
 	cli_size_format(report->memory_bytes, memory, sizeof(memory));
 	label(out, "guest");
 	print_count(out, "", report->cpus, "CPU");
@@ -432,8 +437,10 @@ void replay_report_print(const struct replay_report *report, FILE *out)
 	print_failures(out, report);
 	print_end_state(out, report);
 	print_audit(out, report);
-	print_latency(out, "alloc", &report->outcome->allocs, report->latency_unit);
-	print_latency(out, "free", &report->outcome->frees, report->latency_unit);
+	if (report->cpus) {
+		print_latency(out, "alloc", &report->outcome->allocs, report->latency_unit);
+		print_latency(out, "free", &report->outcome->frees, report->latency_unit);
+	}
 	print_machine(out, report);
 	print_oddities(out, report);
 }
