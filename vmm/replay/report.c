@@ -136,6 +136,7 @@ static json_t *inference_json(const struct replay_report *report)
 		return object;
 	add(object, "operations_moved", settled->moved);
 	add(object, "starts_tried", settled->tried);
+	add(object, "lazy_nodes_found", settled->nodes_found);
 	add(object, "steps", settled->work);
 	add(object, "from_pools", settled->from_pools);
 	add(object, "free_ranges", settled->holes);

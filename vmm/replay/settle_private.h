@@ -92,6 +92,12 @@ bool settle_explains(const struct settle *settle, const struct space *space,
 		     const struct replay_op *op);
 
 /*
+ * Finds the nodes of the snapshot's lazy ranges that nobody has told. Returns the misses that are
+ * left of @misses; the start is the best found.
+ */
+uint64_t settle_origins(struct settle *settle, uint64_t misses, struct settle_report *report);
+
+/*
  * Tells from the addresses how far a purge had come when an allocation fell into it. Returns the
  * misses that are left; steps are as before unless these are fewer than @misses.
  */

@@ -180,6 +180,12 @@ static void print_inference(FILE *out, const struct replay_report *report)
 		fprintf(out, " (%" PRIu64 " tried): %" PRIu64 " addresses depend on it",
 			settled->tried, outcome->by_start);
 	fputc('\n', out);
+	if (settled->nodes_found) {
+		label(out, "");
+		print_count(out, "lazy at the start: the node of ", settled->nodes_found, "range");
+		fprintf(out, " inferred: %" PRIu64 " addresses depend on the start\n",
+			outcome->by_start);
+	}
 	if (!settled->moved)
 		return;
 	label(out, "");
