@@ -252,7 +252,47 @@ static bool shared_table(struct machine *m)
 				     other.entries[other.entry_count - 3].value);
 }
 
+/* The struct page of the second page of an area. */
+static uint64_t listed_page(struct machine *m)
+{
+	return machine_peek(m, vmalloced(m)->vm.pages + 8);
+}
+
+static bool page_unreferenced(struct machine *m)
+{
+	uint64_t at = listed_page(m) + m->guest->types.page__mapcount;
+
+	/* _mapcount and _refcount are one word of eight bytes. */
+	return at % 8 == 0 && machine_poke(m, at, UINT32_MAX);
+}
+
+static bool page_in_free_block(struct machine *m)
+{
+	uint64_t at = listed_page(m) + m->guest->types.page__mapcount;
+	int64_t buddy;
+
+	return at % 8 == 0 &&
+	       linux_info_number(m->guest->vmcoreinfo, "NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)",
+				 &buddy) &&
+	       machine_poke(m, at, (uint32_t)buddy);
+}
+
+static bool page_of_two_areas(struct machine *m)
+{
+	for (size_t i = 0; i < m->space.count; i++) {
+		const struct linux_area *area = &m->space.area[i];
+
+		if (area->has_vm && area != vmalloced(m) && area->vm.nr_pages > 1 &&
+		    (area->vm.flags & LINUX_VM_ALLOC))
+			return machine_poke(m, area->vm.pages, listed_page(m));
+	}
+	return false;
+}
+
 const struct fault linux_faults[] = {
+	{"a listed page without a reference", LINUX_CHECK_FRAMES, false, page_unreferenced},
+	{"a listed page in a free block", LINUX_CHECK_FRAMES, false, page_in_free_block},
+	{"a page of two areas", LINUX_CHECK_FRAMES, false, page_of_two_areas},
 	{"a leaf cleared", LINUX_CHECK_MAPPING, false, leaf_cleared},
 	{"a leaf redirected", LINUX_CHECK_MAPPING, false, leaf_redirected},
 	{"a guard page mapped", LINUX_CHECK_MAPPING, false, guard_mapped},

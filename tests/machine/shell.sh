@@ -1,10 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What the shell tests of nestbox and nestctl share. They set nestbox (the program) and scratch (a
-# directory, for out and err of the last run), source this, and end with conclude.
+# directory, for out and err of the last run), source this, or source this and call on_soft, and end
+# with conclude.
 # shellcheck shell=sh disable=SC2154 # nestbox, scratch: the caller's
 
 checks=0
 failures=0
+
+# on_soft: for a test that is about no KVM: it runs once, on the soft engine, with a directory and
+# sockets of its own. Sets nestbox, nestctl, data and scratch. A guest named by NESTBOX_NAME is ended
+# with the test. To be called first; top is set.
+on_soft() {
+  # shellcheck disable=SC2034 # data: the caller's
+  nestbox=$PWD/nestbox nestctl=$PWD/nestctl data=$top/tests/data
+  scratch=$(mktemp -d) || exit 1
+  trap '[ -z "${NESTBOX_NAME:-}" ] || "$nestctl" quit >/dev/null 2>&1; rm -rf "$scratch"' EXIT
+  NESTBOX_KVM=soft XDG_RUNTIME_DIR=$scratch
+  export NESTBOX_KVM XDG_RUNTIME_DIR
+}
 
 # Chooses the KVM that guests run on, NESTBOX_KVM, as tests/engine.h does for programs. To be called
 # before anything is made: outside the labs, where there is a /dev/kvm, the whole script runs on the

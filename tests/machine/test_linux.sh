@@ -153,6 +153,13 @@ expect "the state is written" "0 # nestbox state 1" "$? $(head -n 1 "$work/state
 expect "it has the free tree's root" 1 "$(grep -c '^free 0 \. b 0x' "$work/state")"
 gva=$(nestctl symbol init_uts_ns | cut -d ' ' -f 1)
 expect "memory is read by symbol" 1 "$(nestctl read "$gva" 512 | grep -c Linux)"
+frame=$(($(nestctl translate "$(grep -m 1 kernel_clone "$work/areas" | cut -d - -f 1)") / 4096))
+expect "a stack's frame is vmalloc's, mapped there and directly" "1 1 2" \
+  "$(nestctl frame $frame >"$work/frame" && grep -c "^frame $frame .*: vmalloc" "$work/frame") \
+$(grep -c 'page 0 of area .* of kernel_clone' "$work/frame") $(grep -c 'mapped at' "$work/frame")"
+nestctl frames >"$work/frames"
+expect "frames in free blocks are those the zones count" \
+  "$(sed -n 's/^listed-free//p' "$work/frames")" "$(sed -n 's/^free       //p' "$work/frames")"
 expect "the log is read" 1 "$(nestctl log | grep -c 'Linux version')"
 expect "and the modules" 1 "$(nestctl modules | grep -c '^kvm ')"
 

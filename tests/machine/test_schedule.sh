@@ -5,15 +5,9 @@
 set -u
 # shellcheck disable=SC2154 # automake's environment, with a fallback
 top=${top_srcdir:-$(dirname "$0")/../..}
-nestbox=$PWD/nestbox
-data=$top/tests/data
-scratch=$(mktemp -d) || exit 1
-trap 'rm -rf "$scratch"' EXIT
-NESTBOX_KVM=soft
-export NESTBOX_KVM
-
 # shellcheck source=tests/machine/shell.sh
 . "$top/tests/machine/shell.sh"
+on_soft
 
 # counted FILE COMMAND...: how often each line of the guest was executed.
 counted() {

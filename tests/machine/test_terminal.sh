@@ -5,15 +5,11 @@
 set -u
 # shellcheck disable=SC2154 # automake's environment, with a fallback
 top=${top_srcdir:-$(dirname "$0")/../..}
-nestbox=$PWD/nestbox
-nestctl=$PWD/nestctl
-scratch=$(mktemp -d) || exit 1
-NESTBOX_KVM=soft XDG_RUNTIME_DIR=$scratch NESTBOX_NAME=term COLUMNS=60
-export NESTBOX_KVM XDG_RUNTIME_DIR NESTBOX_NAME COLUMNS
-trap '"$nestctl" quit >/dev/null 2>&1; rm -rf "$scratch"' EXIT
-
 # shellcheck source=tests/machine/shell.sh
 . "$top/tests/machine/shell.sh"
+on_soft
+NESTBOX_NAME=term COLUMNS=60
+export NESTBOX_NAME COLUMNS
 
 ctl() {
   status 0 "$nestctl" "$@"

@@ -5,7 +5,7 @@ UNIT_TESTS += %D%/audit/test_audit %D%/audit/test_audit_hostile %D%/audit/test_a
 	%D%/image/test_backtrace %D%/image/test_boot %D%/image/test_image \
 	%D%/inspect/test_inspect %D%/inspect/test_layout %D%/look/test_look \
 	%D%/linux/test_linux %D%/look/test_look_core %D%/look/test_look_memory %D%/look/test_look_search \
-	%D%/nestbox/test_compare %D%/picture/test_picture %D%/machine/test_insn %D%/machine/test_kvm %D%/replay/test_fit %D%/replay/test_formats \
+	%D%/nestbox/test_compare %D%/nestbox/test_replay_picture %D%/picture/test_picture %D%/machine/test_insn %D%/machine/test_kvm %D%/replay/test_fit %D%/replay/test_formats \
 	%D%/replay/test_ftrace %D%/replay/test_history \
 	%D%/replay/test_replay %D%/replay/test_replay_plan %D%/replay/test_replay_purges \
 	%D%/replay/test_replay_report %D%/replay/test_settle %D%/replay/test_state %D%/replay/test_tree %D%/replay/test_vmallocinfo %D%/service/test_server \
@@ -25,7 +25,7 @@ check_LIBRARIES += %D%/libvmmtest.a
 	%D%/audit/faults_users.c %D%/image/tiny_image.c %D%/image/tiny_image.h \
 	%D%/inspect/core_mix.c %D%/inspect/core_mix.h %D%/inspect/core_source.c \
 	%D%/inspect/core_source.h %D%/linux/small_kernel.c %D%/linux/small_kernel.h \
-	%D%/linux/small_kernel_btf.c %D%/linux/small_kernel_private.h \
+	%D%/linux/small_kernel_btf.c %D%/linux/small_kernel_frames.c %D%/linux/small_kernel_private.h \
 	%D%/look/look_all.h %D%/wire/qmp_fixture.h %D%/replay/history.c %D%/replay/history.h \
 	%D%/replay/model_executor.c %D%/replay/model_executor.h %D%/replay/replay_model.c \
 	%D%/replay/linux_oracle.c %D%/replay/linux_oracle.h \

@@ -19,7 +19,7 @@ static const char *const check_names[LINUX_NR_CHECKS] = {
 	[LINUX_CHECK_AREAS] = "areas",     [LINUX_CHECK_FREE_TREE] = "free-tree",
 	[LINUX_CHECK_MAPPING] = "mapping", [LINUX_CHECK_STRAY] = "stray",
 	[LINUX_CHECK_TABLES] = "tables",   [LINUX_CHECK_WX] = "wx",
-	[LINUX_CHECK_MODULES] = "modules",
+	[LINUX_CHECK_MODULES] = "modules", [LINUX_CHECK_FRAMES] = "frames",
 };
 
 const char *linux_check_name(enum linux_check check)
@@ -46,6 +46,7 @@ const char *linux_exception_name(enum linux_exception exception)
 		[LINUX_EXCEPT_BOOTING] = "W^X before the kernel runs",
 		[LINUX_EXCEPT_ESPFIX] = "tables shared by espfix",
 		[LINUX_EXCEPT_MODULE] = "modules coming or going",
+		[LINUX_EXCEPT_FRAMES] = "frames of a kernel whose struct pages are not understood",
 	};
 
 	return (unsigned int)exception < LINUX_NR_EXCEPTIONS ? names[exception] : "?";
@@ -189,6 +190,8 @@ static void run_checks(struct linux_pass *pass, uint32_t checks)
 		linux_check_aliases(pass);
 	if (checks & 1u << LINUX_CHECK_MODULES)
 		linux_check_modules(pass);
+	if (checks & 1u << LINUX_CHECK_FRAMES)
+		linux_check_frames(pass);
 }
 
 /* What checks that share a walk found without being asked for goes. */

@@ -13,6 +13,8 @@
  *     wx         nothing of the kernel half is writable and executable, no executable page of image
  *                or modules has a writable alias in the direct map
  *     modules    each module's memory lies in a busy area
+ *     frames     what areas list is allocated, is in one area, is no slab or table; what a zone
+ *                counts as free is what is marked free
  *
  * A stop hits a healthy kernel in the middle of something. So a finding has a verdict: an alarm is
  * wrong whatever the kernel was doing; "in update" is about a structure whose lock was held;
@@ -33,6 +35,7 @@ enum linux_check {
 	LINUX_CHECK_TABLES,
 	LINUX_CHECK_WX,
 	LINUX_CHECK_MODULES,
+	LINUX_CHECK_FRAMES,
 	LINUX_NR_CHECKS
 };
 
@@ -63,6 +66,7 @@ enum linux_exception {
 	LINUX_EXCEPT_BOOTING,       /* W^X is not yet in force */
 	LINUX_EXCEPT_ESPFIX,        /* tables that are shared by intent */
 	LINUX_EXCEPT_MODULE,        /* a module that is coming or going */
+	LINUX_EXCEPT_FRAMES,        /* this kernel's struct pages or zones are not understood */
 	LINUX_NR_EXCEPTIONS
 };
 const char *linux_exception_name(enum linux_exception exception);

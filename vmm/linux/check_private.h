@@ -55,5 +55,6 @@ void linux_check_mapping(struct linux_pass *pass);
 void linux_check_stray(struct linux_pass *pass);
 void linux_check_aliases(struct linux_pass *pass);
 void linux_check_modules(struct linux_pass *pass);
+void linux_check_frames(struct linux_pass *pass);
 
 #endif

@@ -13,6 +13,7 @@
  *
  *     linux.h    finding it; symbols
  *     space.h    the lists and trees of vmap areas, vmallocinfo, modules, the log
+ *     frames.h   struct pages: one frame, all of a zone by state
  *     check.h    the audit
  *
  * Nothing that is read is trusted: counts are bounded, lists are followed only while next and prev

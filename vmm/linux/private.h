@@ -51,6 +51,22 @@
 	F(xa_node, shift, 1)                 \
 	F(xa_node, slots, 8)                 \
 	F(page, flags, 8)                    \
+	F(page, compound_head, 8)            \
+	F(page, mapping, 8)                  \
+	F(page, private, 8)                  \
+	F(page, _mapcount, 4)                \
+	F(page, _refcount, 4)                \
+	F(pglist_data, node_zones, 8)        \
+	F(pglist_data, nr_zones, 4)          \
+	F(pglist_data, node_id, 4)           \
+	F(zone, zone_start_pfn, 8)           \
+	F(zone, spanned_pages, 8)            \
+	F(zone, present_pages, 8)            \
+	F(zone, managed_pages, 8)            \
+	F(zone, name, 8)                     \
+	F(zone, free_area, 8)                \
+	F(zone, lock, 4)                     \
+	F(free_area, nr_free, 8)             \
 	F(module, state, 4)                  \
 	F(module, list, 16)                  \
 	F(module, name, 1)                   \
@@ -67,28 +83,44 @@
 	F(mod_kallsyms, num_symtab, 4)       \
 	F(mod_kallsyms, strtab, 8)
 
-#define LINUX_STRUCTS(S)    \
-	S(vmap_area)        \
-	S(vm_struct)        \
-	S(vmap_node)        \
-	S(vmap_pool)        \
-	S(rb_list)          \
-	S(vmap_block)       \
-	S(vmap_block_queue) \
-	S(xarray) S(xa_node) S(page) S(module) S(module_memory) S(module_layout) S(mod_kallsyms)
+/* No structure that is copied whole is larger; of others a member is read at a time. */
+#define LINUX_STRUCT_MAX 8192u
+#define LINUX_MEMBER_MAX (1u << 20)
+
+/* S(structure, the most bytes that are believed of it). */
+#define LINUX_STRUCTS(S)                      \
+	S(vmap_area, LINUX_STRUCT_MAX)        \
+	S(vm_struct, LINUX_STRUCT_MAX)        \
+	S(vmap_node, LINUX_STRUCT_MAX)        \
+	S(vmap_pool, LINUX_STRUCT_MAX)        \
+	S(rb_list, LINUX_STRUCT_MAX)          \
+	S(vmap_block, LINUX_STRUCT_MAX)       \
+	S(vmap_block_queue, LINUX_STRUCT_MAX) \
+	S(xarray, LINUX_STRUCT_MAX)           \
+	S(xa_node, LINUX_STRUCT_MAX)          \
+	S(page, LINUX_STRUCT_MAX)             \
+	S(pglist_data, LINUX_MEMBER_MAX)      \
+	S(zone, LINUX_MEMBER_MAX)             \
+	S(free_area, LINUX_STRUCT_MAX)        \
+	S(module, LINUX_STRUCT_MAX)           \
+	S(module_memory, LINUX_STRUCT_MAX)    \
+	S(module_layout, LINUX_STRUCT_MAX)    \
+	S(mod_kallsyms, LINUX_STRUCT_MAX)
+
+#define LINUX_PAGE_FLAGS 32 /* bits that may have names */
 
 struct linux_types {
 #define DECLARE_FIELD(structure, member, width) uint32_t structure##_##member;
-#define DECLARE_STRUCT(structure)               uint32_t structure##_bytes; /* 0: there is none */
+#define DECLARE_STRUCT(structure, most)         uint32_t structure##_bytes; /* 0: there is none */
 	LINUX_FIELDS(DECLARE_FIELD)
 	LINUX_STRUCTS(DECLARE_STRUCT)
 	/* Elements of arrays. */
-	uint32_t nr_pools, nr_module_mem, nr_slots;
+	uint32_t nr_pools, nr_module_mem, nr_slots, nr_zones, nr_orders;
 	int64_t system_running; /* of enum system_states; -1: unknown */
+	int64_t pgty_table;     /* of enum pagetype (6.11 and later); -1: there is none */
+	/* enum pageflags: the first name of each bit, without PG_. "": it has none. */
+	char page_flag[LINUX_PAGE_FLAGS][24];
 };
-
-/* No structure that is copied whole is larger. */
-#define LINUX_STRUCT_MAX 8192u
 
 struct linux_guest {
 	struct inspect_source source;

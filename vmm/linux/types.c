@@ -7,9 +7,11 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/printable.h"
 #include "vmm/linux/private.h"
 
 #define BTF_BYTES_MAX   (64u << 20)
@@ -148,6 +150,7 @@ static bool find_member(const struct btf *btf, const struct btf_type *type, cons
 struct wanted_struct {
 	const char *name;
 	size_t bytes_at; /* in linux_types */
+	uint32_t most;
 };
 
 struct wanted_field {
@@ -157,7 +160,8 @@ struct wanted_field {
 };
 
 static const struct wanted_struct wanted_structs[] = {
-#define WANT_STRUCT(structure) {#structure, offsetof(struct linux_types, structure##_bytes)},
+#define WANT_STRUCT(structure, most) \
+	{#structure, offsetof(struct linux_types, structure##_bytes), most},
 	LINUX_STRUCTS(WANT_STRUCT)};
 
 static const struct wanted_field wanted_fields[] = {
@@ -190,7 +194,7 @@ static void read_fields(const struct btf *btf, struct linux_types *types)
 		const char *name = wanted_structs[s].name;
 		int32_t id = btf__find_by_name_kind(btf, name, BTF_KIND_STRUCT);
 		const struct btf_type *type = id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
-		uint32_t size = type && type->size <= LINUX_STRUCT_MAX ? type->size : 0;
+		uint32_t size = type && type->size <= wanted_structs[s].most ? type->size : 0;
 
 		*slot(types, wanted_structs[s].bytes_at) = size;
 		for (size_t f = 0; f < sizeof(wanted_fields) / sizeof(wanted_fields[0]); f++) {
@@ -220,12 +224,28 @@ static void read_arrays(const struct btf *btf, struct linux_types *types)
 		types->nr_pools = 0;
 	if (types->nr_slots > 64)
 		types->nr_slots = 0;
+	types->nr_zones = elements(btf, "pglist_data", "node_zones");
+	if (types->nr_zones > 16 || types->pglist_data_node_zones == NO_FIELD ||
+	    (uint64_t)types->nr_zones * types->zone_bytes >
+		    types->pglist_data_bytes - types->pglist_data_node_zones)
+		types->nr_zones = 0;
+	types->nr_orders = elements(btf, "zone", "free_area");
+	if (types->nr_orders > 32 || types->zone_free_area == NO_FIELD ||
+	    (uint64_t)types->nr_orders * types->free_area_bytes >
+		    types->zone_bytes - types->zone_free_area)
+		types->nr_orders = 0;
+}
+
+static const struct btf_type *find_enum(const struct btf *btf, const char *name)
+{
+	int32_t id = btf__find_by_name_kind(btf, name, BTF_KIND_ENUM);
+
+	return id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
 }
 
 static int64_t enumerator(const struct btf *btf, const char *name, const char *value)
 {
-	int32_t id = btf__find_by_name_kind(btf, name, BTF_KIND_ENUM);
-	const struct btf_type *type = id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
+	const struct btf_type *type = find_enum(btf, name);
 
 	for (uint16_t i = 0; type && i < btf_vlen(type); i++) {
 		const char *text = btf__name_by_offset(btf, btf_enum(type)[i].name_off);
@@ -234,6 +254,24 @@ static int64_t enumerator(const struct btf *btf, const char *name, const char *v
 			return btf_enum(type)[i].val;
 	}
 	return -1;
+}
+
+/* Those before __NR_PAGEFLAGS: what follows it is other names of the same bits. */
+static void read_page_flags(const struct btf *btf, struct linux_types *types)
+{
+	const struct btf_type *type = find_enum(btf, "pageflags");
+
+	for (uint16_t i = 0; type && i < btf_vlen(type); i++) {
+		const char *text = btf__name_by_offset(btf, btf_enum(type)[i].name_off);
+		int32_t bit = btf_enum(type)[i].val;
+
+		if (!text || strncmp(text, "PG_", 3) != 0)
+			return;
+		if (bit < 0 || bit >= LINUX_PAGE_FLAGS || types->page_flag[bit][0])
+			continue;
+		snprintf(types->page_flag[bit], sizeof(types->page_flag[bit]), "%s", text + 3);
+		printable(types->page_flag[bit]);
+	}
 }
 
 int linux_types_read(struct linux_guest *guest, struct error *error)
@@ -252,7 +290,9 @@ int linux_types_read(struct linux_guest *guest, struct error *error)
 		return error_set(error, -EINVAL, "the kernel's BTF is broken: %s", strerror(errno));
 	read_fields(btf, &guest->types);
 	read_arrays(btf, &guest->types);
+	read_page_flags(btf, &guest->types);
 	guest->types.system_running = enumerator(btf, "system_states", "SYSTEM_RUNNING");
+	guest->types.pgty_table = enumerator(btf, "pagetype", "PGTY_table");
 	btf__free(btf);
 	guest->facts.btf_bytes = find.size;
 	guest->has_types = true;

@@ -110,29 +110,44 @@ int guest_registers(struct guest *guest, unsigned int vcpu, struct kvm_regs *reg
 	return vcpu_get_registers(guest->vm->vcpus[vcpu], regs_out, sregs_out);
 }
 
-int guest_registers_now(struct guest *guest, unsigned int vcpu, struct kvm_regs *regs_out,
-			struct kvm_sregs *sregs_out, bool *halted_out)
+/*
+ * Stops @vcpu for a look, if the guest is not paused anyway. Returns 0 with pause_lock held, to be
+ * ended by end_glance(), or -EINVAL (there is none) or vcpu_pause()'s error, nothing held.
+ */
+static int begin_glance(struct guest *guest, unsigned int vcpu)
 {
-	struct kvm_mp_state state = {.mp_state = KVM_MP_STATE_RUNNABLE};
-	bool paused;
 	int err = 0;
 
 	if (vcpu >= guest->nr_vcpus)
 		return -EINVAL;
 	pthread_mutex_lock(&guest->pause_lock);
-	paused = guest->paused;
-	if (!paused)
+	if (!guest->paused)
 		err = vcpu_pause(guest->vm->vcpus[vcpu], PAUSE_SECONDS);
-	if (!err) {
-		err = vcpu_get_registers(guest->vm->vcpus[vcpu], regs_out, sregs_out);
-		/* A KVM that cannot say so has it run. */
-		(void)kvm_ioctl(guest->vm->vcpus[vcpu]->fd, KVM_GET_MP_STATE,
-				(unsigned long)&state);
-		*halted_out = state.mp_state == KVM_MP_STATE_HALTED;
-		if (!paused)
-			vcpu_resume(guest->vm->vcpus[vcpu]);
-	}
+	if (err)
+		pthread_mutex_unlock(&guest->pause_lock);
+	return err;
+}
+
+static void end_glance(struct guest *guest, unsigned int vcpu)
+{
+	if (!guest->paused)
+		vcpu_resume(guest->vm->vcpus[vcpu]);
 	pthread_mutex_unlock(&guest->pause_lock);
+}
+
+int guest_registers_now(struct guest *guest, unsigned int vcpu, struct kvm_regs *regs_out,
+			struct kvm_sregs *sregs_out, bool *halted_out)
+{
+	struct kvm_mp_state state = {.mp_state = KVM_MP_STATE_RUNNABLE};
+	int err = begin_glance(guest, vcpu);
+
+	if (err)
+		return err;
+	err = vcpu_get_registers(guest->vm->vcpus[vcpu], regs_out, sregs_out);
+	/* A KVM that cannot say so has it run. */
+	(void)kvm_ioctl(guest->vm->vcpus[vcpu]->fd, KVM_GET_MP_STATE, (unsigned long)&state);
+	*halted_out = state.mp_state == KVM_MP_STATE_HALTED;
+	end_glance(guest, vcpu);
 	return err;
 }
 
@@ -152,22 +167,13 @@ static void find_call(struct guest *guest, unsigned int vcpu, struct guest_repor
 int guest_glimpse(struct guest *guest, unsigned int vcpu, struct guest_report *report_out)
 {
 	struct guest_report *report = report_out;
-	bool paused;
-	int err = 0;
+	int err = begin_glance(guest, vcpu);
 
-	if (vcpu >= guest->nr_vcpus)
-		return -EINVAL;
-	pthread_mutex_lock(&guest->pause_lock);
-	paused = guest->paused;
-	if (!paused)
-		err = vcpu_pause(guest->vm->vcpus[vcpu], PAUSE_SECONDS);
-	if (!err) {
-		vcpu_report(guest->vm->vcpus[vcpu], REPORT_ENDED, "", report);
-		find_call(guest, vcpu, report);
-		err = report->have_regs ? 0 : -EIO;
-		if (!paused)
-			vcpu_resume(guest->vm->vcpus[vcpu]);
-	}
-	pthread_mutex_unlock(&guest->pause_lock);
+	if (err)
+		return err;
+	vcpu_report(guest->vm->vcpus[vcpu], REPORT_ENDED, "", report);
+	find_call(guest, vcpu, report);
+	err = report->have_regs ? 0 : -EIO;
+	end_glance(guest, vcpu);
 	return err;
 }

@@ -187,8 +187,7 @@ static int run_percentiles(struct guest *guest, struct settings *settings, struc
 		result->max = latency_percentile(&latency, 100);
 		if (picture_wanted(&settings->files)) {
 			result_name(result, name);
-			result->histogram = picture_histogram(name, settings->unit, latency.samples,
-							      latency.count);
+			result->histogram = picture_histogram(name, settings->unit, &latency);
 		}
 	}
 	latency_deinit(&latency);
@@ -288,8 +287,8 @@ static void print_text(const struct program *program, const struct guest *guest,
 	printf("\np50, p99 and max are of loops with a time stamp at either end.\n");
 }
 
-/* Takes the results' histograms. */
-static json_t *results_picture(const struct guest *guest, struct result *results, size_t count)
+static json_t *results_picture(const struct guest *guest, const struct result *results,
+			       size_t count)
 {
 	const struct kvm_host *host = guest_kvm_host(guest);
 	json_t *document = picture_create("nestbox bench"), *list = json_array();
@@ -304,7 +303,7 @@ static json_t *results_picture(const struct guest *guest, struct result *results
 			json_pack("[s, I, o]", name, (json_int_t)results[i].loops,
 				  json_integer((json_int_t)(results[i].ticks_per_loop + .5))));
 		if (results[i].histogram)
-			json_array_append_new(list, results[i].histogram);
+			json_array_append(list, results[i].histogram);
 	}
 	json_object_set_new(document, "table",
 			    json_pack("[{s:s, s:s, s:[s, s, s], s:o}]", "id", "cases", "heading",
@@ -324,16 +323,34 @@ static bool wanted(struct settings *settings, size_t i)
 	return !settings->pages || (cases[i].pages != 0 && (i == 0 || !cases[i - 1].pages));
 }
 
+/* Says what was measured, as the options want it. */
+static enum cli_status tell(const struct cli_command *command, const struct settings *settings,
+			    const struct program *program, const struct guest *guest,
+			    const struct result *results, size_t count)
+{
+	bool wanted = settings->json || settings->compare.file;
+	json_t *report = wanted ? report_of(program, guest, results, count) : NULL;
+	enum cli_status status;
+
+	if (!settings->json)
+		print_text(program, guest, results, count);
+	status = compare_and_print(command, report, &settings->compare, settings->json, CLI_DONE);
+	json_decref(report);
+	if (picture_wanted(&settings->files))
+		status = picture_save(command, results_picture(guest, results, count),
+				      &settings->files, status);
+	return status;
+}
+
 static enum cli_status run_cases(const struct cli_command *command, struct settings *settings,
 				 struct guest *guest)
 {
-	struct result results[NR_CASES];
+	struct result results[NR_CASES] = {0};
 	struct program program;
 	struct cli_progress progress;
 	char name[NAME_BYTES] = "warming up";
-	enum cli_status status;
+	enum cli_status status = CLI_WRONG;
 	size_t i, count = 0;
-	json_t *report;
 	int err;
 
 	program = guest_options_program(settings->program, guest);
@@ -354,18 +371,13 @@ static enum cli_status run_cases(const struct cli_command *command, struct setti
 		cli_error(command, "%s: %s", name, strerror(-err));
 		if (guest_failure(guest))
 			report_print(guest_failure(guest), stderr);
-		return CLI_WRONG;
+	} else {
+		status = tell(command, settings, &program, guest, results, count);
 	}
-	report = report_of(&program, guest, results, count);
-	if (!settings->json)
-		print_text(&program, guest, results, count);
-	status = compare_and_print(command, report, &settings->compare, settings->json, CLI_DONE);
-	if (picture_wanted(&settings->files))
-		status = picture_save(command, results_picture(guest, results, count),
-				      &settings->files, status);
-	json_decref(report);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
 		json_decref(results[i].runs);
+		json_decref(results[i].histogram);
+	}
 	return status;
 }
 

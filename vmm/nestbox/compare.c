@@ -256,8 +256,9 @@ static json_t *read_report(const struct cli_command *command, const char *path)
 	return report;
 }
 
-json_t *compare_reports(const struct cli_command *command, const json_t *report,
-			const struct compare_options *options)
+/* What there is to say, a new reference; NULL: the reason is said. */
+static json_t *compare_reports(const struct cli_command *command, const json_t *report,
+			       const struct compare_options *options)
 {
 	json_t *earlier = read_report(command, options->file), *before, *now, *answer = NULL;
 
@@ -341,6 +342,8 @@ enum cli_status compare_and_print(const struct cli_command *command, json_t *rep
 {
 	json_t *answer;
 
+	if (!json && !options->file)
+		return status;
 	if (!report)
 		return cli_error(command, "out of memory"), CLI_HOST;
 	answer = options->file ? compare_reports(command, report, options) : NULL;

@@ -37,20 +37,16 @@ int compare_threshold_parse(const char *text, void *value);
 			   .expects = "a percentage")
 
 /*
- * Compares @report with the one in the file. The answer, a new reference:
- *   {file, figures: [{name, unit, before, now, change_percent, noise, p, changed, beyond}],
- *    only_before: [names], only_now: [names], beyond: N}
- * noise is "none", "mann-whitney" or "unknown"; changed is null where it is unknown; beyond: by
- * more than the threshold. NULL, with the reason said in @command's name: the file cannot be read,
- * or is no report of a bench or replay, or of another job than @report.
- */
-json_t *compare_reports(const struct cli_command *command, const json_t *report,
-			const struct compare_options *options);
-
-/*
- * Compares @report (NULL: no memory) if @options want it: for people as a table, with @json the
- * answer becomes the report's member "compare" and the report is printed. Returns @status,
- * CLI_WRONG if something rose beyond the threshold, or CLI_BAD_INPUT.
+ * Holds @report against the one in the file, if a file is given, and says it: for people as a
+ * table; with @json as the report's member "compare", {file, figures: [{name, unit, before, now,
+ * change_percent, noise, p, changed, beyond}], only_before: [names], only_now: [names], beyond: N},
+ * and the report is printed. noise is "none", "mann-whitney" or "unknown"; changed is null where it
+ * is unknown; beyond: by more than the threshold. @report is needed for nothing else: without a
+ * file and without @json it may be NULL; else NULL is want of memory.
+ *
+ * Returns @status; CLI_WRONG if something rose beyond the threshold; or, with the reason said in
+ * @command's name, CLI_BAD_INPUT (the file cannot be read, is no report of a bench or replay, or of
+ * another job than @report) or CLI_HOST.
  */
 enum cli_status compare_and_print(const struct cli_command *command, json_t *report,
 				  const struct compare_options *options, bool json,

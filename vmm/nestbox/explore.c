@@ -113,11 +113,14 @@ static enum cli_status tell(const struct cli_command *command, struct settings *
 			    const struct explore_summary *summary, const struct found *found)
 {
 	enum cli_status status = found->outcome.wrong ? CLI_WRONG : CLI_DONE;
-	json_t *answer = explore_json(config, summary, &found->work, &found->outcome);
+	json_t *answer;
 
-	if (!settings->json) {
+	if (!settings->json)
 		explore_print(config, summary, &found->work, &found->outcome, stdout);
-	} else {
+	if (!settings->json && !picture_wanted(&settings->files))
+		return status;
+	answer = explore_json(config, summary, &found->work, &found->outcome);
+	if (settings->json) {
 		json_dumpf(answer, stdout, JSON_INDENT(2));
 		putchar('\n');
 	}

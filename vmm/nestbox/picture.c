@@ -26,31 +26,61 @@ struct life {
 	int64_t born, freed, gone;
 };
 
-static void set_gone(struct life *life, int64_t when)
+/* The areas that are freed and not yet given back. */
+struct waiting {
+	uint32_t *area;
+	size_t count;
+};
+
+/* Those that the purge @op gives back are gone. */
+static void purge(const struct replay_plan *plan, const struct replay_op *op, int64_t when,
+		  struct life *lives, struct waiting *waiting)
 {
-	if (life->freed >= 0 && life->gone < 0)
-		life->gone = when;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < waiting->count; i++) {
+		uint32_t number = waiting->area[i];
+		const struct replay_area *area = &plan->areas[number];
+
+		if (lives[number].gone >= 0)
+			continue; /* by an operation of its own */
+		if (op->node &&
+		    space_lazy_list(&plan->rules, area->address, area->va_node) != op->node)
+			waiting->area[kept++] = number;
+		else
+			lives[number].gone = when;
+	}
+	waiting->count = kept;
 }
 
 static struct life *find_lives(const struct replay_plan *plan)
 {
 	struct life *lives = malloc((plan->area_count + 1) * sizeof(*lives));
+	struct waiting waiting = {malloc((plan->area_count + 1) * sizeof(*waiting.area)), 0};
 
-	for (size_t i = 0; lives && i < plan->area_count; i++)
+	if (!lives || !waiting.area) {
+		free(lives);
+		free(waiting.area);
+		return NULL;
+	}
+	for (size_t i = 0; i < plan->area_count; i++)
 		lives[i] = (struct life){-1, -1, -1};
-	for (size_t i = 0; lives && i < plan->op_count; i++) {
+	for (size_t i = 0; i < plan->op_count; i++) {
 		const struct replay_op *op = &plan->ops[i];
 		int64_t when = i < plan->initial_ops ? 0 : (int64_t)(i - plan->initial_ops + 1);
 
-		if (op->type == REPLAY_MAP || op->type == REPLAY_RESERVE)
+		if (op->type == REPLAY_PURGE)
+			purge(plan, op, when, lives, &waiting);
+		else if (op->type == REPLAY_MAP || op->type == REPLAY_RESERVE)
 			lives[op->area].born = when;
-		else if (op->type == REPLAY_FREE)
-			lives[op->area].freed = when;
 		else if (op->type == REPLAY_RELEASE)
-			set_gone(&lives[op->area], when);
-		for (size_t j = 0; op->type == REPLAY_PURGE && j < plan->area_count; j++)
-			set_gone(&lives[j], when);
+			lives[op->area].gone = when;
+		else if (op->type == REPLAY_FREE && lives[op->area].freed < 0) {
+			lives[op->area].freed = when;
+			waiting.area[waiting.count++] = op->area;
+		}
 	}
+	free(waiting.area);
 	return lives;
 }
 
@@ -146,8 +176,8 @@ json_t *picture_of_replay(const struct replay_report *report)
 				      seconds_json(plan)));
 	list = json_array();
 	for (size_t i = 0; i < 2; i++) {
-		json_t *one = picture_histogram(i ? "free" : "alloc", report->latency_unit,
-						latencies[i]->samples, latencies[i]->count);
+		json_t *one =
+			picture_histogram(i ? "free" : "alloc", report->latency_unit, latencies[i]);
 
 		if (one)
 			json_array_append_new(list, one);

@@ -50,7 +50,8 @@ static void show_progress(void *context, uint64_t done, uint64_t total)
 static enum cli_status print_report(const struct cli_command *command, struct settings *settings,
 				    const struct replay_report *report, enum cli_status status)
 {
-	json_t *json = replay_report_json(report);
+	bool wanted = settings->json || settings->compare.file;
+	json_t *json = wanted ? replay_report_json(report) : NULL;
 
 	if (!settings->json)
 		replay_report_print(report, stdout);
@@ -146,8 +147,7 @@ static enum cli_status replay_in(const struct cli_command *command, struct setti
 }
 
 /* Says why there is nothing to replay; that is never right. */
-static enum cli_status replay_nothing(const struct cli_command *command,
-				      const struct settings *settings, const struct job *job,
+static enum cli_status replay_nothing(const struct settings *settings, const struct job *job,
 				      const char *reason)
 {
 	json_t *json;
@@ -218,7 +218,7 @@ static enum cli_status replay_job(const struct cli_command *command, struct sett
 	char reason[256];
 
 	if (replay_plan_is_empty(&job->plan, &job->info, reason, sizeof(reason)))
-		return replay_nothing(command, settings, job, reason);
+		return replay_nothing(settings, job, reason);
 	return settings->job.no_guest ? replay_in_model(command, settings, job)
 				      : replay_in_guest(command, settings, job);
 }

@@ -85,6 +85,10 @@ extern const struct foreign_verb foreign_linux_verbs[];
 /* The row of that name, or NULL. */
 const struct foreign_verb *foreign_verb_find(const char *name);
 
+/* vmm/nestctl/foreign_frames.c */
+enum cli_status foreign_frame(struct foreign *foreign);
+enum cli_status foreign_frames(struct foreign *foreign);
+
 /* vmm/nestctl/picture.c */
 enum cli_status foreign_picture(struct foreign *foreign);
 

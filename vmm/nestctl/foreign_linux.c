@@ -409,6 +409,8 @@ const struct foreign_verb foreign_linux_verbs[] = {
 	{"areas", "", "as /proc/vmallocinfo prints them", 0, 0, run_areas},
 	{"tree", "", "the free tree in shape, lists, pools, blocks", 0, 0, run_tree},
 	{"audit", "", "whether vmalloc is consistent", 0, 0, foreign_audit},
+	{"frame", "FRAME", "a frame's struct page, and what maps it", 1, 1, foreign_frame},
+	{"frames", "", "frames by state and zone", 0, 0, foreign_frames},
 	{"html", "FILE", "a page: the address space, page tables, the audit", 1, 1,
 	 foreign_picture},
 	{"svg", "FILE", "the address space as one figure", 1, 1, foreign_picture},

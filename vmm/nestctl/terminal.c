@@ -13,6 +13,7 @@
 
 #include "lib/clock.h"
 #include "vmm/nestctl/nestctl.h"
+#include "vmm/picture/picture.h"
 
 #define COLUMNS_OTHERWISE 100
 #define COLUMNS_LEAST     40
@@ -36,94 +37,42 @@ static unsigned int terminal_columns(void)
 
 /* ---- map ---- */
 
-struct tile {
-	uint64_t start, end;
-	char letter;
-};
-
-/* What cells of the map are: [at, at + length) of it are the tile's, or a hole's of any width. */
-struct map {
-	struct tile *tile;
-	size_t count;
-	double *place; /* of each tile, in pages, wide holes folded */
-	double length, fold;
-};
-
 static const struct {
-	char letter;
-	const char *word;
-} kinds[] = {{'V', "vmalloc"}, {'M', "vmap"},       {'I', "ioremap"},
-	     {'U', "user"},    {'R', "vm_map_ram"}, {'P', "vpages"}};
+	char letter; /* small for every second area, which tells neighbours of one kind apart */
+	const char *kind, *colour;
+} kinds[] = {{'V', "vmalloc", "34"}, {'M', "vmap", "33"},       {'I', "ioremap", "35"},
+	     {'U', "user", "32"},    {'R', "vm_map_ram", "36"}, {'P', "vpages", "31"},
+	     {'~', "lazy", "90"},    {'A', NULL, "37"}}; /* the last: any other */
+#define OTHER (sizeof(kinds) / sizeof(kinds[0]) - 1)
 
-static char letter_of(const json_t *area)
+static size_t kind_of(const char *name)
 {
-	const char *state = ctl_text(area, "state"), *line = ctl_text(area, "line");
-	char word[32];
+	size_t i = 0;
 
-	if (!strcmp(state, "lazy"))
-		return '~';
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		const char *found;
-
-		snprintf(word, sizeof(word), " %s", kinds[i].word);
-		found = strstr(line, word);
-		if (found && strchr(" ", found[strlen(word)]))
-			return kinds[i].letter;
-	}
-	return 'A';
-}
-
-static int make_map(const json_t *areas, struct map *map)
-{
-	uint64_t taken = 0;
-	const json_t *one;
-	size_t i;
-
-	*map = (struct map){.tile = calloc(json_array_size(areas) + 1, sizeof(*map->tile)),
-			    .place = calloc(json_array_size(areas) + 1, sizeof(*map->place))};
-	if (!map->tile || !map->place)
-		return -ENOMEM;
-	json_array_foreach (areas, i, one) {
-		struct tile tile = {ctl_number(one, "start"), ctl_number(one, "end"),
-				    letter_of(one)};
-
-		if (tile.start >= tile.end)
-			continue;
-		taken += (tile.end - tile.start) >> 12;
-		/* Neighbours of one kind are told apart. */
-		if (map->count % 2)
-			tile.letter = (char)tolower(tile.letter);
-		map->tile[map->count++] = tile;
-	}
-	map->fold = fmax(16, (double)taken / 60);
-	for (i = 0; i < map->count; i++) {
-		double hole = i ? (double)((map->tile[i].start - map->tile[i - 1].end) >> 12) : 0;
-
-		map->place[i] = map->length + fmin(hole, map->fold);
-		map->length =
-			map->place[i] + (double)((map->tile[i].end - map->tile[i].start) >> 12);
-	}
-	return 0;
+	while (i < OTHER && strcmp(kinds[i].kind, name) != 0)
+		i++;
+	return i;
 }
 
 /* What the cell over [from, to) shows: what takes most of it, a hole, or ':' for a folded one. */
-static char cell(const struct map *map, size_t *at, double from, double to)
+static char cell(const struct picture_places *map, size_t *at, double from, double to)
 {
 	double best = 0;
 	char letter = '.';
 
-	while (*at + 1 < map->count && map->place[*at + 1] <= from)
+	while (*at + 1 < map->count && map->place[*at + 1].at <= from)
 		++*at;
-	for (size_t i = *at; i < map->count && map->place[i] < to; i++) {
-		double end =
-			map->place[i] + (double)((map->tile[i].end - map->tile[i].start) >> 12);
-		double part = fmin(end, to) - fmax(map->place[i], from);
-		bool folded = i + 1 < map->count && map->place[i + 1] - end >= map->fold &&
-			      end < to && map->place[i + 1] > from;
+	for (size_t i = *at; i < map->count && map->place[i].at < to; i++) {
+		const struct picture_place *place = &map->place[i];
+		double end = place->at + (double)place->pages;
+		double part = fmin(end, to) - fmax(place->at, from);
+		bool folded =
+			i + 1 < map->count && place[1].folded && end < to && place[1].at > from;
 
 		if (part > best) {
 			best = part;
-			letter = map->tile[i].letter;
+			letter = kinds[kind_of(place->kind)].letter;
+			letter = i % 2 ? (char)tolower(letter) : letter;
 		} else if (best == 0 && folded) {
 			letter = ':';
 		}
@@ -131,42 +80,29 @@ static char cell(const struct map *map, size_t *at, double from, double to)
 	return letter;
 }
 
-/* The address at @place. */
-static uint64_t address_at(const struct map *map, size_t at, double place)
-{
-	uint64_t into = place > map->place[at] ? (uint64_t)(place - map->place[at]) << 12 : 0;
-	uint64_t address = map->tile[at].start + into;
-
-	/* In a folded hole it is the next area that the row shows. */
-	return address > map->tile[at].end && at + 1 < map->count ? map->tile[at + 1].start
-								  : address;
-}
-
 static void put_letter(char letter, bool colours, FILE *out)
 {
-	static const char letters[] = "VMIURP~A";
-	static const char *const codes[] = {"34", "33", "35", "32", "36", "31", "90", "37"};
-	const char *found = strchr(letters, toupper(letter));
+	size_t i = 0;
 
-	if (colours && found)
-		fprintf(out, "\033[%sm%c\033[0m", codes[found - letters], letter);
+	while (i <= OTHER && kinds[i].letter != toupper(letter))
+		i++;
+	if (colours && i <= OTHER)
+		fprintf(out, "\033[%sm%c\033[0m", kinds[i].colour, letter);
 	else
 		fputc(letter, out);
 }
 
-static void print_map(const struct map *map, FILE *out)
+static void print_map(const struct picture_places *map, FILE *out)
 {
 	unsigned int columns = terminal_columns() - LABEL_COLUMNS;
-	double each = map->length / ROWS / columns;
+	double each = fmax(map->length / ROWS / columns, 1); /* a page is a cell at least */
 	bool colours = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 	size_t at = 0;
 
-	each = fmax(each, 1); /* a page is a cell at least */
 	for (unsigned int row = 0; row < ROWS && row * columns * each < map->length; row++) {
 		double from = row * columns * each;
 
-		cell(map, &at, from, from + each);
-		fprintf(out, "0x%016" PRIx64 " ", address_at(map, at, from));
+		fprintf(out, "0x%016" PRIx64 " ", picture_page_at(map, from) << 12);
 		for (unsigned int i = 0; i < columns && from + i * each < map->length; i++)
 			put_letter(cell(map, &at, from + i * each, from + (i + 1) * each), colours,
 				   out);
@@ -174,17 +110,19 @@ static void print_map(const struct map *map, FILE *out)
 	}
 	fprintf(out, "a cell is %.4g %s;", each < 256 ? each * 4 : each / 256,
 		each < 256 ? "KiB" : "MiB");
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		fprintf(out, " %c %s,", kinds[i].letter, kinds[i].word);
-	fprintf(out,
-		" A other, small: every second area; ~ lazy, . hole, : a wide hole drawn narrow\n");
+	for (size_t i = 0; i < OTHER; i++) {
+		if (kinds[i].letter != '~')
+			fprintf(out, " %c %s,", kinds[i].letter, kinds[i].kind);
+	}
+	fprintf(out, " A other, small: every second area; ~ lazy, . hole, : a wide hole drawn "
+		     "narrow\n");
 }
 
 enum cli_status ctl_print_map(struct ctl *ctl, const json_t *value)
 {
-	const json_t *areas = json_object_get(value, "areas");
-	struct map map;
-	int err = make_map(areas, &map);
+	json_t *areas = picture_areas(json_object_get(value, "areas"));
+	struct picture_places map = {NULL, 0, 0};
+	int err = areas ? picture_places(areas, &map) : -ENOMEM;
 
 	if (err)
 		cli_error(ctl->cli, "out of memory");
@@ -192,8 +130,8 @@ enum cli_status ctl_print_map(struct ctl *ctl, const json_t *value)
 		fprintf(ctl->out, "no area\n");
 	else
 		print_map(&map, ctl->out);
-	free(map.tile);
 	free(map.place);
+	json_decref(areas);
 	return err ? CLI_HOST : ctl_print_end(ctl, value);
 }
 

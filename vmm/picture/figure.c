@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/input.h"
 #include "vmm/picture/private.h"
 
 #define ROWS   16
@@ -32,28 +31,7 @@ static const char *colour_of(const char *kind)
 	return "#6b6f76";
 }
 
-uint64_t picture_number(const json_t *array, size_t index)
-{
-	return (uint64_t)json_integer_value(json_array_get(array, index));
-}
-
-uint64_t picture_base(const json_t *section)
-{
-	const char *text = json_string_value(json_object_get(section, "base")) ?: "";
-	uint64_t base = 0;
-
-	number_parse(text, strlen(text), &base);
-	return base / 4096;
-}
-
 /* ---- histograms ---- */
-
-static int by_value(const void *a, const void *b)
-{
-	uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
-
-	return one < other ? -1 : one > other;
-}
 
 /* The bucket of @value is [start, end): one value below 32, then 16 buckets between powers of two.
  */
@@ -65,35 +43,33 @@ static void bucket_of(uint64_t value, uint64_t *start_out, uint64_t *end_out)
 	*end_out = *start_out + (1ull << shift);
 }
 
-static uint64_t rank(const uint64_t *samples, size_t count, unsigned int percent)
+static json_t *rank(struct latency *latency, unsigned int percent)
 {
-	size_t nth = (count * percent + 99) / 100;
-
-	return samples[nth ? nth - 1 : 0];
+	return json_integer((json_int_t)latency_percentile(latency, percent));
 }
 
-json_t *picture_histogram(const char *name, const char *unit, uint64_t *samples, size_t count)
+json_t *picture_histogram(const char *name, const char *unit, struct latency *latency)
 {
-	json_t *buckets;
+	json_t *figure, *buckets;
 
-	if (!count)
+	if (!latency->count)
 		return NULL;
+	/* The ranks sort the samples. */
+	figure = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "name", name, "unit", unit,
+			   "count", (json_int_t)latency->count, "p50", rank(latency, 50), "p90",
+			   rank(latency, 90), "p99", rank(latency, 99), "max", rank(latency, 100));
 	buckets = json_array();
-	qsort(samples, count, sizeof(*samples), by_value);
-	for (size_t i = 0, first; i < count;) {
+	for (size_t i = 0, first; i < latency->count;) {
 		uint64_t start, end;
 
-		bucket_of(samples[i], &start, &end);
-		for (first = i; i < count && samples[i] < end;)
+		bucket_of(latency->samples[i], &start, &end);
+		for (first = i; i < latency->count && latency->samples[i] < end;)
 			i++;
 		json_array_append_new(buckets, json_pack("[I, I, I]", (json_int_t)start,
 							 (json_int_t)end, (json_int_t)(i - first)));
 	}
-	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "name", name, "unit", unit,
-			 "count", (json_int_t)count, "p50", (json_int_t)rank(samples, count, 50),
-			 "p90", (json_int_t)rank(samples, count, 90), "p99",
-			 (json_int_t)rank(samples, count, 99), "max",
-			 (json_int_t)samples[count - 1], "buckets", buckets);
+	json_object_set_new(figure, "buckets", buckets);
+	return figure;
 }
 
 /* ---- SVG ---- */
@@ -159,110 +135,34 @@ static void put_legend(const json_t *kinds, FILE *out)
 	}
 }
 
-/* What is there at the end, where it is drawn: holes wider than a limit are as wide as that. */
-struct spot {
-	double place;         /* in pages from the figure's beginning */
-	uint64_t page, pages; /* from the section's base */
-	size_t kind;
-};
-
-struct spots {
-	struct spot *spot;
-	size_t count;
-	double length;
-};
-
-static size_t lazy_kind(const json_t *kinds)
-{
-	size_t i = json_array_size(kinds);
-
-	while (i > 0 && strcmp(json_string_value(json_array_get(kinds, i - 1)) ?: "", "lazy") != 0)
-		i--;
-	return i ? i - 1 : 0;
-}
-
-static int find_spots(const json_t *areas, struct spots *spots)
-{
-	const json_t *step = json_object_get(areas, "step"),
-		     *freed = json_object_get(areas, "freed");
-	const json_t *gone = json_object_get(areas, "gone"),
-		     *pages = json_object_get(areas, "pages");
-	size_t lazy = lazy_kind(json_object_get(areas, "kinds"));
-	uint64_t at = 0, taken = 0, reach = 0;
-	double fold;
-
-	*spots = (struct spots){.spot = calloc(json_array_size(step) + 1, sizeof(*spots->spot))};
-	if (!spots->spot)
-		return -ENOMEM;
-	for (size_t i = 0; i < json_array_size(step); i++) {
-		struct spot spot = {.kind = picture_number(json_object_get(areas, "kind"), i)};
-
-		at += picture_number(step, i);
-		spot.page = at;
-		spot.pages = picture_number(pages, i);
-		if (gone && (int64_t)picture_number(gone, i) >= 0)
-			continue;
-		if (freed && (int64_t)picture_number(freed, i) >= 0)
-			spot.kind = lazy;
-		taken += spot.pages;
-		spots->spot[spots->count++] = spot;
-	}
-	fold = fmax(16, (double)taken / 60);
-	for (size_t i = 0; i < spots->count; i++) {
-		struct spot *spot = &spots->spot[i];
-		double hole = i && spot->page > reach ? (double)(spot->page - reach) : 0;
-
-		spot->place = spots->length + fmin(hole, fold);
-		spots->length = spot->place + (double)spot->pages;
-		reach = spot->page + spot->pages;
-	}
-	return 0;
-}
-
-/* The page at @place, or the next that something is at. */
-static uint64_t page_at(const struct spots *spots, double place)
-{
-	for (size_t i = 0; i < spots->count; i++) {
-		const struct spot *spot = &spots->spot[i];
-
-		if (spot->place + (double)spot->pages > place)
-			return spot->page +
-			       (place > spot->place ? (uint64_t)(place - spot->place) : 0);
-	}
-	return 0;
-}
-
 static int draw_areas(const json_t *document, const json_t *areas, FILE *out)
 {
-	const json_t *kinds = json_object_get(areas, "kinds");
-	uint64_t base = picture_base(areas);
-	struct spots spots;
-	int err = find_spots(areas, &spots);
+	struct picture_places places;
+	int err = picture_places(areas, &places);
 	double each;
 
 	if (err)
 		return err;
-	each = fmax(ceil(spots.length / ROWS), 1);
+	each = fmax(ceil(places.length / ROWS), 1);
 	open_svg(document, GUTTER + WIDE + 10, ROWS * TALL + 40, out);
 	for (unsigned int row = 0; row < ROWS; row++)
 		fprintf(out,
 			"<text x=\"6\" y=\"%.0f\" fill=\"#59636e\">0x%" PRIx64 "</text>"
 			"<rect x=\"%.0f\" y=\"%.0f\" width=\"%.0f\" height=\"%.0f\" "
 			"fill=\"#eef0f2\"/>\n",
-			20 + row * TALL, (base + page_at(&spots, row * each)) * 4096, GUTTER,
+			20 + row * TALL, picture_page_at(&places, row * each) * 4096, GUTTER,
 			8 + row * TALL, WIDE, TALL - 4);
-	for (size_t i = 0; i < spots.count; i++) {
-		const struct spot *spot = &spots.spot[i];
-		const char *name = json_string_value(json_array_get(kinds, spot->kind)) ?: "";
+	for (size_t i = 0; i < places.count; i++) {
+		const struct picture_place *one = &places.place[i];
 		char title[96];
 
 		snprintf(title, sizeof(title), "0x%" PRIx64 " %" PRIu64 " KiB %.40s",
-			 (base + spot->page) * 4096, spot->pages * 4, name);
-		put_area(spot->place, spot->place + (double)spot->pages, each, name, title, out);
+			 one->page * 4096, one->pages * 4, one->kind);
+		put_area(one->at, one->at + (double)one->pages, each, one->kind, title, out);
 	}
-	put_legend(kinds, out);
+	put_legend(json_object_get(areas, "kinds"), out);
 	fprintf(out, "</svg>\n");
-	free(spots.spot);
+	free(places.place);
 	return 0;
 }
 

@@ -24,11 +24,13 @@
 #define VMM_PICTURE_PICTURE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "lib/error.h"
+#include "vmm/base/latency.h"
 
 /* A document without sections, the caller's; NULL: no memory. */
 json_t *picture_create(const char *title);
@@ -44,6 +46,29 @@ __attribute__((format(printf, 3, 4))) void picture_about(json_t *document, const
  */
 json_t *picture_areas(const json_t *list);
 
+/* An area where a figure has it; `at` and widths in pages. */
+struct picture_place {
+	double at;            /* from the figure's beginning */
+	bool folded;          /* the hole before it is drawn narrower than it is */
+	uint64_t page, pages; /* the area itself */
+	const char *kind;     /* the section's, or "lazy" */
+};
+
+struct picture_places {
+	struct picture_place *place; /* in order; the caller's, to free() */
+	size_t count;
+	double length;
+};
+
+/*
+ * Where each area of the section is drawn that is there at the end of its history: one behind the
+ * other, and no hole between two wider than a 60th of what they take. -ENOMEM.
+ */
+int picture_places(const json_t *areas, struct picture_places *places_out);
+
+/* The page that is drawn at @at, or the first of the next area; 0 behind the last. */
+uint64_t picture_page_at(const struct picture_places *places, double at);
+
 /* The section maps of a list of {start, end, rights, page-bytes}, tables of @levels. */
 json_t *picture_maps(const json_t *list, unsigned int levels);
 
@@ -57,10 +82,10 @@ json_t *picture_frames(const json_t *runs, const json_t *leaves);
 json_t *picture_audit(const json_t *answer);
 
 /*
- * One histogram: @count samples (sorted here) in buckets that are exact below 32 and from there on
+ * One histogram: the samples (sorted here) in buckets that are exact below 32 and from there on
  * at most 1/16 of their value wide. @unit is a word. NULL: no samples, or no memory.
  */
-json_t *picture_histogram(const char *name, const char *unit, uint64_t *samples, size_t count);
+json_t *picture_histogram(const char *name, const char *unit, struct latency *latency);
 
 /*
  * Writes the page to @path, by lib/out_file.h: whole or not at all. Errors: its, in @error too;

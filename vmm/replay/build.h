@@ -93,7 +93,6 @@ struct builder {
 	size_t area_room;
 	size_t op_room;
 	size_t moment_room;
-	size_t part_room;
 	bool marker_seen;
 };
 

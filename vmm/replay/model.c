@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/grow.h"
 #include "lib/u64_map.h"
 
 #define MODEL_BATCH 1024
@@ -19,7 +20,7 @@ struct model_area {
 struct replay_model {
 	struct space space;
 	struct model_area *areas;
-	size_t count, room;
+	size_t count;
 	struct u64_map at; /* start -> the place in areas of what began there last */
 };
 
@@ -49,16 +50,8 @@ void replay_model_destroy(struct replay_model *model)
 
 static int note_area(struct replay_model *model, uint64_t start, uint64_t end, bool mapped)
 {
-	size_t room = model->room ? 2 * model->room : 256;
-	struct model_area *grown;
-
-	if (model->count == model->room) {
-		grown = realloc(model->areas, room * sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		model->areas = grown;
-		model->room = room;
-	}
+	if (GROW(model->areas, model->count))
+		return -ENOMEM;
 	model->areas[model->count] = (struct model_area){start, end, mapped};
 	return u64_map_set(&model->at, start, (uint32_t)model->count++);
 }

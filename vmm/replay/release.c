@@ -3,8 +3,9 @@
 #include "vmm/replay/build.h"
 
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "lib/grow.h"
 
 int build_free(struct builder *builder, const struct ftrace_event *event)
 {
@@ -188,16 +189,9 @@ int build_purge_tracepoint(struct builder *builder, const struct ftrace_event *e
 static int add_part(struct builder *builder, const struct replay_part *part)
 {
 	struct replay_plan *plan = &builder->plan;
-	size_t room = builder->part_room ? 2 * builder->part_room : 64;
-	struct replay_part *grown;
 
-	if (plan->part_count == builder->part_room) {
-		grown = realloc(plan->parts, room * sizeof(*grown));
-		if (!grown)
-			return build_no_memory(builder);
-		plan->parts = grown;
-		builder->part_room = room;
-	}
+	if (GROW(plan->parts, plan->part_count))
+		return build_no_memory(builder);
 	plan->parts[plan->part_count++] = *part;
 	return 0;
 }

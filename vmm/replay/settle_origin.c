@@ -32,7 +32,7 @@ static void set_node(struct settle *settle, size_t number, uint16_t node)
 		if (lazy->ranges[i].start == area->address) {
 			lazy->ranges[i].node = node;
 			lazy->ranges[i].list =
-				space_list_of(&settle->options->rules, area->address, node);
+				space_lazy_list(&settle->options->rules, area->address, node);
 		}
 	}
 }

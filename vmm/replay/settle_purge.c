@@ -15,35 +15,28 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "lib/grow.h"
+
 struct spread {
 	struct settle *settle;
 	struct space now, tried;
 	struct replay_op *steps; /* as they come */
-	size_t count, room;
+	size_t count;
 	struct replay_op parts[2 * SPACE_NODES_MAX]; /* of the purge going on */
 	size_t part, part_count;
 	struct replay_op decay, purge; /* it, as two steps */
 	struct replay_op *freed;       /* meanwhile */
-	size_t freed_count, freed_room;
+	size_t freed_count;
 	uint64_t misses;
 };
 
-static void keep(struct settle *settle, struct replay_op **ops, size_t *count, size_t *room,
+static void keep(struct settle *settle, struct replay_op **ops, size_t *count,
 		 const struct replay_op *op)
 {
-	size_t more = *room ? 2 * *room : 1024;
-	struct replay_op *grown;
-
-	if (*count == *room) {
-		grown = realloc(*ops, more * sizeof(*grown));
-		if (!grown) {
-			settle->failed = true;
-			return;
-		}
-		*ops = grown;
-		*room = more;
-	}
-	(*ops)[(*count)++] = *op;
+	if (GROW(*ops, *count))
+		settle->failed = true;
+	else
+		(*ops)[(*count)++] = *op;
 }
 
 static void carry_out(struct spread *spread, const struct replay_op *op)
@@ -51,7 +44,7 @@ static void carry_out(struct spread *spread, const struct replay_op *op)
 	struct step_result result = settle_step(spread->settle, &spread->now, op);
 
 	spread->misses += result.compared && !result.matched;
-	keep(spread->settle, &spread->steps, &spread->count, &spread->room, op);
+	keep(spread->settle, &spread->steps, &spread->count, op);
 }
 
 /* What is left of the purge is done: at once if nothing fell into it. */
@@ -135,7 +128,7 @@ static bool is_in_time(const struct spread *spread, const struct replay_op *op)
 	const struct settle *settle = spread->settle;
 	const struct replay_area *area = &settle->plan->areas[op->area];
 	uint16_t list =
-		space_list_of(&settle->options->rules, area->address, settle->nodes[op->area]);
+		space_lazy_list(&settle->options->rules, area->address, settle->nodes[op->area]);
 	const struct replay_part *decay = part_seen(settle, spread->purge.purge, list, false);
 
 	if (!decay)
@@ -176,7 +169,7 @@ static void take_step(struct spread *spread, const struct replay_op *op)
 		end_purge(spread);
 	if (spread->part < spread->part_count && op->type == REPLAY_FREE &&
 	    !is_in_time(spread, op)) {
-		keep(spread->settle, &spread->freed, &spread->freed_count, &spread->freed_room, op);
+		keep(spread->settle, &spread->freed, &spread->freed_count, op);
 		return;
 	}
 	if (spread->part < spread->part_count && step_is_alloc(op) &&

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ZONE_SIZE (16 * SPACE_PAGE_BYTES) /* addresses are dealt to the nodes in pieces of this */
-
 /* ---- lists ---- */
 
 static int list_room(struct space_list *list, uint32_t count)
@@ -166,22 +164,12 @@ int space_pool(struct space *space, const struct space_range *range)
 	return space_pool_add(space, range, false);
 }
 
-uint16_t space_list_of(const struct space_rules *rules, uint64_t start, uint32_t node)
-{
-	if (!rules->nodes)
-		return 0;
-	return (uint16_t)(node && node <= rules->nodes ? node
-						       : 1 + start / ZONE_SIZE % rules->nodes);
-}
-
 int space_free(struct space *space, uint64_t start, uint64_t end, uint32_t node)
 {
-	const struct space_range range = {
-		.start = start,
-		.end = end,
-		.node = node <= space->rules.nodes ? (uint16_t)node : 0,
-		.list = space_list_of(&space->rules, start, node),
-	};
+	struct space_range range = {.start = start,
+				    .end = end,
+				    .node = node <= space->rules.nodes ? (uint16_t)node : 0,
+				    .list = space_lazy_list(&space->rules, start, node)};
 
 	return list_add(&space->lazy, &range);
 }

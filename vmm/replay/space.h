@@ -118,8 +118,20 @@ int space_take(struct space *space, uint64_t start, uint64_t end);
  */
 int space_pool(struct space *space, const struct space_range *range);
 
-/* 1 + the node on whose list a range that starts at @start and has @node goes when it is freed. */
-uint16_t space_list_of(const struct space_rules *rules, uint64_t start, uint32_t node);
+/*
+ * 1 + the node on whose lazy list a range waits that was freed; @node is 1 + the node in its flags,
+ * or 0. 0: these rules have no nodes.
+ */
+static inline uint16_t space_lazy_list(const struct space_rules *rules, uint64_t start,
+				       uint32_t node)
+{
+	const uint64_t zone =
+		16 * SPACE_PAGE_BYTES; /* addresses are dealt to the nodes in pieces of this */
+
+	if (node && node <= rules->nodes)
+		return (uint16_t)node;
+	return rules->nodes ? (uint16_t)(1 + start / zone % rules->nodes) : 0;
+}
 
 /* Frees a range that is in use; @node is 1 + the node in its flags, or 0. Returns 0 or -ENOMEM. */
 int space_free(struct space *space, uint64_t start, uint64_t end, uint32_t node);

@@ -12,17 +12,13 @@
 void human_gpa2hva(struct human *human, const char *rest)
 {
 	const struct gpa_space *space = guest_space(human->service->guest);
-	const struct gpa_region *region = NULL;
+	const struct gpa_region *region;
 	uint64_t address;
 	void *host;
 
 	if (!human_address(human, rest, &address))
 		return;
-	for (size_t i = 0; i < gpa_space_count(space) && !region; i++) {
-		region = gpa_space_at(space, i);
-		if (address < region->start.value || address >= region->end.value)
-			region = NULL;
-	}
+	region = gpa_space_find(space, gpa_make(address));
 	if (!region || region->kind == GPA_HOLE)
 		fprintf(human->out, "No memory is mapped at address 0x%" PRIx64 "\n", address);
 	else if (gpa_space_translate(space, gpa_make(address), 1, &host))

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/out_file.h"
+#include "mm/x86.h"
 #include "vmm/attach/core.h"
 #include "vmm/look/search.h"
 #include "vmm/service/private.h"
@@ -24,7 +25,7 @@ int service_cpu_tables(struct service *service, unsigned int cpu, struct paging_
 	if (err)
 		return err;
 	*mode_out = guest_paging_mode(service->guest);
-	mode_out->root = gpa_make(sregs.cr3 & 0x000ffffffffff000ull);
+	mode_out->root = gpa_make(sregs.cr3 & X86_CR3_ADDR_MASK);
 	return 0;
 }
 

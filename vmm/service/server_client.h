@@ -19,7 +19,7 @@
 struct client_fds {
 	unsigned int received;
 	int fd[CLIENT_FDS_RECEIVED];
-	struct {
+	struct client_fd {
 		char *name; /* NULL: free */
 		int fd;
 	} named[CLIENT_FDS_NAMED];

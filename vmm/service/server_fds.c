@@ -50,31 +50,35 @@ ssize_t client_fds_receive(struct client_fds *fds, int socket, void *bytes, size
 	return got;
 }
 
+/* The place of that name, or with NULL one without a name; NULL: there is none. */
+static struct client_fd *find(struct client_fds *fds, const char *name)
+{
+	for (unsigned int i = 0; i < CLIENT_FDS_NAMED; i++) {
+		const char *has = fds->named[i].name;
+
+		if (name ? has && strcmp(has, name) == 0 : !has)
+			return &fds->named[i];
+	}
+	return NULL;
+}
+
 int client_fds_name(struct client_fds *fds, const char *name)
 {
-	unsigned int at = CLIENT_FDS_NAMED;
-	char *copy;
+	struct client_fd *place = find(fds, name);
 
 	if (!fds->received)
 		return -ENOENT;
-	for (unsigned int i = 0; i < CLIENT_FDS_NAMED; i++) {
-		if (fds->named[i].name && strcmp(fds->named[i].name, name) == 0) {
-			close(fds->named[i].fd);
-			fds->named[i].fd = fds->fd[0];
-			fds->fd[0] = fds->fd[--fds->received];
-			forget_received(fds);
-			return 0;
-		}
-		if (!fds->named[i].name)
-			at = i;
+	if (place) {
+		close(place->fd);
+	} else {
+		place = find(fds, NULL);
+		if (!place)
+			return -EMFILE;
+		place->name = strdup(name);
+		if (!place->name)
+			return -ENOMEM;
 	}
-	if (at == CLIENT_FDS_NAMED)
-		return -EMFILE;
-	copy = strdup(name);
-	if (!copy)
-		return -ENOMEM;
-	fds->named[at].name = copy;
-	fds->named[at].fd = fds->fd[0];
+	place->fd = fds->fd[0];
 	fds->fd[0] = fds->fd[--fds->received];
 	forget_received(fds);
 	return 0;
@@ -82,14 +86,13 @@ int client_fds_name(struct client_fds *fds, const char *name)
 
 int client_fds_take(struct client_fds *fds, const char *name)
 {
-	for (unsigned int i = 0; i < CLIENT_FDS_NAMED; i++) {
-		if (!fds->named[i].name || strcmp(fds->named[i].name, name) != 0)
-			continue;
-		free(fds->named[i].name);
-		fds->named[i].name = NULL;
-		return fds->named[i].fd;
-	}
-	return -ENOENT;
+	struct client_fd *place = find(fds, name);
+
+	if (!place)
+		return -ENOENT;
+	free(place->name);
+	place->name = NULL;
+	return place->fd;
 }
 
 void client_fds_close(struct client_fds *fds)

@@ -225,6 +225,7 @@ static void make_busy(struct small_kernel *kernel, struct area *area, uint64_t c
 		uint64_t frame = new_frame(kernel);
 
 		map(kernel, area->start + i * PAGE, frame, RW);
+		kernel->area_frame[kernel->nr_area_frames++] = frame / PAGE;
 		small_kernel_set(kernel, pages + 8 * i, SMALL_MEMMAP + frame / PAGE * PAGE_STRUCT);
 	}
 	small_kernel_set(kernel, vm + VM_ADDR, area->start);
@@ -362,10 +363,10 @@ static void make_symbols(struct small_kernel *kernel)
 		 "SYMBOL(kallsyms_names)=%" PRIx64 "\nSYMBOL(kallsyms_num_syms)=%" PRIx64 "\n"
 		 "SYMBOL(kallsyms_token_table)=%" PRIx64 "\nSYMBOL(kallsyms_token_index)=%" PRIx64
 		 "\nSYMBOL(kallsyms_offsets)=%" PRIx64 "\nSYMBOL(kallsyms_relative_base)=%" PRIx64
-		 "\n",
+		 "\n%s",
 		 kernel->symbol_address[0], SMALL_STEXT, SMALL_STEXT + PAGE,
 		 (long long)(IMAGE_GPA - (SMALL_STEXT - KERNEL_MAP)), tables[0], tables[1],
-		 tables[2], tables[3], tables[4], tables[5]);
+		 tables[2], tables[3], tables[4], tables[5], small_kernel_frames_info(kernel));
 	kernel->info_gpa = new_frame(kernel);
 	memcpy(kernel->memory + kernel->info_gpa, kernel->vmcoreinfo,
 	       strlen(kernel->vmcoreinfo) + 1);
@@ -398,8 +399,10 @@ void small_kernel_make(struct small_kernel *kernel, bool nodes)
 	kernel->modules = small_kernel_variable(kernel, "modules", 16);
 	init_list(kernel, kernel->modules);
 	small_kernel_btf(kernel);
+	small_kernel_zone(kernel);
 	make_space(kernel);
 	make_symbols(kernel);
+	small_kernel_frames(kernel);
 	kernel->source = (struct inspect_source){.context = kernel,
 						 .physical = physical,
 						 .touched = touched,

@@ -24,6 +24,9 @@ struct small_kernel {
 	/* Where things are, for tests that change them: addresses in the guest. */
 	uint64_t info_gpa, btf, names, lazy_nr, free_head, busy_head, free_lock, modules;
 	uint64_t first_area, first_vm, first_free, state;
+	uint64_t pglist, zone;   /* struct pglist_data; its zone with frames */
+	uint64_t area_frame[16]; /* the frames of areas, in the order of areas */
+	unsigned int nr_area_frames;
 	size_t btf_bytes;
 	char lines[8][160]; /* what its vmallocinfo has */
 	unsigned int nr_lines;
@@ -46,5 +49,13 @@ uint64_t small_kernel_get(struct small_kernel *kernel, uint64_t address);
 
 /* The entry that maps the page of @address (level 1). */
 uint64_t *small_kernel_entry(struct small_kernel *kernel, uint64_t address);
+
+/* The struct page of @pfn, and what stands in it: type is page_type's word. */
+uint64_t small_kernel_page(uint64_t pfn);
+void small_kernel_page_set(struct small_kernel *kernel, uint64_t pfn, uint64_t flags, uint32_t type,
+			   uint32_t references);
+
+/* Makes frames from @pfn on a free block, counted by its zone. */
+void small_kernel_free_block(struct small_kernel *kernel, uint64_t pfn, unsigned int order);
 
 #endif

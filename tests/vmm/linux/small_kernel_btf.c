@@ -18,6 +18,49 @@ static void add_struct(struct btf *btf, const char *name, unsigned int bytes,
 		btf__add_field(btf, member->name, member->type, member->offset * 8, 0);
 }
 
+static void add_frames(struct btf *btf, bool numbers, int u64, int u32)
+{
+	int orders, zones;
+
+	add_struct(btf, "page", PAGE_STRUCT,
+		   (const struct member[]){{"flags", PG_FLAGS, u64},
+					   {"compound_head", PG_COMPOUND, u64},
+					   {"private", PG_PRIVATE, u64},
+					   {"mapping", PG_MAPPING, u64},
+					   {"_mapcount", PG_TYPE, u32},
+					   {"_refcount", PG_REFERENCES, u32},
+					   {NULL, 0, 0}});
+	add_struct(btf, "free_area", FREE_AREA_BYTES,
+		   (const struct member[]){{"nr_free", FREE_NR, u64}, {NULL, 0, 0}});
+	orders = btf__add_array(btf, u32, (int)btf__type_cnt(btf) - 1, NR_ORDERS);
+	add_struct(btf, "zone", ZONE_STRUCT,
+		   (const struct member[]){{"lock", ZONE_LOCK, u32},
+					   {"zone_start_pfn", ZONE_START, u64},
+					   {"name", ZONE_NAME, u64},
+					   {"spanned_pages", ZONE_SPANNED, u64},
+					   {"present_pages", ZONE_PRESENT, u64},
+					   {"managed_pages", ZONE_MANAGED, u64},
+					   {"free_area", ZONE_FREE, orders},
+					   {NULL, 0, 0}});
+	zones = btf__add_array(btf, u32, (int)btf__type_cnt(btf) - 1, 3);
+	add_struct(btf, "pglist_data", PGLIST_BYTES,
+		   (const struct member[]){{"node_id", PGLIST_ID, u32},
+					   {"nr_zones", PGLIST_NR, u32},
+					   {"node_zones", PGLIST_ZONES, zones},
+					   {NULL, 0, 0}});
+	btf__add_enum(btf, "pageflags", 4);
+	btf__add_enum_value(btf, "PG_locked", 0);
+	btf__add_enum_value(btf, "PG_reserved", FLAG_RESERVED);
+	if (!numbers)
+		btf__add_enum_value(btf, "PG_slab", FLAG_SLAB);
+	btf__add_enum_value(btf, "__NR_PAGEFLAGS", 6);
+	btf__add_enum_value(btf, "PG_other_name", FLAG_RESERVED);
+	if (!numbers)
+		return;
+	btf__add_enum(btf, "pagetype", 4);
+	btf__add_enum_value(btf, "PGTY_table", 0xf2);
+}
+
 void small_kernel_btf(struct small_kernel *kernel)
 {
 	struct btf *btf = btf__new_empty();
@@ -51,8 +94,7 @@ void small_kernel_btf(struct small_kernel *kernel)
 					   {"nr_pages", VM_NR, u32},
 					   {"phys_addr", VM_PHYS, u64},
 					   {NULL, 0, 0}});
-	add_struct(btf, "page", PAGE_STRUCT,
-		   (const struct member[]){{"flags", 0, u64}, {NULL, 0, 0}});
+	add_frames(btf, kernel->nodes, u64, u32);
 	add_struct(btf, "mod_kallsyms", 24,
 		   (const struct member[]){{"symtab", 0, u64},
 					   {"num_symtab", 8, u32},

@@ -39,6 +39,29 @@ enum {
 	MOD_MEM = 96,
 	MOD_KALLSYMS = 160,
 	MOD_BYTES = 192,
+	PG_FLAGS = 0,
+	PG_COMPOUND = 8,
+	PG_PRIVATE = 24,
+	PG_MAPPING = 40,
+	PG_TYPE = 56,
+	PG_REFERENCES = 60,
+	PGLIST_ID = 0,
+	PGLIST_NR = 4,
+	PGLIST_ZONES = 16,
+	ZONE_LOCK = 4,
+	ZONE_START = 8,
+	ZONE_NAME = 16,
+	ZONE_SPANNED = 24,
+	ZONE_PRESENT = 40,
+	ZONE_MANAGED = 48,
+	ZONE_FREE = 64,
+	FREE_NR = 16,
+	FREE_AREA_BYTES = 24,
+	NR_ORDERS = 4,
+	ZONE_STRUCT = 192,
+	PGLIST_BYTES = 16 + 3 * 192,
+	FLAG_RESERVED = 3,
+	FLAG_SLAB = 5, /* of the older kind */
 };
 
 #define NR_NODES   2u
@@ -49,6 +72,12 @@ uint64_t small_kernel_variable(struct small_kernel *kernel, const char *name, si
 
 void small_kernel_copy(struct small_kernel *kernel, uint64_t address, const void *bytes,
 		       size_t size);
+
+/* The zone, as variables; what VMCOREINFO says of frames; once all are taken, their struct pages.
+ */
+void small_kernel_zone(struct small_kernel *kernel);
+const char *small_kernel_frames_info(const struct small_kernel *kernel);
+void small_kernel_frames(struct small_kernel *kernel);
 
 /* Puts the types into the image. */
 void small_kernel_btf(struct small_kernel *kernel);

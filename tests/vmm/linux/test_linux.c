@@ -10,6 +10,7 @@
 #include "tests/harness.h"
 #include "tests/vmm/linux/small_kernel.h"
 #include "vmm/linux/check.h"
+#include "vmm/linux/frames.h"
 #include "vmm/linux/private.h"
 
 static struct small_kernel kernel;
@@ -263,6 +264,163 @@ START_TEST(wx_is_judged_when_the_kernel_runs)
 }
 END_TEST
 
+/* ---- frames ---- */
+
+static struct linux_space frames_space;
+static struct linux_zones frames_zones;
+
+static void open_frames(int nodes)
+{
+	struct error error = {""};
+
+	make(nodes);
+	ck_assert_msg(linux_space_read(guest, &frames_space, &error) == 0, "%s", error.text);
+	ck_assert_msg(linux_zones_read(guest, &frames_zones, &error) == 0, "%s", error.text);
+}
+
+static void close_frames(void)
+{
+	linux_zones_free(&frames_zones);
+	linux_space_free(&frames_space);
+	close_guest();
+}
+
+static struct linux_frame look_at(uint64_t pfn)
+{
+	struct linux_frame frame;
+	struct error error = {""};
+
+	ck_assert_msg(linux_frame(guest, &frames_space, &frames_zones, pfn, &frame, &error) == 0,
+		      "%s", error.text);
+	ck_assert_uint_eq(frame.pfn, pfn);
+	return frame;
+}
+
+START_TEST(each_frame_is_of_one_state)
+{
+	uint64_t counts[LINUX_FRAME_STATES], sum = 0, free_pfn = SMALL_PAGES - 8, listed;
+	struct linux_frame frame;
+	struct error error;
+
+	open_frames(_i);
+	ck_assert_uint_eq(frames_zones.count, 1);
+	ck_assert_str_eq(frames_zones.zone[0].name, "Small");
+	ck_assert_uint_eq(frames_zones.zone[0].node, _i ? 1 : 0);
+	listed = frames_zones.zone[0].listed_free;
+	ck_assert_uint_eq(listed, SMALL_PAGES - kernel.next_frame / 4096);
+	ck_assert_int_eq(
+		linux_frames_count(guest, &frames_space, &frames_zones.zone[0], counts, &error), 0);
+	ck_assert_uint_eq(counts[LINUX_FRAME_FREE], listed);
+	ck_assert_uint_eq(counts[LINUX_FRAME_VMALLOC], kernel.nr_area_frames);
+	for (unsigned int s = 0; s < LINUX_FRAME_STATES; s++)
+		sum += counts[s];
+	ck_assert_uint_eq(sum, SMALL_PAGES);
+
+	/* The last frame of a block bears no mark of its own. */
+	frame = look_at(free_pfn + 7);
+	ck_assert_int_eq(frame.state, LINUX_FRAME_FREE);
+	ck_assert_uint_eq(frame.head_pfn, free_pfn);
+	ck_assert_uint_eq(frame.order, 3);
+	frame = look_at(kernel.area_frame[3]);
+	ck_assert_int_eq(frame.state, LINUX_FRAME_VMALLOC);
+	ck_assert(frame.has_area && frame.area_page == 1);
+	ck_assert_uint_eq(frame.area.start, SMALL_VMALLOC + 0x10000);
+	frame = look_at(0);
+	ck_assert_int_eq(frame.state, LINUX_FRAME_RESERVED);
+	ck_assert_str_eq(frame.flag_names, "reserved");
+	ck_assert_int_eq(linux_frame(guest, &frames_space, &frames_zones, SMALL_PAGES + 100000,
+				     &frame, &error),
+			 -ENOENT);
+	close_frames();
+}
+END_TEST
+
+START_TEST(states_are_told_apart)
+{
+	uint64_t pfn = 5;
+	const struct {
+		uint64_t flags;
+		uint32_t type, references;
+		uint64_t mapping;
+		enum linux_frame_state state;
+	} rows[] = {
+		{0, UINT32_MAX, 0, 0, LINUX_FRAME_UNREFERENCED},
+		{0, UINT32_MAX, 1, 0, LINUX_FRAME_KERNEL},
+		{0, 0, 2, 0xffff888000001001, LINUX_FRAME_ANON},
+		{0, 0, 2, 0xffff888000001000, LINUX_FRAME_FILE},
+		{0, _i ? 0xf2000000u : ~0x200u, 1, 0, LINUX_FRAME_TABLE},
+		{_i ? 0 : 1u << 5, _i ? 0xf5000000u : UINT32_MAX, 1, 0, LINUX_FRAME_SLAB},
+	};
+	struct linux_frame frame;
+
+	open_frames(_i);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		small_kernel_page_set(&kernel, pfn, rows[i].flags, rows[i].type,
+				      rows[i].references);
+		small_kernel_set(&kernel, small_kernel_page(pfn) + guest->types.page_mapping,
+				 rows[i].mapping);
+		ck_assert_msg(look_at(pfn).state == rows[i].state, "row %zu is %s", i,
+			      linux_frame_state_name(look_at(pfn).state));
+		/* A tail is what its head is. */
+		small_kernel_page_set(&kernel, pfn + 1, 0, UINT32_MAX, 0);
+		small_kernel_set(&kernel,
+				 small_kernel_page(pfn + 1) + guest->types.page_compound_head,
+				 small_kernel_page(pfn) + 1);
+		frame = look_at(pfn + 1);
+		ck_assert_int_eq(frame.state, rows[i].state);
+		ck_assert_uint_eq(frame.head_pfn, pfn);
+	}
+	close_frames();
+}
+END_TEST
+
+/* Changes one thing of the frames, and expects @alarms of the check frames. */
+static void expect_alarms(uint64_t alarms)
+{
+	run_audit(false);
+	ck_assert_uint_eq(verdicts(LINUX_CHECK_FRAMES, LINUX_ALARM), alarms);
+	linux_audit_free(&audit);
+}
+
+START_TEST(frames_of_areas_are_theirs_alone)
+{
+	uint64_t pfn, pages;
+
+	make(_i);
+	pfn = kernel.area_frame[2];
+	expect_alarms(0);
+	small_kernel_page_set(&kernel, pfn, 0, UINT32_MAX, 0);
+	expect_alarms(1);
+	small_kernel_page_set(&kernel, pfn, _i ? 0 : 1u << 5, _i ? 0xf5000000u : UINT32_MAX, 1);
+	expect_alarms(1);
+	small_kernel_page_set(&kernel, pfn, 0, UINT32_MAX, 1);
+	expect_alarms(0);
+	small_kernel_free_block(&kernel, pfn, 0);
+	expect_alarms(1);
+	small_kernel_page_set(&kernel, pfn, 0, UINT32_MAX, 1);
+	/* Two areas on one frame. */
+	pages = small_kernel_get(&kernel, kernel.first_vm + guest->types.vm_struct_pages);
+	small_kernel_set(&kernel, pages, small_kernel_page(pfn));
+	expect_alarms(1);
+	close_guest();
+}
+END_TEST
+
+START_TEST(a_zone_that_miscounts_is_seen)
+{
+	make(_i);
+	small_kernel_free_block(&kernel, SMALL_PAGES - 8, 3); /* counted a second time */
+	run_audit(false);
+	ck_assert_uint_eq(verdicts(LINUX_CHECK_FRAMES, LINUX_IN_TRANSIT), 1);
+	linux_audit_free(&audit);
+	small_kernel_set(&kernel, kernel.zone + guest->types.zone_lock - 4, 1ull << 32);
+	run_audit(false);
+	ck_assert_uint_eq(verdicts(LINUX_CHECK_FRAMES, LINUX_IN_UPDATE), 1);
+	linux_audit_free(&audit);
+	close_guest();
+}
+END_TEST
+
 /* ---- hostile memory ---- */
 
 static int ignore_line(void *context, const char *line, const struct linux_area *area)
@@ -290,6 +448,13 @@ static void ask_all(void)
 		return;
 	}
 	if (linux_space_read(guest, &space, &error) == 0) {
+		struct linux_zones zones = {.zone = NULL};
+		struct linux_frame frame;
+
+		linux_zones_read(guest, &zones, &error);
+		for (uint64_t pfn = 0; pfn < SMALL_PAGES; pfn += 37)
+			linux_frame(guest, &space, &zones, pfn, &frame, &error);
+		linux_zones_free(&zones);
 		linux_areas_print(guest, &space, ignore_line, NULL);
 		linux_state_write(guest, &space, out, &error);
 		linux_space_free(&space);
@@ -382,6 +547,10 @@ int main(void)
 	tcase_add_loop_test(cases, space_of_no_list_is_an_alarm_when_it_stays, 0, 2);
 	tcase_add_loop_test(cases, a_live_look_makes_no_alarm_alone, 0, 2);
 	tcase_add_loop_test(cases, wx_is_judged_when_the_kernel_runs, 0, 2);
+	tcase_add_loop_test(cases, each_frame_is_of_one_state, 0, 2);
+	tcase_add_loop_test(cases, states_are_told_apart, 0, 2);
+	tcase_add_loop_test(cases, frames_of_areas_are_theirs_alone, 0, 2);
+	tcase_add_loop_test(cases, a_zone_that_miscounts_is_seen, 0, 2);
 	tcase_add_loop_test(cases, lists_that_loop_end, 0, 2);
 	tcase_add_test(cases, kallsyms_cut_short_are_missed);
 	tcase_add_test(cases, btf_that_lies_is_survived);

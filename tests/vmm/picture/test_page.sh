@@ -5,14 +5,11 @@
 set -u
 # shellcheck disable=SC2154 # automake's environment, with a fallback
 top=${top_srcdir:-$(dirname "$0")/../../..}
-nestbox=$PWD/nestbox
-nestctl=$PWD/nestctl
-scratch=$(mktemp -d) || exit 1
-export XDG_RUNTIME_DIR="$scratch" NESTBOX_KVM=soft
-trap '"$nestctl" --name page quit >/dev/null 2>&1; rm -rf "$scratch"' EXIT
-
 # shellcheck source=tests/machine/shell.sh
 . "$top/tests/machine/shell.sh"
+on_soft
+NESTBOX_NAME=page
+export NESTBOX_NAME
 
 # browse FILE: what the browser made of it, as HTML.
 browse() {
@@ -52,8 +49,8 @@ claim "a replay's page works" page_of_a_replay
 
 page_of_a_guest() {
   status 0 "$nestbox" run --kvm soft --name page --daemonize --memory 32M &&
-    status 0 "$nestctl" --name page vmalloc 40960 && status 0 "$nestctl" --name page vmalloc 8192 &&
-    status 0 "$nestctl" --name page html "$scratch/guest" && driven "$scratch/guest" &&
+    status 0 "$nestctl" vmalloc 40960 && status 0 "$nestctl" vmalloc 8192 &&
+    status 0 "$nestctl" html "$scratch/guest" && driven "$scratch/guest" &&
     says "^ok: the tables open" "^ok: the walk is drawn"
 }
 claim "a guest's page works" page_of_a_guest

@@ -83,6 +83,35 @@ START_TEST(areas_are_sorted_steps_with_kinds_and_callers)
 }
 END_TEST
 
+/* Two areas of 600 pages, a hole of 5 between them, one of 2^30, and one that is gone. */
+START_TEST(wide_holes_are_folded_and_narrow_ones_are_not)
+{
+	json_t *list =
+		list_of("[{\"start\":4096,\"end\":2461696,\"freed\":3,\"gone\":-1,\"born\":0},"
+			"{\"start\":2482176,\"end\":4939776,\"freed\":-1,\"gone\":-1,\"born\":1},"
+			"{\"start\":8192000,\"end\":8196096,\"freed\":1,\"gone\":2,\"born\":0},"
+			"{\"start\":4402286333952,\"end\":4402286338048,\"freed\":-1,"
+			"\"gone\":-1,\"born\":0}]");
+	json_t *areas = picture_areas(list);
+	struct picture_places places;
+
+	ck_assert_int_eq(picture_places(areas, &places), 0);
+	ck_assert_uint_eq(places.count, 3);
+	ck_assert_str_eq(places.place[0].kind, "lazy");
+	ck_assert_double_eq(places.place[1].at, 605);
+	ck_assert(!places.place[1].folded && places.place[2].folded);
+	ck_assert_double_eq(places.place[2].at, 1205 + 1201.0 / 60);
+	ck_assert_double_eq(places.length, 1206 + 1201.0 / 60);
+	ck_assert_uint_eq(picture_page_at(&places, 0), 1);
+	ck_assert_uint_eq(picture_page_at(&places, 606), 607);
+	ck_assert_uint_eq(picture_page_at(&places, 1210), places.place[2].page);
+	ck_assert_uint_eq(picture_page_at(&places, 5000), 0);
+	free(places.place);
+	json_decref(areas);
+	json_decref(list);
+}
+END_TEST
+
 START_TEST(frames_know_their_zones)
 {
 	json_t *list = list_of("[{\"start\":0,\"end\":8192,\"state\":\"image\",\"node\":0,\"zone\":"
@@ -107,15 +136,17 @@ END_TEST
 START_TEST(buckets_hold_every_sample_and_are_narrow)
 {
 	enum { COUNT = 5000 };
-	uint64_t samples[COUNT], sum = 0, seed = (uint64_t)_i + 1;
+	uint64_t sum = 0, seed = (uint64_t)_i + 1, *samples;
+	struct latency latency = {0};
 	json_t *one, *bucket;
 	size_t i;
 
 	for (i = 0; i < COUNT; i++) {
 		seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-		samples[i] = seed >> (1 + seed % 63);
+		ck_assert_int_eq(latency_add(&latency, seed >> (1 + seed % 63)), 0);
 	}
-	one = picture_histogram("x", "ticks", samples, COUNT);
+	one = picture_histogram("x", "ticks", &latency);
+	samples = latency.samples;
 	json_array_foreach (json_object_get(one, "buckets"), i, bucket) {
 		uint64_t from = (uint64_t)json_integer_value(json_array_get(bucket, 0));
 		uint64_t to = (uint64_t)json_integer_value(json_array_get(bucket, 1)), inside = 0;
@@ -132,7 +163,8 @@ START_TEST(buckets_hold_every_sample_and_are_narrow)
 	ck_assert_int_eq(json_integer_value(json_object_get(one, "max")),
 			 (json_int_t)samples[COUNT - 1]);
 	json_decref(one);
-	ck_assert_ptr_null(picture_histogram("x", "ticks", samples, 0));
+	latency_deinit(&latency);
+	ck_assert_ptr_null(picture_histogram("x", "ticks", &latency));
 }
 END_TEST
 
@@ -171,13 +203,17 @@ END_TEST
 START_TEST(columns_are_blocks_that_gnuplot_indexes)
 {
 	json_t *document = picture_create("x"), *list;
-	uint64_t samples[] = {3, 3, 100};
+	static const uint64_t samples[] = {3, 3, 100};
+	struct latency latency = {0};
 	struct error error;
 
 	list = list_of("[{\"start\":4096,\"end\":12288,\"line\":\"a 8192 f+1 vmap\"}]");
 	json_object_set_new(document, "areas", picture_areas(list));
+	for (size_t i = 0; i < 3; i++)
+		ck_assert_int_eq(latency_add(&latency, samples[i]), 0);
 	json_object_set_new(document, "latency",
-			    json_pack("[o]", picture_histogram("alloc", "ticks", samples, 3)));
+			    json_pack("[o]", picture_histogram("alloc", "ticks", &latency)));
+	latency_deinit(&latency);
 	ck_assert_int_eq(picture_write_dat(document, path, &error), 0);
 	ck_assert_str_eq(written(), "# areas: start pages kind\n0x1000 2 \"vmap\"\n\n\n"
 				    "# alloc, ticks: from up-to samples\n3 4 2\n100 104 1\n\n\n");
@@ -211,6 +247,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, make_folder, remove_folder);
 	tcase_add_test(tcase, areas_are_sorted_steps_with_kinds_and_callers);
+	tcase_add_test(tcase, wide_holes_are_folded_and_narrow_ones_are_not);
 	tcase_add_test(tcase, frames_know_their_zones);
 	tcase_add_loop_test(tcase, buckets_hold_every_sample_and_are_narrow, 0, 4);
 	tcase_add_test(tcase, nothing_hostile_leaves_the_data);
