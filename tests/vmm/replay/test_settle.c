@@ -71,15 +71,17 @@ static void run_in_model(struct replay_outcome *outcome)
 
 /* ---- pools ---- */
 
-#define THREE_OF_NODE_0                                                             \
-	ALLOC(AT0, "1.0", "1.0", "0x2", "1", P(0000), "0x100")                      \
-	ALLOC(AT0, "1.1", "1.1", "0x2", "1", P(0002), "0x100")                      \
-	ALLOC(AT0, "1.2", "1.2", "0x2", "1", P(0004), "0x100")                      \
-	ALLOC(AT0, "1.3", "1.3", "0x2", "1", P(0006), "0x100")                      \
-	AT0("2.0")                                                                  \
-	GIVEN_UP(P(0002), "0x100")                                                  \
-	AT0("2.1") GIVEN_UP(P(0000), "0x100") AT0("2.2") GIVEN_UP(P(0004), "0x100") \
-		PURGE("3.0", "3")
+#define THREE                                                  \
+	ALLOC(AT0, "1.0", "1.0", "0x2", "1", P(0000), "0x100") \
+	ALLOC(AT0, "1.1", "1.1", "0x2", "1", P(0002), "0x100") \
+	ALLOC(AT0, "1.2", "1.2", "0x2", "1", P(0004), "0x100") \
+	ALLOC(AT0, "1.3", "1.3", "0x2", "1", P(0006), "0x100")
+
+#define FREED_2 AT0("2.0") GIVEN_UP(P(0002), "0x100")
+#define FREED_0 AT0("2.1") GIVEN_UP(P(0000), "0x100")
+#define FREED_4 AT0("2.2") GIVEN_UP(P(0004), "0x100")
+
+#define THREE_OF_NODE_0 THREE FREED_2 FREED_0 FREED_4 PURGE("3.0", "3")
 
 /* The pool's first is the highest; one that is not aligned goes to the end, and the tree is asked.
  */
