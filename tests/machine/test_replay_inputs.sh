@@ -89,6 +89,13 @@ in_model() { # NAME
 claim "--no-guest says what a guest says" in_model modules-2cpu
 claim "--no-guest, for a person" eval 'run 0 --no-guest "$data/modules-2cpu" && says "guest       none"'
 
+eight_of_a_kind() {
+  cp -r "$data/modules-2cpu" "$scratch/short" && sed -i 1,40d "$scratch/short/vmallocinfo.end" &&
+    run 0 --no-guest "$scratch/short" && [ "$(grep -c '^    extra ' "$scratch/out")" = 8 ] &&
+    grep -q '^    and [1-9][0-9]* more$' "$scratch/out"
+}
+claim "no more than eight lines of a kind" eight_of_a_kind
+
 spoilt_prelude() {
   cp -r "$data/modules-2cpu" "$scratch/spoilt" && echo spoilt >"$scratch/spoilt/prelude" &&
     run 0 --no-guest "$scratch/spoilt" && grep -q 'prelude:1: .*going on without it' "$scratch/err"

@@ -268,11 +268,27 @@ static void print_end_difference(FILE *out, const struct replay_report *report,
 	fputc('\n', out);
 }
 
+/* The first of those of a kind, of which there are @count. */
+static void print_end_differences(FILE *out, const struct replay_report *report,
+				  enum replay_end_kind kind, uint64_t count)
+{
+	const struct replay_end_state *end = report->end;
+	uint64_t listed = 0;
+	size_t i;
+
+	for (i = 0; i < end->difference_count && listed < LISTED; i++) {
+		if (end->differences[i].kind == kind) {
+			print_end_difference(out, report, &end->differences[i]);
+			listed++;
+		}
+	}
+	print_rest(out, count, listed);
+}
+
 static void print_end_state(FILE *out, const struct replay_report *report)
 {
 	const struct replay_end_state *end = report->end;
 	char matching[32], expected[32], extra[32];
-	size_t i;
 
 	label(out, "end state");
 	if (!end) {
@@ -285,10 +301,9 @@ static void print_end_state(FILE *out, const struct replay_report *report)
 		end->matching, end->expected, end->missing, end->extra);
 	cli_size_format(end->lazy_matching_bytes, matching, sizeof(matching));
 	cli_size_format(end->lazy_expected_bytes, expected, sizeof(expected));
-	for (i = 0; i < end->difference_count; i++) {
-		if (end->differences[i].kind <= REPLAY_END_OTHER_KIND)
-			print_end_difference(out, report, &end->differences[i]);
-	}
+	print_end_differences(out, report, REPLAY_END_MISSING, end->missing);
+	print_end_differences(out, report, REPLAY_END_EXTRA, end->extra);
+	print_end_differences(out, report, REPLAY_END_OTHER_KIND, end->other_kind);
 	label(out, "");
 	fprintf(out, "lazily freed: %s of %s as in Linux", matching, expected);
 	if (end->lazy_extra_bytes) {
