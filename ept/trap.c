@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is watched, and how pages are closed and opened. */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -351,7 +352,14 @@ void trap_counts(struct trap_set *set, struct trap_counts *counts_out)
 
 static int start_thread(struct trap_set *set, struct error *error)
 {
-	int err = pthread_create(&set->thread, NULL, trap_thread, set);
+	sigset_t all, before;
+	int err;
+
+	/* Signals are the program's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	err = pthread_create(&set->thread, NULL, trap_thread, set);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 
 	return err ? error_set(error, -err, "the traps' thread: %s", strerror(err)) : 0;
 }

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "ept/trap_private.h"
+#include "lib/thread.h"
 
 /* Pages after one that nobody watches that are opened with it. */
 #define AROUND_PAGES 16
@@ -144,6 +145,7 @@ void *trap_thread(void *context)
 {
 	struct trap_set *set = context;
 
+	thread_begin(THREAD_TRAP);
 	uffd_serve(set->uffd, set->stop, on_fault, set);
 	return NULL;
 }

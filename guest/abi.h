@@ -78,6 +78,9 @@ struct nb_boot_info {
 };
 _Static_assert(sizeof(struct nb_boot_info) <= 4096, "the boot information is one page");
 
+/* The node vCPU @i of @nr_vcpus is nearest to: in order, as many to each of @nr_nodes. */
+#define NB_VCPU_NODE(i, nr_vcpus, nr_nodes) ((i) * (nr_nodes) / (nr_vcpus))
+
 #define NB_BOOT_EAGER       0x1u /* start with eager flushing */
 #define NB_BOOT_HOST_ZEROES 0x2u /* NB_PORT_ZERO may be used */
 #define NB_BOOT_TELL_FRAMES 0x4u /* tell what becomes of frames: NB_PORT_FRAMES */
@@ -170,7 +173,8 @@ struct nb_vcpu_area {
 	uint64_t current;  /* guest: user_data of the operation in flight */
 	uint32_t pad2[8];
 	uint32_t cq_head; /* host */
-	uint32_t pad3[15];
+	uint32_t cancel;  /* host: not 0: nobody wants the rest of a long operation */
+	uint32_t pad3[14];
 	struct nb_event event;
 	uint32_t nr_frame_runs; /* guest */
 	uint32_t pad5;
@@ -211,8 +215,8 @@ enum nb_opcode {
 
 	/*
 	 * vmalloc_node_range(). arg: 0 size, 1 align, 2 start, 3 end, 4 gfp (32 bits), 5 prot,
-	 * 6 VM_ flags, 7 node (signed, -1 any), 8 caller, 9 under rules (NB_OP_SET_RULES) the
-	 * pools' node plus 1, or 0. result: 0 address. The window must be
+	 * 6 VM_ flags, 7 node (signed, -1 any), 8 caller (0: the operation itself), 9 under rules
+	 * (NB_OP_SET_RULES) the pools' node plus 1, or 0. result: 0 address. The window must be
 	 * canonical, in one half, and clear of the direct map, the page array and the image; prot
 	 * present, without address bits.
 	 */
@@ -242,10 +246,11 @@ enum nb_opcode {
 	 * nb_bench_case, 1 loops (at least 1), 2 pages (NB_BENCH_FIX_SIZE: at least 1; else 0),
 	 * 3 seed of the random numbers, 4 stamps: 1 to write each loop's ticks to area.data as
 	 * uint32_t (2^32 - 1 for more), for at most NB_BENCH_STAMPS_MAX loops; else 0.
-	 * result: 0 ticks of all loops together, set-up and clearing up not counted; 1 loops. No
-	 * range is lazy when the loops start.
-	 * -ENOMEM or -ENOSPC when an allocation failed. Either way all is freed, and
-	 * area.progress counts loops and, in set-up and clearing up, areas.
+	 * result: 0 ticks of all loops together, set-up and clearing up not counted; 1 loops:
+	 * fewer than asked for where area.cancel ended them (looked at every 256), in set-up too.
+	 * No range is lazy when the loops start. -ENOMEM or -ENOSPC when an allocation failed.
+	 * Either way all is freed, and area.progress counts loops and, in set-up and clearing up,
+	 * areas.
 	 */
 	NB_OP_BENCH = 9,
 	/*
@@ -264,6 +269,7 @@ enum nb_opcode {
 	NB_OP_SET_SHAPE = 11,
 	/* Gives back one lazy or pooled range. arg: 0 its address. -ENOENT. */
 	NB_OP_RELEASE = 12,
+	NB_OP_LOAD = 13, /* a part of a workload: guest/load_abi.h */
 
 	/*
 	 * Frames and objects of the host's own. FREE_PAGES and KFREE take only what ALLOC_PAGES

@@ -107,8 +107,7 @@ static u64 arch_clock_ns(void *arch)
 {
 	const u64 khz = machine.boot->tsc_khz ?: 1000000, tsc = rdtsc();
 
-	return tsc / khz * 1000000 + tsc % khz * 1000000 / khz +
-	       __atomic_load_n(&machine.clock_ahead_ns, __ATOMIC_RELAXED);
+	return tsc / khz * 1000000 + tsc % khz * 1000000 / khz + READ_ONCE(machine.clock_ahead_ns);
 }
 
 /* Adds a run to this CPU's list, or to the run it has last, whichever end of it this continues. */

@@ -126,6 +126,9 @@ user_load:
 	.cfi_startproc
 user_load_faults:
 	movq	(%rdi), %rax
+	.pushsection .marks.exempt, "", @progbits
+	.quad	user_load_faults
+	.popsection
 	movq	%rax, (%rsi)
 	xorl	%eax, %eax
 	ret

@@ -134,8 +134,8 @@ static void serve_one(struct cpu *cpu)
 	cqe->status = dispatch(cpu, sqe, cqe);
 	area->current = 0;
 	WRITE_ONCE(area->progress, area->progress + 1);
-	__atomic_store_n(&area->sq_head, area->sq_head + 1, __ATOMIC_RELEASE);
-	__atomic_store_n(&area->cq_tail, area->cq_tail + 1, __ATOMIC_RELEASE);
+	smp_store_release(&area->sq_head, area->sq_head + 1);
+	smp_store_release(&area->cq_tail, area->cq_tail + 1);
 }
 
 /*
@@ -144,12 +144,12 @@ static void serve_one(struct cpu *cpu)
  */
 static u32 servable(const struct nb_vcpu_area *area)
 {
-	u32 sq_tail = __atomic_load_n(&area->sq_tail, __ATOMIC_ACQUIRE);
+	u32 sq_tail = smp_load_acquire(&area->sq_tail);
 
 	if (sq_tail == area->sq_head)
 		return 0;
-	return ring_servable(area->sq_head, sq_tail,
-			     __atomic_load_n(&area->cq_head, __ATOMIC_ACQUIRE), area->cq_tail);
+	return ring_servable(area->sq_head, sq_tail, smp_load_acquire(&area->cq_head),
+			     area->cq_tail);
 }
 
 /* Indexes that cannot be are reported once and left alone until the host changes them. */
@@ -185,7 +185,7 @@ void hypercall_serve(struct cpu *cpu)
 {
 	struct nb_vcpu_area *area = cpu->area;
 
-	__atomic_store_n(&area->online, 1, __ATOMIC_RELEASE);
+	smp_store_release(&area->online, 1);
 	for (;;) {
 		irq_enable();
 		if (hypercall_drain(cpu))

@@ -12,7 +12,7 @@ struct page *host_page(u64 pfn, u32 order)
 	struct page *page;
 
 	if (pfn >= MAX_SECTIONS * SECTION_PAGES ||
-	    !__atomic_load_n(&mm->section_online[pfn / SECTION_PAGES], __ATOMIC_ACQUIRE))
+	    !smp_load_acquire(&mm->section_online[pfn / SECTION_PAGES]))
 		return NULL;
 	page = pfn_to_page(mm, pfn);
 	if (page->state != PAGE_OTHER || page->owner != host_owner() || page->order != order)

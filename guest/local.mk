@@ -4,7 +4,7 @@
 noinst_PROGRAMS += %D%/nestbox-guest
 %C%_nestbox_guest_SOURCES = %D%/abi.h %D%/apic.h %D%/arch.c %D%/arch.h %D%/areas.c %D%/areas.h \
 	%D%/border.h %D%/cpl3.S %D%/cpu.h %D%/entry.S %D%/hypercall.c %D%/hypercall.h %D%/keyed.c \
-	%D%/keyed.h %D%/layout.h %D%/layout_list.h %D%/loans.c %D%/loans.h %D%/machine.h \
+	%D%/keyed.h %D%/layout.h %D%/layout_list.h %D%/load.c %D%/load.h %D%/load_abi.h %D%/loans.c %D%/loans.h %D%/machine.h \
 	%D%/main.c %D%/note.c %D%/objects.c %D%/operations.c %D%/printf.c %D%/printf.h \
 	%D%/processes.c %D%/report.c %D%/report.h %D%/ring.h %D%/selfharm.c %D%/tlb.c %D%/tlb.h \
 	%D%/trap.c %D%/traps.S %D%/user.c %D%/user.h %D%/workload.c %D%/workload.h

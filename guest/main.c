@@ -77,7 +77,6 @@ static void copy_ranges(struct mem_range *to, const struct nb_range *from, u32 n
 		to[i] = (struct mem_range){from[i].start, from[i].end, from[i].node, from[i].kind};
 }
 
-/* The host says nothing of which CPU is near which memory: in order, as many to each node. */
 static void spread_cpus(struct mm_config *config)
 {
 	u32 i, nr_nodes = 0;
@@ -86,7 +85,7 @@ static void spread_cpus(struct mm_config *config)
 		if (config->ram[i].node >= nr_nodes)
 			nr_nodes = config->ram[i].node + 1;
 	for (i = 0; i < config->nr_cpus && i < MAX_CPUS; i++)
-		config->cpu_node[i] = (u8)(i * nr_nodes / config->nr_cpus);
+		config->cpu_node[i] = (u8)NB_VCPU_NODE(i, config->nr_cpus, nr_nodes);
 }
 
 static void core_init(const struct nb_boot_info *boot)
@@ -129,7 +128,7 @@ static void start_machine(const struct nb_boot_info *boot)
 	core_init(boot);
 	__atomic_exchange_n(&machine.ready, 1, __ATOMIC_SEQ_CST);
 	for (i = 1; i < machine.nr_cpus; i++)
-		if (__atomic_load_n(&machine.cpu[i].state, __ATOMIC_ACQUIRE) == CPU_WAITING)
+		if (smp_load_acquire(&machine.cpu[i].state) == CPU_WAITING)
 			apic_send(machine.cpu[i].apic_id, VECTOR_WAKE);
 }
 
@@ -137,7 +136,7 @@ static void start_machine(const struct nb_boot_info *boot)
 static void wait_for_machine(struct cpu *cpu)
 {
 	__atomic_exchange_n(&cpu->state, CPU_WAITING, __ATOMIC_SEQ_CST);
-	while (!__atomic_load_n(&machine.ready, __ATOMIC_ACQUIRE)) {
+	while (!smp_load_acquire(&machine.ready)) {
 		irq_enable_and_halt();
 		irq_disable();
 	}
@@ -164,6 +163,6 @@ void cpu_start(const struct nb_boot_info *boot, u32 index)
 		wait_for_machine(cpu);
 	unmap_guard(cpu);
 	tlb_join(cpu);
-	__atomic_store_n(&cpu->state, CPU_ONLINE, __ATOMIC_RELEASE);
+	smp_store_release(&cpu->state, CPU_ONLINE);
 	hypercall_serve(cpu);
 }

@@ -21,7 +21,7 @@ static s64 op_alloc_pages(struct cpu *cpu, const u64 *arg, u64 *result)
 	if (!page)
 		return -ENOMEM;
 	page->index = 0;
-	__atomic_store_n(&page->owner, host_owner(), __ATOMIC_RELEASE);
+	smp_store_release(&page->owner, host_owner());
 	result[0] = page_to_pfn(mm, page);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "guest/areas.h"
 #include "guest/border.h"
 #include "guest/hypercall.h"
+#include "guest/load.h"
 #include "guest/workload.h"
 #include "mm/errno.h"
 #include "mm/vmalloc.h"
@@ -49,7 +50,8 @@ static bool take_node(u64 node)
 	return true;
 }
 
-static s64 decode_request(const u64 *arg, struct vmalloc_request *request)
+/* @self: the operation, on record as who asked where the host names nobody. */
+static s64 decode_request(const u64 *arg, const void *self, struct vmalloc_request *request)
 {
 	if (!border_gfp(arg[4]) || arg[6] & ~BORDER_VM_FLAGS || !border_node(arg[7]) ||
 	    !take_node(arg[9]))
@@ -62,7 +64,7 @@ static s64 decode_request(const u64 *arg, struct vmalloc_request *request)
 	request->prot = arg[5];
 	request->flags = arg[6];
 	request->node = (int)(s64)arg[7];
-	request->caller = arg[8];
+	request->caller = arg[8] ?: (u64)(uintptr_t)self;
 	return 0;
 }
 
@@ -86,7 +88,7 @@ static s64 op_nop(struct cpu *cpu, const u64 *arg, u64 *result)
 static s64 op_vmalloc(struct cpu *cpu, const u64 *arg, u64 *result)
 {
 	struct vmalloc_request request;
-	s64 err = decode_request(arg, &request);
+	s64 err = decode_request(arg, op_vmalloc, &request);
 
 	if (err)
 		return err;
@@ -103,7 +105,7 @@ static s64 op_vfree(struct cpu *cpu, const u64 *arg, u64 *result)
 static s64 op_get_vm_area(struct cpu *cpu, const u64 *arg, u64 *result)
 {
 	struct vmalloc_request request;
-	s64 err = decode_request(arg, &request);
+	s64 err = decode_request(arg, op_get_vm_area, &request);
 
 	if (err)
 		return err;
@@ -201,6 +203,7 @@ static const struct hypercall_op ops[] = {
 	[NB_OP_SET_RULES] = {op_set_rules, 4},
 	[NB_OP_SET_SHAPE] = {op_set_shape, 2},
 	[NB_OP_RELEASE] = {op_release, 1},
+	[NB_OP_LOAD] = {load_run, 7},
 };
 
 const struct hypercall_table core_operations = {ops, 0, ARRAY_SIZE(ops)};

@@ -43,7 +43,7 @@ void tlb_answer(struct cpu *cpu)
 	struct tlb_request *tlb = &machine.tlb;
 	u64 bit = 1ull << cpu->id;
 
-	if (!(__atomic_load_n(&tlb->pending, __ATOMIC_ACQUIRE) & bit))
+	if (!(smp_load_acquire(&tlb->pending) & bit))
 		return;
 	flush_local(tlb->start, tlb->end);
 	__atomic_and_fetch(&tlb->pending, ~bit, __ATOMIC_RELEASE);
@@ -83,7 +83,7 @@ void tlb_flush_range(u64 start, u64 end)
 	}
 	/* The core's stores to page tables come before the look at who is online (tlb_join()). */
 	memory_barrier();
-	others = __atomic_load_n(&machine.online, __ATOMIC_RELAXED) & ~(1ull << cpu->id);
+	others = READ_ONCE(machine.online) & ~(1ull << cpu->id);
 	if (others) {
 		while (!spin_trylock(&tlb->lock))
 			wait_a_little(cpu);
@@ -94,7 +94,7 @@ void tlb_flush_range(u64 start, u64 end)
 	}
 	flush_local(start, end);
 	if (others) {
-		while (__atomic_load_n(&tlb->pending, __ATOMIC_ACQUIRE))
+		while (smp_load_acquire(&tlb->pending))
 			wait_a_little(cpu);
 		spin_unlock(&tlb->lock);
 	}

@@ -61,6 +61,11 @@ static s64 bench_vmalloc(struct bench *bench, u64 bytes, u64 *addr_out)
 	return vmalloc_node_range(bench->mm, &bench->request, addr_out);
 }
 
+static bool cancelled(const struct bench *bench)
+{
+	return READ_ONCE(bench->area->cancel) != 0;
+}
+
 static void touch(u64 address, u8 value)
 {
 	*(volatile u8 *)(uintptr_t)address = value;
@@ -164,7 +169,7 @@ static s64 setup_long_busy_list(struct bench *bench)
 {
 	s64 err = bench_vmalloc(bench, LONG_BUSY_AREAS * sizeof(u64), &bench->kept);
 
-	while (!err && bench->nr_kept < LONG_BUSY_AREAS)
+	while (!err && bench->nr_kept < LONG_BUSY_AREAS && !cancelled(bench))
 		err = keep_one(bench);
 	return err;
 }
@@ -178,7 +183,7 @@ static s64 setup_full_fit(struct bench *bench)
 	s64 err = bench_vmalloc(bench, 2 * FULL_FIT_PAGES * sizeof(u64), &bench->kept);
 	u64 i;
 
-	while (!err && bench->nr_kept < 2 * FULL_FIT_PAGES)
+	while (!err && bench->nr_kept < 2 * FULL_FIT_PAGES && !cancelled(bench))
 		err = keep_one(bench);
 	if (err)
 		return err;
@@ -213,7 +218,10 @@ static const struct bench_case cases[] = {
 	[NB_BENCH_RANDOM_SIZE_ALIGN] = {NULL, loop_random_size_align, GFP_KERNEL | __GFP_ZERO, 0},
 };
 
-static s64 run_loops(struct bench *bench, s64 (*loop)(struct bench *bench), u64 loops)
+/* By itself, so that the compiler keeps what a loop needs in registers: every instruction counts.
+ */
+static __attribute__((noinline)) s64 run_some(struct bench *bench, s64 (*loop)(struct bench *bench),
+					      u64 loops)
 {
 	s64 err = 0;
 
@@ -224,20 +232,39 @@ static s64 run_loops(struct bench *bench, s64 (*loop)(struct bench *bench), u64 
 	return err;
 }
 
+/* So many loops between two looks at whether the host cancels: what looking costs is not seen. */
+#define CANCEL_LOOPS 256u
+
+/* Runs *@loops_io loops, unless the host cancels: then it says how many were run. */
+static s64 run_loops(struct bench *bench, s64 (*loop)(struct bench *bench), u64 *loops_io)
+{
+	u64 left = *loops_io, some;
+	s64 err = 0;
+
+	while (left && !err && !cancelled(bench)) {
+		some = left < CANCEL_LOOPS ? left : CANCEL_LOOPS;
+		left -= some;
+		err = run_some(bench, loop, some);
+	}
+	*loops_io -= left;
+	return err;
+}
+
 /* The same with each loop's ticks in area.data. */
-static s64 run_stamped(struct bench *bench, s64 (*loop)(struct bench *bench), u64 loops)
+static s64 run_stamped(struct bench *bench, s64 (*loop)(struct bench *bench), u64 *loops_io)
 {
 	u32 *stamp = (u32 *)bench->area->data;
+	u64 ticks, done;
 	s64 err = 0;
-	u64 ticks;
 
-	for (; loops && !err; loops--) {
+	for (done = 0; done < *loops_io && !err && !cancelled(bench); done++) {
 		ticks = rdtsc();
 		err = loop(bench);
 		ticks = rdtsc() - ticks;
 		*stamp++ = ticks < UINT32_MAX ? (u32)ticks : UINT32_MAX;
 		progress(bench);
 	}
+	*loops_io = done;
 	return err;
 }
 
@@ -278,7 +305,7 @@ s64 workload_bench(struct cpu *cpu, const u64 *arg, u64 *result)
 	const struct bench_case *bench_case;
 	struct bench bench;
 	s64 err = 0;
-	u64 ticks;
+	u64 ticks, loops = arg[1];
 
 	if (!arguments_make_sense(arg))
 		return -EINVAL;
@@ -290,12 +317,12 @@ s64 workload_bench(struct cpu *cpu, const u64 *arg, u64 *result)
 	vmap_purge(bench.mm);
 	ticks = rdtsc();
 	if (!err)
-		err = (arg[4] ? run_stamped : run_loops)(&bench, bench_case->loop, arg[1]);
+		err = (arg[4] ? run_stamped : run_loops)(&bench, bench_case->loop, &loops);
 	ticks = rdtsc() - ticks;
 	free_kept(&bench);
 	if (err)
 		return err;
 	result[0] = ticks;
-	result[1] = arg[1];
+	result[1] = loops;
 	return 0;
 }

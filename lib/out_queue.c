@@ -16,6 +16,7 @@
 
 #include "lib/clock.h"
 #include "lib/out_file.h"
+#include "lib/thread.h"
 
 /* Written at once: what a pipe takes whole when it takes any. */
 #define PIECE_BYTES 4096u
@@ -160,6 +161,7 @@ static void *drain(void *context)
 	char piece[PIECE_BYTES];
 	size_t size, done;
 
+	thread_begin(THREAD_LOG);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	while ((size = take(queue, piece))) {
 		done = write_piece(queue, piece, size);

@@ -87,7 +87,7 @@ static struct page *take_fresh(struct mm *mm, struct zone *zone, u32 *order_out,
 			zone->next_span++;
 			continue;
 		}
-		online = __atomic_load_n(&mm->section_online[section], __ATOMIC_ACQUIRE);
+		online = smp_load_acquire(&mm->section_online[section]);
 		if (!online) {
 			*offline_out = section;
 			return NULL;

@@ -56,7 +56,7 @@ static inline u64 section_memmap_pfn(u64 section, u8 online)
  */
 static inline u64 page_get_word(const struct page *page)
 {
-	return __atomic_load_n(&page->word, __ATOMIC_RELAXED);
+	return READ_ONCE(page->word);
 }
 
 /*
@@ -76,7 +76,7 @@ static inline u64 page_peek_word(const struct page *page)
 
 static inline void page_set_word(struct page *page, u64 word)
 {
-	__atomic_store_n(&page->word, word, __ATOMIC_RELAXED);
+	WRITE_ONCE(page->word, word);
 }
 
 /*

@@ -2,7 +2,7 @@
 # The core, built once for the guest and once for the host, where it looks at itself (MM_DEBUG).
 noinst_LIBRARIES += %D%/libmm_guest.a %D%/libmm_host.a
 MM_SOURCES = %D%/arch.h %D%/buddy.c %D%/buddy.h %D%/errno.h %D%/flush.c %D%/flush.h %D%/gfp.h \
-	%D%/interrupt.c %D%/interrupt.h %D%/list.h %D%/log.c %D%/log.h %D%/mm.c %D%/mm.h \
+	%D%/interrupt.c %D%/interrupt.h %D%/list.h %D%/log.c %D%/log.h %D%/mm.c %D%/mm.h %D%/once.h \
 	%D%/page_alloc.c %D%/page_alloc.h %D%/page_check.c %D%/page_init.c %D%/page_ref.c \
 	%D%/pcp.c %D%/pgtable.c %D%/pgtable.h %D%/pgtable_private.h %D%/pgtable_range.c \
 	%D%/process.c %D%/process.h %D%/rbtree.c %D%/rbtree.h %D%/rbtree_impl.h %D%/section.c %D%/slab.c %D%/slab.h %D%/slab_check.c \

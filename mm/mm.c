@@ -56,7 +56,7 @@ int mm_init(struct mm *mm, const struct mm_config *config)
 bool fault_count(struct mm *mm, enum fault_kind kind)
 {
 	u32 *fail = &mm->fault.fail[kind];
-	u32 left = __atomic_load_n(fail, __ATOMIC_RELAXED);
+	u32 left = READ_ONCE(*fail);
 
 	while (left && !__atomic_compare_exchange_n(fail, &left, left - 1, false, __ATOMIC_RELAXED,
 						    __ATOMIC_RELAXED))

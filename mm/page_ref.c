@@ -18,7 +18,7 @@ static inline u64 references(u64 word)
 
 static inline u64 acquire_word(const struct page *page)
 {
-	return __atomic_load_n(&page->word, __ATOMIC_ACQUIRE);
+	return smp_load_acquire(&page->word);
 }
 
 static inline bool exchange_word(struct page *page, u64 *word, u64 new_word)

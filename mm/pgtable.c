@@ -41,7 +41,7 @@ static inline bool is_canonical(u64 va)
 /* Where the page table for the canonical @va is if a walk led there lately, or 0. */
 static inline u64 recent_table(struct page_table *pt, u64 va)
 {
-	u64 word = __atomic_load_n(walk_slot(pt, va), __ATOMIC_ACQUIRE);
+	u64 word = smp_load_acquire(walk_slot(pt, va));
 
 	if ((word ^ va << WALK_VA_SHIFT) >> (64 - WALK_PFN_SHIFT))
 		return 0;
@@ -62,10 +62,8 @@ static u64 *find_table(const struct mm *mm, struct page_table *pt, u64 va)
 	entry = entry_read(table_at(mm, entry) + entry_index(va, 2));
 	if (unlikely(!is_table(entry)))
 		return NULL;
-	__atomic_store_n(walk_slot(pt, va),
-			 (va >> X86_PAGE_2M_SHIFT << (64 - WALK_PFN_SHIFT)) |
-				 (entry & X86_PTE_ADDR_MASK) >> PAGE_SHIFT,
-			 __ATOMIC_RELEASE);
+	smp_store_release(walk_slot(pt, va), (va >> X86_PAGE_2M_SHIFT << (64 - WALK_PFN_SHIFT)) |
+						     (entry & X86_PTE_ADDR_MASK) >> PAGE_SHIFT);
 	return table_at(mm, entry);
 }
 
@@ -262,7 +260,7 @@ static inline bool all_present(const u64 *entry, u64 nr)
 static inline void clear_entries(struct mm *mm, u64 *entry, u64 nr)
 {
 	if (nr == 1 && likely(*entry & X86_PTE_P)) {
-		WRITE_ONCE(*entry, 0);
+		leaf_write(entry, 0);
 		return;
 	}
 	if (unlikely(!all_present(entry, nr)))
@@ -292,9 +290,9 @@ static __attribute__((noinline)) u64 unmap_large(struct mm *mm, struct page_tabl
 		report_bad(mm, entry, value, level);
 		/* Walks that led on from here lead nowhere. */
 		for (u32 i = 0; i < PT_WALKS; i++)
-			__atomic_store_n(&pt->walk[i], 0, __ATOMIC_RELEASE);
+			smp_store_release(&pt->walk[i], 0);
 	}
-	__atomic_store_n(entry, 0, __ATOMIC_RELAXED);
+	WRITE_ONCE(*entry, 0);
 	return next;
 }
 
@@ -356,7 +354,7 @@ static inline bool write_entry(u64 *entry, const struct page *page, u64 bias)
 {
 	if (unlikely(!page) || unlikely(*entry))
 		return false;
-	WRITE_ONCE(*entry, ((u64)(uintptr_t)page << (PAGE_SHIFT - 6)) + bias);
+	leaf_write(entry, ((u64)(uintptr_t)page << (PAGE_SHIFT - 6)) + bias);
 	return true;
 }
 

@@ -20,7 +20,16 @@ static inline u64 entry_index(u64 va, int level)
 
 static inline u64 entry_read(const u64 *entry)
 {
-	return __atomic_load_n(entry, __ATOMIC_ACQUIRE);
+	return smp_load_acquire(entry);
+}
+
+/*
+ * Writes a leaf, which is its area's owner's alone, in one piece: of the processors that may walk
+ * there meanwhile none sees a half.
+ */
+static inline void leaf_write(u64 *entry, u64 value)
+{
+	*(volatile u64 *)entry = value;
 }
 
 /*

@@ -64,8 +64,7 @@ int pt_map_range(struct mm *mm, struct page_table *pt, u64 start, u64 end, u64 p
 		u64 to = phys + (va - start);
 
 		level = leaf_level(mm, pt, va, end, to, max_level);
-		__atomic_store_n(pt_walk(mm, pt, va, level, &at), make_leaf(to, prot, level),
-				 __ATOMIC_RELAXED);
+		WRITE_ONCE(*pt_walk(mm, pt, va, level, &at), make_leaf(to, prot, level));
 	}
 	return 0;
 }

@@ -42,10 +42,10 @@ static void copy_kernel_half(struct mm *mm, struct process *process)
 
 	lockdep_assert_held(&mm->processes.lock);
 	for (u32 i = FIRST_KERNEL_ENTRY; i < X86_TABLE_ENTRIES; i++) {
-		u64 entry = __atomic_load_n(&from[i], __ATOMIC_ACQUIRE);
+		u64 entry = smp_load_acquire(&from[i]);
 
 		if (to[i] != entry)
-			__atomic_store_n(&to[i], entry, __ATOMIC_RELEASE);
+			smp_store_release(&to[i], entry);
 	}
 }
 
@@ -335,7 +335,7 @@ static int remap_locked(struct mm *mm, struct vm_area_struct *vma, u64 addr, u64
 
 	spin_lock(&mm->vmap.lock);
 	area = vmap_busy_from(&mm->vmap, addr);
-	vm = area ? __atomic_load_n(&area->vm, __ATOMIC_ACQUIRE) : NULL;
+	vm = area ? smp_load_acquire(&area->vm) : NULL;
 	if (vm && area->va_start == addr && can_be_shown(vm, pgoff, nr))
 		err = vma ? map_frames(mm, vma, addr + (pgoff << PAGE_SHIFT), nr) : 0;
 	spin_unlock(&mm->vmap.lock);

@@ -85,8 +85,8 @@ int section_start(struct mm *mm, u64 section)
 	err = place ? populate(mm, zone, first, place) : -ENOSPC;
 	if (err)
 		goto unlock;
-	__atomic_store_n(&mm->section_online[section],
-			 (u8)(1 + (place - first) / SECTION_MEMMAP_PAGES), __ATOMIC_RELEASE);
+	smp_store_release(&mm->section_online[section],
+			  (u8)(1 + (place - first) / SECTION_MEMMAP_PAGES));
 unlock:
 	spin_unlock(&mm->section_lock);
 	return err;

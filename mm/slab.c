@@ -23,6 +23,11 @@ static inline void **link_of(void *object)
 	return object;
 }
 
+static inline void *next_of(void *object)
+{
+	return read_free_link(link_of(object));
+}
+
 /*
  * Whether @object begins an object, @offset being where in its frame it lies. offset * inverse is,
  * modulo 2^32, below inverse exactly when object_bytes divides offset (Lemire, Kaser, Kurz 2019);
@@ -101,7 +106,7 @@ static struct page *deactivate(struct kmem_cache *cache, struct kmem_cache_cpu *
 	while (cpu->freelist) {
 		void *object = cpu->freelist;
 
-		cpu->freelist = *link_of(object);
+		cpu->freelist = next_of(object);
 		*link_of(object) = slab->freelist;
 		slab->freelist = object;
 		slab->in_use--;
@@ -229,7 +234,7 @@ static inline void *pop_object(struct kmem_cache_cpu *cpu)
 {
 	void *object = cpu->freelist;
 
-	cpu->freelist = *link_of(object);
+	cpu->freelist = next_of(object);
 	return object;
 }
 

@@ -18,6 +18,7 @@
 #ifndef MM_SPINLOCK_H
 #define MM_SPINLOCK_H
 
+#include "mm/once.h"
 #include "mm/types.h"
 
 typedef struct {
@@ -29,10 +30,10 @@ typedef struct {
  * a function relies on its caller, and in spin_unlock().
  */
 #ifdef MM_DEBUG
-#define lockdep_assert_held(lock)                                      \
-	do {                                                           \
-		if (!__atomic_load_n(&(lock)->word, __ATOMIC_RELAXED)) \
-			__builtin_trap();                              \
+#define lockdep_assert_held(lock)             \
+	do {                                  \
+		if (!READ_ONCE((lock)->word)) \
+			__builtin_trap();     \
 	} while (0)
 #else
 #define lockdep_assert_held(lock) ((void)(lock))
@@ -41,7 +42,7 @@ typedef struct {
 static inline void spin_lock(spinlock_t *lock)
 {
 	while (unlikely(__atomic_exchange_n(&lock->word, 1, __ATOMIC_ACQUIRE))) {
-		while (__atomic_load_n(&lock->word, __ATOMIC_RELAXED))
+		while (READ_ONCE(lock->word))
 			__builtin_ia32_pause();
 	}
 }
@@ -55,7 +56,7 @@ static inline bool spin_trylock(spinlock_t *lock)
 static inline void spin_unlock(spinlock_t *lock)
 {
 	lockdep_assert_held(lock);
-	__atomic_store_n(&lock->word, 0, __ATOMIC_RELEASE);
+	smp_store_release(&lock->word, 0);
 }
 
 #endif

@@ -34,10 +34,6 @@ typedef int64_t s64;
 #define likely(condition)   __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 
-/* Reads or writes @lvalue exactly once; another CPU may be using it. */
-#define READ_ONCE(lvalue)         (*(const volatile __typeof__(lvalue) *)&(lvalue))
-#define WRITE_ONCE(lvalue, value) (*(volatile __typeof__(lvalue) *)&(lvalue) = (value))
-
 static inline bool is_power_of_2(u64 value)
 {
 	return value != 0 && (value & (value - 1)) == 0;

@@ -24,7 +24,7 @@ static const struct vm_struct *area_from(const struct vmap_space *space, u64 add
 
 	lockdep_assert_held(&space->lock);
 	while (area) {
-		const struct vm_struct *vm = __atomic_load_n(&area->vm, __ATOMIC_ACQUIRE);
+		const struct vm_struct *vm = smp_load_acquire(&area->vm);
 
 		if (vm && vm->addr + vm_payload_bytes(vm) > addr)
 			return vm;

@@ -89,7 +89,7 @@ int vm_area_copy(struct mm *mm, u64 addr, struct vm_struct *copy_out)
 	spin_lock(&mm->vmap.lock);
 	area = vmap_busy_from(&mm->vmap, addr);
 	if (area && area->va_start <= addr)
-		vm = __atomic_load_n(&area->vm, __ATOMIC_ACQUIRE);
+		vm = smp_load_acquire(&area->vm);
 	if (vm)
 		*copy_out = *vm;
 	spin_unlock(&mm->vmap.lock);

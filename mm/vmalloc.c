@@ -347,8 +347,7 @@ struct page *vmalloc_to_page(struct mm *mm, u64 addr)
 	if (!pt_translate(mm, &mm->pt, addr, &phys))
 		return NULL;
 	section = phys >> SECTION_SHIFT;
-	if (section >= MAX_SECTIONS ||
-	    !__atomic_load_n(&mm->section_online[section], __ATOMIC_ACQUIRE))
+	if (section >= MAX_SECTIONS || !smp_load_acquire(&mm->section_online[section]))
 		return NULL;
 	return pfn_to_page(mm, phys >> PAGE_SHIFT);
 }

@@ -356,7 +356,7 @@ struct vm_struct *vmap_find_vm(struct mm *mm, u64 addr)
 	spin_lock(&mm->vmap.lock);
 	area = find_busy_containing(&mm->vmap, addr);
 	if (area)
-		vm = __atomic_load_n(&area->vm, __ATOMIC_ACQUIRE);
+		vm = smp_load_acquire(&area->vm);
 	spin_unlock(&mm->vmap.lock);
 	return vm;
 }
@@ -370,7 +370,7 @@ int vmap_claim(struct mm *mm, u64 addr, enum vmap_kind kind, struct vmap_area **
 
 	spin_lock(&mm->vmap.lock);
 	area = find_busy(&mm->vmap, addr);
-	vm = area ? __atomic_load_n(&area->vm, __ATOMIC_ACQUIRE) : NULL;
+	vm = area ? smp_load_acquire(&area->vm) : NULL;
 	if (vm && area->kind != kind) {
 		err = -EBUSY;
 	} else if (vm) {

@@ -179,7 +179,7 @@ static inline void vmap_publish(struct mm *mm, struct vmap_area *area, struct vm
 {
 	/* Without the lock: until the store below, nobody looks at anything else of the area. */
 	area->kind = kind;
-	__atomic_store_n(&area->vm, vm, __ATOMIC_RELEASE);
+	smp_store_release(&area->vm, vm);
 }
 
 /*

@@ -13,6 +13,7 @@
 
 #include "ept/kvm_fd.h"
 #include "vmm/machine/kvm.h"
+#include "vmm/soft/check.h"
 
 /* automake's exit status for a test that did not run. */
 #define EXIT_SKIPPED 77

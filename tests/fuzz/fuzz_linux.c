@@ -78,7 +78,8 @@ static void ask(struct linux_guest *guest)
 	FUZZ_CHECK(linux_audit_run(guest, &options, &again, &error) == 0);
 	FUZZ_CHECK(again.nr_findings == audit.nr_findings);
 	FUZZ_CHECK(linux_audit_alarms(&again) == linux_audit_alarms(&audit));
-	linux_audit_confirm(&again, &audit);
+	linux_audit_follow(&again, &audit);
+	linux_audit_confirm(&again, 2);
 	FUZZ_CHECK(linux_audit_alarms(&again) >= linux_audit_alarms(&audit));
 	linux_audit_free(&again);
 	linux_audit_free(&audit);

@@ -19,6 +19,8 @@ struct machine machine;
 #define RECORDS 32768 /* more than any test here makes */
 #define DRAWS   4096  /* loops of the tests that look at random numbers */
 
+static struct nb_vcpu_area vcpu_area;
+
 /* What an area's memory is preceded by. Only as much memory as is written is behind it. */
 struct area {
 	u64 magic, size;
@@ -26,7 +28,7 @@ struct area {
 };
 
 static struct area live = {0, 0, &live, &live};
-static unsigned nr_live, most_live, nr_allocs, nr_frees, fail_at;
+static unsigned nr_live, most_live, nr_allocs, nr_frees, fail_at, cancel_at;
 static struct vmalloc_request asked[RECORDS]; /* by allocation */
 static u8 first_byte[RECORDS];                /* when freed, by free */
 static u64 last_size_freed;
@@ -40,6 +42,8 @@ int vmalloc_node_range(struct mm *mm, const struct vmalloc_request *request, u64
 	asked[nr_allocs] = *request;
 	if (++nr_allocs == fail_at)
 		return -ENOSPC;
+	if (nr_allocs == cancel_at)
+		vcpu_area.cancel = 1;
 	/* Arrays of addresses are used whole, everything else by its first byte. */
 	area = malloc(sizeof(*area) + (request->size > 2 * 1024 * 1024 ? 1 : request->size));
 	ck_assert_ptr_nonnull(area);
@@ -83,7 +87,6 @@ u64 vmap_purge(struct mm *mm)
 
 /* ---- running a case ---- */
 
-static struct nb_vcpu_area vcpu_area;
 static u64 result[4];
 
 static s64 bench(u64 nr, u64 loops, u64 pages, u64 seed, u64 stamps)
@@ -305,6 +308,35 @@ START_TEST(stamps_say_what_each_loop_took)
 }
 END_TEST
 
+/* What set-up is under way is finished, the next is not begun; loops are looked at by 256. */
+START_TEST(a_cancelled_case_says_how_many_loops_it_ran)
+{
+	static const struct {
+		u64 nr, pages;
+		unsigned at, allocs;
+		u64 loops;
+	} runs[] = {
+		{NB_BENCH_FIX_SIZE, 1, 3, 256, 256},
+		{NB_BENCH_LONG_BUSY_LIST, 0, 15001 + 600, 15001 + 1024, 512},
+		{NB_BENCH_LONG_BUSY_LIST, 0, 100, 100, 0},
+		{NB_BENCH_FULL_FIT, 0, 1 + 10, 1 + 10, 0},
+	};
+
+	fail_at = 0;
+	cancel_at = runs[_i].at;
+	ck_assert_int_eq(bench(runs[_i].nr, 5000, runs[_i].pages, 1, 0), 0);
+	ck_assert_uint_eq(result[1], runs[_i].loops);
+	ck_assert_uint_eq(nr_allocs, runs[_i].allocs);
+	all_is_freed();
+	/* Stamped loops are looked at one by one. */
+	cancel_at = 3;
+	ck_assert_int_eq(bench(NB_BENCH_FIX_SIZE, 50, 1, 1, 1), 0);
+	cancel_at = 0;
+	ck_assert_uint_eq(result[1], 3);
+	all_is_freed();
+}
+END_TEST
+
 START_TEST(arguments_that_make_no_sense_are_refused)
 {
 	static const u64 bad[][5] = {
@@ -341,6 +373,7 @@ int main(void)
 	tcase_add_test(tests, the_same_seed_gives_the_same_sizes);
 	tcase_add_loop_test(tests, whichever_allocation_fails_all_is_freed, 0, 6);
 	tcase_add_test(tests, stamps_say_what_each_loop_took);
+	tcase_add_loop_test(tests, a_cancelled_case_says_how_many_loops_it_ran, 0, 4);
 	tcase_add_loop_test(tests, arguments_that_make_no_sense_are_refused, 0, 9);
 	suite_add_tcase(suite, tests);
 	return harness_run(suite);

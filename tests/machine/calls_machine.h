@@ -69,6 +69,7 @@ static inline void calls_start_with(uint64_t memory_bytes, unsigned int nr_vcpus
 {
 	const struct guest_config config = {
 		.engine = harness_engine(),
+		.checks = SOFT_CHECK_ALL,
 		.memory_bytes = memory_bytes,
 		.nr_vcpus = nr_vcpus,
 		.watchdog_seconds = 30,

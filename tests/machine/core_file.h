@@ -34,6 +34,7 @@ static struct core_of_the_dead dead;
 static inline struct guest *start(const char *dump_path)
 {
 	const struct guest_config config = {.engine = harness_engine(),
+					    .checks = SOFT_CHECK_ALL,
 					    .memory_bytes = 32ull << 20,
 					    .nr_vcpus = 2,
 					    .last_look = core_last_look,

@@ -106,7 +106,8 @@ static bool audit_twice(struct machine *machine, struct linux_audit *audit_out)
 		printf("audit: %s\n", error.text);
 		return false;
 	}
-	linux_audit_confirm(audit_out, &before);
+	linux_audit_follow(audit_out, &before);
+	linux_audit_confirm(audit_out, 2);
 	linux_audit_free(&before);
 	return true;
 }

@@ -40,6 +40,7 @@ static inline struct audit_result run_audit(struct process_machine *m)
 static inline void start_machine(struct process_machine *m, unsigned int nr_vcpus)
 {
 	const struct guest_config config = {.engine = harness_engine(),
+					    .checks = SOFT_CHECK_ALL,
 					    .memory_bytes = 16ull << 20,
 					    .nr_vcpus = nr_vcpus,
 					    .watchdog_seconds = 30};

@@ -91,12 +91,12 @@ int run_program(const char *const *argv, char *text, size_t size)
 
 void served_start(struct served *served, const char *name, const char *const *more)
 {
-	const char *argv[ARGS_MAX] = {"./nestbox",          "run",        "--json",
-				      "--socket",           served->path, "--kvm",
-				      harness_engine_name()};
+	const char *argv[ARGS_MAX] = {
+		"./nestbox", "run",      "--json",     "--unsafe", "--dump-dir",
+		"/",         "--socket", served->path, "--kvm",    harness_engine_name()};
 	char line[256] = "";
 	struct pollfd poll_fd;
-	size_t count = 7;
+	size_t count = 10;
 	int fds[2];
 
 	snprintf(served->path, sizeof(served->path), "%s/%s.sock", served_directory(), name);

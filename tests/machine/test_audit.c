@@ -66,8 +66,10 @@ static void print(const struct machine_under_test *m)
 
 static void start(struct machine_under_test *m)
 {
-	const struct guest_config config = {
-		.engine = harness_engine(), .memory_bytes = 256ull << 20, .nr_vcpus = 2};
+	const struct guest_config config = {.engine = harness_engine(),
+					    .checks = SOFT_CHECK_ALL,
+					    .memory_bytes = 256ull << 20,
+					    .nr_vcpus = 2};
 
 	*m = (struct machine_under_test){.operations = 0};
 	inspected_start(&config, &m->guest, &m->inspector, &m->audit);

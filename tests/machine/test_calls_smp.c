@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "vmm/attach/executor.h"
+
 #define NR_VCPUS  2
 #define NR_THINGS 6
 #define FRAMES    4
@@ -208,6 +210,56 @@ START_TEST(two_vcpus_in_each_others_way)
 }
 END_TEST
 
+/* How many hypercalls @vcpu has answered since its start. */
+static uint32_t answered(unsigned int vcpu)
+{
+	uint64_t gpa =
+		guest_boot(m.guest)->info.area_gpa[vcpu] + offsetof(struct nb_vcpu_area, cq_tail);
+	uint32_t tail;
+
+	ck_assert_int_eq(gpa_space_read(guest_space(m.guest), gpa_make(gpa), &tail, sizeof(tail)),
+			 0);
+	return tail;
+}
+
+/* nestbox replay --parallel: each where it was done in Linux, in the plan's order all the same. */
+START_TEST(an_executor_that_is_spread_works_on_each_vcpu)
+{
+	static const uint32_t cpus[] = {0, 1, 1, 0, 3};
+	struct replay_request requests[5] = {{0}};
+	struct replay_result results[5];
+	struct guest_executor *executor;
+	struct replay_executor interface;
+	struct input_error why;
+	struct error error;
+	uint32_t before[2];
+
+	ck_assert_int_eq(guest_executor_create(m.guest, &executor, &error), 0);
+	interface = guest_executor_interface(executor);
+	for (size_t i = 0; i < 5; i++)
+		requests[i] = (struct replay_request){.type = REPLAY_RESERVE,
+						      .va_bytes = 4 * PAGE_SIZE,
+						      .align = PAGE_SIZE,
+						      .vstart = NB_VMALLOC_START,
+						      .vend = NB_VMALLOC_END,
+						      .node = -1,
+						      .cpu = cpus[i]};
+	for (int spread = 0; spread < 2; spread++) {
+		before[0] = answered(0), before[1] = answered(1);
+		ck_assert_int_eq(interface.submit(interface.context, requests, 5, results, &why),
+				 0);
+		ck_assert_uint_eq(answered(0) - before[0], spread ? 2 : 5);
+		ck_assert_uint_eq(answered(1) - before[1], spread ? 3 : 0);
+		for (size_t i = 0; i < 5; i++) {
+			ck_assert_int_eq(results[i].status, 0);
+			ck_assert(i == 0 || results[i].address > results[i - 1].address);
+		}
+		guest_executor_spread(executor);
+	}
+	guest_executor_destroy(executor);
+}
+END_TEST
+
 static Suite *calls_smp_suite(void)
 {
 	Suite *suite = suite_create("calls_smp");
@@ -215,6 +267,7 @@ static Suite *calls_smp_suite(void)
 
 	tcase_add_checked_fixture(tcase, start_smp, calls_stop);
 	tcase_set_timeout(tcase, 120);
+	tcase_add_test(tcase, an_executor_that_is_spread_works_on_each_vcpu);
 	tcase_add_loop_test(tcase, two_vcpus_in_each_others_way, 0, 2);
 	suite_add_tcase(suite, tcase);
 	return suite;

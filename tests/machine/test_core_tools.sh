@@ -107,6 +107,33 @@ PYTHON
   expect "drgn reads through the guest's page tables" "$text" '^right$'
 }
 
+# Our helpers for it: the area, its frames in order with the right bytes, the holes around it.
+drgn_helps() { # CORE AREA
+  local text
+  text=$(PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=${top_srcdir:-.}/python $python - "$@" "$image" 2>&1 <<'PYTHON'
+import sys
+import nestbox_drgn as nestbox
+
+program, address = nestbox.open_core(sys.argv[1], sys.argv[3]), int(sys.argv[2], 0)
+(area,) = nestbox.areas(program)
+print(nestbox.area_line(program, area))
+assert area.va_start.value_() == address
+assert nestbox.find_area(program, address + 5 * 4096).va_start.value_() == address
+frames = nestbox.area_pages(program, area)
+assert len(frames) == 5
+for at, frame in enumerate(frames):
+    assert program.read_u64(frame << 12, True) == address + 4096 * at
+    assert nestbox.page_to_pfn(program, nestbox.pfn_to_page(program, frame)) == frame
+holes = list(nestbox.holes(program))
+assert holes[-1].va_start.value_() == area.va_end.value_()
+assert not list(nestbox.lazy(program))
+assert nestbox.place(program, nestbox.Symbols(sys.argv[3]).address("vfree") + 4).startswith("vfree+0x4/0x")
+print("right")
+PYTHON
+)
+  expect "drgn's helpers" "$text" "^$2-.* 24576 op_vmalloc.0x0/0x[0-9a-f]* pages=5 vmalloc\$" '^right$'
+}
+
 crash_knows_it() { # CORE
   local text
   text=$(crash --osrelease "$1" 2>&1)
@@ -125,6 +152,7 @@ for kind in alive panic; do
   echo "# $kind"
   readelf_reads_it "$dir/$kind"
   drgn_reads_it "$dir/$kind" "$(value "$told" area)" "$(value "$told" guard)"
+  drgn_helps "$dir/$kind" "$(value "$told" area)"
   crash_knows_it "$dir/$kind"
 done
 gdb_reads_the_live "$dir/alive" "$(value "$told" area)" "$(value "$told" guard)"

@@ -126,6 +126,7 @@ START_TEST(every_failing_call_is_survived)
 {
 	struct guest_config config = {
 		.engine = harness_engine(),
+		.checks = SOFT_CHECK_ALL,
 		.image_path = image_path,
 		.memory_bytes = 64 << 20,
 		.nr_vcpus = 2,

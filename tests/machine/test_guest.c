@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <linux/kvm.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -72,6 +73,7 @@ static struct guest *start(uint64_t memory_bytes, unsigned int nr_vcpus)
 {
 	struct guest_config config = {
 		.engine = harness_engine(),
+		.checks = SOFT_CHECK_ALL,
 		.memory_bytes = memory_bytes,
 		.nr_vcpus = nr_vcpus,
 		.watchdog_seconds = LONG_WATCHDOG,
@@ -193,6 +195,7 @@ START_TEST(guests_of_every_shape_start)
 	};
 	struct guest_config config = {
 		.engine = harness_engine(),
+		.checks = SOFT_CHECK_ALL,
 		.memory_bytes = shapes[_i].bytes,
 		.nr_nodes = shapes[_i].nodes,
 		.nr_vcpus = shapes[_i].vcpus,
@@ -333,6 +336,7 @@ START_TEST(a_warning_is_heard_and_the_guest_goes_on)
 	struct heard heard = {0};
 	struct guest_config config = {
 		.engine = harness_engine(),
+		.checks = SOFT_CHECK_ALL,
 		.memory_bytes = 64 * MIB,
 		.message = hear,
 		.message_context = &heard,
@@ -464,14 +468,22 @@ START_TEST(nothing_is_left_of_an_ended_guest)
 	int before = count_descriptors();
 	long first = 0;
 
+	/* Threads of one guest after another would find other arenas of malloc's, and leave them.
+	 */
+	mallopt(M_ARENA_MAX, 1);
 	for (int i = 0; i < 8; i++) {
 		guest_destroy(start(64 * MIB, 2));
 		ck_assert_int_eq(count_descriptors(), before);
 		if (i == 3)
 			first = resident_kib();
 	}
-	/* No growth from the fourth to the eighth beyond what an allocator keeps. */
-	ck_assert_int_le(resident_kib(), first + 512);
+	/* No growth from the fourth to the eighth beyond what an allocator keeps; ASan's keeps all.
+	 */
+#ifdef __SANITIZE_ADDRESS__
+	ck_assert_int_gt(first, 0);
+#else
+	ck_assert_int_le(resident_kib(), first + 128);
+#endif
 }
 END_TEST
 

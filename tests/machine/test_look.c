@@ -60,6 +60,7 @@ static uint64_t allocate(uint64_t pages)
 static void start(void)
 {
 	const struct guest_config config = {.engine = harness_engine(),
+					    .checks = SOFT_CHECK_ALL,
 					    .memory_bytes = 64ull << 20,
 					    .nr_vcpus = 2,
 					    .nr_nodes = 2};

@@ -48,7 +48,9 @@ replays() {
 }
 
 claim "fork-1cpu is exact" replays fork-1cpu 1827 0 0
-claim "modules-2cpu is exact, audited every 50" replays modules-2cpu 261 1 4 --audit every=50
+claim "modules-2cpu is exact on a vCPU for each CPU, audited every 50" \
+  replays modules-2cpu 261 1 4 --parallel --audit every=50
+claim "of which there are two" says '"cpus": 2'
 claim "mixed-2cpu is exact, audited every 50" replays mixed-2cpu 370 0 0 --audit every=50
 claim "no frame that was given up is touched in modules-2cpu" \
   replays modules-2cpu 261 1 4 --trap-uaf
@@ -146,10 +148,11 @@ claim "lost events are said" lost
 # ---- the rest ----
 
 # bench touches all memory first.
-claim "bench answers in its JSON" run 0 bench --json --memory 32M --case fix_size --pages 16 --loops 20
+claim "bench answers in its JSON" run 0 bench --json --memory 32M --case fix_size --pages 16 --loops 20 --threads 2
 claim "bench has its promised keys" says '"cases": \[' '"name": "fix_size"' '"pages": 16' \
   '"loops": 20' '"ticks_per_loop": ' '"instructions_per_loop": ' '"p50": ' '"p99": ' '"max": ' \
   '"kvm": {'
+claim "and what it costs beside another" says '"together_ticks_per_loop": ' '"vcpu": 1,'
 claim "selftest of one function" run 0 selftest --function vmalloc_sync_all
 claim "selftest has a line a function" says '^vmalloc_sync_all  *[0-9][0-9]*  *[0-9][0-9]*  ok$' \
   '^1 functions, 0 wrong; [0-9]* calls, [0-9]* audits, 0 violations$'

@@ -115,14 +115,14 @@ claim "a name that is none" refuses 2 'letters, digits' "$nestctl" -n ../x statu
 claim "list shows nothing" ctl list
 claim "an unknown verb" refuses 2 'frobnicate' "$nestctl" frobnicate
 claim "a missing operand" refuses 2 'SIZE' "$nestctl" vmalloc
-claim "half a verb is told its other half" refuses 2 '^  ept-map$' "$nestctl" ept
+claim "half a verb is told its other half" refuses 2 '^  nestctl ept map ' "$nestctl" ept
 claim "help lists the verbs" shows '^  vmalloc-user ' help
 claim "and of each its options" shows '  --align SIZE' vmalloc --help
 claim "nestctl --version" shows '^nestbox ' --version
 
 # ---- starting one ----
 
-printf '# a guest\nname = main\nmemory = 64M\ncpus=2\ndaemonize = yes\n' >"$scratch/config"
+printf '# a guest\ndump-dir = %s\nunsafe = yes\nname = main\nmemory = 64M\ncpus=2\ndaemonize = yes\n' "$scratch" >"$scratch/config"
 claim "a configuration file starts it" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --config "$scratch/config" --nodes 2
 claim "which nestctl finds" shows '^main .*running .* 2 .*64 MiB' list
 claim "and knows" shows '^main: running, .*2 vCPUs, 64 MiB, image built-in' status
@@ -173,8 +173,8 @@ allocate() {
 area=0
 claim "vmalloc prints the address, aligned" allocate
 claim "areas prints it as /proc/vmallocinfo does" \
-  shows "^$area-0xffffc9[0-9a-f]*   69632 pages=16 vmalloc N1=16\$" areas
-claim "maps has it" shows "^0xffffc9.* rw-- g 4 KiB  *16  *1 .* vmalloc" maps
+  shows "^$area-0xffffc9[0-9a-f]*   69632 op_vmalloc+0x0/0x[0-9a-f]* pages=16 vmalloc N1=16\$" areas
+claim "maps has it" shows "^0xffffc9.* rw--  *g  *4K  *16  *1 .* vmalloc" maps
 claim "walk decodes it" shows 'PTE .* rw-- P RW .* NX' walk "$area"
 claim "ept walk is the same in two words" shows 'both stages: ' ept walk "$area"
 claim "of what was touched it knows the leaf" shows 'a TLB entry can cover 4 KiB' ept walk machine
@@ -215,7 +215,7 @@ claim "and their counts under a head" says '^# pages  *free .* pcp$' '^Node 1, z
 claim "slabs" shows '^vmap_area ' slabs
 claim "slabs tells kmalloc's caches apart" says '^kmalloc-96 .* 96 '
 claim "tree" shows '^1 busy, 0 lazy' tree
-claim "with sizes that can be read" says ' free  *16.0 EiB$' ' busy  *68 KiB$'
+claim "with sizes that can be read" says ' free  *16.0E$' ' busy  *68K$'
 claim "moment" ctl moment before
 claim "vfree" ctl vfree "$area"
 claim "vfree prints nothing" test ! -s "$scratch/out"
@@ -229,23 +229,23 @@ claim "a check there is not" refuses 2 'frobnicate' "$nestctl" audit --checks fr
 claim "stats" shows '^busy-areas *0' stats
 claim "stats as JSON" shows '^{"free-frames": [0-9]*, "busy-areas": 0' stats --json
 claim "list as JSON" shows '"name": "main", "status": "running"' list --json
-claim "ept map" shows 'ram0 .*leaves up to' ept map
-claim "ept dump, as predicted" shows '^0x[0-9a-f]*-0x[0-9a-f]* .* lea\(f\|ves\)$' ept dump
+claim "ept map" shows ' ram0  *ram  *0 1G  *0x' ept map
+claim "ept dump, as predicted" shows '^0x[0-9a-f]*-0x[0-9a-f]* \(4K\|2M\|1G\)  *[0-9]*$' ept dump
 live() {
   if [ "$NESTBOX_KVM" = soft ] || grep -q '^[Y1]' /sys/module/kvm_intel/parameters/ept /sys/module/kvm_amd/parameters/npt 2>/dev/null; then
-    shows '^[0-9]* + [0-9]* + [0-9]* leaves of .* in [0-9]* tables$' ept dump --live && says ' rwxu at 0x'
+    shows '^[0-9]* + [0-9]* + [0-9]* leaves of .* in [0-9]* tables$' ept dump --live && says ' rwxu  *0x'
   else
     refuses 1 'kvm_intel with ept=Y' "$nestctl" ept dump --live
   fi
 }
 claim "ept dump --live, as it is" live
-claim "ept dirty" refuses 1 'dirty-start begins it' "$nestctl" ept dirty
+claim "ept dirty" refuses 1 'ept dirty-start begins it' "$nestctl" ept dirty
 claim "ept dirty start, three words" shows '^1$' ept dirty start
 dirty() {
   ctl vmalloc 4K && area=$(cat "$scratch/out") && ctl write "$area" 07 && ctl vfree "$area" && ctl purge
 }
 claim "what is written" dirty
-claim "ept dirty map shows" shows '^[0-9a-f]*-[0-9a-f]* *[0-9]* pages$' ept dirty map
+claim "ept dirty map shows" shows '^0x[0-9a-f]*-0x[0-9a-f]*  *[0-9]*$' ept dirty map
 claim "ept dirty counts" shows '^epoch 1, .* s: [1-9][0-9]* pages; working set ' ept dirty
 claim "in JSON as well" shows '"epoch": 2, .*"mean": ' ept dirty --json --epochs 1
 claim "ept dirty stop" ctl ept dirty stop
@@ -372,7 +372,7 @@ claim "shell has variables, verbs of two words, help; quit does not end the gues
 # ---- traps ----
 
 claim "a guest without traps says so" refuses 1 'nestbox run --traps' "$nestctl" ept trap machine
-claim "one that can be trapped" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --name trapped --memory 16M --traps --daemonize
+claim "one that can be trapped" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --name trapped --memory 16M --traps --unsafe --daemonize
 session trapped
 trapped() { ctl -n trapped "$@"; }
 trap_area() {
@@ -380,7 +380,7 @@ trap_area() {
     says '^trap *1$' '^pages *2$'
 }
 claim "ept trap" trap_area
-claim "ept traps" shows "^  1: virtual $area, 8192 bytes, 2 pages: write, hold; 0 hits" -n trapped ept traps
+claim "ept traps" shows "^  *1 virtual  $area  *8192  *2 write  *hold  *0\$" -n trapped ept traps
 "$nestctl" -n trapped x-test-touch "$cell" --store 1 --value 7 >"$scratch/touched" 2>&1 &
 toucher=$!
 held() {
@@ -412,7 +412,7 @@ claim "and is gone" gone trapped
 
 # ---- a dead one ----
 
-claim "one that is to die" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --name mortal --memory 16M --cpus 2 --daemonize
+claim "one that is to die" status 0 "$nestbox" run --kvm "$NESTBOX_KVM" --name mortal --memory 16M --cpus 2 --unsafe --daemonize
 session mortal
 claim "a panic" refuses 1 'asked to panic' "$nestctl" -n mortal x-test-panic
 post_mortem() { status 1 "$nestctl" -n mortal "$@"; }

@@ -15,13 +15,17 @@ counted() {
   shift
   status 0 "$nestbox" "$@" --kvm soft --memory 64M --coverage "$scratch/$file"
 }
-# same_for_a_seed OPTION COMMAND...: two runs of a seed are one, and another seed's is another.
+# same_for_a_seed OPTION COMMAND...: two runs of a seed are one, and some other seed's is another.
 same_for_a_seed() {
   option=$1
   shift
   counted one "$@" "--schedule=${option}seed=5" && counted two "$@" "--schedule=${option}seed=5" &&
-    cmp -s "$scratch/one" "$scratch/two" && counted three "$@" "--schedule=${option}seed=6" &&
-    ! cmp -s "$scratch/one" "$scratch/three"
+    cmp -s "$scratch/one" "$scratch/two" || return
+  for seed in 6 7 8 9; do
+    counted three "$@" "--schedule=${option}seed=$seed" || return
+    cmp -s "$scratch/one" "$scratch/three" || return 0
+  done
+  return 1
 }
 claim "selftest on four vCPUs, drawn" same_for_a_seed '' selftest --cpus 4 --function unmap_kernel_range
 claim "selftest on four vCPUs, PCT" same_for_a_seed 'pct=3,steps=400000,' selftest --cpus 4 --function unmap_kernel_range

@@ -20,6 +20,7 @@ struct guest_executor {
 	struct guest *guest;
 	struct inspector *inspector;
 	struct audit *audit;
+	bool spread;         /* over the vCPUs */
 	uint64_t operations; /* carried out so far */
 	struct nb_submission submissions[NB_RING_ENTRIES];
 	struct nb_completion completions[NB_RING_ENTRIES];
@@ -106,6 +107,31 @@ static int guest_died(const struct guest_executor *executor, struct input_error 
 			  report ? report->text : "for no reason it gave");
 }
 
+static unsigned int vcpu_of(const struct guest_executor *executor,
+			    const struct replay_request *request)
+{
+	return executor->spread ? request->cpu % guest_nr_vcpus(executor->guest) : 0;
+}
+
+/* What follows each other on one vCPU goes there at once. */
+static int call_all(struct guest_executor *executor, const struct replay_request *requests,
+		    size_t count)
+{
+	size_t first, end;
+	unsigned int vcpu;
+	int err = 0;
+
+	for (first = 0; first < count && !err; first = end) {
+		vcpu = vcpu_of(executor, &requests[first]);
+		for (end = first + 1; end < count; end++)
+			if (vcpu_of(executor, &requests[end]) != vcpu)
+				break;
+		err = guest_call_batch(executor->guest, vcpu, &executor->submissions[first],
+				       end - first, &executor->completions[first], NULL);
+	}
+	return err;
+}
+
 static int submit(void *context, const struct replay_request *requests, size_t count,
 		  struct replay_result *results, struct input_error *error)
 {
@@ -116,8 +142,7 @@ static int submit(void *context, const struct replay_request *requests, size_t c
 	for (i = 0; i < count; i++)
 		fill(executor, &requests[i], executor->operations + i + 1,
 		     &executor->submissions[i]);
-	if (guest_call_batch(executor->guest, 0, executor->submissions, count,
-			     executor->completions, NULL)) {
+	if (call_all(executor, requests, count)) {
 		guest_died(executor, error);
 		return -ENOTRECOVERABLE;
 	}
@@ -291,6 +316,11 @@ int guest_executor_create(struct guest *guest, struct guest_executor **executor_
 	}
 	*executor_out = executor;
 	return 0;
+}
+
+void guest_executor_spread(struct guest_executor *executor)
+{
+	executor->spread = true;
 }
 
 void guest_executor_destroy(struct guest_executor *executor)

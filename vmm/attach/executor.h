@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A guest as the executor of a replay: operations become hypercalls on vCPU 0, the final areas and
- * the audits come from the inspector. It keeps what it asked for, so that the audit can hold every
- * area against its request.
+ * A guest as the executor of a replay: operations become hypercalls on vCPU 0, or each on that of
+ * the CPU that did it; the final areas and the audits come from the inspector. It keeps what it
+ * asked for, so that the audit can hold every area against its request.
  */
 #ifndef VMM_ATTACH_EXECUTOR_H
 #define VMM_ATTACH_EXECUTOR_H
@@ -24,6 +24,12 @@ struct guest_executor;
  */
 int guest_executor_create(struct guest *guest, struct guest_executor **executor_out,
 			  struct error *error);
+/*
+ * From now on each operation goes to the vCPU of the CPU that did it in Linux (modulo the guest's
+ * vCPUs), the next one when it is over: in the plan's order, as it was settled.
+ */
+void guest_executor_spread(struct guest_executor *executor);
+
 void guest_executor_destroy(struct guest_executor *executor);
 
 /* The interface replay_run() takes; good as long as the executor. */

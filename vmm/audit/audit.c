@@ -87,6 +87,13 @@ void audit_probe_with(struct audit *audit, const struct audit_prober *prober)
 	audit->prober = *prober;
 }
 
+void audit_ask(struct audit *audit,
+	       bool (*go_on)(void *context, unsigned int done, unsigned int total), void *context)
+{
+	audit->go_on = go_on;
+	audit->go_on_context = context;
+}
+
 void audit_destroy(struct audit *audit)
 {
 	if (!audit)
@@ -123,6 +130,14 @@ void audit_violation_format(const struct audit_violation *violation, char *text,
 
 /* ---- a run ---- */
 
+/* Whether the next check is to run. */
+static bool goes_on(const struct audit *audit, struct audit_result *result, uint32_t which)
+{
+	result->ended = audit->go_on && !audit->go_on(audit->go_on_context, result->checks,
+						      (unsigned int)__builtin_popcount(which));
+	return !result->ended;
+}
+
 /* Reads what the checks share, then runs them. */
 static int run_checks(struct audit_pass *pass, uint32_t which)
 {
@@ -137,6 +152,8 @@ static int run_checks(struct audit_pass *pass, uint32_t which)
 	for (unsigned int i = 0; i < AUDIT_NR_CHECKS && !err; i++) {
 		if (!(which & AUDIT_BIT(i)))
 			continue;
+		if (!goes_on(pass->audit, &pass->result, which))
+			break;
 		pass->check = i;
 		pass->result.checks++;
 		pass->entries_left = 2 * inspect_ram_pages(pass->inspector);

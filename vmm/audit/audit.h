@@ -90,6 +90,7 @@ struct audit_result {
 	uint64_t items, violations;
 	uint64_t check_items[AUDIT_NR_CHECKS], check_violations[AUDIT_NR_CHECKS];
 	double seconds;
+	bool ended; /* early, by audit_ask()'s go_on(): the first @checks of those wanted ran */
 };
 
 /*
@@ -99,6 +100,13 @@ struct audit_result {
  */
 int audit_run(struct audit *audit, struct inspector *inspector, uint32_t which, uint64_t operation,
 	      struct audit_result *result_out);
+
+/*
+ * From the next run on, @go_on is asked before each check, with how many of how many ran; false
+ * ends the run. NULL: nobody is asked.
+ */
+void audit_ask(struct audit *audit,
+	       bool (*go_on)(void *context, unsigned int done, unsigned int total), void *context);
 
 /* Sums over all runs. */
 uint64_t audit_runs(const struct audit *audit);

@@ -23,6 +23,8 @@ struct audit {
 	struct audit_expectation *expected;
 	size_t expected_slots, nr_expected;
 	struct tlb_pages tlb;
+	bool (*go_on)(void *context, unsigned int done, unsigned int total); /* or NULL */
+	void *go_on_context;
 	struct audit_prober prober; /* load is NULL where nobody probes */
 };
 

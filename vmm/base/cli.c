@@ -41,7 +41,62 @@ void cli_error(const struct cli_command *command, const char *format, ...)
 	if (text)
 		printable_utf8(text, "");
 	fprintf(stderr, "%s: %s\n", command->name, text ? text : "out of memory");
+	if (command->said)
+		error_set(command->said, 0, "%s", text ? text : "out of memory");
 	free(text);
+}
+
+/* ---- did you mean ---- */
+
+#define NAME_MAX_BYTES 48
+
+unsigned int cli_distance(const char *a, const char *b)
+{
+	unsigned int row[3][NAME_MAX_BYTES + 1], least;
+	size_t na = strlen(a), nb = strlen(b), i, j;
+
+	if (na > NAME_MAX_BYTES || nb > NAME_MAX_BYTES)
+		return NAME_MAX_BYTES;
+	for (j = 0; j <= nb; j++)
+		row[0][j] = (unsigned int)j;
+	for (i = 1; i <= na; i++) {
+		unsigned int *now = row[i % 3], *last = row[(i + 2) % 3],
+			     *before = row[(i + 1) % 3];
+
+		now[0] = (unsigned int)i;
+		for (j = 1; j <= nb; j++) {
+			least = last[j - 1] + (a[i - 1] != b[j - 1]);
+			least = last[j] + 1 < least ? last[j] + 1 : least;
+			least = now[j - 1] + 1 < least ? now[j - 1] + 1 : least;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    before[j - 2] + 1 < least)
+				least = before[j - 2] + 1;
+			now[j] = least;
+		}
+	}
+	return row[na % 3][nb];
+}
+
+/* The option that @word may be meant as, or NULL. A third of it may be wrong. */
+static const char *option_meant(const struct cli_command *command, const char *word)
+{
+	const struct cli_option *option;
+	unsigned int least, far;
+	const char *meant = NULL;
+	char name[NAME_MAX_BYTES];
+
+	if (strncmp(word, "--", 2) != 0)
+		return NULL;
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
+	least = (unsigned int)strlen(name) / 3 + 1;
+	for (option = command->options; option->name; option++) {
+		far = cli_distance(name, option->name);
+		if (far <= least) {
+			meant = option->name;
+			least = far;
+		}
+	}
+	return meant;
 }
 
 /* ---- sizes ---- */
@@ -158,9 +213,10 @@ void cli_print_help(const struct cli_command *command, FILE *out)
 	print_option(out, 0, "version", NULL, "the version");
 	if (command->notes)
 		fprintf(out, "\n%s\n", command->notes);
-	fprintf(out,
-		"\nExit status: 0 done and right; 1 done and something is wrong; 2 bad usage or "
-		"bad\ninput; 3 this host cannot do it.\n");
+	fprintf(out, "\nExit status: %s.\n",
+		command->statuses
+			?: "0 done and right; 1 done and something is wrong; 2 bad usage or bad\n"
+			   "input; 3 this host cannot do it");
 }
 
 /* ---- options ---- */
@@ -289,6 +345,9 @@ static void complain(const struct cli_command *command, int value, char **argv)
 		cli_error(command, "option '%s' needs an argument", culprit);
 	else if (optopt >= FIRST_VALUE)
 		cli_error(command, "option '%s' takes no argument", culprit);
+	else if (option_meant(command, culprit))
+		cli_error(command, "unknown option '%s'; did you mean '--%s'?", culprit,
+			  option_meant(command, culprit));
 	else
 		cli_error(command, "unknown option '%s'", culprit);
 	fprintf(stderr, "Try '%s --help'.\n", command->name);

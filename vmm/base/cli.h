@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "lib/error.h"
+
 /* The exit statuses of every command. */
 enum cli_status {
 	CLI_DONE = 0,      /* done and right */
@@ -63,7 +65,9 @@ struct cli_command {
 	const struct cli_option *options;
 	const char *notes; /* behind the options in --help; NULL for none */
 	int min_operands;
-	int max_operands; /* -1 for any number */
+	int max_operands;     /* -1 for any number */
+	const char *statuses; /* the exit statuses in --help; NULL: those of enum cli_status */
+	struct error *said;   /* what cli_error() said last is kept here too; NULL: nowhere */
 };
 
 /*
@@ -84,6 +88,12 @@ void cli_print_help(const struct cli_command *command, FILE *out);
  */
 void cli_error(const struct cli_command *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/*
+ * How many letters to change, put in, take out, or swap with the next, until @a is @b (Damerau).
+ * Of names longer than 48 bytes: 48.
+ */
+unsigned int cli_distance(const char *a, const char *b);
 
 /*
  * Reads a size: a decimal number, then nothing or one of K, M, G, T (powers of 1024, either

@@ -93,6 +93,8 @@ int domain_scale(uint64_t value, const char *unit, uint64_t *bytes_out);
 /* Reads "0-3,8,^2" as libvirt does. Returns 0 or -EINVAL. */
 int domain_set_parse(const char *text, struct domain_set *set_out);
 
+/* Adds @number, below DOMAIN_SET_MAX; a larger one is not kept. */
+void domain_set_add(struct domain_set *set, unsigned int number);
 bool domain_set_has(const struct domain_set *set, unsigned int number);
 unsigned int domain_set_count(const struct domain_set *set);
 

@@ -42,6 +42,12 @@ int domain_scale(uint64_t value, const char *unit, uint64_t *bytes_out)
 	return 0;
 }
 
+void domain_set_add(struct domain_set *set, unsigned int number)
+{
+	if (number < DOMAIN_SET_MAX)
+		set->bits[number / 64] |= 1ull << number % 64;
+}
+
 bool domain_set_has(const struct domain_set *set, unsigned int number)
 {
 	return number < DOMAIN_SET_MAX && set->bits[number / 64] >> number % 64 & 1;
@@ -91,7 +97,7 @@ int domain_set_parse(const char *text, struct domain_set *set_out)
 			if (without)
 				set.bits[n / 64] &= ~(1ull << n % 64);
 			else
-				set.bits[n / 64] |= 1ull << n % 64;
+				domain_set_add(&set, n);
 		}
 		if (!*text)
 			break;

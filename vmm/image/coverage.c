@@ -176,3 +176,40 @@ int coverage_write(const struct image *image, uint64_t start, uint64_t end, cons
 	elf_end(elf);
 	return err;
 }
+
+/* Of the instructions in the ranges of one unit. */
+static uint64_t sum_of_unit(Dwarf_Die *unit, uint64_t start, uint64_t end, const uint64_t *counts)
+{
+	Dwarf_Addr base, from, to;
+	ptrdiff_t next = 0;
+	uint64_t sum = 0;
+
+	while ((next = dwarf_ranges(unit, next, &base, &from, &to)) > 0)
+		for (uint64_t at = from < start ? start : from; at < to && at < end; at++)
+			sum += counts[at - start];
+	return sum;
+}
+
+void coverage_sum(const struct image *image, uint64_t start, uint64_t end, const uint64_t *counts,
+		  const char *part, uint64_t *all_out, uint64_t *part_out)
+{
+	/* Read only, which the type does not say. */
+	Elf *elf = elf_memory((char *)(uintptr_t)image->bytes, image->size_bytes);
+	Dwarf *dwarf = elf ? dwarf_begin_elf(elf, DWARF_C_READ, NULL) : NULL;
+	uint64_t all = 0, some = 0;
+	Dwarf_CU *unit = NULL;
+	Dwarf_Die die;
+
+	while (dwarf && dwarf_get_units(dwarf, unit, &unit, NULL, NULL, &die, NULL) == 0) {
+		const char *name = dwarf_diename(&die);
+
+		if (name && strstr(name, part))
+			some += sum_of_unit(&die, start, end, counts);
+	}
+	for (uint64_t at = start; dwarf && at < end; at++)
+		all += counts[at - start];
+	*all_out = all;
+	*part_out = some;
+	dwarf_end(dwarf);
+	elf_end(elf);
+}

@@ -20,4 +20,11 @@ int coverage_range(const struct image *image, uint64_t *start_out, uint64_t *end
 int coverage_write(const struct image *image, uint64_t start, uint64_t end, const uint64_t *counts,
 		   const char *path, struct error *error);
 
+/*
+ * Adds up @counts: all of them, and those of units whose source's path has @part in it. Both are 0
+ * where there is no debug information.
+ */
+void coverage_sum(const struct image *image, uint64_t start, uint64_t end, const uint64_t *counts,
+		  const char *part, uint64_t *all_out, uint64_t *part_out);
+
 #endif

@@ -310,8 +310,13 @@ static int read_elf(struct image *image, Elf *elf, struct error *error)
 	err = read_notes(image, elf, count, error);
 	if (err)
 		return err;
-	/* The last step: what it allocates nothing after it has to free. */
-	return image_read_symbols(image, elf, error);
+	err = image_read_symbols(image, elf, error);
+	if (err)
+		return err;
+	err = image_read_marks(image, elf, error);
+	if (err)
+		free(image->symbols);
+	return err;
 }
 
 int image_load_bytes(const char *name, const void *bytes, size_t size_bytes,
@@ -408,6 +413,7 @@ int image_load_file(const char *path, struct image *image_out, struct error *err
 
 void image_unload(struct image *image)
 {
+	free(image->marks);
 	free(image->symbols);
 	free(image->owned);
 	memset(image, 0, sizeof(*image));

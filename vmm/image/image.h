@@ -8,7 +8,7 @@
  * IMAGE_SPAN_MAX from the first to the last byte, with p_paddr = p_vaddr - NB_IMAGE_BASE (never
  * frame 0), no writable and executable one, and no file bytes beyond the file; the entry lies in
  * an executable one; the layout note (guest/abi.h) lies inside a read-only one. Anything else in
- * the file is not looked at, except symbols and the build id, which may be missing.
+ * the file is not looked at, except symbols, marks and the build id, which may be missing.
  */
 #ifndef VMM_IMAGE_IMAGE_H
 #define VMM_IMAGE_IMAGE_H
@@ -24,6 +24,7 @@
 #define IMAGE_FILE_BYTES_MAX (64u << 20)
 #define IMAGE_SPAN_MAX       (64u << 20)
 #define IMAGE_SYMBOLS_MAX    (1u << 20)
+#define IMAGE_MARKS_MAX      (1u << 20)
 #define IMAGE_BUILD_ID_MAX   64
 
 struct image_segment {
@@ -39,6 +40,12 @@ struct image_symbol {
 	const char *name;
 };
 
+/* An instruction the guest's source marks (mm/once.h). */
+struct image_mark {
+	uint64_t address;
+	const char *kind; /* of the section .marks.KIND */
+};
+
 /* Read only for users; owned by whoever loaded it. */
 struct image {
 	char name[256];       /* "built-in", or the file's path */
@@ -52,7 +59,9 @@ struct image {
 	size_t layout_bytes; /* printable ASCII and newlines only */
 	gva_t layout_gva;    /* where the guest has it */
 	size_t nr_symbols;
-	struct image_symbol *symbols;              /* ascending by start */
+	struct image_symbol *symbols; /* ascending by start */
+	size_t nr_marks;
+	struct image_mark *marks;                  /* by section */
 	char build_id[2 * IMAGE_BUILD_ID_MAX + 1]; /* hexadecimal; empty when there is none */
 };
 
@@ -94,8 +103,16 @@ const struct image_symbol *image_symbol_named(const struct image *image, const c
  */
 const char *image_place(const struct image *image, uint64_t address, char text[IMAGE_PLACE_BYTES]);
 
+/*
+ * The number the layout note has for "SIZE(page)", "OFFSET(page.state)", "NUMBER(PAGE_PCP)", ... as
+ * the guest has it, negative ones modulo 2^64. False: none.
+ */
+bool image_layout_number(const struct image *image, const char *key, uint64_t *value_out);
+
 /* For image.c and image_symbols.c: the symbol table, read from an Elf that stays the caller's. */
 struct Elf;
 int image_read_symbols(struct image *image, struct Elf *elf, struct error *error);
+/* The same of image_marks.c: the marks. */
+int image_read_marks(struct image *image, struct Elf *elf, struct error *error);
 
 #endif

@@ -47,6 +47,7 @@ const char *linux_exception_name(enum linux_exception exception)
 		[LINUX_EXCEPT_ESPFIX] = "tables shared by espfix",
 		[LINUX_EXCEPT_MODULE] = "modules coming or going",
 		[LINUX_EXCEPT_FRAMES] = "frames of a kernel whose struct pages are not understood",
+		[LINUX_EXCEPT_ZONES] = "sums of zones, which change meanwhile",
 	};
 
 	return (unsigned int)exception < LINUX_NR_EXCEPTIONS ? names[exception] : "?";
@@ -67,8 +68,12 @@ void linux_find(struct linux_pass *pass, enum linux_check check, enum linux_verd
 	if (audit->nr_findings == LINUX_FINDINGS_MAX)
 		return;
 	finding = &audit->finding[audit->nr_findings++];
-	*finding = (struct linux_finding){
-		.check = check, .verdict = verdict, .what = what, .start = start, .end = end};
+	*finding = (struct linux_finding){.check = check,
+					  .verdict = verdict,
+					  .what = what,
+					  .start = start,
+					  .end = end,
+					  .seen = 1};
 	va_start(arguments, format);
 	vsnprintf(finding->text, sizeof(finding->text), format, arguments);
 	va_end(arguments);
@@ -255,9 +260,10 @@ void linux_audit_free(struct linux_audit *audit)
 	*audit = (struct linux_audit){.nr_findings = 0};
 }
 
-/* ---- a second look ---- */
+/* ---- later looks ---- */
 
-static bool found_before(const struct linux_finding *finding, const struct linux_audit *before)
+static unsigned int seen_before(const struct linux_finding *finding,
+				const struct linux_audit *before)
 {
 	for (size_t i = 0; i < before->nr_findings; i++) {
 		const struct linux_finding *other = &before->finding[i];
@@ -265,17 +271,31 @@ static bool found_before(const struct linux_finding *finding, const struct linux
 		if (other->check == finding->check && other->start == finding->start &&
 		    other->end == finding->end && strcmp(other->what, finding->what) == 0 &&
 		    other->verdict != LINUX_IN_UPDATE)
-			return true;
+			return other->seen;
 	}
-	return false;
+	return 0;
 }
 
-void linux_audit_confirm(struct linux_audit *audit, const struct linux_audit *before)
+unsigned int linux_audit_follow(struct linux_audit *audit, const struct linux_audit *before)
+{
+	unsigned int most = 0;
+
+	for (size_t i = 0; i < audit->nr_findings; i++) {
+		struct linux_finding *finding = &audit->finding[i];
+
+		finding->seen = 1 + seen_before(finding, before);
+		if (finding->verdict == LINUX_IN_TRANSIT && finding->seen > most)
+			most = finding->seen;
+	}
+	return most;
+}
+
+void linux_audit_confirm(struct linux_audit *audit, unsigned int looks)
 {
 	for (size_t i = 0; i < audit->nr_findings; i++) {
 		struct linux_finding *finding = &audit->finding[i];
 
-		if (finding->verdict != LINUX_IN_TRANSIT || !found_before(finding, before))
+		if (finding->verdict != LINUX_IN_TRANSIT || finding->seen < looks)
 			continue;
 		finding->verdict = LINUX_ALARM;
 		audit->sum[finding->check].verdicts[LINUX_IN_TRANSIT]--;

@@ -13,8 +13,8 @@
  *     wx         nothing of the kernel half is writable and executable, no executable page of image
  *                or modules has a writable alias in the direct map
  *     modules    each module's memory lies in a busy area
- *     frames     what areas list is allocated, is in one area, is no slab or table; what a zone
- *                counts as free is what is marked free
+ *     frames     what areas list is allocated, is in one area, is no slab or table; in a guest that
+ *                stands still what a zone counts as free is what is marked free
  *
  * A stop hits a healthy kernel in the middle of something. So a finding has a verdict: an alarm is
  * wrong whatever the kernel was doing; "in update" is about a structure whose lock was held;
@@ -52,6 +52,7 @@ struct linux_finding {
 	enum linux_verdict verdict;
 	const char *what;    /* which kind: with start and end it is the same in a second look */
 	uint64_t start, end; /* the addresses it is about */
+	unsigned int seen;   /* in so many looks in a row, this one included */
 	char text[400];
 };
 
@@ -67,6 +68,7 @@ enum linux_exception {
 	LINUX_EXCEPT_ESPFIX,        /* tables that are shared by intent */
 	LINUX_EXCEPT_MODULE,        /* a module that is coming or going */
 	LINUX_EXCEPT_FRAMES,        /* this kernel's struct pages or zones are not understood */
+	LINUX_EXCEPT_ZONES,         /* a zone's sum, which changes while it is added up */
 	LINUX_NR_EXCEPTIONS
 };
 const char *linux_exception_name(enum linux_exception exception);
@@ -105,9 +107,16 @@ int linux_audit_run(struct linux_guest *guest, const struct linux_audit_options 
 void linux_audit_free(struct linux_audit *audit);
 
 /*
- * A later look @audit after @before: what is in transit in both is an alarm of @audit.
+ * @audit is the look after @before: counts for each finding in how many looks in a row it was seen.
+ * Returns the most of those that are in transit; 0: nothing is.
  */
-void linux_audit_confirm(struct linux_audit *audit, const struct linux_audit *before);
+unsigned int linux_audit_follow(struct linux_audit *audit, const struct linux_audit *before);
+
+/*
+ * What is in transit and was seen in @looks looks in a row is an alarm of @audit. One place may be
+ * in transit again and again (a stack's, while processes come and go): two looks prove little.
+ */
+void linux_audit_confirm(struct linux_audit *audit, unsigned int looks);
 
 /* Alarms of all checks. */
 uint64_t linux_audit_alarms(const struct linux_audit *audit);

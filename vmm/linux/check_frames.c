@@ -91,8 +91,13 @@ static void check_zone(struct linux_pass *pass, const struct linux_zone *zone)
 static void check_zones(struct linux_pass *pass)
 {
 	struct linux_zones zones;
-	int err = linux_zones_read(pass->guest, &zones, NULL);
+	int err;
 
+	if (pass->live) {
+		linux_except(pass, LINUX_EXCEPT_ZONES);
+		return;
+	}
+	err = linux_zones_read(pass->guest, &zones, NULL);
 	if (err) {
 		linux_except(pass, err == -EFAULT ? LINUX_EXCEPT_UNREAD : LINUX_EXCEPT_FRAMES);
 		pass->err = err == -ENOMEM ? err : pass->err;

@@ -21,6 +21,7 @@
 struct tokens {
 	uint16_t index[TOKENS];
 	char *table;
+	size_t length[TOKENS];
 	size_t bytes;
 };
 
@@ -64,6 +65,7 @@ static int read_tokens(struct linux_guest *guest, const struct linux_kallsyms *t
 	for (unsigned int i = 0; i < TOKENS; i++) {
 		if (!memchr(tokens->table + tokens->index[i], '\0', bytes - tokens->index[i]))
 			return fail(error, "a token has no end");
+		tokens->length[i] = strlen(tokens->table + tokens->index[i]);
 	}
 	return 0;
 }
@@ -142,7 +144,7 @@ static int decode_name(struct stream *stream, const struct tokens *tokens, struc
 		if (token < 0)
 			return fail(error, "a name is not mapped");
 		text = tokens->table + tokens->index[token];
-		bytes = strlen(text);
+		bytes = tokens->length[token];
 		if (arena->used - start + bytes > NAME_MAX_BYTES)
 			return fail(error, "a name is too long");
 		if (!arena_room(arena, bytes + 2))
@@ -263,29 +265,50 @@ static const char *name_of(const struct linux_guest *guest, size_t index)
 	return guest->names + guest->name_at[index] + 1;
 }
 
+/*
+ * Names that fall on places that are taken go to the next: so of names that are alike the first is
+ * met first. One that would go further than this is in no place: whoever made names so shall not
+ * make us slow.
+ */
+#define PROBES_MAX 64
+
 static int index_names(struct linux_guest *guest, size_t count)
 {
-	int err = u64_map_reserve(&guest->name_index, count);
+	size_t slots = 1;
 
-	for (size_t i = 0; i < count && !err; i++) {
-		uint64_t key = hash(name_of(guest, i));
+	while (slots < 2 * count)
+		slots *= 2;
+	guest->name_slot = calloc(slots, sizeof(*guest->name_slot));
+	if (!guest->name_slot)
+		return -ENOMEM;
+	guest->nr_slots = slots;
+	for (size_t i = 0; i < count; i++) {
+		size_t at = hash(name_of(guest, i)) & (slots - 1), end = at + PROBES_MAX;
 
-		if (u64_map_get(&guest->name_index, key) == U64_MAP_NONE)
-			err = u64_map_set(&guest->name_index, key, (uint32_t)i);
+		while (at < end && guest->name_slot[at & (slots - 1)])
+			at++;
+		if (at < end)
+			guest->name_slot[at & (slots - 1)] = (uint32_t)i + 1;
 	}
-	return err;
+	return 0;
 }
 
 bool linux_symbol(const struct linux_guest *guest, const char *name, uint64_t *address_out)
 {
-	uint32_t index = u64_map_get(&guest->name_index, hash(name));
+	size_t mask = guest->nr_slots - 1, at = hash(name) & mask, end = at + PROBES_MAX, index;
 
-	if (index == U64_MAP_NONE)
+	if (!guest->facts.nr_symbols)
 		return false;
-	/* Another name may have the same hash, if somebody made it so. */
-	for (; index < guest->facts.nr_symbols; index++) {
-		if (strcmp(name_of(guest, index), name) == 0) {
-			*address_out = guest->address[index];
+	for (; at < end; at++) {
+		index = guest->name_slot[at & mask];
+		if (!index)
+			return false;
+		if (strcmp(name_of(guest, index - 1), name) == 0)
+			break;
+	}
+	for (index = at < end ? index : 1; index <= guest->facts.nr_symbols; index++) {
+		if (strcmp(name_of(guest, index - 1), name) == 0) {
+			*address_out = guest->address[index - 1];
 			return true;
 		}
 	}
@@ -307,7 +330,9 @@ static void forget(struct linux_guest *guest)
 	free(guest->name_at);
 	free(guest->address);
 	free(guest->by_address);
-	u64_map_clear(&guest->name_index);
+	free(guest->name_slot);
+	guest->name_slot = NULL;
+	guest->nr_slots = 0;
 	guest->names = NULL;
 	guest->name_at = guest->by_address = NULL;
 	guest->address = NULL;

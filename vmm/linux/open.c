@@ -162,8 +162,9 @@ static int finish_inspector(struct linux_guest *guest)
 	return err;
 }
 
-int linux_open(const struct inspect_source *source, const char *vmcoreinfo, size_t vmcoreinfo_bytes,
-	       struct linux_guest **guest_out, struct error *error)
+static int open_kernel(const struct inspect_source *source, const char *vmcoreinfo,
+		       size_t vmcoreinfo_bytes, bool types, struct linux_guest **guest_out,
+		       struct error *error)
 {
 	struct linux_guest *guest = calloc(1, sizeof(*guest));
 	int err;
@@ -175,8 +176,10 @@ int linux_open(const struct inspect_source *source, const char *vmcoreinfo, size
 	err = linux_find_vmcoreinfo(guest, vmcoreinfo, vmcoreinfo_bytes, error);
 	if (!err)
 		err = read_symbols(guest);
-	if (!err)
+	if (!err && types)
 		err = read_types(guest);
+	else if (!err)
+		missing(guest, "types were not asked for");
 	if (err)
 		goto err_close;
 	read_regions(guest);
@@ -194,6 +197,18 @@ err_close:
 	return err;
 }
 
+int linux_open(const struct inspect_source *source, const char *vmcoreinfo, size_t vmcoreinfo_bytes,
+	       struct linux_guest **guest_out, struct error *error)
+{
+	return open_kernel(source, vmcoreinfo, vmcoreinfo_bytes, true, guest_out, error);
+}
+
+int linux_open_untyped(const struct inspect_source *source, const char *vmcoreinfo,
+		       size_t vmcoreinfo_bytes, struct linux_guest **guest_out, struct error *error)
+{
+	return open_kernel(source, vmcoreinfo, vmcoreinfo_bytes, false, guest_out, error);
+}
+
 void linux_close(struct linux_guest *guest)
 {
 	if (!guest)
@@ -204,7 +219,7 @@ void linux_close(struct linux_guest *guest)
 	free(guest->name_at);
 	free(guest->address);
 	free(guest->by_address);
-	u64_map_clear(&guest->name_index);
+	free(guest->name_slot);
 	free(guest->modules);
 	free(guest);
 }

@@ -132,7 +132,9 @@ struct linux_guest {
 	uint32_t *name_at;
 	uint64_t *address;
 	uint32_t *by_address; /* indexes, ascending by address, equal ones by index */
-	struct u64_map name_index;
+	/* A power of two of places, open addressing by the name's hash: an index plus one, or 0. */
+	uint32_t *name_slot;
+	size_t nr_slots;
 	/* BTF */
 	bool has_types;
 	struct linux_types types;

@@ -14,11 +14,6 @@
 #include "vmm/machine/vcpu_report.h"
 #include "vmm/soft/soft.h"
 
-_Static_assert(NB_FRAMES_TAKEN == SOFT_FRAMES_TAKEN, "the guest's list is as the engine reads it");
-_Static_assert(offsetof(struct nb_vcpu_area, frame_runs) ==
-		       offsetof(struct nb_vcpu_area, nr_frame_runs) + 8,
-	       "the guest's list is as the engine reads it");
-
 static const char *check_name(unsigned int bit)
 {
 	return soft_check_name(1u << bit);
@@ -32,31 +27,131 @@ int checks_parse(const char *text, unsigned int *checks_out)
 	return 0;
 }
 
-/* The guest expects that these fault, or lead where they should not. */
-static const char *const exempt[] = {"user_load_faults"};
+/* ---- what the engine is told of the guest ---- */
+
+/* Marks of the guest's source, by name (mm/once.h). */
+static const struct {
+	const char *name;
+	enum soft_mark_kind kind;
+} mark_kinds[] = {{"exempt", SOFT_MARK_EXEMPT},
+		  {"allocator", SOFT_MARK_ALLOCATOR},
+		  {"relaxed", SOFT_MARK_RELAXED},
+		  {"acquire", SOFT_MARK_ACQUIRE},
+		  {"release", SOFT_MARK_RELEASE}};
+
+static size_t take_marks(const struct image *image, struct soft_mark *marks)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < image->nr_marks; i++)
+		for (size_t j = 0; j < sizeof(mark_kinds) / sizeof(mark_kinds[0]); j++)
+			if (strcmp(image->marks[i].kind, mark_kinds[j].name) == 0)
+				marks[count++] = (struct soft_mark){image->marks[i].address,
+								    mark_kinds[j].kind};
+	return count;
+}
+
+/* A number of the layout note; one that is not there, or too large, leaves *@complete false. */
+static uint32_t number(const struct image *image, const char *key, bool *complete)
+{
+	uint64_t value = 0;
+
+	*complete &= image_layout_number(image, key, &value) && value <= UINT32_MAX;
+	return (uint32_t)value;
+}
+
+static uint32_t state_bit(const struct image *image, const char *key, bool *complete)
+{
+	uint32_t state = number(image, key, complete);
+
+	*complete &= state < 32;
+	return *complete ? 1u << state : 0;
+}
+
+/* How the guest keeps its frames and slabs. An image whose note does not say is left alone. */
+static void describe_frames(const struct image *image, struct soft_frames_layout *layout)
+{
+	static const char *const owned[] = {"NUMBER(PAGE_MEMMAP)",  "NUMBER(PAGE_TABLE)",
+					    "NUMBER(PAGE_SLAB)",    "NUMBER(PAGE_KMALLOC)",
+					    "NUMBER(PAGE_VMALLOC)", "NUMBER(PAGE_OTHER)"};
+	bool complete = true;
+
+	*layout = (struct soft_frames_layout){
+		.array = NB_MEMMAP_BASE,
+		.frame_bytes = number(image, "SIZE(page)", &complete),
+		.state = number(image, "OFFSET(page.state)", &complete),
+		.order = number(image, "OFFSET(page.order)", &complete),
+		.owner = number(image, "OFFSET(page.owner)", &complete),
+		.freelist = number(image, "OFFSET(page.freelist)", &complete),
+		.free_states = state_bit(image, "NUMBER(PAGE_FREE)", &complete) |
+			       state_bit(image, "NUMBER(PAGE_PCP)", &complete),
+		.slab_state = number(image, "NUMBER(PAGE_SLAB)", &complete),
+		.object_bytes = number(image, "OFFSET(kmem_cache.object_bytes)", &complete),
+		.cpu_lists = number(image, "OFFSET(kmem_cache.cpu)", &complete) +
+			     number(image, "OFFSET(kmem_cache_cpu.freelist)", &complete),
+		.cpu_list_bytes = number(image, "SIZE(kmem_cache_cpu)", &complete),
+	};
+	for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++)
+		layout->owned_states |= state_bit(image, owned[i], &complete);
+	if (!complete)
+		*layout = (struct soft_frames_layout){0};
+}
+
+/* Where the host and the vCPUs meet: from the first area to the end of the last. */
+static struct soft_range areas_of(const struct nb_boot_info *boot)
+{
+	struct soft_range range = {.start = UINT64_MAX};
+
+	for (uint32_t i = 0; i < boot->nr_vcpus; i++) {
+		uint64_t start = boot->area_gpa[i], end = start + sizeof(struct nb_vcpu_area);
+
+		range.start = start < range.start ? start : range.start;
+		range.end = end > range.end ? end : range.end;
+	}
+	return range;
+}
+
+static void code_range(const struct image *image, uint64_t *start_out, uint64_t *end_out)
+{
+	for (size_t i = 0; i < image->nr_segments; i++) {
+		const struct image_segment *segment = &image->segments[i];
+
+		if (!segment->executable)
+			continue;
+		if (!*end_out)
+			*start_out = segment->start.value;
+		*end_out = segment->end.value;
+	}
+}
 
 int guest_start_checks(struct guest *guest, struct error *error)
 {
+	const struct nb_boot_info *boot = &guest->boot.info;
+	const struct image *image = &guest->image;
+	struct soft_mark *marks = calloc(image->nr_marks + 1, sizeof(*marks));
+	struct soft_range reserved[NB_MAX_RANGES];
 	struct soft_check_config config = {
 		.checks = guest->checks,
 		.ram_end = guest->memory.ram[guest->memory.nr_ram - 1].end,
 		.direct_base = NB_DIRECT_BASE,
-		.frames_port = guest->checks & SOFT_CHECK_FREED ? NB_PORT_FRAMES : 0,
-		.nr_lists = guest->nr_vcpus,
-		.runs_max = NB_FRAME_RUNS,
+		.reserved = reserved,
+		.nr_reserved = boot->nr_reserved,
+		.marks = marks,
 	};
-	int err;
+	int err = marks ? 0 : -ENOMEM;
 
-	for (unsigned int i = 0; i < guest->nr_vcpus; i++)
-		config.frames_gpa[i] =
-			guest->boot.info.area_gpa[i] + offsetof(struct nb_vcpu_area, nr_frame_runs);
-	for (size_t i = 0; i < sizeof(exempt) / sizeof(exempt[0]); i++) {
-		const struct image_symbol *symbol = image_symbol_named(&guest->image, exempt[i]);
-
-		if (symbol)
-			config.exempt[config.nr_exempt++] = symbol->start;
+	if (!err) {
+		config.nr_marks = take_marks(image, marks);
+		config.shared = areas_of(boot);
+		code_range(image, &config.code_start, &config.code_end);
+		for (uint32_t i = 0; i < boot->nr_reserved; i++)
+			reserved[i] =
+				(struct soft_range){boot->reserved[i].start, boot->reserved[i].end};
+		if (guest->checks & SOFT_CHECK_FREED)
+			describe_frames(image, &config.frames);
+		err = soft_check_start(guest->vm->fd, &config);
 	}
-	err = soft_check_start(guest->vm->fd, &config);
+	free(marks);
 	return err ? error_set(error, err, "the checks: %s", strerror(-err)) : 0;
 }
 
@@ -94,10 +189,20 @@ int guest_start_coverage(struct guest *guest, struct error *error)
 
 int guest_coverage_save(struct guest *guest, struct error *error)
 {
-	if (!guest->coverage_counts)
+	if (!guest->coverage_counts || !guest->coverage)
 		return 0;
 	return coverage_write(&guest->image, guest->coverage_start, guest->coverage_end,
 			      guest->coverage_counts, guest->coverage, error);
+}
+
+void guest_instructions(struct guest *guest, const char *part, uint64_t *all_out,
+			uint64_t *part_out)
+{
+	*all_out = 0;
+	*part_out = 0;
+	if (guest->coverage_counts)
+		coverage_sum(&guest->image, guest->coverage_start, guest->coverage_end,
+			     guest->coverage_counts, part, all_out, part_out);
 }
 
 /* ---- reports ---- */
@@ -142,6 +247,27 @@ static void take_past(struct vcpu *vcpu, const struct soft_past *past, struct re
 	backtrace_take(vcpu->vm->traces, regs, read_old_stack, &old, &past_out->trace);
 }
 
+static void describe_freed(const struct soft_finding *f, const char *did, char *text, size_t bytes)
+{
+	const char *what = f->never ? "was never handed out" : "has been given up";
+
+	if (f->table)
+		snprintf(text, bytes,
+			 "the page walker, on its way to %#" PRIx64 ", read an entry at %#" PRIx64
+			 ", of a page table whose frame %s",
+			 f->gva, f->gpa, what);
+	else if (f->object_bytes)
+		snprintf(text, bytes,
+			 "%s %#" PRIx64 ", guest-physical %#" PRIx64
+			 ", of a slab's object of %u bytes that %s",
+			 did, f->gva, f->gpa, f->object_bytes,
+			 f->never ? "was never allocated" : "has been freed");
+	else
+		snprintf(text, bytes,
+			 "%s %#" PRIx64 ", guest-physical %#" PRIx64 ", of a frame that %s", did,
+			 f->gva, f->gpa, what);
+}
+
 static void describe(const struct soft_finding *f, char *text, size_t bytes, const char **then)
 {
 	const char *did = f->fetch ? "fetched from" : f->write ? "wrote to" : "read";
@@ -162,18 +288,16 @@ static void describe(const struct soft_finding *f, char *text, size_t bytes, con
 				 did, f->gva, f->gpa);
 		break;
 	case SOFT_CHECK_FREED:
-		*then = "given up";
-		if (f->table)
-			snprintf(text, bytes,
-				 "the page walker, on its way to %#" PRIx64
-				 ", read an entry at %#" PRIx64
-				 ", of a page table whose frame has been given up",
-				 f->gva, f->gpa);
-		else
-			snprintf(text, bytes,
-				 "%s %#" PRIx64 ", guest-physical %#" PRIx64
-				 ", of a frame that has been given up",
-				 did, f->gva, f->gpa);
+		*then = f->never ? "" : f->object_bytes ? "freed" : "given up";
+		describe_freed(f, did, text, bytes);
+		break;
+	case SOFT_CHECK_RACE:
+		*then = f->other_wrote ? "written" : "read";
+		snprintf(text, bytes,
+			 "%s %u bytes at %#" PRIx64 ", guest-physical %#" PRIx64
+			 ", which another vCPU %s%s, and nothing orders the two",
+			 did, f->bytes, f->gva, f->gpa, f->other_wrote ? "wrote" : "read",
+			 f->other_marked ? ", as it may," : "");
 		break;
 	case SOFT_CHECK_WX:
 		snprintf(text, bytes, "%s %#" PRIx64 ", which may be both written and executed",

@@ -8,7 +8,7 @@
 #include "vmm/soft/check.h"
 
 /* Those that cost less than half of the engine's speed. */
-#define CHECKS_DEFAULT SOFT_CHECK_ALL
+#define CHECKS_DEFAULT (SOFT_CHECK_ALL & ~SOFT_CHECK_RACE)
 
 /* "all", "none", or names with commas between. Errors: -EINVAL. */
 int checks_parse(const char *text, unsigned int *checks_out);

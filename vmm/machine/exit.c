@@ -16,6 +16,7 @@
 #include "mm/x86.h"
 #include "lib/printable.h"
 #include "vmm/machine/checks.h"
+#include "vmm/machine/debug_exit.h"
 #include "vmm/machine/vcpu_report.h"
 #include "vmm/machine/vm.h"
 #include "vmm/soft/check.h"
@@ -325,6 +326,8 @@ enum exit_action exit_handle(struct vcpu *vcpu)
 		return on_internal_error(vcpu);
 	case KVM_EXIT_MEMORY_FAULT:
 		return on_memory_fault(vcpu);
+	case KVM_EXIT_DEBUG:
+		return debug_exit(vcpu) ? EXIT_GO_ON : die(vcpu, REPORT_EXIT, "a debug exit");
 	case KVM_EXIT_SYSTEM_EVENT:
 		return die(vcpu, REPORT_EXIT, "a system event, type %" PRIu32,
 			   run->system_event.type);

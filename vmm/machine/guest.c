@@ -175,10 +175,9 @@ static int make_memory(struct guest *guest, const struct guest_config *config, s
 		.memory = &guest->memory,
 		.nr_vcpus = guest->nr_vcpus,
 		.pages_1g = guest->host.pages_1g,
-		.flags =
-			config->boot_flags | (guest->host.emulates_cpl0 ? NB_BOOT_HOST_ZEROES : 0) |
-			(guest->trap_uaf || (guest->checks & SOFT_CHECK_FREED) ? NB_BOOT_TELL_FRAMES
-									       : 0),
+		.flags = config->boot_flags |
+			 (guest->host.emulates_cpl0 ? NB_BOOT_HOST_ZEROES : 0) |
+			 (guest->trap_uaf ? NB_BOOT_TELL_FRAMES : 0),
 	};
 	int err = choose_memory(guest, config, error);
 
@@ -211,11 +210,13 @@ static int make_vm(struct guest *guest, struct error *error)
 	};
 	int err = vm_create(&config, &guest->vm, error);
 
+	if (!err && soft_is_device(guest->kvm_fd))
+		err = gpa_space_listen(guest->space, &guest_history_listener, guest, error);
 	if (!err && guest->trap_uaf)
 		err = guest_make_uaf(guest, error);
 	if (!err && guest->checks)
 		err = guest_start_checks(guest, error);
-	if (!err && guest->coverage)
+	if (!err && (guest->coverage || guest->count_instructions))
 		err = guest_start_coverage(guest, error);
 	return host_error(err);
 }
@@ -297,9 +298,11 @@ int guest_start(const struct guest_config *config, struct guest **guest_out,
 	guest->nr_vcpus = nr_vcpus;
 	guest->next_ticket = 1;
 	guest->trap_uaf = config->trap_uaf;
-	/* The trap sees to freed frames then. */
-	guest->checks = config->checks & ~(config->trap_uaf ? SOFT_CHECK_FREED : 0);
+	/* The trap sees to freed frames then; and one vCPU has nobody to race with. */
+	guest->checks = config->checks & ~(config->trap_uaf ? SOFT_CHECK_FREED : 0) &
+			~(nr_vcpus == 1 ? SOFT_CHECK_RACE : 0);
 	guest->coverage = config->coverage;
+	guest->count_instructions = config->count_instructions;
 	guest->traps = config->traps || config->trap_uaf;
 	guest->access = config->access;
 	guest->access_context = config->access_context;

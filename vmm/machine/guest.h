@@ -59,6 +59,7 @@ struct guest_access {
 	unsigned int vcpu;
 	struct report_access what;
 	uint64_t rip;
+	uint64_t rcx; /* of a repeated string instruction: the steps that are left */
 	char where[IMAGE_PLACE_BYTES]; /* RIP as symbol+offset */
 	bool have_call;                /* the hypercall in flight */
 	struct nb_submission call;
@@ -107,6 +108,7 @@ struct guest_config {
 	struct soft_options soft; /* its TLB and turns; all zero: as it is */
 	struct soft_plan plan;    /* whose turn it is when, from the start on; ROUND: as it is */
 	const char *coverage; /* not NULL: the file for guest_coverage_save(); soft engine only */
+	bool count_instructions; /* for guest_instructions(); soft engine only */
 	/* SOFT_CHECK_* (vmm/soft/check.h) of the soft engine; elsewhere nothing. Not FREED with
 	 * trap_uaf, which sees to it. */
 	unsigned int checks;
@@ -143,6 +145,14 @@ int guest_start(const struct guest_config *config, struct guest **guest_out,
  */
 int guest_coverage_save(struct guest *guest, struct error *error);
 
+/*
+ * With config.coverage or count_instructions: instructions executed since the start, and those of
+ * them of sources whose path has @part in it. No call may be under way. Else, and where the image
+ * has no debug information, both are 0.
+ */
+void guest_instructions(struct guest *guest, const char *part, uint64_t *all_out,
+			uint64_t *part_out);
+
 /* Ends the guest and frees everything. No call may be under way. NULL is allowed. */
 void guest_destroy(struct guest *guest);
 
@@ -151,6 +161,12 @@ void guest_destroy(struct guest *guest);
  * under way fail. Does nothing to a dead one. Any thread; waits for no vCPU.
  */
 void guest_kill(struct guest *guest, const char *text);
+
+/*
+ * Tells vCPU @vcpu that nobody wants the rest of a long operation, or (false) that one does, which
+ * is how it begins: NB_OP_BENCH ends then, with what it has done. Any thread.
+ */
+void guest_cancel(struct guest *guest, unsigned int vcpu, bool cancel);
 
 /* How far the hypercall that vCPU @vcpu is in has got, in steps of its own (nb_vcpu_area). */
 uint64_t guest_progress(const struct guest *guest, unsigned int vcpu);
@@ -255,6 +271,13 @@ int guest_freeze(struct guest *guest);
 
 /* Whether guest_pause() or guest_freeze() holds it. */
 bool guest_is_paused(const struct guest *guest);
+
+/*
+ * Whether a debugger is there (vmm/machine/debug.h), and whether it holds a vCPU: then hypercalls
+ * wait for it, and no watchdog minds. Any thread.
+ */
+bool guest_is_debugged(const struct guest *guest);
+bool guest_held_by_debugger(const struct guest *guest);
 
 /*
  * Has the configuration's last_look called now if the guest is dead and it was not called yet;

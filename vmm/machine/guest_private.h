@@ -49,6 +49,7 @@ struct guest {
 	bool traps, trap_uaf;
 	unsigned int checks;  /* SOFT_CHECK_*, of the soft engine; else 0 */
 	const char *coverage; /* or NULL */
+	bool count_instructions;
 	uint64_t coverage_start, coverage_end, *coverage_counts;
 	bool scheduled;                 /* by a plan; set before the first vCPU runs */
 	pthread_mutex_t schedule_mutex; /* then: of calls, one after another */
@@ -87,6 +88,18 @@ const struct nb_submission *guest_current_call(const struct guest *guest, unsign
 extern const struct watch_ops guest_watch_ops;
 int guest_on_frames(void *context, struct vcpu *vcpu, struct error *error);
 int guest_make_uaf(struct guest *guest, struct error *error);
+
+/*
+ * vmm/machine/debug_history.c: what the host does to a guest's rings between these, of a debugged
+ * guest on the soft engine, no vCPU sees half, and it is done at the newest step: it waits for
+ * that. Returns whether anything is locked, for the end. Nothing else of the guest is called
+ * between.
+ */
+bool guest_begin_exchange(struct guest *guest);
+void guest_end_exchange(struct guest *guest, bool locked);
+
+/* Has the past of such a guest know of the host's writes. Its context is the guest. */
+extern const struct gpa_listener_ops guest_history_listener;
 
 /* vmm/machine/checks.c: has the soft engine check what @guest asks for. */
 int guest_start_checks(struct guest *guest, struct error *error);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "vmm/machine/debug_exit.h"
 #include "vmm/machine/guest_private.h"
 #include "vmm/soft/soft.h"
 
@@ -43,6 +44,8 @@ void guest_fail(struct guest *guest, struct guest_report *report)
 	pthread_mutex_unlock(&guest->lock);
 	for (unsigned int i = 0; first && i < guest->vm->nr_vcpus; i++)
 		vcpu_ask_end(guest->vm->vcpus[i]);
+	if (first)
+		debug_died(guest->vm);
 	if (first && guest->died)
 		guest->died(guest->message_context, &guest->failure);
 }
@@ -67,6 +70,12 @@ uint64_t guest_progress(const struct guest *guest, unsigned int vcpu)
 	return vcpu < guest->nr_vcpus
 		       ? __atomic_load_n(&guest->rings[vcpu].area->progress, __ATOMIC_RELAXED)
 		       : 0;
+}
+
+void guest_cancel(struct guest *guest, unsigned int vcpu, bool cancel)
+{
+	if (vcpu < guest->nr_vcpus)
+		__atomic_store_n(&guest->rings[vcpu].area->cancel, cancel, __ATOMIC_SEQ_CST);
 }
 
 uint64_t guest_log_count(const struct guest *guest)

@@ -26,6 +26,7 @@ static void tell(struct guest *guest, struct vcpu *vcpu, const struct watch_acce
 	*access_out = (struct guest_access){.vcpu = access->vcpu, .what = access->what};
 	if (vcpu_get_registers(vcpu, &regs, &sregs) == 0) {
 		access_out->rip = regs.rip;
+		access_out->rcx = regs.rcx;
 		image_place(&guest->image, regs.rip - (access->what.after ? 1 : 0),
 			    access_out->where);
 	}

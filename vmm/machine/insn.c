@@ -95,7 +95,12 @@ static size_t take(const struct insn *insn, bool hidden, bool write, size_t coun
 		    (operand->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN) != hidden ||
 		    !!(operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != write)
 			continue;
-		accesses[count++] = (struct insn_access){address_of(insn, operand), write};
+		accesses[count++] = (struct insn_access){
+			.address = address_of(insn, operand),
+			.write = write,
+			.read = operand->actions & ZYDIS_OPERAND_ACTION_MASK_READ,
+			.size_bytes = operand->size / 8,
+		};
 	}
 	return count;
 }

@@ -23,6 +23,8 @@ struct insn_state {
 struct insn_access {
 	uint64_t address;
 	bool write; /* stores, or loads and stores */
+	bool read;  /* loads, or loads and stores */
+	uint32_t size_bytes;
 };
 
 /* What is beyond these is not told: two operands and the stack. */

@@ -18,6 +18,9 @@
 #include "ept/kvm_fd.h"
 #include "vmm/soft/soft.h"
 
+/* What works wherever this program runs. */
+#define WITHOUT_KVM "; --kvm soft runs guests without KVM"
+
 /* Numbers that Debian 12's header, Linux 6.1's, does not have yet. */
 #ifndef KVM_CAP_MEMORY_FAULT_INFO
 #define KVM_CAP_MEMORY_FAULT_INFO 232
@@ -87,9 +90,9 @@ static const char *open_remedy(int code)
 {
 	switch (code) {
 	case ENOENT:
-		return "load KVM (modprobe kvm_intel or kvm_amd); if it refuses, switch "
-		       "virtualization on in the firmware, or nesting where this is a virtual "
-		       "machine itself; in a container, pass the device in";
+		return "load KVM (modprobe kvm_intel or kvm_amd), with virtualization switched on "
+		       "in the firmware, or nesting in a virtual machine; in a container, pass "
+		       "the device in";
 	case ENXIO:
 	case ENODEV:
 		return "the device file is there, but no KVM module answers: load one (modprobe "
@@ -109,14 +112,16 @@ static int check_required(int kvm_fd, struct error *error)
 	int version = kvm_ioctl(kvm_fd, KVM_GET_API_VERSION, 0);
 
 	if (version != KVM_API_VERSION)
-		return error_set(error, -ENOTSUP,
-				 "/dev/kvm answers with API version %d, not %d: is it KVM?",
-				 version, KVM_API_VERSION);
+		return error_set(
+			error, -ENOTSUP,
+			"/dev/kvm answers with API version %d, not %d: is it KVM?" WITHOUT_KVM,
+			version, KVM_API_VERSION);
 	for (size_t i = 0; i < NR_CAPABILITIES; i++) {
 		const struct kvm_capability *cap = &capabilities[i];
 
 		if (cap->required && kvm_ioctl(kvm_fd, KVM_CHECK_EXTENSION, cap->number) <= 0)
-			return error_set(error, -ENOTSUP, "this KVM lacks KVM_CAP_%s (%s): %s",
+			return error_set(error, -ENOTSUP,
+					 "this KVM lacks KVM_CAP_%s (%s): %s" WITHOUT_KVM,
 					 cap->name, cap->gives, cap->remedy);
 	}
 	return 0;
@@ -150,8 +155,8 @@ static int open_device(int *fd_out, struct error *error)
 
 	if (fd < 0) {
 		err = errno;
-		return error_set(error, -err, "cannot open /dev/kvm: %s: %s", strerror(err),
-				 open_remedy(err));
+		return error_set(error, -err, "cannot open /dev/kvm: %s: %s" WITHOUT_KVM,
+				 strerror(err), open_remedy(err));
 	}
 	err = check_required(fd, error);
 	if (err) {

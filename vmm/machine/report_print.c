@@ -67,7 +67,10 @@ static void print_past(const struct guest_report *report, FILE *file)
 	if (!report->then[0])
 		return;
 	if (!past->known) {
-		fprintf(file, "  %s: too long ago to know by whom\n", report->then);
+		fprintf(file,
+			"  %s: by whom is not known: it is too long ago, or nobody had touched it "
+			"before\n",
+			report->then);
 		return;
 	}
 	fprintf(file, "  %s on vCPU %u, %" PRIu64 " instructions before:\n", report->then,

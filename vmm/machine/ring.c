@@ -74,13 +74,14 @@ struct waiting {
 };
 
 /*
- * What is seen now. While a trap holds the vCPU the time is not the guest's, and a completion ends
- * one operation and begins the next.
+ * What is seen now. While a trap holds the vCPU, or a debugger is there, the time is not the
+ * guest's, and a completion ends one operation and begins the next.
  */
 static void look_again(struct guest *guest, unsigned int index, struct waiting *waiting)
 {
 	struct pulse pulse = take_pulse(&guest->rings[index]);
-	bool held = guest->vm->watch && watch_is_held(guest->vm->watch, index);
+	bool held = guest_is_debugged(guest) ||
+		    (guest->vm->watch && watch_is_held(guest->vm->watch, index));
 	double now = clock_seconds();
 
 	if (held || pulse.cq_tail != waiting->pulse.cq_tail)
@@ -103,7 +104,8 @@ static int check_time(struct guest *guest, unsigned int index, const struct wait
 		snprintf(text, sizeof(text),
 			 "one operation of more than %g seconds: stopped (--operation-limit)",
 			 guest->operation_seconds);
-	else if (guest->total_seconds > 0 && now - guest->times.begin >= guest->total_seconds)
+	else if (guest->total_seconds > 0 && !guest_is_debugged(guest) &&
+		 now - guest->times.begin >= guest->total_seconds)
 		snprintf(text, sizeof(text), "its %g seconds are over: stopped (--time-limit)",
 			 guest->total_seconds);
 	else
@@ -134,6 +136,16 @@ static int sleep_a_tick(struct guest *guest, struct ring *ring, uint64_t *signal
 	return err;
 }
 
+/* Completions that are there. */
+static uint32_t count_ready(struct guest *guest, const struct ring *ring)
+{
+	bool locked = guest_begin_exchange(guest);
+	uint32_t tail = __atomic_load_n(&ring->area->cq_tail, __ATOMIC_ACQUIRE);
+
+	guest_end_exchange(guest, locked);
+	return tail - ring->cq_head;
+}
+
 /*
  * Waits until @count completions are there. Returns 0 with *@ready_out = @count, or
  * -ENOTRECOVERABLE with as many as there are.
@@ -149,8 +161,7 @@ static int wait_completions(struct guest *guest, unsigned int index, uint32_t co
 	for (;;) {
 		/* Read before the rings: what came before the signal is seen. */
 		int dead = sleep_a_tick(guest, ring, &signals);
-		uint32_t tail = __atomic_load_n(&ring->area->cq_tail, __ATOMIC_ACQUIRE);
-		uint32_t ready = tail - ring->cq_head;
+		uint32_t ready = count_ready(guest, ring);
 		struct pulse last = waiting.pulse;
 		int over;
 
@@ -164,7 +175,8 @@ static int wait_completions(struct guest *guest, unsigned int index, uint32_t co
 			return dead;
 		look_again(guest, index, &waiting);
 		/* It may have found the APIC off, or been lost by an emulated machine. */
-		if (!guest->together && (!ring->online || pulse_equal(&waiting.pulse, &last)))
+		if (!guest->together && !guest_held_by_debugger(guest) &&
+		    (!ring->online || pulse_equal(&waiting.pulse, &last)))
 			vm_interrupt(guest->vm, index, NB_VECTOR_DOORBELL);
 		over = check_time(guest, index, &waiting);
 		if (over)
@@ -197,6 +209,7 @@ static void put_submissions(struct guest *guest, struct ring *ring,
 			    const struct nb_submission *submissions, uint32_t count)
 {
 	uint64_t ticket;
+	bool locked;
 
 	pthread_mutex_lock(&guest->lock);
 	ticket = guest->next_ticket;
@@ -205,6 +218,7 @@ static void put_submissions(struct guest *guest, struct ring *ring,
 	ring->nr_in_flight = count;
 	ring->first_ticket = ticket;
 	pthread_mutex_unlock(&guest->lock);
+	locked = guest_begin_exchange(guest);
 	for (uint32_t i = 0; i < count; i++) {
 		struct nb_submission *slot = &ring->area->sq[(ring->sq_tail + i) % NB_RING_ENTRIES];
 
@@ -214,6 +228,7 @@ static void put_submissions(struct guest *guest, struct ring *ring,
 	note_written(guest, ring, count);
 	ring->sq_tail += count;
 	__atomic_store_n(&ring->area->sq_tail, ring->sq_tail, __ATOMIC_RELEASE);
+	guest_end_exchange(guest, locked);
 }
 
 static void clear_in_flight(struct guest *guest, struct ring *ring)
@@ -225,9 +240,9 @@ static void clear_in_flight(struct guest *guest, struct ring *ring)
 }
 
 /* Copies and checks @count completions. */
-static int take_completions(struct guest *guest, unsigned int index,
-			    const struct nb_submission *submissions, uint32_t count,
-			    struct nb_completion *completions, size_t *done)
+static int check_completions(struct guest *guest, unsigned int index,
+			     const struct nb_submission *submissions, uint32_t count,
+			     struct nb_completion *completions, size_t *done)
 {
 	struct ring *ring = &guest->rings[index];
 	char text[160];
@@ -235,7 +250,6 @@ static int take_completions(struct guest *guest, unsigned int index,
 	for (uint32_t i = 0; i < count; i++) {
 		struct nb_completion *to = &completions[i];
 
-		memcpy(to, &ring->area->cq[ring->cq_head % NB_RING_ENTRIES], sizeof(*to));
 		if (to->user_data != ring->first_ticket + i) {
 			snprintf(text, sizeof(text),
 				 "its completion has user data %#" PRIx64 ", not %#" PRIx64,
@@ -249,11 +263,30 @@ static int take_completions(struct guest *guest, unsigned int index,
 			return stop_and_report(guest, index, REPORT_RING, text);
 		}
 		to->user_data = submissions[i].user_data;
-		ring->cq_head++;
-		__atomic_store_n(&ring->area->cq_head, ring->cq_head, __ATOMIC_RELEASE);
 		++*done;
 	}
 	return 0;
+}
+
+/* Whatever is wrong with one, the ring has room for all of them again. */
+static int take_completions(struct guest *guest, unsigned int index,
+			    const struct nb_submission *submissions, uint32_t count,
+			    struct nb_completion *completions, size_t *done)
+{
+	struct ring *ring = &guest->rings[index];
+	gpa_t area = gpa_make(guest->boot.info.area_gpa[index]);
+	bool locked = guest_begin_exchange(guest);
+
+	for (uint32_t i = 0; i < count; i++, ring->cq_head++)
+		memcpy(&completions[i], &ring->area->cq[ring->cq_head % NB_RING_ENTRIES],
+		       sizeof(completions[i]));
+	__atomic_store_n(&ring->area->cq_head, ring->cq_head, __ATOMIC_RELEASE);
+	if (locked)
+		gpa_space_note_write(guest->space,
+				     gpa_add(area, offsetof(struct nb_vcpu_area, cq_head)),
+				     sizeof(ring->cq_head));
+	guest_end_exchange(guest, locked);
+	return check_completions(guest, index, submissions, count, completions, done);
 }
 
 static int call_ring(struct guest *guest, unsigned int index,

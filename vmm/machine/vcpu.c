@@ -12,6 +12,8 @@
 
 #include "ept/kvm_fd.h"
 #include "lib/clock.h"
+#include "lib/thread.h"
+#include "vmm/machine/debug_exit.h"
 #include "vmm/machine/exit.h"
 #include "vmm/machine/vm.h"
 #include "vmm/machine/watch.h"
@@ -24,19 +26,31 @@ static void on_kick(int signal)
 	(void)signal;
 }
 
-/* With run_mutex held. A thread about to enter KVM_RUN sees immediate_exit, one inside the signal.
- */
-static void ask(struct vcpu *vcpu, enum vcpu_wish wish)
+/* With run_mutex held. */
+static bool may_run(const struct vcpu *vcpu)
 {
-	if (vcpu->wish == VCPU_END)
-		return;
-	vcpu->wish = wish;
-	if (wish != VCPU_RUN) {
+	return !vcpu->ending && !vcpu->held;
+}
+
+/*
+ * With run_mutex held, after ending or held changed. A thread about to enter KVM_RUN sees
+ * immediate_exit, one inside the signal.
+ */
+static void tell(struct vcpu *vcpu)
+{
+	if (!may_run(vcpu)) {
 		__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
 		if (vcpu->have_thread && vcpu->state == VCPU_RUNNING)
 			pthread_kill(vcpu->thread, KICK_SIGNAL);
 	}
 	pthread_cond_broadcast(&vcpu->run_changed);
+}
+
+/* With run_mutex held. */
+static void set_held(struct vcpu *vcpu, unsigned int held)
+{
+	__atomic_store_n(&vcpu->held, held, __ATOMIC_RELEASE);
+	tell(vcpu);
 }
 
 /* ---- the thread ---- */
@@ -59,9 +73,13 @@ static bool run_once(struct vcpu *vcpu)
 
 	if (watched != WATCH_NOT_OURS)
 		return watched == WATCH_RUN;
+	debug_before_run(vcpu);
 	if (kvm_ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
 		vcpu->exit_pending = true;
-		return exit_handle(vcpu) == EXIT_GO_ON;
+		if (exit_handle(vcpu) != EXIT_GO_ON)
+			return false;
+		debug_after_exit(vcpu);
+		return true;
 	}
 	err = errno;
 	vcpu->exit_pending = false;
@@ -81,7 +99,7 @@ static bool run_once(struct vcpu *vcpu)
 static bool obey(struct vcpu *vcpu)
 {
 	pthread_mutex_lock(&vcpu->run_mutex);
-	while (vcpu->wish != VCPU_RUN) {
+	while (!may_run(vcpu)) {
 		if (vcpu->exit_pending &&
 		    !(vcpu->vm->watch && watch_is_held(vcpu->vm->watch, vcpu->index))) {
 			pthread_mutex_unlock(&vcpu->run_mutex);
@@ -90,7 +108,7 @@ static bool obey(struct vcpu *vcpu)
 			pthread_mutex_lock(&vcpu->run_mutex);
 			continue;
 		}
-		if (vcpu->wish == VCPU_END) {
+		if (vcpu->ending) {
 			pthread_mutex_unlock(&vcpu->run_mutex);
 			return false;
 		}
@@ -108,6 +126,7 @@ static void *vcpu_thread(void *context)
 {
 	struct vcpu *vcpu = context;
 
+	thread_begin(THREAD_VCPU);
 	__atomic_store_n(&vcpu->thread_id, (pid_t)syscall(SYS_gettid), __ATOMIC_RELEASE);
 	if (vcpu->vm->watch)
 		watch_vcpu_starts(vcpu->vm->watch, vcpu->index);
@@ -174,30 +193,54 @@ static int wait_stopped(struct vcpu *vcpu, bool parked_will_do, double timeout_s
 	return 0;
 }
 
-int vcpu_pause(struct vcpu *vcpu, double timeout_seconds)
+int vcpu_hold(struct vcpu *vcpu, unsigned int who, double timeout_seconds)
 {
 	int err;
 
 	pthread_mutex_lock(&vcpu->run_mutex);
-	ask(vcpu, VCPU_PAUSE);
+	set_held(vcpu, vcpu->held | who);
 	err = wait_stopped(vcpu, true, timeout_seconds);
 	if (err)
-		ask(vcpu, VCPU_RUN);
+		set_held(vcpu, vcpu->held & ~who);
 	pthread_mutex_unlock(&vcpu->run_mutex);
 	return err;
 }
 
-void vcpu_resume(struct vcpu *vcpu)
+void vcpu_let_go(struct vcpu *vcpu, unsigned int who)
 {
 	pthread_mutex_lock(&vcpu->run_mutex);
-	ask(vcpu, VCPU_RUN);
+	set_held(vcpu, vcpu->held & ~who);
 	pthread_mutex_unlock(&vcpu->run_mutex);
+}
+
+int vcpu_pause(struct vcpu *vcpu, double timeout_seconds)
+{
+	return vcpu_hold(vcpu, VCPU_HELD_PAUSE, timeout_seconds);
+}
+
+void vcpu_resume(struct vcpu *vcpu)
+{
+	vcpu_let_go(vcpu, VCPU_HELD_PAUSE);
+}
+
+void vcpu_hold_itself(struct vcpu *vcpu, unsigned int who)
+{
+	pthread_mutex_lock(&vcpu->run_mutex);
+	__atomic_store_n(&vcpu->held, vcpu->held | who, __ATOMIC_RELEASE);
+	__atomic_store_n(&vcpu->run->immediate_exit, 1, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&vcpu->run_mutex);
+}
+
+bool vcpu_is_held(const struct vcpu *vcpu, unsigned int who)
+{
+	return __atomic_load_n(&vcpu->held, __ATOMIC_ACQUIRE) & who;
 }
 
 void vcpu_ask_end(struct vcpu *vcpu)
 {
 	pthread_mutex_lock(&vcpu->run_mutex);
-	ask(vcpu, VCPU_END);
+	vcpu->ending = true;
+	tell(vcpu);
 	pthread_mutex_unlock(&vcpu->run_mutex);
 }
 
@@ -206,7 +249,8 @@ int vcpu_end(struct vcpu *vcpu, double timeout_seconds)
 	int err;
 
 	pthread_mutex_lock(&vcpu->run_mutex);
-	ask(vcpu, VCPU_END);
+	vcpu->ending = true;
+	tell(vcpu);
 	err = wait_stopped(vcpu, false, timeout_seconds);
 	pthread_mutex_unlock(&vcpu->run_mutex);
 	return err;

@@ -200,6 +200,26 @@ int vcpu_get_registers(struct vcpu *vcpu, struct kvm_regs *regs_out, struct kvm_
 	return 0;
 }
 
+static int apply_debug(struct vcpu *vcpu)
+{
+	struct kvm_guest_debug both = vcpu->debug;
+
+	both.control |= vcpu->step;
+	return kvm_ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &both) ? -errno : 0;
+}
+
+int vcpu_set_debug(struct vcpu *vcpu, const struct kvm_guest_debug *debug)
+{
+	vcpu->debug = *debug;
+	return apply_debug(vcpu);
+}
+
+int vcpu_set_step(struct vcpu *vcpu, uint32_t step)
+{
+	vcpu->step = step;
+	return apply_debug(vcpu);
+}
+
 uint64_t vcpu_tsc_khz(const struct vcpu *vcpu)
 {
 	int khz = kvm_ioctl(vcpu->fd, KVM_GET_TSC_KHZ, 0);

@@ -54,6 +54,7 @@ struct vm {
 	struct gpa_space *space;
 	struct kvm_slots *slots;
 	struct watch *watch; /* or NULL */
+	struct debug *debug; /* or NULL; atomic: written while all vCPUs are held */
 	const struct image *image;
 	struct backtrace_source *traces;
 	const struct boot *boot;

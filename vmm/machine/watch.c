@@ -11,6 +11,7 @@
 
 #include "ept/kvm_fd.h"
 #include "lib/clock.h"
+#include "vmm/machine/debug_exit.h"
 #include "vmm/machine/vcpu_report.h"
 #include "vmm/machine/vm.h"
 #include "vmm/machine/watch_private.h"
@@ -102,13 +103,6 @@ static bool recall(struct watch *watch, pid_t thread, gpa_t *page_out)
 
 /* ---- one instruction with the page open ---- */
 
-static int set_debug(struct vcpu *vcpu, uint32_t control)
-{
-	struct kvm_guest_debug debug = {.control = control};
-
-	return kvm_ioctl(vcpu->fd, KVM_SET_GUEST_DEBUG, &debug);
-}
-
 /* Where a vCPU cannot be stepped its pages stay open. */
 static void step_start(struct watch *watch, struct vcpu *vcpu, gpa_t page)
 {
@@ -119,8 +113,8 @@ static void step_start(struct watch *watch, struct vcpu *vcpu, gpa_t page)
 		return;
 	mine->tries = 0;
 	if (kvm_ioctl(vcpu->fd, KVM_GET_REGS, &mine->before) == 0 &&
-	    (set_debug(vcpu, control | KVM_GUESTDBG_BLOCKIRQ) == 0 ||
-	     set_debug(vcpu, control) == 0))
+	    (vcpu_set_step(vcpu, control | KVM_GUESTDBG_BLOCKIRQ) == 0 ||
+	     vcpu_set_step(vcpu, control) == 0))
 		mine->steps[mine->nr_steps++] = page;
 }
 
@@ -142,7 +136,7 @@ static void step_end(struct watch *watch, struct vcpu *vcpu)
 {
 	struct watch_vcpu *mine = &watch->vcpus[vcpu->index];
 
-	(void)set_debug(vcpu, 0);
+	(void)vcpu_set_step(vcpu, 0);
 	while (mine->nr_steps)
 		(void)trap_arm(watch->traps, mine->steps[--mine->nr_steps]);
 }
@@ -310,7 +304,7 @@ enum watch_result watch_exit(struct watch *watch, struct vcpu *vcpu)
 		step_end(watch, vcpu);
 	switch (run->exit_reason) {
 	case KVM_EXIT_DEBUG:
-		return stepped ? WATCH_RUN : WATCH_NOT_OURS;
+		return stepped && !debug_wants(vcpu) ? WATCH_RUN : WATCH_NOT_OURS;
 	case KVM_EXIT_MMIO:
 		return on_mmio(watch, vcpu);
 	case KVM_EXIT_INTERNAL_ERROR:

@@ -6,17 +6,18 @@
  * which every loop is stamped, which costs something itself.
  */
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "vmm/base/cli.h"
-#include "vmm/nestbox/commands.h"
+#include "vmm/nestbox/bench.h"
 #include "vmm/nestbox/compare.h"
 #include "vmm/machine/guest.h"
 #include "vmm/nestbox/guest_options.h"
-#include "vmm/nestbox/picture_options.h"
+#include "vmm/nestbox/interrupt.h"
 #include "vmm/base/latency.h"
+#include "vmm/soft/plan.h"
 
 /*
  * More lazy pages than these, for each binary digit of the number of CPUs, and the guest purges
@@ -34,14 +35,6 @@
  */
 #define REPEAT_COUNTING 5u
 #define REPEAT_MAX      1000u
-
-struct bench_case {
-	const char *name;
-	enum nb_bench_case number;
-	unsigned int pages;      /* fix_size: the argument; else 0 */
-	unsigned int lazy_pages; /* a loop leaves behind, on average, guards included */
-	unsigned int purges;     /* the two runs differ by */
-};
 
 static const struct bench_case cases[] = {
 	{"fix_size", NB_BENCH_FIX_SIZE, 1, 2, 2},
@@ -62,34 +55,14 @@ struct settings {
 	const char *case_name;
 	uint64_t pages, loops, seed;
 	uint64_t repeat;  /* 0: as the clock needs */
+	uint64_t threads; /* 0: one vCPU alone */
 	const char *unit; /* of ticks */
 	struct picture_files files;
 	struct compare_options compare;
 	struct guest_options guest;
 };
 
-struct result {
-	const struct bench_case *bench_case;
-	unsigned int pages;
-	uint64_t loops; /* the two runs differ by */
-	double ticks_per_loop;
-	uint64_t p50, p99, max; /* ticks of a stamped loop */
-	json_t *histogram;      /* of them; NULL: no picture is wanted */
-	json_t *runs;           /* ticks for one more loop, of each time it was measured */
-};
-
 /* ---- running ---- */
-
-#define NAME_BYTES 40
-
-/* For a person: the case, with its size where it has several. */
-static void result_name(const struct result *result, char name[NAME_BYTES])
-{
-	if (result->pages)
-		snprintf(name, NAME_BYTES, "%s %u", result->bench_case->name, result->pages);
-	else
-		snprintf(name, NAME_BYTES, "%s", result->bench_case->name);
-}
 
 /*
  * Frames that are written before anything is measured, as many as the largest case uses: the first
@@ -141,13 +114,15 @@ static int run_once(struct guest *guest, struct settings *settings,
 		return err;
 	if (completion.status)
 		return (int)completion.status;
+	if (completion.result[1] < loops)
+		return -EINTR;
 	*ticks_out = completion.result[0];
 	return 0;
 }
 
 /* Ticks of as many runs of @loops as asked for. */
-static int run_all(struct guest *guest, struct settings *settings, const struct result *result,
-		   uint64_t loops, uint64_t *ticks_out)
+static int run_all(struct guest *guest, struct settings *settings,
+		   const struct bench_result *result, uint64_t loops, uint64_t *ticks_out)
 {
 	int err = 0;
 
@@ -167,12 +142,13 @@ static uint64_t best_of(const uint64_t *ticks, uint64_t count)
 	return best;
 }
 
-static int run_percentiles(struct guest *guest, struct settings *settings, struct result *result)
+static int run_percentiles(struct guest *guest, struct settings *settings,
+			   struct bench_result *result)
 {
 	uint64_t loops = result->loops, ticks = 0, i;
 	struct latency latency = {0};
 	const uint32_t *stamps;
-	char name[NAME_BYTES];
+	char name[BENCH_NAME_BYTES];
 	int err;
 
 	if (loops > NB_BENCH_STAMPS_MAX)
@@ -186,7 +162,7 @@ static int run_percentiles(struct guest *guest, struct settings *settings, struc
 		result->p99 = latency_percentile(&latency, 99);
 		result->max = latency_percentile(&latency, 100);
 		if (picture_wanted(&settings->files)) {
-			result_name(result, name);
+			bench_result_name(result, name);
 			result->histogram = picture_histogram(name, settings->unit, &latency);
 		}
 	}
@@ -204,8 +180,45 @@ static uint64_t loops_to_purge(const struct guest *guest, unsigned int lazy_page
 	return pages / lazy_pages + 1;
 }
 
+static double processor_seconds(void)
+{
+	struct timespec now = {0};
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* The same work, and how fast an engine that counts instructions went. */
+static int run_both(struct guest *guest, struct settings *settings, struct bench_result *result,
+		    uint64_t few, uint64_t *less, uint64_t *more)
+{
+	double start = processor_seconds();
+	uint64_t before = 0, after = 0;
+	int vm = guest_kvm_fd(guest, -1), err;
+	bool counts = soft_instructions(vm, &before) == 0;
+
+	err = run_all(guest, settings, result, few, less);
+	if (!err)
+		err = run_all(guest, settings, result, few + result->loops, more);
+	if (!err && counts && soft_instructions(vm, &after) == 0)
+		result->speed = (double)(after - before) / (processor_seconds() - start);
+	return err;
+}
+
+static int run_threads(struct guest *guest, struct settings *settings, uint64_t few,
+		       struct bench_result *result)
+{
+	const struct nb_submission call = {
+		.opcode = NB_OP_BENCH,
+		.arg = {result->bench_case->number, 0, result->pages, settings->seed},
+	};
+
+	return bench_threads_run(guest, &call, (unsigned int)settings->threads, few, result->loops,
+				 settings->repeat, &result->together);
+}
+
 static int run_case(struct guest *guest, struct settings *settings,
-		    const struct bench_case *bench_case, struct result *result)
+		    const struct bench_case *bench_case, struct bench_result *result)
 {
 	unsigned int pages = bench_case->pages, lazy_pages = bench_case->lazy_pages;
 	uint64_t less[REPEAT_MAX] = {0}, more[REPEAT_MAX] = {0}, few;
@@ -216,16 +229,14 @@ static int run_case(struct guest *guest, struct settings *settings,
 		pages = (unsigned int)settings->pages;
 		lazy_pages = pages + 1;
 	}
-	*result = (struct result){.bench_case = bench_case, .pages = pages};
+	*result = (struct bench_result){.bench_case = bench_case, .pages = pages};
 	few = loops_to_purge(guest, lazy_pages);
 	result->loops = bench_case->purges * few;
 	if (settings->loops) {
 		result->loops = settings->loops;
 		few = settings->loops / 4 + 1;
 	}
-	err = run_all(guest, settings, result, few, less);
-	if (!err)
-		err = run_all(guest, settings, result, few + result->loops, more);
+	err = run_both(guest, settings, result, few, less, more);
 	if (err)
 		return err;
 	loops = (double)result->loops;
@@ -236,81 +247,8 @@ static int run_case(struct guest *guest, struct settings *settings,
 	for (uint64_t i = 0; i < settings->repeat; i++)
 		json_array_append_new(result->runs,
 				      json_real(((double)more[i] - (double)less[i]) / loops));
-	return run_percentiles(guest, settings, result);
-}
-
-/* ---- saying ---- */
-
-static json_t *result_json(const struct program *program, const struct result *result)
-{
-	return json_pack(
-		"{s:s, s:i, s:I, s:f, s:o, s:I, s:I, s:I, s:O}", "name", result->bench_case->name,
-		"pages", (int)result->pages, "loops", (json_int_t)result->loops, "ticks_per_loop",
-		result->ticks_per_loop, "instructions_per_loop",
-		program->ticks_are_instructions ? json_real(result->ticks_per_loop) : json_null(),
-		"p50", (json_int_t)result->p50, "p99", (json_int_t)result->p99, "max",
-		(json_int_t)result->max, "runs", result->runs);
-}
-
-static json_t *report_of(const struct program *program, const struct guest *guest,
-			 const struct result *results, size_t count)
-{
-	const struct kvm_host *host = guest_kvm_host(guest);
-	json_t *list = json_array();
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		json_array_append_new(list, result_json(program, &results[i]));
-	return json_pack("{s:o, s:s, s:{s:s, s:s}}", "cases", list, "unit", program->tick_unit,
-			 "kvm", "module", host->module, "second_stage", host->second_stage);
-}
-
-static void print_text(const struct program *program, const struct guest *guest,
-		       const struct result *results, size_t count)
-{
-	const struct kvm_host *host = guest_kvm_host(guest);
-	char name[NAME_BYTES];
-	size_t i;
-
-	printf("%s, second stage: %s; %s of the guest for one more loop\n\n", host->module,
-	       host->second_stage, program->tick_unit);
-	printf("%-20s %8s %14s %12s %12s %12s\n", "case", "loops", program->tick_unit, "p50", "p99",
-	       "max");
-	for (i = 0; i < count; i++) {
-		const struct result *r = &results[i];
-
-		result_name(r, name);
-		printf("%-20s %8llu %14.1f %12llu %12llu %12llu\n", name,
-		       (unsigned long long)r->loops, r->ticks_per_loop, (unsigned long long)r->p50,
-		       (unsigned long long)r->p99, (unsigned long long)r->max);
-	}
-	printf("\np50, p99 and max are of loops with a time stamp at either end.\n");
-}
-
-static json_t *results_picture(const struct guest *guest, const struct result *results,
-			       size_t count)
-{
-	const struct kvm_host *host = guest_kvm_host(guest);
-	json_t *document = picture_create("nestbox bench"), *list = json_array();
-	json_t *rows = json_array();
-	char name[NAME_BYTES];
-
-	picture_about(document, "on", "%s, second stage: %s", host->module, host->second_stage);
-	for (size_t i = 0; i < count; i++) {
-		result_name(&results[i], name);
-		json_array_append_new(
-			rows,
-			json_pack("[s, I, o]", name, (json_int_t)results[i].loops,
-				  json_integer((json_int_t)(results[i].ticks_per_loop + .5))));
-		if (results[i].histogram)
-			json_array_append(list, results[i].histogram);
-	}
-	json_object_set_new(document, "table",
-			    json_pack("[{s:s, s:s, s:[s, s, s], s:o}]", "id", "cases", "heading",
-				      "Cases", "columns", "case", "loops",
-				      "ticks for one more loop", "rows", rows));
-	json_object_set_new(document, "latency", list);
-	return document;
+	err = run_percentiles(guest, settings, result);
+	return err || !settings->threads ? err : run_threads(guest, settings, few, result);
 }
 
 /* ---- the command ---- */
@@ -323,34 +261,51 @@ static bool wanted(struct settings *settings, size_t i)
 	return !settings->pages || (cases[i].pages != 0 && (i == 0 || !cases[i - 1].pages));
 }
 
-/* Says what was measured, as the options want it. */
+/* Says what was measured, as the options want it. Returns @status, or what comes of it. */
 static enum cli_status tell(const struct cli_command *command, const struct settings *settings,
 			    const struct program *program, const struct guest *guest,
-			    const struct result *results, size_t count)
+			    const struct bench_result *results, size_t count,
+			    enum cli_status status)
 {
 	bool wanted = settings->json || settings->compare.file;
-	json_t *report = wanted ? report_of(program, guest, results, count) : NULL;
-	enum cli_status status;
+	json_t *report = wanted ? bench_report(program, guest, results, count) : NULL;
 
 	if (!settings->json)
-		print_text(program, guest, results, count);
-	status = compare_and_print(command, report, &settings->compare, settings->json, CLI_DONE);
+		bench_print(program, guest, results, count);
+	status = compare_and_print(command, report, &settings->compare, settings->json, status);
 	json_decref(report);
 	if (picture_wanted(&settings->files))
-		status = picture_save(command, results_picture(guest, results, count),
+		status = picture_save(command, bench_picture(guest, results, count),
 				      &settings->files, status);
 	return status;
+}
+
+/* Says why not all cases were run, the last of @count. Returns how many Ctrl-C leaves. */
+static size_t failed(const struct cli_command *command, const struct guest *guest,
+		     const struct bench_result *results, size_t count, int err)
+{
+	char name[BENCH_NAME_BYTES] = "warming up";
+
+	if (count)
+		bench_result_name(&results[count - 1], name);
+	if (err == -EINTR && interrupt_seen()) {
+		cli_error(command, "interrupted in %s: what was done before", name);
+		return count ? count - 1 : 0;
+	}
+	cli_error(command, "%s: %s", name, strerror(-err));
+	if (guest_failure(guest))
+		report_print(guest_failure(guest), stderr);
+	return 0;
 }
 
 static enum cli_status run_cases(const struct cli_command *command, struct settings *settings,
 				 struct guest *guest)
 {
-	struct result results[NR_CASES] = {0};
+	struct bench_result results[NR_CASES] = {0};
 	struct program program;
 	struct cli_progress progress;
-	char name[NAME_BYTES] = "warming up";
 	enum cli_status status = CLI_WRONG;
-	size_t i, count = 0;
+	size_t i, good, count = 0;
 	int err;
 
 	program = guest_options_program(settings->program, guest);
@@ -358,22 +313,22 @@ static enum cli_status run_cases(const struct cli_command *command, struct setti
 	if (!settings->repeat)
 		settings->repeat = program.ticks_are_instructions ? REPEAT_COUNTING : 1;
 	cli_progress_start(&progress, "bench");
+	interrupt_begin(guest);
 	err = warm_up(guest);
 	for (i = 0; i < NR_CASES && !err; i++) {
 		cli_progress_update(&progress, i, NR_CASES);
 		if (wanted(settings, i))
 			err = run_case(guest, settings, &cases[i], &results[count++]);
 	}
+	interrupt_end();
 	cli_progress_end(&progress);
-	if (err) {
-		if (count)
-			result_name(&results[count - 1], name);
-		cli_error(command, "%s: %s", name, strerror(-err));
-		if (guest_failure(guest))
-			report_print(guest_failure(guest), stderr);
-	} else {
-		status = tell(command, settings, &program, guest, results, count);
-	}
+	if (err)
+		good = failed(command, guest, results, count, err);
+	else
+		good = count;
+	if (!err || good)
+		status = tell(command, settings, &program, guest, results, good,
+			      err ? CLI_WRONG : CLI_DONE);
 	for (i = 0; i < count; i++) {
 		json_decref(results[i].runs);
 		json_decref(results[i].histogram);
@@ -413,6 +368,11 @@ static enum cli_status bench(const struct cli_command *command, struct settings 
 	struct guest *guest;
 
 	config.message = guest_message_print;
+	if (config.nr_vcpus < settings->threads)
+		config.nr_vcpus = (unsigned int)settings->threads;
+	status = picture_confine(command, &settings->guest, &settings->files);
+	if (status != CLI_DONE)
+		return status;
 	status = guest_options_start(command, &config, &guest);
 	if (status != CLI_DONE)
 		return status;
@@ -440,6 +400,9 @@ int command_bench(const struct program *program, int argc, char **argv)
 		CLI_OPTION("repeat", CLI_NUMBER, "N",
 			   "do each run N times and take the fastest (1; counting, 5)",
 			   &settings.repeat, .min = 1, .max = REPEAT_MAX),
+		CLI_OPTION("threads", CLI_NUMBER, "N",
+			   "on N vCPUs at once as well: what the others cost each",
+			   &settings.threads, .min = 1, .max = NB_MAX_VCPUS),
 		CLI_OPTION("seed", CLI_NUMBER, "N", "of the random cases (1)", &settings.seed),
 		PICTURE_OPTIONS(&settings.files),
 		COMPARE_OPTIONS(&settings.compare),

@@ -22,6 +22,9 @@ struct program {
 
 int command_run(const struct program *program, int argc, char **argv);
 int command_replay(const struct program *program, int argc, char **argv);
+int command_load(const struct program *program, int argc, char **argv);
+int command_model(const struct program *program, int argc, char **argv);
+int command_sweep(const struct program *program, int argc, char **argv);
 int command_bench(const struct program *program, int argc, char **argv);
 int command_selftest(const struct program *program, int argc, char **argv);
 int command_explore(const struct program *program, int argc, char **argv);

@@ -137,6 +137,36 @@ static void replay_figures(const json_t *report, json_t *figures)
 	add_figure(figures, "run", json_object_get(report, "run_seconds"), "seconds", false, NULL);
 }
 
+/* What a load took, call by call; runs of it as far as there were several. */
+static void load_figures(const json_t *report, json_t *figures)
+{
+	static const char *const ranks[] = {"mean", "p50", "p99", "max"};
+	const json_t *placement = json_object_get(report, "placement"), *one;
+	const char *unit = unit_of(report, "unit");
+	bool exact = json_is_true(json_object_get(report, "exact"));
+	char name[NAME_BYTES];
+	size_t i;
+
+	add_figure(figures, "failed", json_object_get(report, "failed"), "allocations", true, NULL);
+	add_figure(figures, "violations",
+		   json_object_get(json_object_get(report, "audit"), "violations"), "", true, NULL);
+	add_figure(figures, "most pages", json_object_get(placement, "most_pages"), "pages", exact,
+		   NULL);
+	add_figure(figures, "fragmentation", json_object_get(placement, "fragmentation"), "", exact,
+		   NULL);
+	add_figure(figures, "operation", json_object_get(report, "ticks_per_operation"), unit,
+		   exact && !strcmp(unit, "instructions"), json_object_get(report, "ticks_runs"));
+	json_array_foreach (json_object_get(report, "calls"), i, one) {
+		for (size_t j = 0; j < 4; j++) {
+			snprintf(name, sizeof(name), "%.40s %s",
+				 json_string_value(json_object_get(one, "name")) ?: "?", ranks[j]);
+			add_figure(figures, name, json_object_get(one, ranks[j]), unit,
+				   exact && !strcmp(unit, "instructions"),
+				   json_object_get(json_object_get(one, "runs"), ranks[j]));
+		}
+	}
+}
+
 /* The figures by name, in the report's order; NULL: it is no report of ours. */
 static json_t *figures_of(const json_t *report)
 {
@@ -144,6 +174,8 @@ static json_t *figures_of(const json_t *report)
 
 	if (json_is_array(json_object_get(report, "cases")))
 		bench_figures(report, figures);
+	else if (json_is_string(json_object_get(report, "load")))
+		load_figures(report, figures);
 	else if (json_is_string(json_object_get(report, "trace")))
 		replay_figures(report, figures);
 	if (json_object_size(figures))
@@ -267,7 +299,7 @@ static json_t *compare_reports(const struct cli_command *command, const json_t *
 	before = figures_of(earlier);
 	now = figures_of(report);
 	if (!before || !now)
-		cli_error(command, "%s is no report of a bench or a replay", options->file);
+		cli_error(command, "%s is no report of a bench, a load or a replay", options->file);
 	else
 		answer = compare_all(before, now, options);
 	if (answer && !json_array_size(json_object_get(answer, "figures"))) {

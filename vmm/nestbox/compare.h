@@ -2,7 +2,7 @@
 /*
  * Two reports of the same job beside each other: what changed, and whether that is more than noise.
  *
- * A report (bench's or replay's --json) is read as figures, all of them costs: less is better. A
+ * A report (--json of bench, load, replay) is read as figures, all of them costs: less is better. A
  * figure that was counted has no noise, so any change of it is one. A timed figure is judged where
  * both reports have at least COMPARE_RUNS_MIN runs of it, by the Mann-Whitney U test (two-sided,
  * normal approximation with ties corrected), below COMPARE_P; else nothing is said of it.
@@ -45,7 +45,7 @@ int compare_threshold_parse(const char *text, void *value);
  * file and without @json it may be NULL; else NULL is want of memory.
  *
  * Returns @status; CLI_WRONG if something rose beyond the threshold; or, with the reason said in
- * @command's name, CLI_BAD_INPUT (the file cannot be read, is no report of a bench or replay, or of
+ * @command's name, CLI_BAD_INPUT (the file cannot be read, is no report of ours, or of
  * another job than @report) or CLI_HOST.
  */
 enum cli_status compare_and_print(const struct cli_command *command, json_t *report,

@@ -45,7 +45,7 @@ static void examine_stage(struct doctor *doctor)
 		remedy = "switched off: modprobe -r kvm_amd && modprobe kvm_amd npt=1";
 	else
 		remedy = "only a host with kvm_intel or kvm_amd has one in hardware; scripts/lab "
-			 "gives you either, emulated";
+			 "(installed: nestbox-lab) gives you either, emulated";
 	doctor_add(doctor, "second-stage", DOCTOR_LIMITED, remedy,
 		   "shadow paging: everything works, but KVM emulates or traps what the guest's "
 		   "kernel does, and there is no second stage to look at");
@@ -143,10 +143,23 @@ static void examine_kvm(struct doctor *doctor, enum kvm_engine engine)
 	examine_capabilities(doctor);
 }
 
+/* What confines this program, and so the others. */
+static void examine_sandbox(struct doctor *doctor)
+{
+	bool files = sandbox_landlock_abi() > 0;
+
+	doctor_add(doctor, "sandbox", files ? DOCTOR_OK : DOCTOR_LIMITED,
+		   files ? NULL
+			 : "files are not confined: Linux has Landlock from 5.13 on, with "
+			   "CONFIG_SECURITY_LANDLOCK and lsm=landlock,...",
+		   "%s", sandbox_words());
+}
+
 void doctor_examine(struct doctor *doctor, enum kvm_engine engine)
 {
 	memset(doctor, 0, sizeof(*doctor));
 	examine_kvm(doctor, engine);
+	examine_sandbox(doctor);
 	doctor_examine_host(doctor);
 }
 
@@ -201,9 +214,12 @@ int command_doctor(const struct program *program, int argc, char **argv)
 {
 	static struct doctor doctor;
 	bool as_json = false;
-	enum kvm_engine engine = KVM_AUTO;
-	const struct cli_option options[] = {
-		CLI_OPTION_JSON(&as_json), GUEST_OPTION_KVM(&engine), {0}};
+	struct guest_options guest = GUEST_OPTIONS_DEFAULT;
+	const struct confined_to to = {.reads_all = true};
+	const struct cli_option options[] = {CLI_OPTION_JSON(&as_json),
+					     GUEST_OPTION_KVM(&guest.engine),
+					     GUEST_OPTION_SANDBOX(&guest.sandbox),
+					     {0}};
 	const struct cli_command command = {
 		.name = "nestbox doctor",
 		.operands = "",
@@ -218,7 +234,10 @@ int command_doctor(const struct program *program, int argc, char **argv)
 	(void)program;
 	if (!cli_parse(&command, argc, argv, &operand, &status))
 		return status;
-	doctor_examine(&doctor, engine);
+	status = guest_options_confine(&command, &guest, &to);
+	if (status != CLI_DONE)
+		return status;
+	doctor_examine(&doctor, guest.engine);
 	status = doctor_verdict(&doctor) == DOCTOR_MISSING ? CLI_HOST : CLI_DONE;
 	if (!as_json) {
 		doctor_print(&doctor, stdout);

@@ -17,7 +17,10 @@
 #define ROUNDS_DEFAULT 6
 #define MEMORY         (16ull << 20)
 #define MEMORY_TEXT    "16M"
-#define SHRINK_SECONDS 20
+#define RUNS_ALL       10000
+#define ROUNDS_ALL     2
+#define SHRINK_RUNS    300
+#define NO_SWITCHES    UINT64_MAX
 
 struct shard {
 	unsigned int index, of; /* index from 0 */
@@ -25,11 +28,18 @@ struct shard {
 
 struct settings {
 	bool json;
-	uint64_t runs, seconds, rounds, seed, depth, shrink_seconds;
+	uint64_t runs, rounds; /* 0: what is usual */
+	uint64_t seconds, seed, depth, shrink_runs;
+	uint64_t switches; /* or NO_SWITCHES */
 	struct shard shard;
 	struct picture_files files;
 	struct guest_options guest;
 };
+
+static bool is_exhaustive(const struct settings *settings)
+{
+	return settings->switches != NO_SWITCHES;
+}
 
 static int parse_shard(const char *text, void *value)
 {
@@ -76,34 +86,84 @@ static int run_seed(struct settings *settings, const struct guest_config *config
 	return err;
 }
 
-/* Done again, it must come to the same. */
-static int reproduce(struct settings *settings, const struct guest_config *config,
-		     const struct found *found, bool *same_out, struct error *error)
+/* The next seed of the shard. */
+static uint64_t seed_of(const struct settings *settings, uint64_t number)
 {
-	struct found again;
-	int err = run_seed(settings, config, found->seed, &again, error);
+	return settings->seed + settings->shard.index + number * settings->shard.of;
+}
 
-	if (err)
-		return err;
-	*same_out = again.outcome.wrong && strcmp(again.outcome.kind, found->outcome.kind) == 0 &&
-		    again.outcome.instructions == found->outcome.instructions;
-	if (again.outcome.wrong)
-		explore_outcome_free(&again.outcome);
-	return 0;
+/* Workload after workload by an order that its seed draws. */
+static int search_by_seed(struct settings *settings, const struct guest_config *config,
+			  const struct explore_limits *limits, struct found *found,
+			  struct explore_summary *summary, struct error *error)
+{
+	int err = 0;
+
+	while (!err && !found->outcome.wrong && summary->runs < limits->runs &&
+	       (!limits->end || clock_seconds() < limits->end)) {
+		err = run_seed(settings, config, seed_of(settings, summary->runs), found, error);
+		summary->runs++;
+		if (!err && !found->outcome.wrong)
+			summary->instructions += found->outcome.instructions;
+	}
+	return err;
+}
+
+/* Workload after workload, each by all orders. */
+static int search_all(struct settings *settings, const struct guest_config *config,
+		      const struct explore_limits *limits, struct found *found,
+		      struct explore_summary *summary, struct error *error)
+{
+	bool over = false;
+	int err = 0;
+
+	while (!err && !over && !found->outcome.wrong) {
+		struct explore_limits left = {limits->runs - summary->runs, limits->end};
+		struct explore_search search;
+
+		found->seed = seed_of(settings, summary->workloads);
+		explore_work_make(&found->work, found->seed, (unsigned int)settings->guest.cpus,
+				  (unsigned int)settings->rounds);
+		err = explore_all(config, &found->work, (unsigned int)settings->switches, &left,
+				  &search, error);
+		summary->workloads++;
+		summary->finished += search.all;
+		summary->runs += search.runs;
+		summary->instructions += search.instructions;
+		found->outcome = search.outcome;
+		over = summary->runs >= limits->runs ||
+		       (limits->end && clock_seconds() >= limits->end);
+	}
+	if (!err && found->outcome.wrong)
+		err = explore_plan_take(&found->plan, &found->outcome);
+	return err;
+}
+
+/* Done again, it must come to the same. */
+static int reproduce(const struct guest_config *config, const struct found *found, bool *same_out,
+		     struct error *error)
+{
+	struct explore_outcome again;
+	int err = explore_run(config, &found->work, &found->plan, &again, error);
+
+	*same_out = !err && again.wrong && strcmp(again.kind, found->outcome.kind) == 0 &&
+		    again.instructions == found->outcome.instructions;
+	explore_outcome_free(&again);
+	return err;
 }
 
 static int explain(struct settings *settings, const struct guest_config *config,
 		   struct found *found, struct explore_summary *summary, struct error *error)
 {
-	int err = reproduce(settings, config, found, &summary->reproduced, error);
+	int err = reproduce(config, found, &summary->reproduced, error);
 
+	summary->seed = found->seed;
 	summary->ops_before = found->work.nr_ops;
 	for (unsigned int i = 0; i < EXPLORE_ROUNDS_MAX; i++)
 		summary->switches_before += found->outcome.taken.nr_switches[i];
-	if (!err && settings->shrink_seconds)
+	if (!err && settings->shrink_runs)
 		err = explore_shrink(config, &found->work, &found->plan, &found->outcome,
-				     (double)settings->shrink_seconds, &summary->shrink_runs,
-				     error);
+				     settings->shrink_runs, &summary->shrink_runs, error);
 	return err;
 }
 
@@ -134,29 +194,25 @@ static enum cli_status tell(const struct cli_command *command, struct settings *
 static enum cli_status explore(const struct cli_command *command, struct settings *settings)
 {
 	struct guest_config config = config_of(settings);
-	struct explore_summary summary = {.vcpus = (unsigned int)settings->guest.cpus};
+	struct explore_summary summary = {
+		.vcpus = (unsigned int)settings->guest.cpus,
+		.exhaustive = is_exhaustive(settings),
+		.switches = (unsigned int)settings->switches,
+	};
 	struct found *found = calloc(1, sizeof(*found));
 	double start = clock_seconds();
+	const struct explore_limits limits = {
+		settings->runs, settings->seconds ? start + (double)settings->seconds : 0};
 	enum cli_status status;
 	struct error error;
 	int err = found ? 0 : error_set(&error, -ENOMEM, "no memory for a run");
 
-	while (!err && summary.runs < settings->runs &&
-	       (!settings->seconds || clock_seconds() - start < (double)settings->seconds)) {
-		uint64_t seed =
-			settings->seed + settings->shard.index + summary.runs * settings->shard.of;
-
-		err = run_seed(settings, &config, seed, found, &error);
-		summary.runs++;
-		if (err || found->outcome.wrong)
-			break;
-		summary.instructions += found->outcome.instructions;
-	}
+	if (!err)
+		err = (summary.exhaustive ? search_all : search_by_seed)(settings, &config, &limits,
+									 found, &summary, &error);
 	summary.seconds = clock_seconds() - start;
-	if (!err && found->outcome.wrong) {
-		summary.seed = found->seed;
+	if (!err && found->outcome.wrong)
 		err = explain(settings, &config, found, &summary, &error);
-	}
 	if (err) {
 		cli_error(command, "%s", error.text);
 		status = guest_exit_status(err);
@@ -171,13 +227,38 @@ static enum cli_status explore(const struct cli_command *command, struct setting
 	return status;
 }
 
+/* What is not given: a search through all orders needs more runs of less. */
+static bool settle(const struct cli_command *command, struct settings *settings)
+{
+	bool all = is_exhaustive(settings);
+
+	if (settings->guest.cpus > EXPLORE_VCPUS_MAX || settings->guest.engine == KVM_HOST) {
+		cli_error(command, "explore runs 1 to %u vCPUs on the soft engine",
+			  EXPLORE_VCPUS_MAX);
+		return false;
+	}
+	if (all && settings->depth) {
+		cli_error(command, "--pct draws orders, and --switches takes all");
+		return false;
+	}
+	if (all && !(settings->guest.checks & SOFT_CHECK_RACE)) {
+		cli_error(command, "--switches needs the check race: without it an order may be "
+				   "missed");
+		return false;
+	}
+	if (!settings->runs)
+		settings->runs = all ? RUNS_ALL : RUNS_DEFAULT;
+	if (!settings->rounds)
+		settings->rounds = all ? ROUNDS_ALL : ROUNDS_DEFAULT;
+	return true;
+}
+
 int command_explore(const struct program *program, int argc, char **argv)
 {
 	struct settings settings = {
-		.runs = RUNS_DEFAULT,
-		.rounds = ROUNDS_DEFAULT,
 		.seed = 1,
-		.shrink_seconds = SHRINK_SECONDS,
+		.shrink_runs = SHRINK_RUNS,
+		.switches = NO_SWITCHES,
 		.shard = {0, 1},
 		.guest = GUEST_OPTIONS_DEFAULT,
 	};
@@ -188,7 +269,7 @@ int command_explore(const struct program *program, int argc, char **argv)
 		{.name = "runs",
 		 .kind = CLI_NUMBER,
 		 .argument = "N",
-		 .help = "at most so many runs (100)",
+		 .help = "at most so many runs (100; with --switches 10000)",
 		 .value = &settings.runs,
 		 .min = 1},
 		{.name = "seconds",
@@ -199,7 +280,7 @@ int command_explore(const struct program *program, int argc, char **argv)
 		{.name = "rounds",
 		 .kind = CLI_NUMBER,
 		 .argument = "N",
-		 .help = "of operations, in each run (6)",
+		 .help = "of operations, in each run (6; with --switches 2)",
 		 .value = &settings.rounds,
 		 .min = 1,
 		 .max = EXPLORE_ROUNDS_MAX},
@@ -223,12 +304,18 @@ int command_explore(const struct program *program, int argc, char **argv)
 		 .value = &settings.depth,
 		 .min = 1,
 		 .max = SOFT_PLAN_DEPTH_MAX},
+		{.name = "switches",
+		 .kind = CLI_NUMBER,
+		 .argument = "N",
+		 .help = "of each seed's workload all orders with at most N switches that no\n"
+			 "vCPU asked for (0 to 8), the fewest first",
+		 .value = &settings.switches,
+		 .max = EXPLORE_SWITCHES_MAX},
 		{.name = "shrink",
 		 .kind = CLI_NUMBER,
-		 .argument = "SECONDS",
-		 .help = "for so long a failure is made smaller (20)",
-		 .value = &settings.shrink_seconds,
-		 .max = 86400},
+		 .argument = "RUNS",
+		 .help = "to make a failure smaller, at most (300)",
+		 .value = &settings.shrink_runs},
 		GUEST_OPTIONS_OF(&settings.guest, MEMORY_TEXT),
 		{0},
 	};
@@ -253,10 +340,8 @@ int command_explore(const struct program *program, int argc, char **argv)
 	settings.guest.checks = SOFT_CHECK_ALL;
 	if (!cli_parse(&command, argc, argv, &operand, &status))
 		return (int)status;
-	if (settings.guest.cpus > EXPLORE_VCPUS_MAX || settings.guest.engine == KVM_HOST) {
-		cli_error(&command, "explore runs 1 to %u vCPUs on the soft engine",
-			  EXPLORE_VCPUS_MAX);
+	if (!settle(&command, &settings))
 		return CLI_BAD_INPUT;
-	}
-	return (int)explore(&command, &settings);
+	status = picture_confine(&command, &settings.guest, &settings.files);
+	return (int)(status == CLI_DONE ? explore(&command, &settings) : status);
 }

@@ -102,13 +102,19 @@ void explore_print(const struct guest_config *config, const struct explore_summa
 		outcome->wrong ? "WRONG" : "nothing found", summary->runs, summary->vcpus,
 		summary->seconds, (double)summary->runs / (summary->seconds + 1e-9),
 		(double)summary->instructions / 1e6);
+	if (summary->exhaustive)
+		fprintf(file, "all orders with at most %u switches: of %" PRIu64 " workloads%s\n",
+			summary->switches, summary->finished,
+			summary->finished == summary->workloads ? ""
+			: outcome->wrong                        ? "; one more goes wrong"
+								: "; one more not to its end");
 	if (!outcome->wrong)
 		return;
 	fprintf(file, "seed %" PRIu64 ", in round %u: %s: %s\n", summary->seed, outcome->round,
 		outcome->kind, outcome->text);
 	fprintf(file, "done again by its seed: %s\n",
 		summary->reproduced ? "the same, to the instruction" : "NOT THE SAME");
-	fprintf(file, "shrunk in %u runs: %zu operations of %zu, %zu switches of %zu\n",
+	fprintf(file, "shrunk in %" PRIu64 " runs: %zu operations of %zu, %zu switches of %zu\n",
 		summary->shrink_runs, work->nr_ops, summary->ops_before,
 		count_switches(&outcome->taken), summary->switches_before);
 	fprintf(file, "operations\n");
@@ -164,13 +170,18 @@ json_t *explore_json(const struct guest_config *config, const struct explore_sum
 			  summary->seconds, "instructions", (json_int_t)summary->instructions);
 	struct lines lines;
 
+	if (summary->exhaustive)
+		json_object_set_new(json, "exhaustive",
+				    json_pack("{s:i, s:I, s:I}", "switches", (int)summary->switches,
+					      "workloads", (json_int_t)summary->workloads,
+					      "finished", (json_int_t)summary->finished));
 	if (outcome->wrong) {
 		json_object_set_new(json, "failure",
-				    json_pack("{s:I, s:s, s:s, s:i, s:b, s:i, s:o}", "seed",
+				    json_pack("{s:I, s:s, s:s, s:i, s:b, s:I, s:o}", "seed",
 					      (json_int_t)summary->seed, "kind", outcome->kind,
 					      "text", outcome->text, "round", (int)outcome->round,
 					      "reproduced", summary->reproduced, "shrink_runs",
-					      (int)summary->shrink_runs, "operations",
+					      (json_int_t)summary->shrink_runs, "operations",
 					      ops_json(work)));
 		if (lines_open(&lines, config->image_path)) {
 			json_object_set_new(json_object_get(json, "failure"), "turns",

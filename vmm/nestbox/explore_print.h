@@ -15,7 +15,10 @@ struct explore_summary {
 	uint64_t seed;  /* of the failure, and all below */
 	bool reproduced;
 	size_t ops_before, switches_before;
-	unsigned int shrink_runs;
+	uint64_t shrink_runs;
+	unsigned int switches; /* the bound of an exhaustive search */
+	bool exhaustive;
+	uint64_t workloads, finished; /* then: begun; all orders of them run */
 };
 
 /* @outcome->wrong false: nothing was found. The image of @config gives the source lines. */

@@ -170,6 +170,9 @@ void explore_outcome_free(struct explore_outcome *outcome)
 	free(outcome->report);
 	outcome->report = NULL;
 	explore_plan_free(&outcome->taken);
+	for (unsigned int i = 0; i < EXPLORE_ROUNDS_MAX; i++)
+		free(outcome->points[i]);
+	memset(outcome->points, 0, sizeof(outcome->points));
 }
 
 /* ---- a run ---- */
@@ -312,6 +315,9 @@ static int do_round(struct run *run, const struct explore_plan *plan, unsigned i
 	if (!err)
 		err = soft_plan_log(guest_kvm_fd(run->guest, -1), &outcome->taken.switches[round],
 				    &outcome->taken.nr_switches[round]);
+	if (!err && now.points)
+		err = soft_plan_points(guest_kvm_fd(run->guest, -1), &outcome->points[round],
+				       &outcome->nr_points[round]);
 	if (err || outcome->wrong)
 		return err;
 	take_answers(run, which);

@@ -9,19 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/clock.h"
 #include "vmm/nestbox/explore.h"
 
 /* Seeds tried for a smaller set of operations. */
-#define SEEDS 24
+#define SEEDS 4
 
 struct shrink {
 	const struct guest_config *config;
 	struct explore_work *work;
 	struct explore_plan *plan;
 	struct explore_outcome *outcome;
-	double end;
-	unsigned int runs;
+	uint64_t most, runs;
 	struct error *error;
 };
 
@@ -44,11 +42,9 @@ static int try(struct shrink *shrink, const struct explore_work *work,
 	return 1;
 }
 
-/* What was taken becomes the plan. */
-static int keep_taken(struct shrink *shrink)
+int explore_plan_take(struct explore_plan *plan, const struct explore_outcome *outcome)
 {
-	struct explore_plan *plan = shrink->plan;
-	const struct explore_plan *taken = &shrink->outcome->taken;
+	const struct explore_plan *taken = &outcome->taken;
 
 	explore_plan_free(plan);
 	plan->listed = true;
@@ -71,8 +67,7 @@ static int try_work(struct shrink *shrink, const struct explore_work *work)
 {
 	int got = try(shrink, work, shrink->plan);
 
-	for (uint64_t seed = 0; got == 0 && seed <= SEEDS && clock_seconds() < shrink->end;
-	     seed++) {
+	for (uint64_t seed = 0; got == 0 && seed <= SEEDS && shrink->runs < shrink->most; seed++) {
 		struct explore_plan plan = {.plan = shrink->plan->plan}; /* as it was drawn */
 
 		if (seed)
@@ -81,7 +76,7 @@ static int try_work(struct shrink *shrink, const struct explore_work *work)
 	}
 	if (got != 1)
 		return got;
-	got = keep_taken(shrink);
+	got = explore_plan_take(shrink->plan, shrink->outcome);
 	return got ? got : 1;
 }
 
@@ -96,7 +91,7 @@ static int shrink_ops(struct shrink *shrink)
 		for (size_t at = 0; at < shrink->work->nr_ops && got >= 0;) {
 			size_t end = at + piece, nr = shrink->work->nr_ops;
 
-			if (clock_seconds() >= shrink->end)
+			if (shrink->runs >= shrink->most)
 				goto out;
 			end = end < nr ? end : nr;
 			*less = *shrink->work;
@@ -119,7 +114,7 @@ static int shrink_switches(struct shrink *shrink, unsigned int round)
 	struct soft_switch *all = plan->switches[round];
 
 	for (size_t piece = (nr + 1) / 2; piece; piece /= 2) {
-		for (size_t at = 0; at < nr && clock_seconds() < shrink->end;) {
+		for (size_t at = 0; at < nr && shrink->runs < shrink->most;) {
 			size_t end = at + piece < nr ? at + piece : nr;
 			struct soft_switch *less = malloc((nr + 1) * sizeof(*less));
 			int got;
@@ -149,19 +144,22 @@ static int shrink_switches(struct shrink *shrink, unsigned int round)
 }
 
 int explore_shrink(const struct guest_config *config, struct explore_work *work,
-		   struct explore_plan *plan, struct explore_outcome *outcome, double seconds,
-		   unsigned int *runs_out, struct error *error)
+		   struct explore_plan *plan, struct explore_outcome *outcome, uint64_t runs,
+		   uint64_t *runs_out, struct error *error)
 {
-	struct shrink shrink = {config, work, plan, outcome, clock_seconds() + seconds, 0, error};
+	struct shrink shrink = {config, work, plan, outcome, runs, 0, error};
 	int err;
 
 	/* What comes after the failing round never happened. */
 	while (work->nr_ops && work->ops[work->nr_ops - 1].round > outcome->round)
 		work->nr_ops--;
 	work->rounds = outcome->round + 1;
-	err = keep_taken(&shrink);
-	if (!err)
+	err = explore_plan_take(plan, outcome);
+	/* Where some went, what was needed with them may go now. */
+	for (size_t before = work->nr_ops + 1; !err && work->nr_ops < before;) {
+		before = work->nr_ops;
 		err = shrink_ops(&shrink);
+	}
 	for (unsigned int round = 0; !err && round < work->rounds; round++)
 		err = shrink_switches(&shrink, round);
 	*runs_out = shrink.runs;

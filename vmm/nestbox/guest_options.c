@@ -3,10 +3,12 @@
 #include "vmm/nestbox/guest_options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/input.h"
+#include "lib/out_queue.h"
 
 struct program guest_options_program(const struct program *program, const struct guest *guest)
 {
@@ -115,6 +117,59 @@ struct guest_config guest_options_config(struct guest_options *options)
 		.watchdog_seconds =
 			options->watchdog_seconds ? (double)options->watchdog_seconds : -1,
 	};
+}
+
+/* ---- the sandbox ---- */
+
+struct confinement {
+	struct sandbox_config config;
+	char folders[SANDBOX_FOLDERS_MAX][PATH_MAX];
+};
+
+static void may_write(struct confinement *to, const char *folder, size_t length)
+{
+	size_t at = to->config.nr_write;
+
+	if (at == SANDBOX_FOLDERS_MAX)
+		return;
+	snprintf(to->folders[at], PATH_MAX, "%.*s", (int)length, folder);
+	to->config.write[to->config.nr_write++] = to->folders[at];
+}
+
+static void may_write_file(struct confinement *to, const char *file)
+{
+	const char *slash = file ? strrchr(file, '/') : NULL;
+
+	if (slash)
+		may_write(to, file, (size_t)(slash - file) + (slash == file));
+	else if (file)
+		may_write(to, ".", 1);
+}
+
+enum cli_status guest_options_confine(const struct cli_command *command,
+				      const struct guest_options *options,
+				      const struct confined_to *to)
+{
+	static struct confinement all;
+	struct error error;
+
+	all.config.mode = options->sandbox;
+	all.config.nr_read = to->reads_all || options->image;
+	all.config.read[0] = to->reads_all ? "/" : options->image;
+	may_write_file(&all, options->dump.path);
+	may_write_file(&all, options->coverage);
+	for (size_t i = 0; i < to->nr_files; i++)
+		may_write_file(&all, to->files[i]);
+	for (size_t i = 0; i < to->nr_folders; i++)
+		may_write(&all, to->folders[i], strlen(to->folders[i]));
+	if (sandbox_enter(&all.config, &error) != 0) {
+		cli_error(command, "%s", error.text);
+		return CLI_HOST;
+	}
+	/* Its thread is made here, and not by the vCPU that is the first to say something. */
+	if (options->sandbox != SANDBOX_OFF)
+		(void)out_queue_stderr();
+	return CLI_DONE;
 }
 
 enum cli_status guest_options_start(const struct cli_command *command,

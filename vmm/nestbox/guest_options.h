@@ -8,6 +8,7 @@
 #include "vmm/machine/checks.h"
 #include "vmm/machine/guest.h"
 #include "vmm/nestbox/commands.h"
+#include "vmm/sandbox/sandbox.h"
 
 struct guest_options {
 	enum kvm_engine engine;
@@ -20,6 +21,7 @@ struct guest_options {
 	unsigned int checks;  /* SOFT_CHECK_* */
 	struct soft_options soft;
 	struct soft_plan plan;
+	enum sandbox_mode sandbox;
 };
 
 #define LIMIT_SECONDS_MAX (365ull * 86400)
@@ -40,6 +42,15 @@ struct guest_options {
 			"auto: /dev/kvm where it is there and usable, else soft (auto)",      \
 		.value = (engine), .parse = guest_options_parse_engine,                       \
 		.expects = "auto, host or soft"                                               \
+	}
+
+/* What the process may ask of the kernel, into an enum sandbox_mode. */
+#define GUEST_OPTION_SANDBOX(mode)                                                        \
+	{                                                                                 \
+		.name = "sandbox", .kind = CLI_CUSTOM, .argument = "MODE",                \
+		.help = "on: system calls, files and rights beyond what it takes are\n"   \
+			"forbidden; log: the kernel says which calls would be; off (on)", \
+		.value = (mode), .parse = sandbox_parse, .expects = "on, log or off"      \
 	}
 
 /* Rows of a struct cli_option table that fill the struct guest_options @o. */
@@ -73,9 +84,10 @@ struct guest_options {
 		CLI_OPTION(                                                                        \
 			"check", CLI_CUSTOM, "LIST",                                               \
 			"with the soft engine: what to check on every access, of stale, freed,\n"  \
-			"wx, guard, stack; or all, or none (all; bench: none)",                    \
+			"wx, guard, stack, race; or all, or none (all but race; explore: all;\n"   \
+			"bench: none)",                                                            \
 			&(o)->checks, .parse = guest_options_parse_checks,                         \
-			.expects = "all, none, or some of stale,freed,wx,guard,stack"),            \
+			.expects = "all, none, or some of stale,freed,wx,guard,stack,race"),       \
 		CLI_OPTION(                                                                        \
 			"schedule", CLI_CUSTOM, "PLAN",                                            \
 			"with the soft engine: whose turn it is: seed=N draws it; pct=D,seed=N\n"  \
@@ -97,7 +109,8 @@ struct guest_options {
 			   &(o)->operation_seconds, .max = LIMIT_SECONDS_MAX),                     \
 		CLI_OPTION("time-limit", CLI_NUMBER, "SECONDS",                                    \
 			   "stop a guest that is at work so long after its start; 0: never (0)",   \
-			   &(o)->total_seconds, .max = LIMIT_SECONDS_MAX)
+			   &(o)->total_seconds, .max = LIMIT_SECONDS_MAX),                         \
+		GUEST_OPTION_SANDBOX(&(o)->sandbox)
 
 /* A cli_option's parse(), into an enum kvm_engine. */
 int guest_options_parse_engine(const char *text, void *value);
@@ -114,6 +127,22 @@ struct program guest_options_program(const struct program *program, const struct
 
 /* @options must outlive the guest: what becomes of its dump is kept there. */
 struct guest_config guest_options_config(struct guest_options *options);
+
+/* What the program may write to when it is confined: files of its options, and folders. */
+struct confined_to {
+	size_t nr_files, nr_folders;
+	const char *const *files; /* their folders are meant; NULLs are passed over */
+	const char *const *folders;
+	bool reads_all; /* any file may be read; else the guest's image, /proc, /sys and /dev */
+};
+
+/*
+ * Confines the program as --sandbox says, to @to and the files of @options. To be called before
+ * there is a second thread. CLI_DONE, or CLI_HOST, with the reason said.
+ */
+enum cli_status guest_options_confine(const struct cli_command *command,
+				      const struct guest_options *options,
+				      const struct confined_to *to);
 
 /*
  * Starts the guest of @config. Returns CLI_DONE with it in *@guest_out, which the caller destroys,

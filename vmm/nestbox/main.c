@@ -17,6 +17,9 @@ static const struct {
 } commands[] = {
 	{"run", command_run, "start a guest and serve its control socket"},
 	{"replay", command_replay, "replay what a real kernel's vmalloc did, and compare"},
+	{"load", command_load, "run a workload on all vCPUs of a guest at once"},
+	{"model", command_model, "make a workload that is like a recording"},
+	{"sweep", command_sweep, "run a workload under every combination of parameters"},
 	{"bench", command_bench, "run the vmalloc suite inside a guest"},
 	{"selftest", command_selftest, "call every function of the core in a guest, and audit"},
 	{"explore", command_explore, "look for orders of turns in which the guest goes wrong"},
@@ -24,6 +27,22 @@ static const struct {
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+/* The command that @name may be meant as, or NULL. A third of it may be wrong. */
+static const char *command_meant(const char *name)
+{
+	unsigned int least = (unsigned int)strlen(name) / 3 + 1, far;
+	const char *meant = NULL;
+
+	for (size_t i = 0; i < NR_COMMANDS; i++) {
+		far = cli_distance(name, commands[i].name);
+		if (far <= least) {
+			meant = commands[i].name;
+			least = far;
+		}
+	}
+	return meant;
+}
 
 static void print_help(FILE *out)
 {
@@ -63,6 +82,8 @@ static struct program look_around(void)
 
 int main(int argc, char **argv)
 {
+	const char *meant;
+
 	const struct cli_command nestbox = {.name = "nestbox"};
 	const struct program program = look_around();
 
@@ -83,6 +104,9 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return finish(commands[i].run(&program, argc - 1, argv + 1));
 	}
-	cli_error(&nestbox, "there is no command '%s'; nestbox --help lists them", argv[1]);
+	meant = command_meant(argv[1]);
+	cli_error(&nestbox, "there is no command '%.64s'; %s%s%s", argv[1],
+		  meant ? "did you mean '" : "nestbox --help lists them", meant ?: "",
+		  meant ? "'?" : "");
 	return CLI_BAD_INPUT;
 }

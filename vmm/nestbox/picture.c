@@ -6,6 +6,16 @@
 
 #include "vmm/nestbox/picture_options.h"
 
+enum cli_status picture_confine(const struct cli_command *command,
+				const struct guest_options *options,
+				const struct picture_files *files)
+{
+	const char *const written[] = {files->html, files->svg, files->dat};
+	const struct confined_to to = {.nr_files = 3, .files = written, .reads_all = true};
+
+	return guest_options_confine(command, options, &to);
+}
+
 enum cli_status picture_save(const struct cli_command *command, json_t *document,
 			     const struct picture_files *files, enum cli_status status)
 {

@@ -4,6 +4,7 @@
 #define VMM_NESTBOX_PICTURE_OPTIONS_H
 
 #include "vmm/base/cli.h"
+#include "vmm/nestbox/guest_options.h"
 #include "vmm/picture/picture.h"
 #include "vmm/replay/report.h"
 
@@ -18,6 +19,11 @@ static inline bool picture_wanted(const struct picture_files *files)
 {
 	return files->html || files->svg || files->dat;
 }
+
+/* guest_options_confine() of a command that writes @files. */
+enum cli_status picture_confine(const struct cli_command *command,
+				const struct guest_options *options,
+				const struct picture_files *files);
 
 /*
  * Writes @document, whose reference it takes (NULL: no memory), as @files say. Returns @status, or

@@ -14,6 +14,7 @@
 #include "vmm/machine/guest.h"
 #include "vmm/attach/executor.h"
 #include "vmm/nestbox/guest_options.h"
+#include "vmm/nestbox/interrupt.h"
 #include "vmm/nestbox/picture_options.h"
 #include "vmm/nestbox/replay_job.h"
 #include "vmm/replay/replay.h"
@@ -25,7 +26,7 @@
 
 struct settings {
 	const struct program *program;
-	bool json;
+	bool json, parallel;
 	struct job_options job;
 	uint64_t explain; /* the number of an allocation; 0: none */
 	struct guest_options guest;
@@ -41,9 +42,10 @@ static int parse_audit(const char *text, void *value)
 
 /* ---- running ---- */
 
-static void show_progress(void *context, uint64_t done, uint64_t total)
+static int show_progress(void *context, uint64_t done, uint64_t total)
 {
 	cli_progress_update(context, done, total);
+	return interrupt_seen();
 }
 
 /* Returns @status, or what the comparison makes of it. */
@@ -131,7 +133,11 @@ static enum cli_status replay_in(const struct cli_command *command, struct setti
 	cli_progress_start(&progress, job->name);
 	options.progress = show_progress;
 	options.progress_context = &progress;
+	if (place->guest)
+		interrupt_begin(place->guest);
 	err = replay_run(&job->plan, &place->executor, &options, &outcome, &error);
+	if (place->guest)
+		interrupt_end();
 	cli_progress_end(&progress);
 	if (err) {
 		cli_error(command, "%s", error.text);
@@ -156,9 +162,7 @@ static enum cli_status replay_nothing(const struct settings *settings, const str
 		printf("%s: WRONG; 0 of 0 addresses: %s\n", job->name, reason);
 		return CLI_WRONG;
 	}
-	json = json_pack("{s:s, s:I, s:I, s:s, s:{s:i, s:i}}", "trace", job->name, "events",
-			 (json_int_t)job->info.events, "allocs", (json_int_t)job->plan.allocs,
-			 "nothing_replayed", reason, "address", "exact", 0, "other", 0);
+	json = replay_nothing_json(job->name, &job->plan, &job->info, reason);
 	if (json)
 		json_dumpf(json, stdout, JSON_INDENT(1));
 	putchar('\n');
@@ -178,6 +182,8 @@ static enum cli_status replay_in_guest(const struct cli_command *command, struct
 
 	config.message = guest_message_print;
 	config.memory_bytes = job->memory_bytes;
+	if (settings->parallel && config.nr_vcpus == 0)
+		config.nr_vcpus = replay_plan_cpus(&job->plan, NB_MAX_VCPUS);
 	status = guest_options_start(command, &config, &place.guest);
 	if (status != CLI_DONE)
 		return status;
@@ -186,6 +192,8 @@ static enum cli_status replay_in_guest(const struct cli_command *command, struct
 		cli_error(command, "%s", error.text);
 		status = guest_exit_status(err);
 	} else {
+		if (settings->parallel)
+			guest_executor_spread(executor);
 		place.executor = guest_executor_interface(executor);
 		status = replay_in(command, settings, job, &place);
 		guest_executor_destroy(executor);
@@ -285,6 +293,10 @@ int command_replay(const struct program *program, int argc, char **argv)
 		CLI_OPTION("no-inference", CLI_FLAG, NULL,
 			   "look for no order and no start that the recording does not tell",
 			   &settings.job.no_inference),
+		CLI_OPTION("parallel", CLI_FLAG, NULL,
+			   "each CPU's events on a vCPU of its own (as many as the recording has,\n"
+			   "or --cpus), in the recording's order",
+			   &settings.parallel),
 		CLI_OPTION("audit", CLI_CUSTOM, "WHEN",
 			   "end: after the last operation (the default)\n"
 			   "every=N: after every N operations too\nnone: never",
@@ -300,13 +312,10 @@ int command_replay(const struct program *program, int argc, char **argv)
 			"in a guest, and compares every address, the end state and the page\n"
 			"tables with what they have to be.",
 		.options = options,
-		.notes =
-			"DIR holds `trace` (the text of ftrace, trace-cmd report or perf script) "
-			"or\n"
-			"`trace.dat`, and may hold `vmallocinfo.begin` and `vmallocinfo.end`, the\n"
-			"areas before and after, `meta`, and `state` (docs/replay.md). A trace "
-			"may\n"
-			"stand alone, too.",
+		.notes = "DIR holds `trace` (text of ftrace, trace-cmd report or perf script) or\n"
+			 "`trace.dat`, and may hold `vmallocinfo.begin` and `vmallocinfo.end` "
+			 "(areas\n"
+			 "before and after), `meta`, `state` (docs/replay.md). Or a trace alone.",
 		.min_operands = 1,
 		.max_operands = -1,
 	};
@@ -314,6 +323,7 @@ int command_replay(const struct program *program, int argc, char **argv)
 	int first;
 
 	settings.guest.memory_bytes = 0; /* sized by each recording */
+	settings.guest.cpus = 0;         /* with --parallel as well */
 	if (!cli_parse(&command, argc, argv, &first, &status))
 		return (int)status;
 	if ((picture_wanted(&settings.files) || settings.compare.file) && argc - first > 1) {
@@ -321,5 +331,8 @@ int command_replay(const struct program *program, int argc, char **argv)
 		return CLI_BAD_INPUT;
 	}
 	settings.job.memory_bytes = settings.guest.memory_bytes;
-	return (int)replay_folders(&command, &settings, argv + first, (size_t)(argc - first));
+	status = picture_confine(&command, &settings.guest, &settings.files);
+	if (status == CLI_DONE)
+		status = replay_folders(&command, &settings, argv + first, (size_t)(argc - first));
+	return (int)status;
 }

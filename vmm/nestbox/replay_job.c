@@ -5,13 +5,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "guest/abi.h"
 #include "vmm/attach/executor.h"
 #include "vmm/base/cli.h"
 #include "vmm/machine/guest.h"
+#include "vmm/nestbox/recording.h"
 #include "vmm/replay/needs.h"
 
 /* What the guest's own ranges leave free: guest/border.h refuses areas in those. */
@@ -24,30 +24,11 @@ static const struct replay_room guest_room = {
 	.modules_end = UINT64_MAX,
 };
 
-static char *in_folder(const char *folder, const char *file)
-{
-	char *path;
-
-	return asprintf(&path, "%s/%s", folder, file) < 0 ? NULL : path;
-}
-
-/* The last part of a folder's path: what its trace is called. */
-static char *folder_name(const char *folder)
-{
-	size_t end = strlen(folder), start;
-
-	while (end > 1 && folder[end - 1] == '/')
-		end--;
-	for (start = end; start > 0 && folder[start - 1] != '/';)
-		start--;
-	return strndup(folder + start, end - start);
-}
-
 /* Reads a snapshot the folder may have; one that cannot be read is an error, none is not. */
 static int read_snapshot(const char *folder, const char *file, char **path_out,
 			 struct vmallocinfo *info_out, struct input_error *error)
 {
-	char *path = in_folder(folder, file);
+	char *path = recording_file(folder, file);
 	int err;
 
 	if (!path)
@@ -62,26 +43,6 @@ static int read_snapshot(const char *folder, const char *file, char **path_out,
 	else
 		*path_out = path;
 	return err;
-}
-
-/* The file of the recording: the first of these the folder has, or @folder itself if it is a file.
- */
-static char *find_trace(const char *folder)
-{
-	static const char *const names[] = {"trace", "trace.dat", "trace.txt"};
-	struct stat status;
-	char *path;
-	size_t i;
-
-	if (!stat(folder, &status) && !S_ISDIR(status.st_mode))
-		return strdup(folder);
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		path = in_folder(folder, names[i]);
-		if (!path || !access(path, F_OK))
-			return path;
-		free(path);
-	}
-	return in_folder(folder, names[0]);
 }
 
 void job_close(struct job *job)
@@ -102,7 +63,7 @@ void job_close(struct job *job)
 /* Adds what the folder's `meta` says, if it has one. */
 static int read_meta(const char *folder, struct ftrace_info *info, struct input_error *error)
 {
-	char *path = in_folder(folder, "meta");
+	char *path = recording_file(folder, "meta");
 	int err = path ? 0 : -ENOMEM;
 
 	if (path && !access(path, F_OK))
@@ -212,7 +173,7 @@ int job_open(const char *folder, const struct job_options *options, struct job *
 {
 	int err = -ENOMEM;
 
-	*job = (struct job){.name = folder_name(folder), .trace_path = find_trace(folder)};
+	*job = (struct job){.name = recording_name(folder), .trace_path = recording_trace(folder)};
 	input_fail(error, folder, 0, "out of memory");
 	if (!job->name || !job->trace_path)
 		goto err_close;

@@ -22,7 +22,8 @@
 #include "vmm/nestbox/guest_options.h"
 #include "vmm/nestbox/run_config.h"
 #include "vmm/nestbox/run_domain.h"
-#include "vmm/wire/runtime.h"
+#include "vmm/nestbox/run_places.h"
+#include "vmm/nestbox/run_sockets.h"
 #include "vmm/service/service.h"
 
 /* Of a log file, in bytes. */
@@ -30,12 +31,13 @@
 #define LOG_LIMIT_MIN (64ull << 10)
 
 struct settings {
-	bool json, daemonize, eager, traps;
-	const char *name, *socket, *config, *domain, *log;
+	bool json, daemonize, eager, traps, unsafe;
+	const char *name, *socket, *socket_ro, *config, *domain, *log, *gdb;
 	uint64_t audit_every, log_limit;
 	struct gpa_backing backing;
 	struct guest_options guest;
 	struct run_domain from_domain;
+	struct run_places dump_folders;
 };
 
 /* All there is while it runs. */
@@ -43,7 +45,7 @@ struct run {
 	const struct cli_command *command;
 	struct settings *settings;
 	char name[RUNTIME_NAME_BYTES];
-	struct runtime_socket socket;
+	struct run_sockets sockets;
 	int signal_fd;
 	FILE *log; /* log_queue's or standard error's; NULL: none */
 	struct out_queue *log_queue;
@@ -54,18 +56,6 @@ struct run {
 
 /* ---- signals ---- */
 
-/* What a signal that comes while the guest starts takes away. Made before the signals may come. */
-static char early_paths[2][RUNTIME_PATH_BYTES + sizeof(RUNTIME_LOCK_SUFFIX)];
-
-/* Ends the program as the signal does any other, and leaves no socket that nobody serves. */
-static void on_early_signal(int number)
-{
-	unlink(early_paths[0]);
-	unlink(early_paths[1]);
-	signal(number, SIG_DFL);
-	raise(number);
-}
-
 static void own_signals(sigset_t *set)
 {
 	sigemptyset(set);
@@ -75,17 +65,12 @@ static void own_signals(sigset_t *set)
 }
 
 /* From here on, until take_signals(); what came since they were blocked comes now. */
-static void expect_early_signals(const struct runtime_socket *socket)
+static void expect_early_signals(const struct run_sockets *sockets)
 {
-	struct sigaction action = {.sa_handler = on_early_signal};
 	sigset_t set;
 
 	own_signals(&set);
-	snprintf(early_paths[0], sizeof(early_paths[0]), "%s", socket->path);
-	snprintf(early_paths[1], sizeof(early_paths[1]), "%s" RUNTIME_LOCK_SUFFIX, socket->path);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
+	run_sockets_expect_signals(sockets);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
@@ -131,10 +116,11 @@ static int open_socket(struct run *run, struct error *error)
 		snprintf(run->name, sizeof(run->name), "guest-%d", (int)getpid());
 	if (settings->name && !runtime_name_ok(settings->name))
 		return runtime_path(settings->name, false, path, error);
-	if (settings->socket)
-		return runtime_listen(settings->socket, &run->socket, error);
+	if (settings->socket || run_sockets_given())
+		return run_sockets_open(settings->socket, settings->socket_ro, &run->sockets,
+					error);
 	err = runtime_path(run->name, true, path, error);
-	return err ? err : runtime_listen(path, &run->socket, error);
+	return err ? err : run_sockets_open(path, settings->socket_ro, &run->sockets, error);
 }
 
 /* What is said of the guest goes through a queue: whoever does not read it keeps nobody waiting. */
@@ -147,6 +133,7 @@ static int open_log(struct run *run, struct error *error)
 		fd = out_file_append(path, error);
 		if (fd < 0)
 			return -EINVAL;
+		sandbox_tell_also(fcntl(fd, F_DUPFD_CLOEXEC, 3));
 		fd = out_queue_create(fd, path, run->settings->log_limit, &run->log_queue, error);
 		if (fd < 0)
 			return fd;
@@ -155,6 +142,21 @@ static int open_log(struct run *run, struct error *error)
 		run->log = out_queue_stderr();
 	}
 	return 0;
+}
+
+/* From here on it can be reached. */
+static enum cli_status confine(const struct run *run)
+{
+	const struct settings *settings = run->settings;
+	const char *const files[] = {run->sockets.control.path, settings->socket_ro, settings->log};
+	const struct confined_to to = {
+		.nr_files = 3,
+		.files = files,
+		.nr_folders = settings->dump_folders.count,
+		.folders = settings->dump_folders.folder,
+	};
+
+	return guest_options_confine(run->command, &settings->guest, &to);
 }
 
 /* Returns the program's exit status; prints what went wrong. */
@@ -176,18 +178,29 @@ static enum cli_status start_guest(struct run *run)
 static int start_service(struct run *run, struct error *error)
 {
 	struct server_config config = {
-		.listen_fd = run->socket.listen_fd,
+		.listen_fd = run->sockets.control.listen_fd,
+		.look_fd = run->sockets.look.listen_fd,
+		.unsafe = run->settings->unsafe,
 		.signal_fd = run->signal_fd,
 		.signal = on_signal,
 	};
+	char *xml;
 	int err;
 
+	err = run_domain_describe(&run->settings->from_domain, run->name,
+				  run->settings->guest.image, run->guest, &xml);
+	if (err)
+		return error_set(error, err, "no memory for the guest's description");
+	service_set_domain_xml(run->service, xml);
 	service_prepare_server(run->service, &config);
 	err = server_create(&config, &run->server, error);
 	if (err)
 		return err;
-	run->socket.listen_fd = -1;
-	return service_start(run->service, run->guest, run->server, error);
+	run->sockets.control.listen_fd = run->sockets.look.listen_fd = -1;
+	err = service_start(run->service, run->guest, run->server, error);
+	if (!err && run->settings->gdb)
+		err = service_serve_gdb(run->service, run->settings->gdb, error);
+	return err ? err : sandbox_settle(error);
 }
 
 /* What came of it, for people on standard error, for programs on standard output. */
@@ -197,11 +210,12 @@ static void announce(const struct run *run)
 
 	if (!run->settings->json) {
 		fprintf(run->settings->daemonize ? stderr : out_queue_stderr(),
-			"%s: %s: serving %s\n", run->command->name, run->name, run->socket.path);
+			"%s: %s: serving %s\n", run->command->name, run->name,
+			run->sockets.control.path);
 		return;
 	}
-	json = json_pack("{s:s, s:s, s:i}", "name", run->name, "socket", run->socket.path, "pid",
-			 (int)getpid());
+	json = json_pack("{s:s, s:s, s:i}", "name", run->name, "socket", run->sockets.control.path,
+			 "pid", (int)getpid());
 	json_dumpf(json, stdout, JSON_ENSURE_ASCII);
 	putchar('\n');
 	fflush(stdout);
@@ -227,8 +241,10 @@ static enum cli_status serve(struct run *run)
 	announce(run);
 	if (run->settings->daemonize)
 		background_ready();
+	run_sockets_notify(&run->sockets, "READY=1");
 	running = run;
 	err = server_run(run->server);
+	run_sockets_notify(&run->sockets, "STOPPING=1");
 	close(run->signal_fd);
 	if (err && run->log)
 		fprintf(run->log, "%s: poll: %s\n", run->command->name, strerror(-err));
@@ -240,7 +256,13 @@ static enum cli_status serve(struct run *run)
 static enum cli_status run_with_socket(struct run *run)
 {
 	const struct service_config config = {
-		.name = run->name, .log = run->log, .audit_every = run->settings->audit_every};
+		.name = run->name,
+		.log = run->log,
+		.audit_every = run->settings->audit_every,
+		.sandbox = sandbox_words(),
+		.write_folders = run->settings->dump_folders.folder,
+		.nr_write_folders = run->settings->dump_folders.count,
+	};
 	struct error error;
 	enum cli_status status;
 
@@ -260,6 +282,29 @@ static enum cli_status run_with_socket(struct run *run)
 	return status;
 }
 
+static enum cli_status serve_socket(struct run *run)
+{
+	enum cli_status status = confine(run);
+	struct error error;
+	int err;
+
+	if (status != CLI_DONE)
+		return status;
+	err = open_log(run, &error);
+	if (!err)
+		return run_with_socket(run);
+	cli_error(run->command, "%s", error.text);
+	return err == -EINVAL ? CLI_BAD_INPUT : CLI_HOST;
+}
+
+/* What a socket that cannot be is. */
+static enum cli_status socket_status(int err)
+{
+	return err == -EINVAL || err == -ENAMETOOLONG || err == -EADDRINUSE || err == -EEXIST
+		       ? CLI_BAD_INPUT
+		       : CLI_HOST;
+}
+
 static enum cli_status run_guest(const struct cli_command *command, struct settings *settings)
 {
 	struct run run = {.command = command, .settings = settings};
@@ -272,19 +317,14 @@ static enum cli_status run_guest(const struct cli_command *command, struct setti
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	own_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	err = open_log(&run, &error);
-	if (!err)
-		err = open_socket(&run, &error);
-	if (err) {
-		cli_error(command, "%s", error.text);
-		status = err == -EINVAL || err == -ENAMETOOLONG || err == -EADDRINUSE ||
-					 err == -EEXIST
-				 ? CLI_BAD_INPUT
-				 : CLI_HOST;
+	err = open_socket(&run, &error);
+	if (!err) {
+		expect_early_signals(&run.sockets);
+		status = serve_socket(&run);
+		run_sockets_close(&run.sockets);
 	} else {
-		expect_early_signals(&run.socket);
-		status = run_with_socket(&run);
-		runtime_close(&run.socket);
+		cli_error(command, "%s", error.text);
+		status = socket_status(err);
 	}
 	out_queue_destroy(run.log_queue);
 	return status;
@@ -325,6 +365,11 @@ static enum cli_status start(const struct cli_command *command, struct settings 
 {
 	enum cli_status status;
 
+	if (settings->daemonize && run_sockets_given()) {
+		cli_error(command, "--daemonize does not go with given sockets (LISTEN_FDS)");
+		return CLI_BAD_INPUT;
+	}
+	run_places_add_working(&settings->dump_folders);
 	if (settings->daemonize && !background_go(command, &status))
 		return status;
 	return run_guest(command, settings);
@@ -352,6 +397,12 @@ int command_run(const struct program *program, int argc, char **argv)
 			   "the control socket (NAME.sock in $XDG_RUNTIME_DIR/nestbox,\n"
 			   "for root without it in /run/nestbox)",
 			   &settings.socket, .letter = 's'),
+		CLI_OPTION("socket-ro", CLI_TEXT, "PATH",
+			   "another socket, for clients that look and change nothing; who may\n"
+			   "connect its group and mode (0660) say",
+			   &settings.socket_ro),
+		CLI_OPTION("unsafe", CLI_FLAG, NULL,
+			   "clients may harm the guest: write-memory, x-test-*", &settings.unsafe),
 		CLI_OPTION("daemonize", CLI_FLAG, NULL,
 			   "go to the background once the socket is served", &settings.daemonize,
 			   .letter = 'd'),
@@ -370,6 +421,13 @@ int command_run(const struct program *program, int argc, char **argv)
 		CLI_OPTION("log-limit", CLI_SIZE, "SIZE",
 			   "a log that would grow beyond is renamed FILE.1 and begun anew (64M)",
 			   &settings.log_limit, .min = LOG_LIMIT_MIN, .max = UINT64_MAX / 2),
+		CLI_OPTION("gdb", CLI_TEXT, "PATH", "a UNIX socket for gdb: target remote PATH",
+			   &settings.gdb),
+		CLI_OPTION("dump-dir", CLI_CUSTOM, "DIR",
+			   "clients may have files written below it, too, and not only below the\n"
+			   "working directory; may be repeated",
+			   &settings.dump_folders, .parse = run_places_parse,
+			   .expects = "a folder there is"),
 		CLI_OPTION("audit", CLI_CUSTOM, "WHEN",
 			   "none, or every=N: after every N hypercalls (none)",
 			   &settings.audit_every, .parse = parse_audit,
@@ -411,6 +469,7 @@ int command_run(const struct program *program, int argc, char **argv)
 		status = CLI_BAD_INPUT;
 	else
 		status = start(&command, &settings);
+	run_places_free(&settings.dump_folders);
 	run_config_free(&config);
 	run_domain_free(&settings.from_domain);
 	return status;

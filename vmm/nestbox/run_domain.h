@@ -28,6 +28,14 @@ bool run_domain_read(struct run_domain *run, const struct cli_command *command, 
 bool run_domain_place(struct run_domain *run, const struct cli_command *command,
 		      const struct guest_options *options, struct guest_config *config);
 
+/*
+ * @guest, which runs under @name, as a domain's XML (vmm/domain/domain.h): what it has, whether a
+ * domain's file, the command line or a default said so; of the file the UUID. @image is its image's
+ * file, or NULL. Returns 0 with the text in *@xml_out, which the caller frees; -ENOMEM.
+ */
+int run_domain_describe(const struct run_domain *run, const char *name, const char *image,
+			struct guest *guest, char **xml_out);
+
 void run_domain_free(struct run_domain *run);
 
 #endif

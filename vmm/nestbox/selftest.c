@@ -9,6 +9,7 @@
 #include "vmm/base/cli.h"
 #include "vmm/nestbox/commands.h"
 #include "vmm/nestbox/guest_options.h"
+#include "vmm/nestbox/interrupt.h"
 #include "vmm/selftest/selftest.h"
 
 /*
@@ -58,6 +59,8 @@ static void run_rows(struct settings *settings, struct selftest *test, struct re
 
 		if (!wanted(settings, i))
 			continue;
+		if (interrupt_seen())
+			break;
 		results->count++;
 		cli_progress_update(&progress, i, selftest_count());
 		selftest_run(test, i, row);
@@ -143,13 +146,20 @@ static enum cli_status run_in(const struct cli_command *command, struct settings
 		free(results.rows);
 		return guest_exit_status(err);
 	}
+	interrupt_begin(guest);
 	run_rows(settings, test, &results);
+	interrupt_end();
 	selftest_destroy(test);
 	if (settings->json)
 		print_json(guest, &results);
 	else
 		print_text(guest, &results);
 	free(results.rows);
+	if (results.count < count_wanted(settings)) {
+		cli_error(command, "interrupted: %zu of %zu functions", results.count,
+			  count_wanted(settings));
+		return CLI_WRONG;
+	}
 	return results.wrong ? CLI_WRONG : CLI_DONE;
 }
 
@@ -162,6 +172,10 @@ static enum cli_status selftest(const struct cli_command *command, struct settin
 
 	config.message = selftest_hear;
 	config.message_context = &log;
+	status = guest_options_confine(command, &settings->guest,
+				       &(const struct confined_to){.reads_all = true});
+	if (status != CLI_DONE)
+		return status;
 	status = guest_options_start(command, &config, &guest);
 	if (status != CLI_DONE)
 		return status;

@@ -43,10 +43,21 @@ static json_t *number_word(const char *word, bool size, char why[QMP_WHY_BYTES])
 	return value <= INT64_MAX ? json_integer((json_int_t)value) : qmp_hex(value);
 }
 
-static json_t *int_word(const char *word, char why[QMP_WHY_BYTES])
+static json_t *bool_word(const char *word, char why[QMP_WHY_BYTES])
 {
+	if (strcmp(word, "true") == 0)
+		return json_true();
+	return strcmp(word, "false") == 0 ? json_false() : fail(why, "is to be true or false");
+}
+
+/* QEMU's addresses are signed on the wire; nobody writes them so. */
+static json_t *int_word(const struct qmp_arg *arg, const char *word, char why[QMP_WHY_BYTES])
+{
+	uint64_t address;
 	int64_t value;
 
+	if (arg->min == INT64_MIN && number_parse(word, strlen(word), &address) == NUMBER_OK)
+		return json_integer((json_int_t)address);
 	if (number_parse_signed(word, strlen(word), &value) != NUMBER_OK)
 		return fail(why, "is to be an integer");
 	return json_integer(value);
@@ -99,7 +110,7 @@ static json_t *make(const struct qmp_arg *arg, const char *word, char why[QMP_WH
 {
 	switch (arg->type) {
 	case QMP_INT:
-		return int_word(word, why);
+		return int_word(arg, word, why);
 	case QMP_U64:
 		if (ctl_flags_known(arg->name))
 			return flags_word(arg, word, why);
@@ -111,7 +122,7 @@ static json_t *make(const struct qmp_arg *arg, const char *word, char why[QMP_WH
 	case QMP_BYTES:
 		return bytes_word(word, why);
 	case QMP_BOOL:
-		return json_true();
+		return bool_word(word, why);
 	default:
 		return json_string(word) ?: fail(why, "is no UTF-8");
 	}

@@ -32,6 +32,11 @@ bool ctl_filter_check(const struct ctl_filter *filter, const struct cli_command 
 		cli_error(cli, "--rights %.32s: letters of r w x u", filter->rights);
 		return false;
 	}
+	if (filter->page_bytes && filter->page_bytes != 4096 && filter->page_bytes != 2u << 20 &&
+	    filter->page_bytes != 1u << 30) {
+		cli_error(cli, "--size: pages are of 4K, 2M or 1G");
+		return false;
+	}
 	if (filter->state && strcmp(filter->state, "busy") != 0 &&
 	    strcmp(filter->state, "lazy") != 0 && strcmp(filter->state, "free") != 0) {
 		cli_error(cli, "--state %.32s: busy, lazy or free", filter->state);

@@ -228,7 +228,7 @@ static int make_bare(struct foreign *foreign, struct error *error)
 	return err;
 }
 
-static int open_guest(struct foreign *foreign, struct error *error)
+static int open_guest(struct foreign *foreign, bool untyped, struct error *error)
 {
 	const char *text;
 	size_t bytes;
@@ -240,8 +240,9 @@ static int open_guest(struct foreign *foreign, struct error *error)
 		return err;
 	if (foreign->options.scan || !find_own(foreign)) {
 		text = source_vmcoreinfo(foreign->source, &bytes);
-		err = linux_open(&foreign->inspect, foreign->options.scan ? NULL : text, bytes,
-				 &foreign->linux_guest, &foreign->linux_error);
+		err = (untyped ? linux_open_untyped
+			       : linux_open)(&foreign->inspect, foreign->options.scan ? NULL : text,
+					     bytes, &foreign->linux_guest, &foreign->linux_error);
 		if (err == -ENOMEM)
 			return error_set(error, err, "%s", foreign->linux_error.text);
 	}
@@ -349,9 +350,8 @@ static size_t make_options(struct foreign_options *o, struct cli_option options[
 		TEXT("every", &o->every, "TIME", "audit: again and again: 1s, 200ms"),
 		NUMBER("count", CLI_NUMBER, &o->count, "N", "audit --every: so often"),
 		NUMBER("looks", CLI_NUMBER, &o->looks, "N",
-		       "audit: what may be in transit is an alarm if so many\nlooks see it (live "
-		       "3, "
-		       "paused 2)"),
+		       "audit: what may be in transit is an alarm if so many\nlooks in a row "
+		       "see it\n(live 6, paused 4)"),
 		FLAG("pause", &o->pause, "audit, state: stop the guest for each look"),
 		TEXT("output", &o->output, "FILE", "state: write it there"),
 		FLAG("asked", &o->asked,
@@ -380,7 +380,7 @@ static enum cli_status run_verb(struct foreign *foreign, const struct foreign_ve
 		cli_error(&foreign->cli, "%s takes: %s %s", verb->name, verb->name, verb->operands);
 		return CLI_BAD_INPUT;
 	}
-	err = open_guest(foreign, &error);
+	err = open_guest(foreign, foreign_untyped(verb), &error);
 	if (err)
 		return foreign_failed(foreign, err, &error);
 	if (!read_bound(foreign, foreign->options.start_text, &foreign->options.start) ||
@@ -390,9 +390,8 @@ static enum cli_status run_verb(struct foreign *foreign, const struct foreign_ve
 	return status;
 }
 
-enum cli_status foreign_main(int argc, char **argv)
+static enum cli_status run_words(struct foreign *foreign, int argc, char **argv)
 {
-	struct foreign foreign = {.source = NULL};
 	struct cli_option options[OPTIONS_MAX];
 	const struct foreign_verb *verb;
 	struct ctl_verb made;
@@ -400,9 +399,9 @@ enum cli_status foreign_main(int argc, char **argv)
 	enum cli_status status;
 	int operand;
 
-	make_options(&foreign.options, options);
+	make_options(&foreign->options, options);
 	list_verbs(notes + strlen(notes), sizeof(notes) - strlen(notes));
-	foreign.cli = (struct cli_command){
+	foreign->cli = (struct cli_command){
 		.name = "nestctl",
 		.operands = "VERB [OPERAND...]",
 		.summary = "Looks at a guest that is not a nestbox's: a core, QEMU, a libvirt "
@@ -412,27 +411,39 @@ enum cli_status foreign_main(int argc, char **argv)
 		.notes = notes,
 		.min_operands = 1,
 		.max_operands = -1,
+		.said = &foreign->said,
 	};
-	if (!cli_parse(&foreign.cli, argc, argv, &operand, &status))
+	if (!cli_parse(&foreign->cli, argc, argv, &operand, &status))
 		return status;
 	verb = foreign_verb_find(argv[operand]);
 	if (!verb) {
-		cli_error(&foreign.cli, "'%.64s' is no verb for such a source; --help lists them",
+		cli_error(&foreign->cli, "'%.64s' is no verb for such a source; --help lists them",
 			  argv[operand]);
 		return CLI_BAD_INPUT;
 	}
 	/* The verb of that name of our own guests says how lists are printed. */
-	foreign.ctl = (struct ctl){.verb = ctl_verb_find(verb->name, &made),
-				   .cli = &foreign.cli,
-				   .out = stdout,
-				   .json = foreign.options.json,
-				   .raw = foreign.options.raw};
-	foreign.operands = argv + operand + 1;
-	foreign.nr_operands = argc - operand - 1;
-	status = run_verb(&foreign, verb);
-	inspector_destroy(foreign.own);
-	inspector_destroy(foreign.bare);
-	linux_close(foreign.linux_guest);
-	source_close(foreign.source);
+	foreign->ctl = (struct ctl){.verb = ctl_verb_find(verb->name, &made),
+				    .cli = &foreign->cli,
+				    .out = stdout,
+				    .json = foreign->options.json,
+				    .raw = foreign->options.raw};
+	foreign->operands = argv + operand + 1;
+	foreign->nr_operands = argc - operand - 1;
+	status = run_verb(foreign, verb);
+	inspector_destroy(foreign->own);
+	inspector_destroy(foreign->bare);
+	linux_close(foreign->linux_guest);
+	source_close(foreign->source);
+	return status;
+}
+
+enum cli_status foreign_main(int argc, char **argv)
+{
+	struct foreign foreign = {.source = NULL};
+	bool json = ctl_wants_json(argc, argv);
+	enum cli_status status = run_words(&foreign, argc, argv);
+
+	if (json && status != CLI_DONE && !foreign.ctl.printed && *foreign.said.text)
+		ctl_print_error(foreign.said.text);
 	return status;
 }

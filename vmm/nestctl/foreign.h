@@ -26,7 +26,8 @@ struct foreign_options {
 struct foreign {
 	struct foreign_options options;
 	struct cli_command cli;
-	struct ctl ctl; /* for the printers: out, json, raw, cli */
+	struct error said; /* by cli_error(), last */
+	struct ctl ctl;    /* for the printers: out, json, raw, cli */
 	struct source *source;
 	struct inspect_source inspect;
 	struct linux_guest *linux_guest; /* NULL: none was found, linux_error says why */
@@ -81,6 +82,9 @@ struct foreign_verb {
 /* vmm/nestctl/foreign_look.c, foreign_linux.c; ended by one without a name. */
 extern const struct foreign_verb foreign_look_verbs[];
 extern const struct foreign_verb foreign_linux_verbs[];
+
+/* Whether it needs none of the kernel's structures, whose types take a while to read. */
+bool foreign_untyped(const struct foreign_verb *verb);
 
 /* The row of that name, or NULL. */
 const struct foreign_verb *foreign_verb_find(const char *name);

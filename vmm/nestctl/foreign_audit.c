@@ -13,9 +13,11 @@
 #include "vmm/linux/check.h"
 #include "vmm/nestctl/foreign.h"
 
-#define BETWEEN_LOOKS_MS 50
-#define LOOKS_LIVE       3u
-#define LOOKS_PAUSED     2u
+/* Between the first two looks; then twice as long each time, up to the most. */
+#define BETWEEN_LOOKS_MS      50u
+#define BETWEEN_LOOKS_MOST_MS 800u
+#define LOOKS_LIVE            6u
+#define LOOKS_PAUSED          4u
 
 static void wait_ms(uint64_t milliseconds)
 {
@@ -194,24 +196,18 @@ static int one_look(struct foreign *foreign, const struct linux_audit_options *o
 	return err;
 }
 
-static bool in_transit(const struct linux_audit *audit)
-{
-	for (unsigned int i = 0; i < LINUX_NR_CHECKS; i++) {
-		if (audit->sum[i].verdicts[LINUX_IN_TRANSIT])
-			return true;
-	}
-	return false;
-}
-
-/* Looks until nothing is in transit, or what is was seen so often that it is no longer. */
+/*
+ * Looks until nothing that is in transit was so in every look, or what is was seen so often that it
+ * is no longer.
+ */
 static int look(struct foreign *foreign, uint32_t checks, struct outcome *outcome,
 		struct error *error)
 {
 	bool moves = source_is_live(foreign->source);
 	const struct linux_audit_options options = {.checks = checks,
 						    .live = moves && !foreign->options.pause};
-	uint64_t wanted = foreign->options.looks;
-	struct linux_audit before;
+	uint64_t wanted = foreign->options.looks, wait = BETWEEN_LOOKS_MS;
+	struct linux_audit before = {.nr_findings = 0};
 	double start = clock_seconds();
 	int err;
 
@@ -219,17 +215,21 @@ static int look(struct foreign *foreign, uint32_t checks, struct outcome *outcom
 		wanted = !moves ? 1 : options.live ? LOOKS_LIVE : LOOKS_PAUSED;
 	*outcome = (struct outcome){.looks = 1};
 	err = one_look(foreign, &options, outcome, &outcome->audit, error);
-	while (!err && outcome->looks < wanted && in_transit(&outcome->audit)) {
-		wait_ms(BETWEEN_LOOKS_MS);
-		before = outcome->audit;
-		err = one_look(foreign, &options, outcome, &outcome->audit, error);
-		/* Only the last look can make an alarm of what all before it saw. */
-		if (!err && ++outcome->looks == wanted)
-			linux_audit_confirm(&outcome->audit, &before);
+	while (!err && outcome->looks < wanted &&
+	       linux_audit_follow(&outcome->audit, &before) == outcome->looks) {
+		wait_ms(wait);
+		wait = 2 * wait < BETWEEN_LOOKS_MOST_MS ? 2 * wait : BETWEEN_LOOKS_MOST_MS;
 		linux_audit_free(&before);
-		if (err)
-			outcome->audit.finding = NULL;
+		before = outcome->audit;
+		outcome->audit = (struct linux_audit){.nr_findings = 0};
+		err = one_look(foreign, &options, outcome, &outcome->audit, error);
+		outcome->looks += err == 0;
 	}
+	if (!err && wanted > 1 && outcome->looks == wanted) {
+		linux_audit_follow(&outcome->audit, &before);
+		linux_audit_confirm(&outcome->audit, outcome->looks);
+	}
+	linux_audit_free(&before);
 	outcome->seconds = clock_seconds() - start;
 	return err;
 }
@@ -247,10 +247,11 @@ static bool read_checks(struct foreign *foreign, uint32_t *checks_out)
 
 	if (cli_names_parse(text, check_name, LINUX_NR_CHECKS, checks_out, &wrong) == 0)
 		return true;
-	cli_error(
-		&foreign->cli,
-		"--checks: '%.40s': they are areas, free-tree, mapping, stray, tables, wx, modules",
-		wrong);
+	cli_error(&foreign->cli,
+		  "--checks: '%.40s': they are areas, free-tree, mapping, stray, tables, wx, "
+		  "modules, "
+		  "frames",
+		  wrong);
 	return false;
 }
 

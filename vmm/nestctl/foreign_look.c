@@ -12,6 +12,7 @@
 #include "vmm/nestctl/foreign.h"
 
 #define READ_BYTES_MAX (64u << 20)
+#define ADDRESSES_MAX  65536
 #define MAPPINGS_MAX   256u
 
 /* ---- maps ---- */
@@ -144,14 +145,58 @@ static enum cli_status print_translation(struct ctl *ctl, const json_t *value)
 	return CLI_DONE;
 }
 
+/* One after the other, each on a line with what was asked. */
+static enum cli_status print_translations(struct ctl *ctl, const json_t *value)
+{
+	const json_t *list = json_object_get(value, "translations");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *one = json_array_get(list, i);
+
+		fprintf(ctl->out, "%s %s\n", ctl_text(one, "address"),
+			*ctl_text(one, "physical") ? ctl_text(one, "physical") : "-");
+	}
+	return CLI_DONE;
+}
+
+static enum cli_status translate_all(struct foreign *foreign, struct inspector *inspector,
+				     const struct paging_mode *paging)
+{
+	json_t *list = json_array();
+	enum cli_status status;
+	uint64_t address, physical;
+	bool all = true;
+
+	for (int i = 0; i < foreign->nr_operands; i++) {
+		json_t *one;
+
+		if (!foreign_address(foreign, foreign->operands[i], &address)) {
+			json_decref(list);
+			return CLI_BAD_INPUT;
+		}
+		one = json_pack("{s:o}", "address", qmp_hex(address));
+		if (look_translate(inspector, paging, address, &physical, NULL) == 0)
+			json_object_set_new(one, "physical", qmp_hex(physical));
+		else
+			all = false;
+		json_array_append_new(list, one);
+	}
+	status = foreign_print(foreign, json_pack("{s:o}", "translations", list),
+			       print_translations);
+	return status == CLI_DONE && !all ? CLI_WRONG : status;
+}
+
 static enum cli_status run_translate(struct foreign *foreign)
 {
 	const struct paging_mode *paging;
 	struct inspector *inspector;
 	uint64_t address, physical;
 
-	if (!foreign_inspector(foreign, &inspector, &paging) ||
-	    !foreign_address(foreign, foreign->operands[0], &address))
+	if (!foreign_inspector(foreign, &inspector, &paging))
+		return CLI_HOST;
+	if (foreign->nr_operands > 1)
+		return translate_all(foreign, inspector, paging);
+	if (!foreign_address(foreign, foreign->operands[0], &address))
 		return CLI_BAD_INPUT;
 	if (look_translate(inspector, paging, address, &physical, NULL)) {
 		cli_error(&foreign->cli,
@@ -371,10 +416,23 @@ static enum cli_status run_registers(struct foreign *foreign)
 	return foreign_print(foreign, json_pack("{s:o}", "cpus", list), print_registers);
 }
 
+bool foreign_untyped(const struct foreign_verb *verb)
+{
+	static const foreign_fn untyped[] = {run_maps, run_translate, run_read, run_search,
+					     run_mappings};
+
+	for (size_t i = 0; i < sizeof(untyped) / sizeof(untyped[0]); i++) {
+		if (verb->run == untyped[i])
+			return true;
+	}
+	return false;
+}
+
 const struct foreign_verb foreign_look_verbs[] = {
 	{"maps", "", "page tables as ranges", 0, 0, run_maps},
 	{"walk", "ADDRESS", "an address, entry by entry", 1, 1, run_walk},
-	{"translate", "ADDRESS", "the physical address of one", 1, 1, run_translate},
+	{"translate", "ADDRESS...", "the physical address of each", 1, ADDRESSES_MAX,
+	 run_translate},
 	{"read", "ADDRESS SIZE", "bytes of memory", 2, 2, run_read},
 	{"search", "PATTERN", "bytes, or text:WORDS, in memory", 1, 1, run_search},
 	{"mappings", "ADDRESS", "what maps a physical address", 1, 1, run_mappings},

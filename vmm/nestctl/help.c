@@ -4,6 +4,9 @@
 
 #include "vmm/nestctl/nestctl.h"
 
+#define HELP_COLUMN  22
+#define HELP_COLUMNS 80
+
 /* ---- one verb ---- */
 
 static const struct {
@@ -33,7 +36,22 @@ static const struct {
 	{"user-run", "nestctl user-run 1 read --address 0x400000 --words 4"},
 	{"execute", "nestctl execute '{\"execute\": \"query-status\"}'"},
 	{"log", "nestctl log --follow"},
-	{"shell", "nestctl shell <script"},
+	{"shell", "printf 'a = vmalloc 64K\\nwalk $a\\nvfree $a\\n' | nestctl shell"},
+	{"cancel", "nestctl cancel --vcpu 0"},
+	{"tree", "nestctl tree --start 0xffffc90000000000 --limit 10"},
+	{"mappings", "nestctl mappings 0x100002000"},
+	{"symbol", "nestctl symbol vfree+0x10"},
+	{"symbols", "nestctl symbols --prefix vmalloc"},
+	{"frame", "nestctl frame $(nestctl vmalloc-to-page 0xffffc90000000000)"},
+	{"registers", "nestctl registers --vcpu 1"},
+	{"vread", "nestctl vread 0xffffc90000000000 64 --raw | xxd"},
+	{"vmap", "nestctl vmap $(nestctl alloc-pages) $(nestctl alloc-pages)"},
+	{"html", "nestctl html guest.html --walk machine"},
+	{"top", "nestctl top --every 500"},
+	{"ept-walk", "nestctl ept walk 0xffffc90000000000"},
+	{"ept-dump", "nestctl ept dump --live"},
+	{"ept-dirty", "nestctl ept dirty-start; nestctl ept dirty"},
+	{"vma-create", "nestctl vma-create 1 0x400000 0x402000 --rights 'VM_READ|VM_WRITE'"},
 };
 
 static void add(char *text, size_t size, const char *more)
@@ -62,6 +80,28 @@ static void add_operand(char *text, size_t size, const struct qmp_arg *arg)
 	add(text, size, line);
 }
 
+/* "Names for --gfp:", in lines. */
+static void add_names(char *text, size_t size, const struct qmp_arg *arg)
+{
+	char names[CTL_FLAGS_BYTES], line[128], *name, *rest = names;
+	size_t column = HELP_COLUMNS;
+
+	snprintf(line, sizeof(line), "%sNames for --%s:", *text ? "\n" : "", arg->name);
+	add(text, size, line);
+	ctl_flags_names(arg->name, names);
+	while ((name = strsep(&rest, ", "))) {
+		if (!*name)
+			continue;
+		if (column + 1 + strlen(name) >= HELP_COLUMNS) {
+			add(text, size, "\n ");
+			column = 1;
+		}
+		add(text, size, " ");
+		add(text, size, name);
+		column += 1 + strlen(name);
+	}
+}
+
 const char *ctl_verb_notes(const struct ctl_verb *verb, const struct qmp_command *command,
 			   char *text, size_t size)
 {
@@ -71,6 +111,9 @@ const char *ctl_verb_notes(const struct ctl_verb *verb, const struct qmp_command
 	for (arg = command ? command->args : NULL; arg && arg->name; arg++)
 		if (!arg->optional)
 			add_operand(text, size, arg);
+	for (arg = command ? command->args : NULL; arg && arg->name; arg++)
+		if (arg->optional && arg->type == QMP_U64 && ctl_flags_known(arg->name))
+			add_names(text, size, arg);
 	for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++) {
 		if (strcmp(examples[i].verb, verb->name) != 0)
 			continue;
@@ -89,9 +132,6 @@ static int summary_length(const char *help)
 
 	return end ? (int)(end - help) : (int)strcspn(help, ".");
 }
-
-#define HELP_COLUMN  22
-#define HELP_COLUMNS 80
 
 /* Prints the @length bytes of @text in lines of HELP_COLUMNS, those behind the first indented. */
 static void print_wrapped(FILE *out, const char *text, int length)
@@ -158,8 +198,6 @@ enum cli_status ctl_run_help(struct ctl *ctl)
 		"Verbs (nestctl VERB --help says more); the commands of the protocol that have\n"
 		"a shorter name here (query-areas: areas) are verbs too:\n");
 	ctl_verb_for_each(print_verb, &page);
-	fprintf(ctl->out,
-		"\nExit status: 0 done and right; 1 done and something is wrong, or the guest\n"
-		"refused; 2 bad usage or input; 3 no guest there.\n");
+	fprintf(ctl->out, "\nExit status: %s.\n", CTL_STATUSES);
 	return CLI_DONE;
 }

@@ -10,7 +10,7 @@
 #define SUMMARY_BYTES  512
 #define OPERANDS_BYTES 256
 #define HELP_COLUMNS   79
-#define NOTES_BYTES    2048
+#define NOTES_BYTES    4096
 
 /* What a verb's command line is read with: a row for each option, and where its word comes. */
 struct line {
@@ -24,8 +24,9 @@ struct line {
 	bool flag[OPTIONS_MAX];
 	char help[OPTIONS_MAX][160];
 	char name[64], operands[OPERANDS_BYTES], summary[SUMMARY_BYTES], notes[NOTES_BYTES];
+	struct error said;
 	/* nestctl's own */
-	bool json, raw, follow;
+	bool json, raw, follow, printed;
 	const char *guest_name, *socket, *format;
 	struct ctl_filter filter;
 	struct ctl_load load;
@@ -227,6 +228,8 @@ static void prepare(struct line *line, const struct ctl_verb *verb)
 	line->cli.operands = line->operands;
 	line->cli.summary = line->summary;
 	line->cli.options = line->options;
+	line->cli.said = &line->said;
+	line->cli.statuses = CTL_STATUSES;
 	line->cli.notes = ctl_verb_notes(verb, line->command, line->notes, sizeof(line->notes));
 }
 
@@ -236,8 +239,12 @@ static bool set_argument(struct line *line, json_t *arguments, const struct qmp_
 			 const char *word)
 {
 	char why[QMP_WHY_BYTES];
-	json_t *json = ctl_word_json(arg, word, why);
+	struct qmp_arg any = *arg;
+	json_t *json;
 
+	if (arg->type == QMP_SIZE && line->verb->flags & CTL_PIECES)
+		any.max = 0;
+	json = ctl_word_json(&any, word, why);
 	if (!json) {
 		cli_error(&line->cli, "%s%s: '%.64s' %s", arg->optional ? "--" : "", arg->name,
 			  word, why);
@@ -292,12 +299,14 @@ static enum cli_status connect_to(const struct line *line, struct ctl_wire **wir
 	int err = ctl_find_socket(line->guest_name, line->socket, path, &error);
 
 	if (err) {
+		ctl_add_libvirt(line->verb, err, &error);
 		cli_error(&line->cli, "%s", error.text);
 		return err == -EINVAL || err == -ENAMETOOLONG ? CLI_BAD_INPUT : CLI_HOST;
 	}
 	err = ctl_connect(path, wire_out, &error);
 	if (!err)
 		return CLI_DONE;
+	ctl_add_libvirt(line->verb, err, &error);
 	cli_error(&line->cli, "%s%s", error.text,
 		  err == -ENOENT || err == -ECONNREFUSED
 			  ? ": no guest there; nestctl list says which run"
@@ -346,6 +355,8 @@ static enum cli_status ask_and_print(struct ctl *ctl)
 	if (ctl->verb->flags & (CTL_BY_RIGHTS | CTL_BY_STATE))
 		ctl_filter_list(ctl->filter, json_object_get(value, ctl->verb->list));
 	status = ctl->json ? print_json(ctl, value) : print(ctl, value);
+	if (ctl_print_interrupted(ctl, value) != CLI_DONE)
+		status = CLI_WRONG;
 	json_decref(value);
 	return status;
 }
@@ -379,28 +390,40 @@ static enum cli_status carry_out(struct line *line, char **operands, struct ctl_
 	if (!wire)
 		ctl_disconnect(ctl.wire);
 	json_decref(ctl.arguments);
+	line->printed = ctl.printed;
 	return status;
 }
 
-/* "ept" alone: shows what may follow it. */
+/* "ept" alone: what may follow it, as one types it. */
 static void show_longer(void *context, const struct ctl_verb *verb)
 {
-	const char *name = context;
-	size_t length = strlen(name);
+	const char *begun = context;
+	size_t length = strlen(begun);
 
-	if (strncmp(verb->name, name, length) == 0 && verb->name[length] == '-')
-		fprintf(stderr, "  %s\n", verb->name);
+	if (strncmp(verb->name, begun, length) == 0)
+		fprintf(stderr, "  nestctl %.*s %-12s %.*s\n", (int)length - 1, begun,
+			verb->name + length, (int)strcspn(ctl_verb_help(verb), ".:;("),
+			ctl_verb_help(verb));
 }
 
-static enum cli_status no_verb(const char *name)
+static enum cli_status no_verb(const char *name, bool json)
 {
-	const struct cli_command nestctl = {.name = "nestctl"};
+	struct error said = {""};
+	const struct cli_command nestctl = {.name = "nestctl", .said = &said};
 	const char *meant = ctl_verb_meant(name);
+	char more[CTL_JOINED_BYTES + 2];
 
-	cli_error(&nestctl, "there is no verb '%.64s'; %s%s%s", name,
-		  meant ? "did you mean '" : "nestctl help lists them", meant ?: "",
-		  meant ? "'?" : "");
-	ctl_verb_for_each(show_longer, (char *)(uintptr_t)name);
+	snprintf(more, sizeof(more), "%.62s-", name);
+	if (ctl_verb_begins(more)) {
+		cli_error(&nestctl, "'%.62s' wants a second word:", name);
+		ctl_verb_for_each(show_longer, more);
+	} else {
+		cli_error(&nestctl, "there is no verb '%.64s'; %s%s%s", name,
+			  meant ? "did you mean '" : "nestctl help lists them", meant ?: "",
+			  meant ? "'?" : "");
+	}
+	if (json)
+		ctl_print_error(said.text);
 	return CLI_BAD_INPUT;
 }
 
@@ -408,6 +431,7 @@ static enum cli_status run_line(const struct ctl_verb *verb, int argc, char **ar
 				struct ctl_wire *wire)
 {
 	struct line *line = malloc(sizeof(*line));
+	bool json = ctl_wants_json(argc, argv);
 	enum cli_status status;
 	int operand;
 
@@ -416,6 +440,8 @@ static enum cli_status run_line(const struct ctl_verb *verb, int argc, char **ar
 	prepare(line, verb);
 	if (cli_parse(&line->cli, argc, argv, &operand, &status))
 		status = carry_out(line, argv + operand, wire);
+	if (json && status != CLI_DONE && !line->printed && *line->said.text)
+		ctl_print_error(line->said.text);
 	free(line);
 	return status;
 }
@@ -439,7 +465,13 @@ enum cli_status ctl_main(int argc, char **argv, struct ctl_wire *wire)
 		argc = 2;
 	}
 	verb = ctl_verb_find(words[0], &made);
-	status = verb ? run_line(verb, argc, words, wire) : no_verb(words[0]);
+	if (verb && argc > 2 && strcmp(words[1], "--complete") == 0) {
+		status = ctl_run_complete(verb, words[2], argc > 3 ? words[3] : "");
+		free(words);
+		return status;
+	}
+	status = verb ? run_line(verb, argc, words, wire)
+		      : no_verb(words[0], ctl_wants_json(argc, words));
 	free(words);
 	return status;
 }

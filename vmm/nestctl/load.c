@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The verb load: a case of test_vmalloc on several vCPUs at once.
+ * The verb load: cases of test_vmalloc on several vCPUs at once.
  *
  * Each vCPU has a thread here and a connection of its own, and is given its loops in slices of
  * about SLICE_SECONDS, so that audits and other clients' verbs get in between, and Ctrl-C ends it
@@ -22,6 +22,7 @@
 #define SLICE_SECONDS   0.05
 #define TICK_SECONDS    0.02
 #define LOOPS_OTHERWISE 1000
+#define CASES_MAX       16
 
 struct load_cpu {
 	struct load *load;
@@ -36,7 +37,9 @@ struct load_cpu {
 
 struct load {
 	struct ctl *ctl;
-	const char *name;     /* of the case */
+	const char *name; /* the operand: cases with commas between them, or all */
+	const char *cases[CASES_MAX];
+	size_t nr_cases;
 	uint64_t loops;       /* of each vCPU; 0: until the time is over */
 	double until;         /* clock_seconds() */
 	bool stop;            /* atomic */
@@ -122,13 +125,74 @@ static bool read_list(const char *text, uint64_t count, uint64_t *bits_out)
 	return !*text;
 }
 
+/* The choices of bench's case. */
+static const char *const *known_cases(void)
+{
+	const struct qmp_command *bench = qmp_command_find(&protocol_table, "bench");
+	const struct qmp_arg *arg = bench ? bench->args : NULL;
+
+	while (arg && arg->name && strcmp(arg->name, "case") != 0)
+		arg++;
+	return arg && arg->name ? arg->choices : NULL;
+}
+
+static bool add_case(struct load *load, const char *name)
+{
+	const char *const *known = known_cases();
+
+	for (; known && *known; known++) {
+		if (strcmp(*known, name) == 0 && load->nr_cases < CASES_MAX) {
+			load->cases[load->nr_cases++] = *known;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void say_cases(const struct load *load, const char *wrong)
+{
+	const char *const *known = known_cases();
+	char names[256];
+	size_t used = (size_t)snprintf(names, sizeof(names), "all");
+
+	for (; known && *known && used < sizeof(names); known++)
+		used += (size_t)snprintf(names + used, sizeof(names) - used, ", %s", *known);
+	cli_error(load->ctl->cli,
+		  "there is no case '%.64s': it is one of %s, or several with commas "
+		  "between them",
+		  wrong, names);
+}
+
+/* "fix_size,random_size", or "all". Says what is wrong. */
+static bool read_cases(struct load *load)
+{
+	const char *const *known = known_cases();
+	char names[256], *name, *rest = names;
+
+	if (strcmp(load->name, "all") == 0) {
+		for (; known && *known; known++)
+			add_case(load, *known);
+		return load->nr_cases > 0;
+	}
+	snprintf(names, sizeof(names), "%s", load->name);
+	while ((name = strsep(&rest, ",")))
+		if (!add_case(load, name)) {
+			say_cases(load, name);
+			return false;
+		}
+	return true;
+}
+
 static enum cli_status read_options(struct load *load)
 {
 	const struct ctl_load *options = load->ctl->load;
 	json_t *status = NULL;
 	uint64_t bits, count;
-	int err = ctl_ask(load->ctl->wire, "query-status", NULL, &status, &load->ctl->error);
+	int err;
 
+	if (!read_cases(load))
+		return CLI_BAD_INPUT;
+	err = ctl_ask(load->ctl->wire, "query-status", NULL, &status, &load->ctl->error);
 	if (err)
 		return ctl_failed(load->ctl, err);
 	count = ctl_number(status, "cpus");
@@ -163,19 +227,27 @@ static bool over(struct load *load)
 	return __atomic_load_n(&load->stop, __ATOMIC_RELAXED) || clock_seconds() >= load->until;
 }
 
+/* Of a case that takes none: what was given is wrong, unless another of the cases takes it. */
+static uint64_t pages_of(const struct load *load)
+{
+	return load->nr_cases == 1 ? load->ctl->load->pages : 0;
+}
+
+/* Each vCPU begins with another case and takes the next with each slice. */
 static int run_slice(struct load_cpu *cpu, uint64_t loops)
 {
 	const struct ctl_load *options = cpu->load->ctl->load;
-	bool sized = strcmp(cpu->load->name, "fix_size") == 0;
+	const char *name = cpu->load->cases[(cpu->vcpu + cpu->slices) % cpu->load->nr_cases];
+	bool sized = strcmp(name, "fix_size") == 0;
 	uint64_t seed = (options->seed ?: 1) + cpu->vcpu * UINT64_C(1000003) + cpu->slices;
 	json_t *value = NULL;
 	int err;
 
 	err = ctl_ask(cpu->wire, "bench",
-		      json_pack("{s:s, s:I, s:I, s:I, s:i}", "case", cpu->load->name, "loops",
+		      json_pack("{s:s, s:I, s:I, s:I, s:i}", "case", name, "loops",
 				(json_int_t)loops, "pages",
-				(json_int_t)(sized ? options->pages ?: 1 : options->pages), "seed",
-				(json_int_t)seed, "vcpu", (int)cpu->vcpu),
+				(json_int_t)(sized ? options->pages ?: 1 : pages_of(cpu->load)),
+				"seed", (json_int_t)seed, "vcpu", (int)cpu->vcpu),
 		      &value, &cpu->error);
 	if (err)
 		return err;
@@ -244,6 +316,29 @@ static uint64_t loops_done(const struct load *load)
 	return done;
 }
 
+/* Ctrl-C, or an audit that failed: the slices under way end too. */
+static void end_slices(struct load *load)
+{
+	if (__atomic_exchange_n(&load->stop, true, __ATOMIC_RELAXED))
+		return;
+	for (size_t i = 0; i < load->nr_cpus; i++)
+		if (load->cpu[i].wire)
+			(void)ctl_cancel(load->cpu[i].wire);
+}
+
+/* How far it is: by loops, or by the time there is. */
+static void show(struct load *load, struct cli_progress *progress)
+{
+	double seconds = (double)load->ctl->load->seconds;
+
+	if (load->loops)
+		cli_progress_update(progress, loops_done(load), load->loops * load->nr_cpus);
+	else
+		cli_progress_update(progress,
+				    (uint64_t)(1000 * (seconds - (load->until - clock_seconds()))),
+				    (uint64_t)(1000 * seconds));
+}
+
 /* Until every vCPU is done: audits, and the line of progress. Returns the first audit's error. */
 static int attend(struct load *load)
 {
@@ -255,13 +350,12 @@ static int attend(struct load *load)
 	while (__atomic_load_n(&load->running, __ATOMIC_ACQUIRE) > 0) {
 		usleep((useconds_t)(TICK_SECONDS * 1e6));
 		if (interrupted || err)
-			__atomic_store_n(&load->stop, true, __ATOMIC_RELAXED);
+			end_slices(load);
 		if (load->audit_every > 0 && !err && clock_seconds() >= next) {
 			err = audit(load);
 			next = clock_seconds() + load->audit_every;
 		}
-		cli_progress_update(&progress, loops_done(load),
-				    load->loops ? load->loops * load->nr_cpus : loops_done(load));
+		show(load, &progress);
 	}
 	cli_progress_end(&progress);
 	return err;
@@ -338,8 +432,13 @@ static enum cli_status conclude(struct load *load, int err)
 /* Starts the vCPUs' threads. Returns how many; the error of the first that could not be. */
 static size_t start(struct load *load, int *err_out)
 {
+	sigset_t interrupt, before;
 	size_t i;
 
+	/* Ctrl-C is the first thread's. */
+	sigemptyset(&interrupt);
+	sigaddset(&interrupt, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &interrupt, &before);
 	load->running = (unsigned int)load->nr_cpus;
 	for (i = 0; i < load->nr_cpus; i++) {
 		struct load_cpu *cpu = &load->cpu[i];
@@ -348,13 +447,16 @@ static size_t start(struct load *load, int *err_out)
 			ctl_connect(ctl_wire_path(load->ctl->wire), &cpu->wire, &load->ctl->error);
 		if (*err_out)
 			break;
+		ctl_own_signals(cpu->wire, true);
 		*err_out = -pthread_create(&cpu->thread, NULL, run_cpu, cpu);
 		if (*err_out) {
 			error_set(&load->ctl->error, *err_out, "no thread for vCPU %u", cpu->vcpu);
 			ctl_disconnect(cpu->wire);
+			cpu->wire = NULL;
 			break;
 		}
 	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	__atomic_sub_fetch(&load->running, (unsigned int)(load->nr_cpus - i), __ATOMIC_RELAXED);
 	return i;
 }
@@ -370,6 +472,7 @@ enum cli_status ctl_run_load(struct ctl *ctl)
 	if (status != CLI_DONE)
 		return status;
 	interrupted = 0;
+	ctl_own_signals(ctl->wire, true);
 	sigaction(SIGINT, &interrupt, &before);
 	started = start(&load, &err);
 	if (err)
@@ -380,5 +483,6 @@ enum cli_status ctl_run_load(struct ctl *ctl)
 		ctl_disconnect(load.cpu[i].wire);
 	}
 	sigaction(SIGINT, &before, NULL);
+	ctl_own_signals(ctl->wire, false);
 	return err ? ctl_failed(ctl, err) : conclude(&load, audited);
 }

@@ -34,13 +34,27 @@ void ctl_disconnect(struct ctl_wire *wire);
 const char *ctl_wire_path(const struct ctl_wire *wire);
 
 /*
- * Asks and waits. Takes @arguments' reference (NULL: none). Returns 0 with the returned value in
+ * Asks and waits. Ctrl-C meanwhile cancels what was asked for, whose answer then says what was done
+ * so far; a second one ends the program. Takes @arguments' reference (NULL: none). Returns 0 with
+ * the returned value in
  * *@return_out, a new reference; with the guest's error in @error -EINVAL where what was asked is
  * wrong (an argument, a command there is not), else -EREMOTEIO; -EPROTO, -EPIPE (the guest has
  * gone).
  */
 int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_t **return_out,
 	    struct error *error);
+
+/*
+ * Tells the guest that nobody wants the rest of what was asked for over @wire, over a connection of
+ * its own: any thread. Errors: as ctl_ask().
+ */
+int ctl_cancel(const struct ctl_wire *wire);
+
+/* From now on Ctrl-C is the caller's, who may then call ctl_cancel(); or (false) no longer. */
+void ctl_own_signals(struct ctl_wire *wire, bool own);
+
+/* Whether Ctrl-C cancelled what was asked for last. */
+bool ctl_was_cancelled(const struct ctl_wire *wire);
 
 /* Whether an answer's "error" says that what was asked is wrong. */
 bool ctl_asked_wrongly(const json_t *error);
@@ -96,7 +110,7 @@ struct ctl {
 	const struct cli_command *cli; /* for cli_error() */
 	struct ctl_wire *wire;
 	FILE *out;
-	bool json;
+	bool json, printed; /* printed: a document, with --json */
 	bool raw, follow;   /* --raw, --follow */
 	const char *format; /* --format, or NULL */
 	const struct ctl_filter *filter;
@@ -115,17 +129,19 @@ typedef enum cli_status (*ctl_run_fn)(struct ctl *ctl);
 /* Prints what the command returned, for people. */
 typedef enum cli_status (*ctl_print_fn)(struct ctl *ctl, const json_t *value);
 
-#define CTL_NO_GUEST  0x1u   /* it needs no connection */
-#define CTL_RAW       0x2u   /* it has --raw */
-#define CTL_FOLLOW    0x4u   /* it has --follow */
-#define CTL_ALIAS     0x10u  /* a command by its own name that a row has by another */
-#define CTL_FORMAT    0x20u  /* it has --format */
-#define CTL_BY_RIGHTS 0x40u  /* --rights, --size, --user choose from its list */
-#define CTL_BY_STATE  0x80u  /* --state does */
-#define CTL_LOAD      0x100u /* the options of load */
-#define CTL_WALK      0x200u /* it has --walk */
-#define CTL_TOP       0x400u /* the options of top */
-#define CTL_LIST      0x8u   /* the command returns a list in pieces: `list` is its name */
+#define CTL_NO_GUEST  0x1u    /* it needs no connection */
+#define CTL_RAW       0x2u    /* it has --raw */
+#define CTL_FOLLOW    0x4u    /* it has --follow */
+#define CTL_ALIAS     0x10u   /* a command by its own name that a row has by another */
+#define CTL_FORMAT    0x20u   /* it has --format */
+#define CTL_BY_RIGHTS 0x40u   /* --rights, --size, --user choose from its list */
+#define CTL_BY_STATE  0x80u   /* --state does */
+#define CTL_LOAD      0x100u  /* the options of load */
+#define CTL_WALK      0x200u  /* it has --walk */
+#define CTL_TOP       0x400u  /* the options of top */
+#define CTL_PIECES    0x800u  /* sizes may be more than the command takes at once */
+#define CTL_LIBVIRT   0x1000u /* what goes wrong has libvirt's number as well */
+#define CTL_LIST      0x8u    /* the command returns a list in pieces: `list` is its name */
 
 struct ctl_verb {
 	const char *name;
@@ -150,6 +166,12 @@ const struct ctl_verb *ctl_verb_find(const char *name, struct ctl_verb *made);
 
 /* The name of a verb that @name may be meant as, or NULL. */
 const char *ctl_verb_meant(const char *name);
+
+/* The first row that has the command of @length letters, by its name; NULL: none has. */
+const char *ctl_verb_of(const char *command, size_t length);
+
+/* Whether a row's name begins like that. */
+bool ctl_verb_begins(const char *begun);
 
 /* Calls @visit with every verb, rows first, then commands. */
 void ctl_verb_for_each(void (*visit)(void *context, const struct ctl_verb *verb), void *context);
@@ -186,6 +208,20 @@ const char *ctl_verb_notes(const struct ctl_verb *verb, const struct qmp_command
 int ctl_find_socket(const char *name, const char *socket, char path[RUNTIME_PATH_BYTES],
 		    struct error *error);
 
+/* ---- completion ---- */
+
+typedef void (*ctl_word_fn)(void *context, const char *word);
+
+/*
+ * Calls @visit with what the word that begins like @begun may be, at @place of @verb: "--gfp", or
+ * an operand's number from 1 on. Some may not begin so. @wire (NULL: none) is asked for symbols.
+ */
+void ctl_complete(const struct ctl_verb *verb, const char *place, const char *begun,
+		  struct ctl_wire *wire, ctl_word_fn visit, void *context);
+
+/* The same on standard output, for the shell's completion: "VERB --complete PLACE BEGUN". */
+enum cli_status ctl_run_complete(const struct ctl_verb *verb, const char *place, const char *begun);
+
 /* ---- arguments ---- */
 
 /*
@@ -203,11 +239,24 @@ json_t *ctl_word_json(const struct qmp_arg *arg, const char *word, char why[QMP_
 
 /* ---- failing ---- */
 
-/*
- * Says ctl->error, and with --json prints it as {"error": ...}. Returns the exit status that goes
- * with @err, one of ctl_ask()'s.
- */
+/* What the exit statuses mean here. */
+#define CTL_STATUSES                                                                   \
+	"0 done and right; 1 the guest refused, or an audit found something\n"         \
+	"wrong, or what was looked for is not there; 2 bad usage or bad input; 3 no\n" \
+	"guest there, or it has gone"
+
+/* Says ctl->error. Returns the exit status that goes with @err, one of ctl_ask()'s. */
 enum cli_status ctl_failed(struct ctl *ctl, int err);
+
+/* Of a verb with CTL_LIBVIRT: puts libvirt's number for -errno @err behind the words. */
+void ctl_add_libvirt(const struct ctl_verb *verb, int err, struct error *error);
+
+/*
+ * Whoever wants JSON gets one document whatever happens, also of words that cannot be read: whether
+ * @argv asks for it, and the document of an error, to standard output.
+ */
+bool ctl_wants_json(int argc, char **argv);
+void ctl_print_error(const char *text);
 
 /* ---- printing ---- */
 
@@ -225,6 +274,8 @@ enum cli_status ctl_print_map(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_maps(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_ept_walk(struct ctl *ctl, const json_t *value);
+enum cli_status ctl_print_symbol(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_hits(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_frames(struct ctl *ctl, const json_t *value);
 enum cli_status ctl_print_zones(struct ctl *ctl, const json_t *value);
@@ -238,11 +289,21 @@ enum cli_status ctl_print_dirty(struct ctl *ctl, const json_t *value);
  */
 enum cli_status ctl_print_lists(struct ctl *ctl, const json_t *value);
 
+/* Says that @value is what was done before Ctrl-C, if it is, on standard error: CLI_WRONG then. */
+enum cli_status ctl_print_interrupted(const struct ctl *ctl, const json_t *value);
+
 /* Says that there is more, or that a list was broken, which is CLI_WRONG. */
 enum cli_status ctl_print_end(struct ctl *ctl, const json_t *value);
 
-/* "2 MiB". Returns @text. */
+/* "2 MiB" in a sentence, "2M" in a column, as options take it. Both return @text. */
 const char *ctl_size_text(uint64_t bytes, char text[32]);
+const char *ctl_size_word(uint64_t bytes, char text[32]);
+
+/* What makes the word before it right: "1 page", "2 pages". */
+static inline const char *ctl_plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
 
 /* Members of an object: its number, also of "0x..."; its text, "" where there is none. */
 uint64_t ctl_number(const json_t *object, const char *key);

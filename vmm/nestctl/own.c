@@ -7,24 +7,56 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "vmm/domain/stats.h"
 #include "vmm/nestctl/nestctl.h"
 #include "vmm/wire/runtime.h"
+
+void ctl_add_libvirt(const struct ctl_verb *verb, int err, struct error *error)
+{
+	size_t length = strlen(error->text);
+
+	if (verb->flags & CTL_LIBVIRT)
+		snprintf(error->text + length, sizeof(error->text) - length, " (%s, %d)",
+			 domain_error_name(domain_error_of(err)), (int)domain_error_of(err));
+}
+
+/* Commands that have a shorter name here, by that: "keep-moment keeps one" is not to be typed. */
+static void say_verbs(const char *text, char *said, size_t size)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	size_t length, used = 0;
+
+	said[0] = '\0';
+	for (; *text && used < size; text += length) {
+		const char *name = NULL;
+
+		length = strspn(text, letters);
+		if (length)
+			name = ctl_verb_of(text, length);
+		else
+			length = 1;
+		if (name && strncmp(name, "ept-", 4) == 0)
+			used += (size_t)snprintf(said + used, size - used, "ept %s", name + 4);
+		else if (name)
+			used += (size_t)snprintf(said + used, size - used, "%s", name);
+		else
+			used += (size_t)snprintf(said + used, size - used, "%.*s", (int)length,
+						 text);
+	}
+}
 
 enum cli_status ctl_failed(struct ctl *ctl, int err)
 {
 	const char *command = ctl->verb->command ?: "", *text = ctl->error.text;
+	char said[2 * sizeof(ctl->error.text)];
 	size_t length = strlen(command);
-	json_t *json;
 
+	ctl_add_libvirt(ctl->verb, err, &ctl->error);
 	/* The verb is said already. */
 	if (length && strncmp(text, command, length) == 0 && strncmp(text + length, ": ", 2) == 0)
 		text += length + 2;
-	cli_error(ctl->cli, "%s", text);
-	if (ctl->json) {
-		json = json_pack("{s:{s:s}}", "error", "desc", ctl->error.text);
-		ctl_print_json(ctl, json);
-		json_decref(json);
-	}
+	say_verbs(text, said, sizeof(said));
+	cli_error(ctl->cli, "%s", said);
 	if (err == -EINVAL)
 		return CLI_BAD_INPUT;
 	return err == -EREMOTEIO ? CLI_WRONG : CLI_HOST;
@@ -123,28 +155,51 @@ enum cli_status ctl_run_log(struct ctl *ctl)
 
 /* ---- read: as many pieces as it takes ---- */
 
-enum cli_status ctl_run_read(struct ctl *ctl)
+/* The next piece, of at most @left bytes: printed, or with --json put behind what is in *@whole. */
+static int read_piece(struct ctl *ctl, uint64_t left, json_t **whole, uint64_t *piece_out)
 {
-	uint64_t left = ctl_number(ctl->arguments, "size"), piece;
-	json_t *value = NULL;
+	uint64_t piece = left < PROTOCOL_MEMORY_BYTES ? left : PROTOCOL_MEMORY_BYTES;
+	json_t *value = NULL, *bytes;
 	int err;
 
-	for (; left > 0; left -= piece) {
-		piece = left < PROTOCOL_MEMORY_BYTES ? left : PROTOCOL_MEMORY_BYTES;
-		json_object_set_new(ctl->arguments, "size", json_integer((json_int_t)piece));
-		err = ctl_ask(ctl->wire, "read-memory", json_incref(ctl->arguments), &value,
-			      &ctl->error);
-		if (err)
-			return ctl_failed(ctl, err);
-		json_object_set_new(ctl->arguments, "address",
-				    qmp_hex(ctl_number(value, "address") + piece));
-		if (ctl->json)
-			ctl_print_json(ctl, value);
-		else
-			ctl_print_bytes(ctl, value);
-		json_decref(value);
+	json_object_set_new(ctl->arguments, "size", json_integer((json_int_t)piece));
+	err = ctl_ask(ctl->wire, "read-memory", json_incref(ctl->arguments), &value, &ctl->error);
+	if (err)
+		return err;
+	json_object_set_new(ctl->arguments, "address",
+			    qmp_hex(ctl_number(value, "address") + piece));
+	*piece_out = piece;
+	if (!ctl->json) {
+		ctl_print_bytes(ctl, value);
+	} else if (!*whole) {
+		*whole = json_incref(value);
+	} else {
+		bytes = json_sprintf("%s%s", ctl_text(*whole, "bytes"), ctl_text(value, "bytes"));
+		json_object_set_new(*whole, "bytes", bytes);
 	}
-	return CLI_DONE;
+	json_decref(value);
+	return 0;
+}
+
+enum cli_status ctl_run_read(struct ctl *ctl)
+{
+	uint64_t left = ctl_number(ctl->arguments, "size"), piece = 0;
+	bool cancelled = false;
+	json_t *whole = NULL;
+	int err = 0;
+
+	for (; left > 0 && !err && !cancelled; left -= piece) {
+		err = read_piece(ctl, left, &whole, &piece);
+		cancelled = ctl_was_cancelled(ctl->wire);
+	}
+	if (!err && whole)
+		ctl_print_json(ctl, whole);
+	json_decref(whole);
+	if (err)
+		return ctl_failed(ctl, err);
+	if (cancelled)
+		cli_error(ctl->cli, "interrupted: this is what was read so far");
+	return cancelled ? CLI_WRONG : CLI_DONE;
 }
 
 /* ---- dump: the path is ours, the service has another directory ---- */

@@ -35,7 +35,34 @@ enum cli_status ctl_print_json(struct ctl *ctl, const json_t *value)
 {
 	json_dumpf(value, ctl->out, JSON_ENSURE_ASCII | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
 	fputc('\n', ctl->out);
+	ctl->printed = true;
 	return CLI_DONE;
+}
+
+bool ctl_wants_json(int argc, char **argv)
+{
+	for (int i = 0; i < argc && argv[i]; i++)
+		if (strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0)
+			return true;
+	return false;
+}
+
+void ctl_print_error(const char *text)
+{
+	struct ctl ctl = {.out = stdout};
+	json_t *json = json_pack("{s:{s:s}}", "error", "desc", text);
+
+	ctl_print_json(&ctl, json);
+	json_decref(json);
+}
+
+enum cli_status ctl_print_interrupted(const struct ctl *ctl, const json_t *value)
+{
+	if (!json_is_true(json_object_get(value, PROTOCOL_INTERRUPTED)))
+		return CLI_DONE;
+	fflush(ctl->out);
+	cli_error(ctl->cli, "interrupted: this is what was done so far");
+	return CLI_WRONG;
 }
 
 /* ---- plainly ---- */
@@ -49,6 +76,12 @@ static void print_value(FILE *out, const json_t *value)
 			   JSON_ENSURE_ASCII | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
 }
 
+/* Members that go with any answer: for programs, or said otherwise. */
+static bool beside(const char *key)
+{
+	return strcmp(key, PROTOCOL_TICKS) == 0 || strcmp(key, PROTOCOL_INTERRUPTED) == 0;
+}
+
 /* An object inside another: a line each, indented. */
 static void print_members(FILE *out, const json_t *object, int indent)
 {
@@ -57,7 +90,7 @@ static void print_members(FILE *out, const json_t *object, int indent)
 	json_t *value;
 
 	json_object_foreach ((json_t *)object, key, value) {
-		if (strcmp(key, PROTOCOL_TICKS) == 0)
+		if (beside(key))
 			continue;
 		fprintf(out, "%*s%-14s ", indent, "", key);
 		if (json_is_object(value)) {
@@ -83,16 +116,20 @@ enum cli_status ctl_print_plain(struct ctl *ctl, const json_t *value)
 	const char *key;
 	json_t *member;
 
+	if (json_is_string(value)) {
+		fputs(json_string_value(value), ctl->out);
+		return CLI_DONE;
+	}
 	if (!json_is_object(value))
 		return ctl_print_json(ctl, value);
-	if (json_object_get(value, PROTOCOL_TICKS))
-		count--;
+	count -= json_object_get(value, PROTOCOL_TICKS) ? 1 : 0;
+	count -= json_object_get(value, PROTOCOL_INTERRUPTED) ? 1 : 0;
 	if (count != 1) {
 		print_members(ctl->out, value, 0);
 		return CLI_DONE;
 	}
 	json_object_foreach ((json_t *)value, key, member) {
-		if (strcmp(key, PROTOCOL_TICKS) == 0)
+		if (beside(key))
 			continue;
 		if (json_is_object(member)) {
 			print_members(ctl->out, value, 0);
@@ -161,7 +198,8 @@ enum cli_status ctl_print_audit(struct ctl *ctl, const json_t *value)
 		fprintf(ctl->out, "%-10s %10" PRIu64 " looked at  ", ctl_text(check, "name"),
 			ctl_number(check, "items"));
 		if (violations)
-			fprintf(ctl->out, "%" PRIu64 " VIOLATIONS\n", violations);
+			fprintf(ctl->out, "%" PRIu64 " VIOLATION%s\n", violations,
+				violations == 1 ? "" : "S");
 		else
 			fprintf(ctl->out, "right\n");
 	}
@@ -173,37 +211,59 @@ enum cli_status ctl_print_audit(struct ctl *ctl, const json_t *value)
 	return ctl_number(value, "violations") ? CLI_WRONG : CLI_DONE;
 }
 
+/* What is under way, by whom, how far. */
 static void print_doing(struct ctl *ctl, const json_t *list)
 {
+	FILE *out = ctl->out;
+
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *one = json_array_get(list, i);
 		uint64_t vcpu = ctl_number(one, "vcpu");
 
-		fprintf(ctl->out, "vCPU %" PRIu64 ": %s for %.1f s", vcpu, ctl_text(one, "command"),
+		if (json_object_get(one, "vcpu"))
+			fprintf(out, "vCPU %" PRIu64 ": ", vcpu);
+		fprintf(out, "%s for %.1f s", ctl_text(one, "command"),
 			json_number_value(json_object_get(one, "seconds")));
+		if (json_object_get(one, "total"))
+			fprintf(out, ", %" PRIu64 " of %" PRIu64, ctl_number(one, "done"),
+				ctl_number(one, "total"));
+		else if (json_object_get(one, "done"))
+			fprintf(out, ", %" PRIu64 " step%s", ctl_number(one, "done"),
+				ctl_plural(ctl_number(one, "done")));
 		if (json_object_get(one, "trap"))
-			fprintf(ctl->out,
+			fprintf(out,
 				", held by trap %" PRIu64 ": nestctl ept release %" PRIu64 " go",
 				ctl_number(one, "trap"), vcpu);
-		fputc('\n', ctl->out);
+		else if (json_is_true(json_object_get(one, "cancelled")))
+			fputs(", cancelled", out);
+		else if (*ctl_text(one, "job"))
+			fprintf(out, " (nestctl cancel --job %s)", ctl_text(one, "job"));
+		fputc('\n', out);
 	}
 }
 
 enum cli_status ctl_print_status(struct ctl *ctl, const json_t *value)
 {
+	static const struct {
+		const char *key, *what;
+	} counts[] = {{"calls", "hypercall"},      {"logs", "log line"},  {"warnings", "warning"},
+		      {"violations", "violation"}, {"clients", "client"}, {NULL, NULL}};
 	const json_t *failure = json_object_get(value, "failure");
+	const char *status = ctl_text(value, "status");
 	char memory[32];
 
 	cli_size_format(ctl_number(value, "memory"), memory, sizeof(memory));
-	fprintf(ctl->out, "%s: %s, pid %" PRIu64 ", %" PRIu64 " vCPUs, %s, image %s\n",
-		ctl_text(value, "name"), ctl_text(value, "status"), ctl_number(value, "pid"),
-		ctl_number(value, "cpus"), memory, ctl_text(value, "image"));
-	fprintf(ctl->out,
-		"up %.0f s, %" PRIu64 " hypercalls, %" PRIu64 " log lines, %" PRIu64
-		" warnings, %" PRIu64 " violations, %" PRIu64 " clients\n",
-		json_number_value(json_object_get(value, "seconds")), ctl_number(value, "calls"),
-		ctl_number(value, "logs"), ctl_number(value, "warnings"),
-		ctl_number(value, "violations"), ctl_number(value, "clients"));
+	fprintf(ctl->out, "%s: %s, pid %" PRIu64 ", %" PRIu64 " vCPU%s, %s, image %s\n",
+		ctl_text(value, "name"), strcmp(status, "debug") == 0 ? "held by gdb" : status,
+		ctl_number(value, "pid"), ctl_number(value, "cpus"),
+		ctl_plural(ctl_number(value, "cpus")), memory, ctl_text(value, "image"));
+	fprintf(ctl->out, "up %.0f s, ", json_number_value(json_object_get(value, "seconds")));
+	for (size_t i = 0; counts[i].key; i++)
+		fprintf(ctl->out, "%" PRIu64 " %s%s%s", ctl_number(value, counts[i].key),
+			counts[i].what, ctl_plural(ctl_number(value, counts[i].key)),
+			counts[i + 1].key ? ", " : "\n");
+	if (json_object_get(value, "sandbox"))
+		fprintf(ctl->out, "sandbox %s\n", ctl_text(value, "sandbox"));
 	print_doing(ctl, json_object_get(value, "doing"));
 	if (!failure)
 		return CLI_DONE;

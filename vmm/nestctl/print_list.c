@@ -14,6 +14,19 @@ const char *ctl_size_text(uint64_t bytes, char text[32])
 	return text;
 }
 
+const char *ctl_size_word(uint64_t bytes, char text[32])
+{
+	char *unit;
+
+	cli_size_format(bytes, text, 32);
+	unit = strchr(text, ' ');
+	if (unit) {
+		unit[0] = unit[1] == 'B' ? '\0' : unit[1];
+		unit[1] = '\0';
+	}
+	return text;
+}
+
 /* The member @name of @object in the format's @kind, not yet padded. */
 static const char *cell_text(const json_t *object, const char *name, char kind, bool zeroes,
 			     int width, char text[CELL_BYTES])
@@ -21,7 +34,7 @@ static const char *cell_text(const json_t *object, const char *name, char kind, 
 	const json_t *value = json_object_get(object, name);
 
 	if (kind == 'z')
-		return ctl_size_text(ctl_number(object, name), text);
+		return ctl_size_word(ctl_number(object, name), text);
 	if (kind == 'x')
 		snprintf(text, CELL_BYTES, "%0*" PRIx64, zeroes ? width : 1,
 			 ctl_number(object, name));
@@ -94,6 +107,7 @@ enum cli_status ctl_print_end(struct ctl *ctl, const json_t *value)
 enum cli_status ctl_print_lists(struct ctl *ctl, const json_t *value)
 {
 	const struct qmp_command *command = qmp_command_find(&protocol_table, ctl->verb->command);
+	size_t rows = 0;
 
 	for (const struct qmp_arg *member = command->returns; member && member->name; member++) {
 		const json_t *list = json_object_get(value, member->name);
@@ -102,9 +116,13 @@ enum cli_status ctl_print_lists(struct ctl *ctl, const json_t *value)
 			continue;
 		if (member->of->head && json_array_size(list))
 			fprintf(ctl->out, "%s\n", member->of->head);
+		rows += json_array_size(list);
 		for (size_t i = 0; i < json_array_size(list); i++)
 			if (has_row(member->of->row, json_array_get(list, i)))
 				print_row(ctl->out, member->of->row, json_array_get(list, i));
 	}
+	/* An answer too, and beside the output: nothing is to be cut there. */
+	if (!rows && !ctl->json)
+		cli_error(ctl->cli, "there is none");
 	return ctl_print_end(ctl, value);
 }

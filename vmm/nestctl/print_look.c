@@ -22,6 +22,18 @@ static const char *rounded_text(uint64_t bytes, char text[32])
 	return text;
 }
 
+/* The same in a column. */
+static const char *rounded_word(uint64_t bytes, char text[32])
+{
+	char *unit = strchr(rounded_text(bytes, text), ' ');
+
+	if (unit) {
+		unit[0] = unit[1] == 'B' ? '\0' : unit[1];
+		unit[1] = '\0';
+	}
+	return text;
+}
+
 /* Of the vmalloc range: what lies outside it is free too, and of no use to vmalloc(). */
 static void print_largest_hole(FILE *out, const json_t *tiles)
 {
@@ -58,12 +70,14 @@ enum cli_status ctl_print_tree(struct ctl *ctl, const json_t *value)
 	char text[32];
 	size_t i;
 
+	if (json_array_size(tiles))
+		fprintf(ctl->out, "%-37s %-5s %12s\n", "# range", "state", "size");
 	for (i = 0; i < json_array_size(tiles); i++) {
 		const json_t *tile = json_array_get(tiles, i);
 		uint64_t start = ctl_number(tile, "start"), end = ctl_number(tile, "end");
 
-		fprintf(ctl->out, "0x%016" PRIx64 "-0x%016" PRIx64 " %-4s %12s\n", start, end,
-			ctl_text(tile, "state"), rounded_text(end - start, text));
+		fprintf(ctl->out, "0x%016" PRIx64 "-0x%016" PRIx64 " %-5s %12s\n", start, end,
+			ctl_text(tile, "state"), rounded_word(end - start, text));
 	}
 	fprintf(ctl->out, "%" PRIu64 " busy, %" PRIu64 " lazy, %" PRIu64 " free; ",
 		ctl_number(sum, "busy"), ctl_number(sum, "lazy"), ctl_number(sum, "free"));
@@ -80,8 +94,10 @@ enum cli_status ctl_print_maps(struct ctl *ctl, const json_t *value)
 
 	if (!ctl_number(value, "bad-entries"))
 		return status;
-	fprintf(ctl->out, "%" PRIu64 " bad entries, the first governs %s\n",
-		ctl_number(value, "bad-entries"), ctl_text(value, "first-bad"));
+	fprintf(ctl->out, "%" PRIu64 " bad %s, the first governs %s\n",
+		ctl_number(value, "bad-entries"),
+		ctl_number(value, "bad-entries") == 1 ? "entry" : "entries",
+		ctl_text(value, "first-bad"));
 	return CLI_WRONG;
 }
 
@@ -100,14 +116,15 @@ static void print_second(FILE *out, const json_t *second, const char *how)
 		ctl_text(second, "physical"));
 }
 
+static const char *const entry_names[] = {"?", "PTE", "PDE", "PDPTE", "PML4E", "PML5E"};
+
 static void print_entry(FILE *out, const json_t *entry, const char *how)
 {
-	static const char *const names[] = {"?", "PTE", "PDE", "PDPTE", "PML4E", "PML5E"};
 	const json_t *flags = json_object_get(entry, "flags");
 	uint64_t level = ctl_number(entry, "level");
 	size_t i;
 
-	fprintf(out, "  %-5s at %-12s %016" PRIx64 " %s", names[level <= 5 ? level : 0],
+	fprintf(out, "  %-5s at %-12s %016" PRIx64 " %s", entry_names[level <= 5 ? level : 0],
 		ctl_text(entry, "at"), ctl_number(entry, "value"), ctl_text(entry, "rights"));
 	for (i = 0; i < json_array_size(flags); i++)
 		fprintf(out, " %s", json_string_value(json_array_get(flags, i)) ?: "");
@@ -142,6 +159,67 @@ enum cli_status ctl_print_walk(struct ctl *ctl, const json_t *value)
 			ctl_text(value, "both"),
 			ctl_size_text(ctl_number(value, "tlb-bytes"), text));
 	return CLI_DONE;
+}
+
+/* Where the host has the @which's leaf of the second stage. */
+static void print_host(FILE *out, const char *which, const json_t *second)
+{
+	char text[32];
+
+	if (!second || !json_is_true(json_object_get(second, "mapped")))
+		return;
+	fprintf(out, "  %-5s second stage: %s leaf at %s", which,
+		ctl_size_text(ctl_number(second, "leaf-bytes"), text),
+		ctl_text(second, "physical"));
+	if (json_object_get(second, "host-physical"))
+		fprintf(out, ", host-physical %s", ctl_text(second, "host-physical"));
+	if (json_object_get(second, "host"))
+		fprintf(out, ", host %s", ctl_text(second, "host"));
+	fputc('\n', out);
+}
+
+static void print_loads(FILE *out, const json_t *loads)
+{
+	size_t i;
+
+	fprintf(out, "%zu entries are read, in this order:\n", json_array_size(loads));
+	fprintf(out, "# stage level host-physical      value              translates\n");
+	for (i = 0; i < json_array_size(loads); i++) {
+		const json_t *load = json_array_get(loads, i);
+		bool second = ctl_number(load, "stage") == 2;
+
+		fprintf(out, "%7" PRIu64 " %5" PRIu64 " 0x%016" PRIx64 " 0x%016" PRIx64 " %s\n",
+			ctl_number(load, "stage"), ctl_number(load, "level"),
+			ctl_number(load, "at"), ctl_number(load, "value"),
+			second ? ctl_text(load, "physical") : "-");
+	}
+}
+
+enum cli_status ctl_print_ept_walk(struct ctl *ctl, const json_t *value)
+{
+	const json_t *entries = json_object_get(value, "entries");
+	enum cli_status status = ctl_print_walk(ctl, value);
+
+	for (size_t i = 0; i < json_array_size(entries); i++) {
+		const json_t *entry = json_array_get(entries, i);
+		uint64_t level = ctl_number(entry, "level");
+
+		print_host(ctl->out, entry_names[level <= 5 ? level : 0],
+			   json_object_get(entry, "second"));
+	}
+	print_host(ctl->out, "page", json_object_get(value, "second"));
+	if (json_object_get(value, "loads"))
+		print_loads(ctl->out, json_object_get(value, "loads"));
+	return status;
+}
+
+enum cli_status ctl_print_symbol(struct ctl *ctl, const json_t *value)
+{
+	/* A place that has no name is the address. */
+	if (strncmp(ctl_text(value, "place"), "0x", 2) != 0)
+		return ctl_print_plain(ctl, value);
+	cli_error(ctl->cli, "no symbol of the image is at %s", ctl_text(value, "address"));
+	return CLI_WRONG;
 }
 
 enum cli_status ctl_print_hits(struct ctl *ctl, const json_t *value)
@@ -252,6 +330,8 @@ enum cli_status ctl_print_diff(struct ctl *ctl, const json_t *value)
 				ctl_text(change, "after"));
 		fputc('\n', ctl->out);
 	}
+	if (count == 0 && !ctl->json)
+		cli_error(ctl->cli, "nothing changed");
 	if (count > json_array_size(changes))
 		fprintf(ctl->out, "... %" PRIu64 " more: --limit\n",
 			count - json_array_size(changes));
@@ -264,20 +344,23 @@ enum cli_status ctl_print_leaves(struct ctl *ctl, const json_t *value)
 {
 	const json_t *leaves = json_object_get(value, "leaves");
 	const json_t *counts = json_object_get(value, "counts");
+	bool live = json_object_get(json_array_get(leaves, 0), "rights") != NULL;
 	char text[32];
 	size_t i;
 
+	if (json_array_size(leaves))
+		fprintf(ctl->out, "%-29s %-4s %10s%s\n", "# range", "leaf", "leaves",
+			live ? " rights host-physical" : "");
 	for (i = 0; i < json_array_size(leaves); i++) {
 		const json_t *leaf = json_array_get(leaves, i);
-		uint64_t count = ctl_number(leaf, "leaves");
 
-		fprintf(ctl->out, "0x%012" PRIx64 "-0x%012" PRIx64 " %-6s %10" PRIu64 " %s",
+		fprintf(ctl->out, "0x%012" PRIx64 "-0x%012" PRIx64 " %-4s %10" PRIu64,
 			ctl_number(leaf, "start"), ctl_number(leaf, "end"),
-			ctl_size_text(ctl_number(leaf, "leaf-bytes"), text), count,
-			count == 1 ? "leaf" : "leaves");
-		if (json_object_get(leaf, "rights"))
-			fprintf(ctl->out, "%*s%s at %s", count == 1 ? 3 : 1, "",
-				ctl_text(leaf, "rights"), ctl_text(leaf, "host-physical"));
+			ctl_size_word(ctl_number(leaf, "leaf-bytes"), text),
+			ctl_number(leaf, "leaves"));
+		if (live)
+			fprintf(ctl->out, " %-6s %s", ctl_text(leaf, "rights"),
+				ctl_text(leaf, "host-physical"));
 		fputc('\n', ctl->out);
 	}
 	if (counts)
@@ -302,12 +385,13 @@ enum cli_status ctl_print_dirty(struct ctl *ctl, const json_t *value)
 
 	ctl_print_lists(ctl, value);
 	fprintf(ctl->out,
-		"epoch %" PRIu64 ", %.3f s: %" PRIu64 " pages; working set %" PRIu64 " pages\n",
+		"epoch %" PRIu64 ", %.3f s: %" PRIu64 " page%s; working set %" PRIu64 " page%s\n",
 		ctl_number(value, "epoch"), real(value, "seconds"), ctl_number(value, "pages"),
-		ctl_number(value, "working-set"));
+		ctl_plural(ctl_number(value, "pages")), ctl_number(value, "working-set"),
+		ctl_plural(ctl_number(value, "working-set")));
 	fprintf(ctl->out,
-		"%.0f pages a second; mean %.0f, deviation %.0f over %" PRIu64 " epochs\n",
+		"%.0f pages a second; mean %.0f, deviation %.0f over %" PRIu64 " epoch%s\n",
 		real(rate, "last"), real(rate, "mean"), real(rate, "deviation"),
-		ctl_number(rate, "epochs"));
+		ctl_number(rate, "epochs"), ctl_plural(ctl_number(rate, "epochs")));
 	return CLI_DONE;
 }

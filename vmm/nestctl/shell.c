@@ -49,7 +49,7 @@ static char *prompt(EditLine *edit)
 struct candidates {
 	const char *begun; /* what is typed of the word, `length` bytes */
 	size_t length, count;
-	char common[64]; /* what all that match have in common */
+	char common[512 + 2]; /* what all that match have in common */
 	char list[4096];
 };
 
@@ -60,7 +60,7 @@ static void consider(struct candidates *candidates, const char *word)
 	if (strncmp(word, candidates->begun, candidates->length) != 0)
 		return;
 	if (candidates->count++ == 0)
-		snprintf(candidates->common, sizeof(candidates->common), "%s", word);
+		snprintf(candidates->common, sizeof(candidates->common) - 2, "%s", word);
 	while (candidates->common[i] && candidates->common[i] == word[i])
 		i++;
 	candidates->common[i] = '\0';
@@ -72,12 +72,15 @@ static void consider_verb(void *context, const struct ctl_verb *verb)
 	consider(context, verb->name);
 }
 
-static void consider_options(struct candidates *candidates, const char *verb_name)
+static void consider_word(void *context, const char *word)
 {
-	struct ctl_verb made;
-	const struct ctl_verb *verb = ctl_verb_find(verb_name, &made);
+	consider(context, word);
+}
+
+static void consider_options(struct candidates *candidates, const struct ctl_verb *verb)
+{
 	const struct qmp_command *command =
-		verb && verb->command ? qmp_command_find(&protocol_table, verb->command) : NULL;
+		verb->command ? qmp_command_find(&protocol_table, verb->command) : NULL;
 	const struct qmp_arg *arg;
 	char option[64];
 
@@ -90,27 +93,71 @@ static void consider_options(struct candidates *candidates, const char *verb_nam
 	}
 }
 
-/* Completes the word before the cursor: the verb, or an option of it. */
+/* What is completed is in no line of its own: the editor's is full of the prompt. */
+static struct shell *completing;
+
+/* The word behind @argc whole ones. */
+static void consider_arguments(struct candidates *candidates, int argc, char **argv)
+{
+	char joined[CTL_JOINED_BYTES], place[16];
+	int whole = ctl_words_join(argc, argv, joined);
+	const struct ctl_verb *verb;
+	struct ctl_verb made;
+
+	verb = ctl_verb_find(argv[0], &made);
+	if (!verb)
+		return;
+	if (candidates->begun[0] == '-') {
+		consider_options(candidates, verb);
+		return;
+	}
+	snprintf(place, sizeof(place), "%d", whole);
+	ctl_complete(verb, strncmp(argv[whole - 1], "--", 2) == 0 ? argv[whole - 1] : place,
+		     candidates->begun, completing->ctl->wire, consider_word, candidates);
+}
+
+/* The second word of "ept map" is not behind a verb yet. */
+static void consider_seconds(struct candidates *candidates, const char *first)
+{
+	size_t length = strlen(first);
+
+	for (const struct ctl_verb *verb = nestctl_verbs; verb->name; verb++)
+		if (strncmp(verb->name, first, length) == 0 && verb->name[length] == '-')
+			consider(candidates, verb->name + length + 1);
+}
+
+#define COMPLETED_BYTES 512
+#define COMPLETED_WORDS 32
+
+/* Completes the word before the cursor: the verb, an option of it, a value of that. */
 static unsigned char complete(EditLine *edit, int key)
 {
 	const LineInfo *line = el_line(edit);
 	struct candidates candidates = {0};
-	char verb[64];
-	size_t length;
+	char text[COMPLETED_BYTES], *argv[COMPLETED_WORDS + 2], *word, *rest = text;
+	size_t length = (size_t)(line->cursor - line->buffer);
+	int argc = 0;
 
 	(void)key;
-	candidates.begun = line->cursor;
-	while (candidates.begun > line->buffer && candidates.begun[-1] != ' ')
-		candidates.begun--;
-	candidates.length = (size_t)(line->cursor - candidates.begun);
-	if (candidates.begun == line->buffer) {
+	if (length >= sizeof(text))
+		return CC_ERROR;
+	memcpy(text, line->buffer, length);
+	text[length] = '\0';
+	while ((word = strsep(&rest, " ")) && argc < COMPLETED_WORDS)
+		if (*word || !rest)
+			argv[argc++] = word;
+	argv[argc] = NULL;
+	candidates.begun = argv[--argc];
+	candidates.length = strlen(candidates.begun);
+	argv[argc] = NULL;
+	if (argc > 2 && strcmp(argv[1], "=") == 0)
+		argc -= 2, memmove(argv, argv + 2, ((size_t)argc + 1) * sizeof(*argv));
+	if (argc == 0 || strcmp(argv[0], "help") == 0)
 		ctl_verb_for_each(consider_verb, &candidates);
-	} else {
-		length = strcspn(line->buffer, " ");
-		snprintf(verb, sizeof(verb), "%.*s", (int)(length < 63 ? length : 63),
-			 line->buffer);
-		consider_options(&candidates, verb);
-	}
+	else
+		consider_arguments(&candidates, argc, argv);
+	if (argc == 1)
+		consider_seconds(&candidates, argv[0]);
 	if (candidates.count == 0)
 		return CC_ERROR;
 	if (candidates.count > 1 && strlen(candidates.common) == candidates.length) {
@@ -354,6 +401,7 @@ enum cli_status ctl_run_shell(struct ctl *ctl)
 {
 	struct shell shell = {.ctl = ctl};
 
+	completing = &shell;
 	start_editing(&shell);
 	if (shell.edit && shell.history)
 		edit_lines(&shell);

@@ -227,6 +227,7 @@ enum cli_status ctl_run_top(struct ctl *ctl)
 				"VIOLATIONS");
 		wait_for(every);
 		err = take_sample(ctl, &now);
+		interrupted |= ctl_was_cancelled(ctl->wire);
 		if (!err)
 			print_sample(ctl, &before, &now);
 		before = now;

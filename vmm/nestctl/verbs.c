@@ -18,9 +18,19 @@ const struct ctl_verb nestctl_verbs[] = {
 	{.name = "stop", .command = "stop"},
 	{.name = "cont", .command = "cont"},
 	{.name = "quit", .command = "quit"},
+	{.name = "cancel", .command = "cancel"},
 	{.name = "pause", .command = "stop", .flags = CTL_ALIAS},
 	{.name = "resume", .command = "cont", .flags = CTL_ALIAS},
 	{.name = "destroy", .command = "quit", .flags = CTL_ALIAS},
+	{.name = "version", .command = "query-version"},
+	{.name = "host", .command = "query-kvm"},
+	{.name = "layout", .command = "query-memory-layout"},
+	{.name = "events", .command = "query-events"},
+	{.name = "query-name", .command = "query-name", .flags = CTL_ALIAS},
+	{.name = "query-target", .command = "query-target", .flags = CTL_ALIAS},
+	{.name = "query-memory-size-summary",
+	 .command = "query-memory-size-summary",
+	 .flags = CTL_ALIAS},
 	{.name = "shell",
 	 .help = "Verbs from a prompt, with history and completion.",
 	 .run = ctl_run_shell},
@@ -48,7 +58,8 @@ const struct ctl_verb nestctl_verbs[] = {
 	 .list = "maps"},
 	{.name = "walk", .command = "query-walk", .print = ctl_print_walk},
 	{.name = "mappings", .command = "query-mappings", .print = ctl_print_lists},
-	{.name = "symbol", .command = "query-symbol"},
+	{.name = "symbol", .command = "query-symbol", .print = ctl_print_symbol},
+	{.name = "symbols", .command = "query-symbols", .print = ctl_print_lists},
 	{.name = "frame", .command = "query-frame"},
 	{.name = "frames", .command = "query-frames", .print = ctl_print_frames},
 	{.name = "frame-map",
@@ -60,6 +71,15 @@ const struct ctl_verb nestctl_verbs[] = {
 	{.name = "slabs", .command = "query-slabs", .print = ctl_print_lists},
 	{.name = "stats", .command = "query-stats"},
 	{.name = "registers", .command = "query-registers"},
+	{.name = "domain-xml", .command = "query-domain-xml", .flags = CTL_LIBVIRT},
+	{.name = "dommemstat",
+	 .command = "query-memory-stats",
+	 .print = ctl_print_lists,
+	 .flags = CTL_LIBVIRT},
+	{.name = "domstats",
+	 .command = "query-domain-stats",
+	 .print = ctl_print_lists,
+	 .flags = CTL_LIBVIRT},
 	{.name = "bt", .command = "query-backtrace", .print = ctl_print_backtrace},
 	{.name = "html",
 	 .section = "Pictures",
@@ -88,23 +108,25 @@ const struct ctl_verb nestctl_verbs[] = {
 	 .operands = "FILE"},
 	{.name = "load",
 	 .section = "Work",
-	 .help = "Runs cases of test_vmalloc on several vCPUs at once, in slices.",
+	 .help = "Runs cases of test_vmalloc (names with commas, or all) on several vCPUs at once, "
+		 "in slices.",
 	 .run = ctl_run_load,
 	 .flags = CTL_LOAD,
-	 .operands = "CASE"},
+	 .operands = "CASES"},
 	{.name = "audit",
 	 .section = "Checking and comparing",
 	 .command = "audit",
 	 .print = ctl_print_audit},
 	{.name = "moment", .command = "keep-moment"},
 	{.name = "moments", .command = "query-moments", .print = ctl_print_lists},
+	{.name = "forget", .command = "forget-moment"},
 	{.name = "diff", .command = "query-diff", .print = ctl_print_diff},
 	{.name = "dump", .command = "dump-guest-core", .run = ctl_run_dump},
 	{.name = "read",
 	 .section = "Memory",
 	 .command = "read-memory",
 	 .run = ctl_run_read,
-	 .flags = CTL_RAW},
+	 .flags = CTL_RAW | CTL_PIECES},
 	{.name = "write", .command = "write-memory"},
 	{.name = "search", .command = "search-memory", .print = ctl_print_hits},
 	{.name = "x",
@@ -113,6 +135,7 @@ const struct ctl_verb nestctl_verbs[] = {
 	 .flags = CTL_FORMAT,
 	 .operands = "ADDRESS"},
 	{.name = "disassemble", .command = "disassemble", .print = ctl_print_insns},
+	{.name = "translate", .command = "translate"},
 	{.name = "vread", .command = "vread", .print = ctl_print_bytes, .flags = CTL_RAW},
 	{.name = "remap", .command = "remap-vmalloc-range"},
 	{.name = "ept-map",
@@ -124,7 +147,11 @@ const struct ctl_verb nestctl_verbs[] = {
 	 .print = ctl_print_leaves,
 	 .flags = CTL_LIST,
 	 .list = "leaves"},
-	{.name = "ept-walk", .command = "query-walk", .print = ctl_print_walk},
+	{.name = "ept-walk",
+	 .command = "query-walk",
+	 .help = "What walk shows, and where the host has it: every entry of the second stage that "
+		 "is read on the way, where its tables can be read; else its leaves.",
+	 .print = ctl_print_ept_walk},
 	{.name = "ept-trap", .command = "trap-set"},
 	{.name = "ept-traps", .command = "query-traps", .print = ctl_print_lists},
 	{.name = "ept-untrap", .command = "trap-clear"},
@@ -216,37 +243,24 @@ void ctl_verb_for_each(void (*visit)(void *context, const struct ctl_verb *verb)
 	}
 }
 
-/* ---- did you mean ---- */
-
-#define NAME_MAX_BYTES 48
-
-/* Letters to change, put in, take out, or swap with the next, until @a is @b (Damerau). */
-static unsigned int distance(const char *a, const char *b)
+const char *ctl_verb_of(const char *command, size_t length)
 {
-	unsigned int row[3][NAME_MAX_BYTES + 1], least;
-	size_t na = strlen(a), nb = strlen(b), i, j;
-
-	if (na > NAME_MAX_BYTES || nb > NAME_MAX_BYTES)
-		return NAME_MAX_BYTES;
-	for (j = 0; j <= nb; j++)
-		row[0][j] = (unsigned int)j;
-	for (i = 1; i <= na; i++) {
-		unsigned int *now = row[i % 3], *last = row[(i + 2) % 3],
-			     *before = row[(i + 1) % 3];
-
-		now[0] = (unsigned int)i;
-		for (j = 1; j <= nb; j++) {
-			least = last[j - 1] + (a[i - 1] != b[j - 1]);
-			least = last[j] + 1 < least ? last[j] + 1 : least;
-			least = now[j - 1] + 1 < least ? now[j - 1] + 1 : least;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-			    before[j - 2] + 1 < least)
-				least = before[j - 2] + 1;
-			now[j] = least;
-		}
-	}
-	return row[na % 3][nb];
+	for (const struct ctl_verb *verb = nestctl_verbs; verb->name; verb++)
+		if (verb->command && !(verb->flags & CTL_ALIAS) &&
+		    strlen(verb->command) == length && strncmp(verb->command, command, length) == 0)
+			return verb->name;
+	return NULL;
 }
+
+bool ctl_verb_begins(const char *begun)
+{
+	for (const struct ctl_verb *verb = nestctl_verbs; verb->name; verb++)
+		if (strncmp(verb->name, begun, strlen(begun)) == 0)
+			return true;
+	return false;
+}
+
+/* ---- did you mean ---- */
 
 struct meant {
 	const char *given, *name;
@@ -256,7 +270,7 @@ struct meant {
 static void consider(void *context, const struct ctl_verb *verb)
 {
 	struct meant *meant = context;
-	unsigned int far = distance(meant->given, verb->name);
+	unsigned int far = cli_distance(meant->given, verb->name);
 
 	if (far < meant->distance) {
 		meant->name = verb->name;

@@ -2,7 +2,9 @@
 /* nestctl's end of the control socket. What comes is taken as a guest's word, bounded and checked.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,9 @@
 /* So long one waits without a word. */
 #define SILENCE_MILLISECONDS 3000
 
+/* So often one looks whether Ctrl-C was typed meanwhile. */
+#define LOOK_MILLISECONDS 200
+
 /* So long a service may take to begin: it listens before its guest has started. */
 #define GREETING_SECONDS 60
 
@@ -26,23 +31,63 @@ struct ctl_wire {
 	int fd;
 	char path[RUNTIME_PATH_BYTES];
 	const char *asking; /* the command that an answer is awaited of; NULL: none */
+	char job[48];       /* the id it is sent with: one at a time is */
 	bool told;          /* that one waits */
+	bool own_signals;   /* whoever asks sees to Ctrl-C */
+	bool cancelled;     /* the command was, because of Ctrl-C */
 	char *bytes;        /* [start, end) is not yet read */
 	size_t start, end, room;
 };
 
 /* ---- lines ---- */
 
-/* Nobody waits in silence: once, what one waits for. */
-static void say_waiting(struct ctl_wire *wire)
+/* Ctrl-C while an answer is awaited: the first cancels what was asked for, the next ends this. */
+static volatile sig_atomic_t interrupts;
+
+static void on_interrupt(int number)
+{
+	if (interrupts++ == 0)
+		return;
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+int ctl_cancel(const struct ctl_wire *wire)
+{
+	struct ctl_wire *other;
+	json_t *value = NULL;
+	struct error error;
+	int err = ctl_connect(wire->path, &other, &error);
+
+	if (err)
+		return err;
+	other->own_signals = true;
+	err = ctl_ask(other, "cancel", json_pack("{s:s}", "job", wire->job), &value, &error);
+	json_decref(value);
+	ctl_disconnect(other);
+	return err;
+}
+
+/* Nobody waits in silence, or without a way to end it. Returns when something is there to read. */
+static void await(struct ctl_wire *wire)
 {
 	struct pollfd ready = {.fd = wire->fd, .events = POLLIN};
+	int waited = 0;
 
-	if (!wire->asking || wire->told || poll(&ready, 1, SILENCE_MILLISECONDS) != 0)
-		return;
-	wire->told = true;
-	fprintf(stderr, "nestctl: still waiting for %s; nestctl status says what the guest does\n",
-		wire->asking);
+	while (wire->asking && poll(&ready, 1, LOOK_MILLISECONDS) <= 0) {
+		if (interrupts && !wire->own_signals && !wire->cancelled) {
+			wire->cancelled = true;
+			(void)ctl_cancel(wire);
+		}
+		waited += LOOK_MILLISECONDS;
+		if (wire->told || waited < SILENCE_MILLISECONDS)
+			continue;
+		wire->told = true;
+		fprintf(stderr,
+			"nestctl: still waiting for %s; Ctrl-C ends it, nestctl status says what "
+			"the guest does\n",
+			wire->asking);
+	}
 }
 
 static int receive(struct ctl_wire *wire)
@@ -63,7 +108,7 @@ static int receive(struct ctl_wire *wire)
 		wire->bytes = bytes;
 		wire->room = room;
 	}
-	say_waiting(wire);
+	await(wire);
 	do
 		got = recv(wire->fd, wire->bytes + wire->end, wire->room - wire->end, 0);
 	while (got < 0 && errno == EINTR);
@@ -71,6 +116,17 @@ static int receive(struct ctl_wire *wire)
 		return got < 0 ? -errno : -EPIPE;
 	wire->end += (size_t)got;
 	return 0;
+}
+
+/* QEMU's monitor ends its lines with both. */
+static void drop_returns(char *text)
+{
+	char *to = text;
+
+	for (; *text; text++)
+		if (text[0] != '\r' || text[1] != '\n')
+			*to++ = *text;
+	*to = '\0';
 }
 
 /* Makes all texts of @json fit for a terminal. False: it has a key that is not, as no guest's has.
@@ -85,8 +141,10 @@ static bool clean(json_t *json)
 		char *text = strdup(json_string_value(json));
 		bool set;
 
-		if (text)
+		if (text) {
+			drop_returns(text);
 			printable_utf8(text, "\n\t");
+		}
 		set = text && json_string_set(json, text) == 0;
 		free(text);
 		return set;
@@ -161,29 +219,36 @@ static int send_all(struct ctl_wire *wire, const char *text, size_t bytes, struc
 
 /* ---- asking ---- */
 
-/* What an event says of the wait for an answer: how far things are, on a terminal; who is held. */
-static void show_event(const json_t *event)
+/* How far what was asked for is, on a terminal. */
+static void show_progress(struct ctl_wire *wire, const json_t *data)
 {
-	const char *name = json_string_value(json_object_get(event, "event")) ?: "";
-	const json_t *data = json_object_get(event, "data");
-	json_int_t done = json_integer_value(json_object_get(data, "done"));
-	json_int_t completed = json_integer_value(json_object_get(data, "completed"));
-	json_int_t total = json_integer_value(json_object_get(data, "total"));
-	json_int_t vcpu = json_integer_value(json_object_get(data, "vcpu"));
-	bool terminal = isatty(STDERR_FILENO);
+	uint64_t done = ctl_number(data, "done"), total = ctl_number(data, "total");
 
-	if (terminal && strcmp(name, "PROGRESS") == 0)
-		fprintf(stderr, "\r\033[KvCPU %lld: %lld steps", (long long)vcpu, (long long)done);
-	if (terminal && strcmp(name, "DUMP_PROGRESS") == 0)
-		fprintf(stderr, "\r\033[K%lld of %lld bytes", (long long)completed,
-			(long long)total);
-	if (strcmp(name, "TRAP") == 0 &&
-	    strcmp(json_string_value(json_object_get(data, "policy")) ?: "", "hold") == 0)
+	if (!isatty(STDERR_FILENO) || strcmp(ctl_text(data, "job"), wire->job) != 0)
+		return;
+	/* It is seen that one waits. */
+	wire->told = true;
+	fprintf(stderr, "\r\033[K%s: %" PRIu64, ctl_text(data, "command"), done);
+	if (total)
+		fprintf(stderr, " of %" PRIu64 " (%.0f%%)", total,
+			100.0 * (double)done / (double)total);
+	fflush(stderr);
+}
+
+/* What an event says of the wait for an answer: how far things are, who is held. */
+static void show_event(struct ctl_wire *wire, const json_t *event)
+{
+	const char *name = ctl_text(event, "event");
+	const json_t *data = json_object_get(event, "data");
+	uint64_t vcpu = ctl_number(data, "vcpu");
+
+	if (strcmp(name, "PROGRESS") == 0)
+		show_progress(wire, data);
+	if (strcmp(name, "TRAP") == 0 && strcmp(ctl_text(data, "policy"), "hold") == 0)
 		fprintf(stderr,
-			"nestctl: vCPU %lld is held by trap %lld: nestctl ept release %lld go\n",
-			(long long)vcpu,
-			(long long)json_integer_value(json_object_get(data, "trap")),
-			(long long)vcpu);
+			"nestctl: vCPU %" PRIu64 " is held by trap %" PRIu64
+			": nestctl ept release %" PRIu64 " go\n",
+			vcpu, ctl_number(data, "trap"), vcpu);
 }
 
 /* What is no event. */
@@ -193,7 +258,7 @@ static int next_answer(struct ctl_wire *wire, json_t **answer_out, struct error 
 	int err;
 
 	while (!(err = next_message(wire, &message, error)) && json_object_get(message, "event")) {
-		show_event(message);
+		show_event(wire, message);
 		json_decref(message);
 	}
 	if (isatty(STDERR_FILENO))
@@ -226,10 +291,12 @@ bool ctl_asked_wrongly(const json_t *error)
 int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_t **return_out,
 	    struct error *error)
 {
-	json_t *message = json_pack("{s:s}", "execute", command), *answer = NULL, *value;
+	struct sigaction interrupt = {.sa_handler = on_interrupt}, before;
+	json_t *answer = NULL, *value, *message;
 	char *text;
 	int err;
 
+	message = json_pack("{s:s, s:s}", "execute", command, "id", wire->job);
 	if (arguments)
 		json_object_set_new(message, "arguments", arguments);
 	text = json_dumps(message, JSON_COMPACT);
@@ -237,14 +304,20 @@ int ctl_ask(struct ctl_wire *wire, const char *command, json_t *arguments, json_
 	if (!text)
 		return error_set(error, -ENOMEM, "out of memory");
 	wire->asking = command;
-	wire->told = false;
+	wire->told = wire->cancelled = false;
+	if (!wire->own_signals) {
+		interrupts = 0;
+		sigaction(SIGINT, &interrupt, &before);
+	}
 	err = ctl_ask_raw(wire, text, &answer, error);
+	if (!wire->own_signals)
+		sigaction(SIGINT, &before, NULL);
 	wire->asking = NULL;
 	free(text);
 	if (err)
 		return err;
 	value = json_object_get(answer, "return");
-	if (json_is_object(value) || json_is_array(value))
+	if (json_is_object(value) || json_is_array(value) || json_is_string(value))
 		*return_out = json_incref(value);
 	else if (json_is_object(json_object_get(answer, "error")))
 		err = error_set(
@@ -279,6 +352,7 @@ int ctl_watch(struct ctl_wire *wire, ctl_event_fn event, void *context, struct e
 
 int ctl_connect(const char *path, struct ctl_wire **wire_out, struct error *error)
 {
+	static unsigned int connections; /* so that no two have one id */
 	struct ctl_wire *wire = calloc(1, sizeof(*wire));
 	json_t *greeting = NULL, *value = NULL;
 	const struct timeval patience = {.tv_sec = GREETING_SECONDS}, for_ever = {0};
@@ -287,6 +361,8 @@ int ctl_connect(const char *path, struct ctl_wire **wire_out, struct error *erro
 	if (!wire)
 		return error_set(error, -ENOMEM, "out of memory");
 	snprintf(wire->path, sizeof(wire->path), "%s", path);
+	snprintf(wire->job, sizeof(wire->job), "nestctl-%d-%u", (int)getpid(),
+		 __atomic_add_fetch(&connections, 1, __ATOMIC_RELAXED));
 	err = runtime_connect(path, &wire->fd, error);
 	if (err) {
 		free(wire);
@@ -311,6 +387,16 @@ int ctl_connect(const char *path, struct ctl_wire **wire_out, struct error *erro
 	else
 		*wire_out = wire;
 	return err;
+}
+
+void ctl_own_signals(struct ctl_wire *wire, bool own)
+{
+	wire->own_signals = own;
+}
+
+bool ctl_was_cancelled(const struct ctl_wire *wire)
+{
+	return wire->cancelled;
 }
 
 const char *ctl_wire_path(const struct ctl_wire *wire)
@@ -382,6 +468,11 @@ int ctl_ask_list(struct ctl *ctl, const struct ctl_verb *verb, json_t *arguments
 			json_object_set(whole, "next", next);
 		if (next)
 			json_object_set_new(arguments, "start", next);
+		if (next && ctl_was_cancelled(ctl->wire)) {
+			json_object_set(whole, "next", next);
+			json_object_set_new(whole, PROTOCOL_INTERRUPTED, json_true());
+			break;
+		}
 	} while (next && !limited);
 	if (err) {
 		json_decref(whole);

@@ -131,6 +131,17 @@ static void names_end(struct names *names, json_t *section, const char *key)
 
 /* ---- areas ---- */
 
+/* Whether @word stands in @line by itself: a caller's name may hold it too. */
+static bool has_word(const char *line, const char *word)
+{
+	const char *found = line;
+
+	for (; (found = strstr(found, word)); found++)
+		if (found > line && found[-1] == ' ' && !strchr("+_/", found[strlen(word)] ?: ' '))
+			return true;
+	return false;
+}
+
 /* What /proc/vmallocinfo's line says the area is; the words are Linux's. */
 static const char *kind_of(const json_t *area)
 {
@@ -143,13 +154,9 @@ static const char *kind_of(const json_t *area)
 		return "lazy";
 	if (*state && strcmp(state, "busy") != 0)
 		return state;
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		const char *found = strstr(line, words[i]);
-
-		if (found && found > line && found[-1] == ' ' &&
-		    !strchr("+_/", found[strlen(words[i])] ?: ' '))
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (has_word(line, words[i]))
 			return words[i];
-	}
 	return "area";
 }
 

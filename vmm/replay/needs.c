@@ -137,3 +137,20 @@ bool replay_plan_is_empty(const struct replay_plan *plan, const struct ftrace_in
 			 known_events(trace));
 	return true;
 }
+
+unsigned int replay_plan_cpus(const struct replay_plan *plan, unsigned int most)
+{
+	uint32_t last = 0;
+
+	for (size_t i = 0; i < plan->moment_count; i++)
+		last = plan->moments[i].cpu > last ? plan->moments[i].cpu : last;
+	return last < most ? last + 1 : most;
+}
+
+json_t *replay_nothing_json(const char *name, const struct replay_plan *plan,
+			    const struct ftrace_info *trace, const char *reason)
+{
+	return json_pack("{s:s, s:I, s:I, s:s, s:{s:i, s:i}}", "trace", name, "events",
+			 (json_int_t)trace->events, "allocs", (json_int_t)plan->allocs,
+			 "nothing_replayed", reason, "address", "exact", 0, "other", 0);
+}

@@ -6,6 +6,7 @@
 #include "vmm/replay/replay.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,6 +151,22 @@ static int take_result(struct run *run, size_t index, const struct replay_result
 	return 0;
 }
 
+static int ended(struct run *run)
+{
+	const struct replay_outcome *outcome = &run->outcome;
+
+	if (run->error)
+		snprintf(run->error->text, sizeof(run->error->text),
+			 "interrupted after %zu of %zu operations: %" PRIu64
+			 " allocations at Linux's address, %" PRIu64 " elsewhere, %" PRIu64
+			 " failed, %" PRIu64 " violations so far",
+			 run->done, run->plan->op_count,
+			 outcome->exact + outcome->by_order + outcome->by_start,
+			 outcome->explained.count + outcome->other.count, outcome->failed,
+			 outcome->audit_violations);
+	return -ECANCELED;
+}
+
 static int flush(struct run *run)
 {
 	size_t i;
@@ -174,9 +191,9 @@ static int flush(struct run *run)
 	run->audited = false;
 	run->count = 0;
 	if (run->options->progress)
-		run->options->progress(run->options->progress_context, run->done,
-				       run->plan->op_count);
-	return 0;
+		err = run->options->progress(run->options->progress_context, run->done,
+					     run->plan->op_count);
+	return err && run->done < run->plan->op_count ? ended(run) : 0;
 }
 
 /* ---- audits ---- */
@@ -224,6 +241,8 @@ static void fill_request(struct run *run, const struct replay_op *op,
 	request->full = op->full;
 	request->decayed = op->decayed;
 	request->part = op->node;
+	if (op->line && op->line < run->plan->moment_count)
+		request->cpu = run->plan->moments[op->line].cpu;
 	if (!replay_op_has_area(op))
 		return;
 	area = &run->plan->areas[op->area];

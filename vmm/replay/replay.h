@@ -37,6 +37,7 @@ struct replay_request {
 	bool full;        /* PURGE, DECAY: all of the pools */
 	bool decayed;     /* PURGE: without the pools' part */
 	uint16_t part;    /* PURGE, DECAY: of this node alone, 1 + its number; 0: of all */
+	uint32_t cpu;     /* that did it in Linux, by the recording; 0 where it does not say */
 	uint64_t address; /* FREE, RELEASE: what the executor returned for the area, */
 	bool mapped;      /* and whether MAP made it */
 };
@@ -105,8 +106,11 @@ struct replay_options {
 	enum replay_audit_mode audit;
 	uint64_t audit_every; /* EVERY: operations between two audits, at least 1 */
 
-	/* Called now and then with the operations done; may be NULL. */
-	void (*progress)(void *context, uint64_t done, uint64_t total);
+	/*
+	 * Called now and then with the operations done; may be NULL. Other than 0 ends the replay
+	 * with -ECANCELED and what was done so far in the error's words.
+	 */
+	int (*progress)(void *context, uint64_t done, uint64_t total);
 	void *progress_context;
 };
 

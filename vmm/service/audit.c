@@ -41,12 +41,29 @@ static void set_prober(struct service *service)
 	audit_probe_with(service->audit.audit, &prober);
 }
 
-int service_audit(struct service *service, uint32_t which, struct audit_result *result_out)
+/* Whom an audit asks whether to go on. */
+struct asked {
+	struct service *service;
+	const struct qmp_request *request;
+};
+
+static bool go_on(void *context, unsigned int done, unsigned int total)
 {
+	struct asked *asked = context;
+
+	return service_go_on(asked->service, asked->request, done, total);
+}
+
+/* Audits, and tells what is new. For @request (NULL: nobody's). Errors: -ENOMEM. */
+static int run_audit(struct service *service, const struct qmp_request *request, uint32_t which,
+		     struct audit_result *result_out)
+{
+	struct asked asked = {service, request};
 	int err;
 
 	pthread_mutex_lock(&service->look_mutex);
 	set_prober(service);
+	audit_ask(service->audit.audit, request ? go_on : NULL, &asked);
 	err = audit_run(service->audit.audit, service->inspector, which,
 			__atomic_load_n(&service->calls, __ATOMIC_RELAXED), result_out);
 	if (!err) {
@@ -63,10 +80,10 @@ static void audit_job(void *context, uint64_t client, struct qmp_request *reques
 	struct service *service = context;
 	struct audit_result result;
 	struct error error;
-	int err = service_lock_calls(service, &error);
+	int err = service_lock_calls(service, NULL, &error);
 
 	if (!err) {
-		if (service_audit(service, AUDIT_ALL, &result) != 0)
+		if (run_audit(service, NULL, AUDIT_ALL, &result) != 0)
 			err = error_set(&error, -ENOMEM, "out of memory");
 		service_unlock_calls(service);
 	}
@@ -86,12 +103,13 @@ uint64_t service_violations(const struct service *service)
 	return __atomic_load_n(&service->audit.violations, __ATOMIC_RELAXED);
 }
 
+/* Those of @which that ran. */
 static json_t *checks_json(uint32_t which, const struct audit_result *result)
 {
 	json_t *list = json_array();
 	unsigned int i;
 
-	for (i = 0; i < AUDIT_NR_CHECKS; i++) {
+	for (i = 0; i < AUDIT_NR_CHECKS && json_array_size(list) < result->checks; i++) {
 		if (which & AUDIT_BIT(i))
 			json_array_append_new(list, QMP_ROW(protocol_checks,
 							    QMP_STRING(audit_checks()[i].name),
@@ -132,11 +150,11 @@ static json_t *audit(struct service *service, const struct qmp_request *request)
 
 	if (names && audit_parse_checks(names, &which, &error) != 0)
 		return qmp_error_argument(request, "checks", "is wrong: %s", error.text);
-	if (service_audit(service, which, &result) != 0)
+	if (run_audit(service, request, which, &result) != 0)
 		return qmp_error(request, "out of memory");
 	return QMP_REPLY(request, QMP_JSON(checks_json(which, &result)), QMP_NUMBER(result.items),
 			 QMP_NUMBER(result.violations), QMP_FLOAT(result.seconds),
-			 QMP_JSON(found_json(service)));
+			 QMP_JSON(found_json(service)), QMP_MAYBE(result.ended, true));
 }
 
 const struct service_handler service_audit_handlers[] = {

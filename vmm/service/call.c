@@ -75,8 +75,8 @@ static json_t *result_member(const struct qmp_request *request, const struct qmp
 	return json_integer((json_int_t)value);
 }
 
-static json_t *results(const struct qmp_request *request, const struct nb_completion *cqe,
-		       const void *data)
+static json_t *results(const struct qmp_request *request, const struct nb_submission *sqe,
+		       const struct nb_completion *cqe, const void *data)
 {
 	const struct qmp_arg *member;
 	json_t *json = json_object();
@@ -86,6 +86,8 @@ static json_t *results(const struct qmp_request *request, const struct nb_comple
 			json_object_set_new(json, member->name,
 					    result_member(request, member, cqe, data));
 	}
+	if (sqe->opcode == NB_OP_BENCH && cqe->result[1] < sqe->arg[1])
+		json_object_set_new(json, PROTOCOL_INTERRUPTED, json_true());
 	json_object_set_new(
 		json, PROTOCOL_TICKS,
 		json_integer((json_int_t)((cqe->tsc_end - cqe->tsc_start) & INT64_MAX)));
@@ -103,36 +105,14 @@ static json_t *user_fault(const struct qmp_request *request, const struct nb_com
 				    (json_int_t)((cqe->tsc_end - cqe->tsc_start) & INT64_MAX)));
 }
 
-/* What can be seen of an argument that the core does not take; NULL: nothing. */
-static const char *wrong_argument(const struct qmp_request *request, const char **why_out)
-{
-	const struct qmp_arg *arg;
-
-	for (arg = request->command->args; arg && arg->name; arg++) {
-		uint64_t word = request->values[arg - request->command->args].word;
-
-		*why_out = NULL;
-		if (!arg->place)
-			continue;
-		if (strcmp(arg->name, "size") == 0 && word == 0)
-			*why_out = "is 0";
-		else if (strcmp(arg->name, "align") == 0 && (word & (word - 1)))
-			*why_out = "is no power of two";
-		else if (strcmp(arg->name, "address") == 0 && word % INSPECT_PAGE_BYTES)
-			*why_out = "is not page aligned";
-		else if (strcmp(arg->name, "end") == 0 && word &&
-			 word <= qmp_get(request, "start")->word)
-			*why_out = "is not behind the start";
-		if (*why_out)
-			return arg->name;
-	}
-	return NULL;
-}
-
 /* Where to look, by the error. */
-static const char *advice(int err)
+static const char *advice(const struct qmp_request *request, int err)
 {
 	switch (err) {
+	case EBUSY:
+		return (request->command->opcode & 0xffff) == NB_OP_SET_RULES
+			       ? "; rules are set while nothing is lazy: purge"
+			       : "";
 	case ENOENT:
 		return "; areas lists what there is";
 	case ENOMEM:
@@ -142,20 +122,21 @@ static const char *advice(int err)
 	}
 }
 
-static json_t *refused(const struct qmp_request *request, const struct nb_completion *cqe,
-		       const char *said)
+static json_t *refused(struct service *service, const struct qmp_request *request,
+		       const struct nb_completion *cqe, const char *said)
 {
-	const char *why, *argument;
+	const char *why = NULL, *argument = NULL;
 	int err = (int)-cqe->status;
 	const char *name = strerrorname_np(err);
 
 	if (request->command->opcode == NB_OP_USER_RUN && err == EFAULT)
 		return user_fault(request, cqe);
-	argument = err == EINVAL || err == ENOENT ? wrong_argument(request, &why) : NULL;
+	if (err == EINVAL || err == ENOENT)
+		argument = service_wrong_argument(service, request, err, &why);
 	return qmp_error(request, "%s: the guest answers %s (%s)%s%s%s%s%s%s%s",
 			 request->command->name, name ? name : "an unknown error", strerror(err),
 			 *said ? ": " : "", said, argument ? ": '" : "", argument ? argument : "",
-			 argument ? "' " : "", argument ? why : "", advice(err));
+			 argument ? "' " : "", argument ? why : "", advice(request, err));
 }
 
 /* ---- what the auditor is told ---- */
@@ -189,6 +170,30 @@ static void count(struct service *service)
 
 /* ---- the call ---- */
 
+/* The loops of a case that does nothing but loops are its steps. */
+static uint64_t steps_of(const struct nb_submission *sqe)
+{
+	if (sqe->opcode != NB_OP_BENCH || sqe->arg[0] == NB_BENCH_FULL_FIT ||
+	    sqe->arg[0] == NB_BENCH_LONG_BUSY_LIST)
+		return 0;
+	return sqe->arg[1];
+}
+
+/* From here on it can be seen how far it is, and it can be cancelled: service/jobs.c. */
+static void begin(struct service *service, const struct qmp_request *request, unsigned int vcpu,
+		  const struct nb_submission *sqe)
+{
+	struct lane_progress *progress = request->progress;
+
+	__atomic_store_n(&progress->base, guest_progress(service->guest, vcpu), __ATOMIC_RELAXED);
+	__atomic_store_n(&progress->total, steps_of(sqe), __ATOMIC_RELAXED);
+	__atomic_store_n(&progress->counts, true, __ATOMIC_RELEASE);
+	/* In this order: whoever cancels sets the flag, then tells the guest. */
+	guest_cancel(service->guest, vcpu, false);
+	if (service_cancelled(request))
+		guest_cancel(service->guest, vcpu, true);
+}
+
 /* With the vCPU's call mutex held. */
 static json_t *call(struct service *service, const struct qmp_request *request, unsigned int vcpu)
 {
@@ -208,7 +213,9 @@ static json_t *call(struct service *service, const struct qmp_request *request, 
 				      offsetof(struct nb_vcpu_area, data)),
 			     size);
 	service_take_said(service, vcpu, said);
+	begin(service, request, vcpu, &sqe);
 	err = guest_call(service->guest, vcpu, &sqe, &cqe);
+	service_operation_over(service, vcpu);
 	if (err)
 		return qmp_error(request, "the guest is dead: %.600s",
 				 guest_failure(service->guest) ? guest_failure(service->guest)->text
@@ -216,8 +223,8 @@ static json_t *call(struct service *service, const struct qmp_request *request, 
 	note(service, &sqe, &cqe);
 	count(service);
 	service_take_said(service, vcpu, said);
-	return cqe.status ? refused(request, &cqe, said)
-			  : qmp_return(request, results(request, &cqe, data));
+	return cqe.status ? refused(service, request, &cqe, said)
+			  : qmp_return(request, results(request, &sqe, &cqe, data));
 }
 
 json_t *service_call(struct service *service, const struct qmp_request *request)

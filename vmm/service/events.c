@@ -10,14 +10,18 @@ void service_tell(struct service *service, const char *name, json_t *data)
 	json_t *event = qmp_event(name, data), *old;
 	unsigned int at;
 
-	/* Kept before it is sent: whoever hears it finds it. A copy, so that no two threads share.
+	/*
+	 * Kept before it is sent: whoever hears it finds it. A copy, so that no two threads share.
+	 * How far things are is over when it is said, and would push out what is not.
 	 */
-	pthread_mutex_lock(&service->events.mutex);
-	at = service->events.count++ % EVENTS_KEPT;
-	old = service->events.kept[at];
-	service->events.kept[at] = json_deep_copy(event);
-	pthread_mutex_unlock(&service->events.mutex);
-	json_decref(old);
+	if (strcmp(name, "PROGRESS") != 0 && strcmp(name, "DUMP_PROGRESS") != 0) {
+		pthread_mutex_lock(&service->events.mutex);
+		at = service->events.count++ % EVENTS_KEPT;
+		old = service->events.kept[at];
+		service->events.kept[at] = json_deep_copy(event);
+		pthread_mutex_unlock(&service->events.mutex);
+		json_decref(old);
+	}
 	if (server && event)
 		server_event(server, event);
 	json_decref(event);

@@ -13,27 +13,9 @@ static const char *status_name(const struct service *service)
 {
 	if (guest_failure(service->guest))
 		return "dead";
+	if (guest_held_by_debugger(service->guest))
+		return "debug";
 	return service_paused(service) ? "paused" : "running";
-}
-
-/* Who does what: vCPUs that carry a command out. */
-static json_t *doing_json(struct service *service)
-{
-	json_t *list = json_array();
-	const char *command;
-	uint32_t trap;
-	double since;
-
-	for (unsigned int i = 0; i < guest_nr_vcpus(service->guest); i++) {
-		command = lane_doing(&service->lanes[i], &since);
-		if (!command)
-			continue;
-		trap = service_held_by(service, i);
-		json_array_append_new(
-			list, QMP_ROW(protocol_doing, QMP_NUMBER(i), QMP_STRING(command),
-				      QMP_FLOAT(clock_seconds() - since), QMP_MAYBE(trap, trap)));
-	}
-	return list;
 }
 
 static json_t *query_status(struct service *service, const struct qmp_request *request)
@@ -51,7 +33,8 @@ static json_t *query_status(struct service *service, const struct qmp_request *r
 			 QMP_NUMBER(server_clients(service->server)),
 			 QMP_NUMBER(__atomic_load_n(&service->calls, __ATOMIC_RELAXED)),
 			 QMP_NUMBER(guest_log_count(guest)), QMP_NUMBER(guest_warning_count(guest)),
-			 QMP_NUMBER(service_violations(service)), QMP_JSON(doing_json(service)),
+			 QMP_NUMBER(service_violations(service)), QMP_STRING(service->sandbox),
+			 QMP_JSON(service_doing_json(service)),
 			 QMP_JSON(failure ? report_json(failure) : NULL));
 }
 
@@ -149,6 +132,7 @@ static json_t *cont(struct service *service, const struct qmp_request *request)
 	if (service_paused(service) && !dead) {
 		guest_resume(service->guest);
 		set_paused(service, false);
+		__atomic_store_n(&service->domain.resumed, true, __ATOMIC_RELAXED);
 		service_tell(service, "RESUME", NULL);
 	}
 	if (dead)

@@ -189,24 +189,31 @@ static json_t *text_json(const char *text, size_t size)
 	return json;
 }
 
-static json_t *human_command(struct service *service, const struct qmp_request *request)
+char *human_text(struct service *service, unsigned int cpu, const char *text, size_t *size_out)
 {
-	struct human human = {.service = service,
-			      .cpu = (unsigned int)qmp_get(request, "cpu-index")->word};
-	char *line, *text = NULL;
-	size_t size = 0;
-	json_t *json;
+	struct human human = {.service = service, .cpu = cpu};
+	char *line = tidy(text), *said = NULL;
 
-	if (human.cpu >= guest_nr_vcpus(service->guest))
-		return qmp_error(request, "Invalid parameter 'cpu-index'");
-	line = tidy(qmp_get(request, "command-line")->text);
-	human.out = line ? open_memstream(&text, &size) : NULL;
+	human.out = line ? open_memstream(&said, size_out) : NULL;
 	if (human.out) {
 		run_line(&human, line);
 		fclose(human.out);
 	}
-	json = text ? text_json(text, size) : NULL;
 	free(line);
+	return said;
+}
+
+static json_t *human_command(struct service *service, const struct qmp_request *request)
+{
+	unsigned int cpu = (unsigned int)qmp_get(request, "cpu-index")->word;
+	size_t size = 0;
+	json_t *json;
+	char *text;
+
+	if (cpu >= guest_nr_vcpus(service->guest))
+		return qmp_error(request, "Invalid parameter 'cpu-index'");
+	text = human_text(service, cpu, qmp_get(request, "command-line")->text, &size);
+	json = text ? text_json(text, size) : NULL;
 	free(text);
 	return qmp_return(request, json);
 }

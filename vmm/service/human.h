@@ -20,6 +20,9 @@ struct human {
 	FILE *out;
 };
 
+/* What the line @text has to say, of vCPU @cpu: free(3) it; NULL for want of memory. */
+char *human_text(struct service *service, unsigned int cpu, const char *text, size_t *size_out);
+
 /* Says what is wrong with the line, and where help is. Returns false. */
 bool human_wrong(struct human *human, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

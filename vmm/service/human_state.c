@@ -239,7 +239,8 @@ void human_info_status(struct human *human, const char *rest)
 {
 	(void)rest;
 	fprintf(human->out, "VM status: %s\n",
-		guest_failure(human->service->guest) ? "paused (guest-panicked)"
-		: service_paused(human->service)     ? "paused"
-						     : "running");
+		guest_failure(human->service->guest)            ? "paused (guest-panicked)"
+		: guest_held_by_debugger(human->service->guest) ? "paused (debug)"
+		: service_paused(human->service)                ? "paused"
+								: "running");
 }

@@ -3,7 +3,9 @@
 #include "vmm/service/lanes.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/clock.h"
 
@@ -12,7 +14,6 @@ static struct lane_job *take_job(struct lane *lane)
 	struct lane_job *job;
 
 	pthread_mutex_lock(&lane->mutex);
-	lane->doing = NULL;
 	while (!lane->jobs && !lane->ending)
 		pthread_cond_wait(&lane->changed, &lane->mutex);
 	job = lane->ending ? NULL : lane->jobs;
@@ -21,6 +22,7 @@ static struct lane_job *take_job(struct lane *lane)
 		if (!lane->jobs)
 			lane->last_job = &lane->jobs;
 		lane->doing = job->request ? job->request->command->name : "a chore";
+		lane->current = job;
 		lane->since = clock_seconds();
 	}
 	pthread_mutex_unlock(&lane->mutex);
@@ -32,8 +34,13 @@ static void *run_lane(void *context)
 	struct lane *lane = context;
 	struct lane_job *job;
 
+	thread_begin(lane->kind);
 	while ((job = take_job(lane))) {
 		job->run(job->context, job->client, job->request);
+		pthread_mutex_lock(&lane->mutex);
+		lane->doing = NULL;
+		lane->current = NULL;
+		pthread_mutex_unlock(&lane->mutex);
 		qmp_request_free(job->request);
 		free(job);
 	}
@@ -53,9 +60,12 @@ void lane_deinit(struct lane *lane)
 	pthread_mutex_destroy(&lane->mutex);
 }
 
-int lane_start(struct lane *lane)
+int lane_start(struct lane *lane, enum thread_kind kind)
 {
-	int err = pthread_create(&lane->thread, NULL, run_lane, lane);
+	int err;
+
+	lane->kind = kind;
+	err = pthread_create(&lane->thread, NULL, run_lane, lane);
 
 	lane->started = !err;
 	return -err;
@@ -89,6 +99,9 @@ int lane_put(struct lane *lane, const struct lane_job *job)
 	*put = *job;
 	put->next = NULL;
 	put->since = clock_seconds();
+	put->progress = (struct lane_progress){0};
+	if (put->request)
+		put->request->progress = &put->progress;
 	pthread_mutex_lock(&lane->mutex);
 	*lane->last_job = put;
 	lane->last_job = &put->next;
@@ -97,14 +110,28 @@ int lane_put(struct lane *lane, const struct lane_job *job)
 	return 0;
 }
 
-/* Those put before @before, or with @client not 0 those of that client. */
-static struct lane_job *take_waiting(struct lane *lane, double before, uint64_t client)
+/* The id of @job's client's making, "" where there is no string. */
+static const char *id_of(const struct lane_job *job)
+{
+	return job->request ? json_string_value(job->request->id) ?: "" : "";
+}
+
+/* Chores are nobody's. */
+static bool fits(const struct lane_job *job, const struct lane_match *match)
+{
+	if (!job->request)
+		return false;
+	return !match || ((!match->client || match->client == job->client) &&
+			  (!match->id || strcmp(match->id, id_of(job)) == 0));
+}
+
+struct lane_job *lane_take_waiting(struct lane *lane, double before, const struct lane_match *match)
 {
 	struct lane_job *taken = NULL, **last_taken = &taken, **at = &lane->jobs, *job;
 
 	pthread_mutex_lock(&lane->mutex);
 	while (!lane->ending && (job = *at)) {
-		if (!job->request || (client ? job->client != client : job->since > before)) {
+		if (job->since > before || !fits(job, match)) {
 			at = &job->next;
 			continue;
 		}
@@ -119,14 +146,40 @@ static struct lane_job *take_waiting(struct lane *lane, double before, uint64_t 
 	return taken;
 }
 
-struct lane_job *lane_take_waiting(struct lane *lane, double before)
+bool lane_cancel(struct lane *lane, const struct lane_match *match, void (*tell)(void *context),
+		 void *context)
 {
-	return take_waiting(lane, before, 0);
+	bool told = false;
+
+	pthread_mutex_lock(&lane->mutex);
+	if (lane->current && fits(lane->current, match))
+		told = !__atomic_exchange_n(&lane->current->progress.cancelled, true,
+					    __ATOMIC_SEQ_CST);
+	if (told && tell)
+		tell(context);
+	pthread_mutex_unlock(&lane->mutex);
+	return told;
 }
 
-struct lane_job *lane_take_client(struct lane *lane, uint64_t client)
+bool lane_look(struct lane *lane, struct lane_state *state_out)
 {
-	return take_waiting(lane, 0, client);
+	struct lane_progress *progress;
+
+	pthread_mutex_lock(&lane->mutex);
+	*state_out = (struct lane_state){.doing = lane->doing, .since = lane->since};
+	if (lane->current) {
+		progress = &lane->current->progress;
+		snprintf(state_out->id, sizeof(state_out->id), "%s", id_of(lane->current));
+		state_out->progress = (struct lane_progress){
+			.done = __atomic_load_n(&progress->done, __ATOMIC_RELAXED),
+			.total = __atomic_load_n(&progress->total, __ATOMIC_RELAXED),
+			.base = __atomic_load_n(&progress->base, __ATOMIC_RELAXED),
+			.counts = __atomic_load_n(&progress->counts, __ATOMIC_ACQUIRE),
+			.cancelled = __atomic_load_n(&progress->cancelled, __ATOMIC_RELAXED),
+		};
+	}
+	pthread_mutex_unlock(&lane->mutex);
+	return state_out->doing != NULL;
 }
 
 const char *lane_doing(struct lane *lane, double *since_out)

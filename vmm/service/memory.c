@@ -124,6 +124,27 @@ static json_t *query_symbol(struct service *service, const struct qmp_request *r
 			 QMP_STRING(image_place(guest_image(service->guest), address, place)));
 }
 
+static json_t *query_symbols(struct service *service, const struct qmp_request *request)
+{
+	const struct image *image = guest_image(service->guest);
+	const char *prefix = qmp_get(request, "prefix")->text ?: "";
+	uint64_t limit = qmp_get(request, "limit")->word, count = 0;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < image->nr_symbols; i++) {
+		const struct image_symbol *symbol = &image->symbols[i];
+
+		if (strncmp(symbol->name, prefix, strlen(prefix)) != 0)
+			continue;
+		if (count++ < limit)
+			json_array_append_new(list,
+					      QMP_ROW(protocol_symbols, QMP_NUMBER(symbol->start),
+						      QMP_NUMBER(symbol->end - symbol->start),
+						      QMP_STRING(symbol->name)));
+	}
+	return QMP_REPLY(request, QMP_JSON(list), QMP_NUMBER(count));
+}
+
 /* ---- instructions ---- */
 
 /* What was read of the memory from @address on, byte by byte where not all of it is there. */
@@ -195,6 +216,11 @@ static json_t *disassemble(struct service *service, const struct qmp_request *re
 }
 
 const struct service_handler service_memory_handlers[] = {
-	{"read-memory", read_memory},   {"write-memory", write_memory}, {"translate", translate},
-	{"query-symbol", query_symbol}, {"disassemble", disassemble},   {NULL, NULL},
+	{"read-memory", read_memory},
+	{"write-memory", write_memory},
+	{"translate", translate},
+	{"query-symbol", query_symbol},
+	{"query-symbols", query_symbols},
+	{"disassemble", disassemble},
+	{NULL, NULL},
 };

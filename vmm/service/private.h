@@ -65,6 +65,15 @@ struct service_live {
 	struct stats *stats[NB_MAX_VCPUS];
 };
 
+/* libvirt.c. Files of /proc/self, open from the start on; -1 where there is none. */
+struct service_domain {
+	char *xml;                /* NULL: it was not told */
+	bool open;                /* the files are: */
+	int statm;                /* of this process */
+	int run_of[NB_MAX_VCPUS]; /* schedstat of each vCPU's thread */
+	bool resumed;             /* atomic: paused and continued since the start */
+};
+
 /* qemu.c: the last dump-guest-memory. */
 struct service_dump {
 	int state;                   /* atomic: its place in query-dump's choices */
@@ -77,6 +86,9 @@ struct service_dump {
 struct service {
 	char name[64];
 	FILE *log;
+	const char *sandbox;              /* as service_config */
+	const char *const *write_folders; /* places.c */
+	size_t nr_write_folders;
 	struct guest *guest;
 	struct server *server;
 	double started;
@@ -97,6 +109,8 @@ struct service {
 	struct moment moments[MOMENTS_MAX]; /* diff.c; look_mutex */
 	struct service_traps *traps;        /* traps.c */
 	struct service_dump dump;           /* qemu.c */
+	struct service_domain domain;       /* libvirt.c */
+	struct gdb_server *gdb;             /* gdb.c; the lane that looks, while there are lanes */
 };
 
 /* Carries out a request and returns the whole answer. */
@@ -107,6 +121,12 @@ struct service_handler {
 	const char *name;
 	service_fn handle;
 };
+
+/*
+ * places.c. Whether a client may have the service write to @path; 0 or -EACCES, -EINVAL,
+ * realpath(3)'s, with a sentence. What writes to it looks for itself that it is a file.
+ */
+int service_may_write(const struct service *service, const char *path, struct error *error);
 
 /*
  * The same for what concerns the client itself, its descriptors for one: takes a request on the
@@ -122,17 +142,26 @@ extern const struct service_handler service_guest_handlers[], service_look_handl
 	service_memory_handlers[], service_audit_handlers[], service_event_handlers[],
 	service_table_handlers[], service_frame_handlers[], service_diff_handlers[],
 	service_second_handlers[], service_trap_handlers[], service_dirty_handlers[],
-	service_qemu_handlers[], service_human_handlers[];
+	service_qemu_handlers[], service_human_handlers[], service_libvirt_handlers[],
+	service_job_handlers[], service_gdb_handlers[];
 
 /* Carries out any PROTOCOL_CALL command. */
 json_t *service_call(struct service *service, const struct qmp_request *request);
 
 /*
- * No hypercall is under way on any vCPU between these. Waits for those under way, no longer than
- * SERVICE_WAIT_SECONDS. Errors: -EBUSY with who keeps it waiting (a trap that holds a vCPU: at
- * once), nothing being locked.
+ * Which argument the core answered @err for, and in *@why_out why, as far as that can be seen from
+ * outside: what it logs is no more than it checks itself. NULL: none.
  */
-int service_lock_calls(struct service *service, struct error *error);
+const char *service_wrong_argument(struct service *service, const struct qmp_request *request,
+				   int err, const char **why_out);
+
+/*
+ * No hypercall is under way on any vCPU between these. Waits for those under way, no longer than
+ * SERVICE_WAIT_SECONDS, nor when @request (NULL: nobody's) is cancelled. Errors: -EBUSY with who
+ * keeps it waiting (a trap that holds a vCPU: at once), nothing being locked.
+ */
+int service_lock_calls(struct service *service, const struct qmp_request *request,
+		       struct error *error);
 void service_unlock_calls(struct service *service);
 
 /* Nothing that a client asked for waits longer until it is begun. */
@@ -147,17 +176,32 @@ void service_say_busy(struct service *service, unsigned int vcpu, struct error *
 /* The number of the trap that holds vCPU @vcpu; 0: none does. Any thread. */
 uint32_t service_held_by(struct service *service, unsigned int vcpu);
 
+/* The hypercall that vCPU @vcpu was in is over: what a release let through too. */
+void service_operation_over(struct service *service, unsigned int vcpu);
+
 /* Whether the guest is paused, from any thread. */
 bool service_paused(const struct service *service);
 
-/* Audits, and tells what is new. With all calls locked. Errors: -ENOMEM. */
-int service_audit(struct service *service, uint32_t which, struct audit_result *result_out);
-
-/* The same, of all checks, on the lane that is alone. */
+/* Runs all checks on the lane that is alone. */
 void service_audit_soon(struct service *service);
 
 /* @line, which may be NULL: all of it for people. */
 json_t *service_violation_json(const struct audit_violation *violation, const char *line);
+
+/*
+ * How far @request is, @done of @total (0: not known) steps. Returns false when it is to end early,
+ * with what it has done: it was cancelled, or the service ends. On its lane's thread.
+ */
+bool service_go_on(struct service *service, const struct qmp_request *request, uint64_t done,
+		   uint64_t total);
+bool service_cancelled(const struct qmp_request *request);
+
+/* What @client asked for is cancelled: nobody waits for it any more. Any thread. */
+void service_client_gone(struct service *service, uint64_t client);
+
+/* What is under way, for query-status; as the event PROGRESS, to be called about once a second. */
+json_t *service_doing_json(struct service *service);
+void service_tell_progress(struct service *service);
 
 /* Tells every client of an event, and keeps it for query-events. Takes @data. Any thread. */
 void service_tell(struct service *service, const char *name, json_t *data);
@@ -177,6 +221,10 @@ uint64_t service_largest_leaf(const struct service *service);
 
 /* Opens what is kept open of the second stage, before any lane runs. */
 void service_begin_stage2(struct service *service);
+
+/* Opens what the process's figures are read from, before any lane runs; and closes it. */
+void service_begin_domain(struct service *service);
+void service_end_domain(struct service *service);
 
 /* Ends what the second stage was looked at with, when no lane runs. */
 void service_end_stage2(struct service *service);
@@ -198,6 +246,9 @@ json_t *service_bad_vcpu(const struct service *service, const struct qmp_request
 /* The table of traps; NULL for want of memory. Destroyed when the guest is. NULL is allowed. */
 struct service_traps *service_traps_create(void);
 void service_traps_destroy(struct service_traps *traps);
+
+/* Ends the gdb stub, if there is one. */
+void service_end_gdb(struct service *service);
 
 /* Ends dirty tracking, before the guest is destroyed. */
 void service_end_dirty(struct service *service);

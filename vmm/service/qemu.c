@@ -80,7 +80,9 @@ static json_t *save_file(const struct save *save, const struct qmp_request *requ
 	/* More is the same memory again and again. */
 	if (save->size / LOOK_SEARCH_TIMES > guest_memory_bytes(save->service->guest))
 		return qmp_error_argument(request, "size", "is far more than the guest has");
-	err = out_file_begin(&file, path, &error);
+	err = service_may_write(save->service, path, &error);
+	if (!err)
+		err = out_file_begin(&file, path, &error);
 	if (err)
 		return qmp_error(request, "%s: %s", request->command->name, error.text);
 	errno = 0;
@@ -229,13 +231,15 @@ static int dump_write(struct service *service, const struct qmp_request *request
 		.progress = dump_progress,
 		.progress_context = service,
 	};
+	const char *path = qmp_get(request, "protocol")->text + 5;
 	struct core_sum sum;
+	int err;
 
 	if (request->passed_fd >= 0)
 		return core_write_guest_fd(service->guest, request->passed_fd, &options, &sum,
 					   error);
-	return core_write_guest(service->guest, qmp_get(request, "protocol")->text + 5, &options,
-				&sum, error);
+	err = service_may_write(service, path, error);
+	return err ? err : core_write_guest(service->guest, path, &options, &sum, error);
 }
 
 /* The event, whether somebody waits or not; its error too. */
@@ -261,7 +265,7 @@ static void dump_job(void *context, uint64_t nobody, struct qmp_request *none)
 	struct qmp_request *request = service->dump.request;
 	uint64_t client = service->dump.client;
 	struct error error = {""};
-	int err = service_lock_calls(service, &error);
+	int err = service_lock_calls(service, NULL, &error);
 
 	if (!err) {
 		err = dump_write(service, request, &error);

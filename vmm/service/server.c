@@ -85,6 +85,8 @@ void server_destroy(struct server *server)
 		free(post);
 	}
 	close(server->config.listen_fd);
+	if (server->config.look_fd >= 0)
+		close(server->config.look_fd);
 	close(server->wake_fd);
 	pthread_mutex_destroy(&server->post_mutex);
 	free(server);
@@ -218,11 +220,11 @@ static bool may_enter(int fd)
 	       (peer.uid == geteuid() || peer.uid == 0);
 }
 
-static void let_in(struct server *server, int fd)
+static void let_in(struct server *server, int fd, bool looks)
 {
 	struct client *client;
 
-	if (!may_enter(fd)) {
+	if (!looks && !may_enter(fd)) {
 		turn_away(fd, "this guest is another user's");
 		return;
 	}
@@ -236,19 +238,19 @@ static void let_in(struct server *server, int fd)
 		turn_away(fd, "out of memory");
 		return;
 	}
+	qmp_session_allow(client->session, !looks, server->config.unsafe);
 	client_put_json(client, qmp_greeting());
 	server->clients[server->nr_clients] = client;
 	__atomic_store_n(&server->nr_clients, server->nr_clients + 1, __ATOMIC_RELAXED);
 }
 
-static void accept_all(struct server *server)
+static void accept_all(struct server *server, int listen_fd, bool looks)
 {
 	for (;;) {
-		int fd =
-			accept4(server->config.listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			let_in(server, fd);
+			let_in(server, fd, looks);
 			continue;
 		}
 		if (errno == EINTR || errno == ECONNABORTED)
@@ -317,6 +319,8 @@ static short wanted(const struct client *client)
 {
 	short events = 0;
 
+	if (client->broken)
+		return 0;
 	if (!client->busy && !client->no_more && client->input_start == client->input_end &&
 	    client_backlog(client) < SERVER_EVENT_BACKLOG)
 		events |= POLLIN;
@@ -325,7 +329,7 @@ static short wanted(const struct client *client)
 	return events;
 }
 
-#define FIXED_FDS 3
+#define FIXED_FDS 4
 
 static nfds_t fill(const struct server *server, struct pollfd *fds)
 {
@@ -335,13 +339,16 @@ static nfds_t fill(const struct server *server, struct pollfd *fds)
 	fds[1] = (struct pollfd){.fd = server->config.signal_fd, .events = POLLIN};
 	fds[2] = (struct pollfd){.fd = server->no_descriptors ? -1 : server->config.listen_fd,
 				 .events = POLLIN};
+	fds[3] = (struct pollfd){.fd = server->no_descriptors ? -1 : server->config.look_fd,
+				 .events = POLLIN};
 	for (i = 0; i < server->nr_clients; i++) {
 		const struct client *client = server->clients[i];
 		short events = wanted(client);
 
 		/* A hang-up is reported whatever is asked: once is enough. */
 		fds[FIXED_FDS + i] = (struct pollfd){
-			.fd = client->hung_up && !events ? -1 : client->fd, .events = events};
+			.fd = (client->hung_up || client->broken) && !events ? -1 : client->fd,
+			.events = events};
 	}
 	return FIXED_FDS + server->nr_clients;
 }
@@ -364,7 +371,9 @@ static void take_events(struct server *server, const struct pollfd *fds)
 			client_receive(client);
 	}
 	if (fds[2].revents)
-		accept_all(server);
+		accept_all(server, server->config.listen_fd, false);
+	if (fds[3].revents)
+		accept_all(server, server->config.look_fd, true);
 }
 
 static void tick(struct server *server)
@@ -379,7 +388,7 @@ static void tick(struct server *server)
 
 		if (client->gone && client->busy)
 			server->config.gone(server->config.context, client->id);
-		client->gone = client->hung_up;
+		client->gone = client->hung_up || client->broken;
 	}
 	if (server->config.tick)
 		server->config.tick(server->config.context);
@@ -390,7 +399,9 @@ static bool all_taken(const struct server *server)
 	unsigned int i;
 
 	for (i = 0; i < server->nr_clients; i++) {
-		if (server->clients[i]->busy || client_backlog(server->clients[i]) > 0)
+		const struct client *client = server->clients[i];
+
+		if (client->busy || (!client->broken && client_backlog(client) > 0))
 			return false;
 	}
 	return true;

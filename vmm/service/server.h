@@ -8,9 +8,11 @@
  * is read from it while one is under way or it does not take its answers; what it has not taken is
  * bounded by one answer and SERVER_EVENT_BACKLOG of events, of which those beyond are counted and
  * dropped (EVENTS_LOST). A client that has closed its sending half still gets its answers. One that
- * is gone loses them; what it asked for is done all the same if it is begun within a second or so.
+ * is gone loses them; what it asked for is begun within a second or so or not at all, and what can
+ * end early does (the configuration's gone()).
  *
- * Only processes of the same user, or root's, are listened to (SO_PEERCRED).
+ * Only processes of the same user, or root's, are listened to (SO_PEERCRED), but for the socket of
+ * those who only look, whose file says who they are.
  */
 #ifndef VMM_SERVICE_SERVER_H
 #define VMM_SERVICE_SERVER_H
@@ -27,6 +29,9 @@ struct server;
 
 struct server_config {
 	int listen_fd; /* a listening UNIX stream socket; the server's from then on */
+	/* The same for clients that only look, whoever can connect to it; -1: none. */
+	int look_fd;
+	bool unsafe;   /* clients of the first may give commands that harm the guest (QMP_UNSAFE) */
 	int signal_fd; /* read when it can be; stays the caller's; -1: none */
 	const struct qmp_table *table;
 	qmp_symbol_fn symbol; /* called on the loop's thread */

@@ -209,5 +209,7 @@ struct qmp_request *client_next(struct client *client)
 
 bool client_done(const struct client *client)
 {
-	return client->broken || (client->end_told && !client->busy && client_backlog(client) == 0);
+	/* What it asked for is cancelled first: it stays until that is over. */
+	return !client->busy &&
+	       (client->broken || (client->end_told && client_backlog(client) == 0));
 }

@@ -48,7 +48,7 @@ struct client {
 	bool end_told; /* and a cut-off command was answered */
 	bool hung_up;  /* it is gone, both ways */
 	bool gone;     /* it was already when the server's last tick came */
-	bool broken;   /* to be dropped */
+	bool broken;   /* to be dropped, when no request of its is under way */
 };
 
 /* Takes @fd; NULL for want of memory, @fd is then the caller's still. */

@@ -9,17 +9,15 @@
 #include "lib/clock.h"
 #include "vmm/attach/inspector.h"
 
-/* A hypercall of so long is told about. */
-#define LONG_SECONDS 1.0
-
 /* ---- who carries a command out ---- */
 
 static const struct service_handler *const handler_groups[] = {
-	service_guest_handlers, service_look_handlers,  service_memory_handlers,
-	service_audit_handlers, service_event_handlers, service_table_handlers,
-	service_frame_handlers, service_diff_handlers,  service_second_handlers,
-	service_trap_handlers,  service_dirty_handlers, service_qemu_handlers,
-	service_human_handlers,
+	service_guest_handlers, service_look_handlers,    service_memory_handlers,
+	service_audit_handlers, service_event_handlers,   service_table_handlers,
+	service_frame_handlers, service_diff_handlers,    service_second_handlers,
+	service_trap_handlers,  service_dirty_handlers,   service_qemu_handlers,
+	service_human_handlers, service_libvirt_handlers, service_job_handlers,
+	service_gdb_handlers,
 };
 #define NR_HANDLER_GROUPS (sizeof(handler_groups) / sizeof(handler_groups[0]))
 
@@ -90,7 +88,7 @@ static void alone_job(void *context, uint64_t client, struct qmp_request *reques
 	struct service *service = context;
 	struct error error;
 
-	if (service_lock_calls(service, &error) != 0) {
+	if (service_lock_calls(service, request, &error) != 0) {
 		server_answer(service->server, client, busy(request, &error));
 		return;
 	}
@@ -165,9 +163,9 @@ static int on_symbol(void *context, const char *name, uint64_t *address_out)
 static void end_waiting(struct service *service, unsigned int at)
 {
 	bool held = at < NB_MAX_VCPUS && service_held_by(service, at);
-	struct lane_job *job = lane_take_waiting(&service->lanes[at],
-						 clock_seconds() -
-							 (held ? 0 : SERVICE_WAIT_SECONDS)),
+	struct lane_job *job = lane_take_waiting(
+				&service->lanes[at],
+				clock_seconds() - (held ? 0 : SERVICE_WAIT_SECONDS), NULL),
 			*next;
 	struct error error;
 
@@ -180,42 +178,18 @@ static void end_waiting(struct service *service, unsigned int at)
 	}
 }
 
-/* Nobody waits for it any more: what is not begun is not done. */
 static void on_gone(void *context, uint64_t client)
 {
-	struct service *service = context;
-	struct lane_job *job, *next;
-
-	for (unsigned int i = 0; i < NR_LANES; i++) {
-		for (job = lane_take_client(&service->lanes[i], client); job; job = next) {
-			next = job->next;
-			server_answer(service->server, client, NULL);
-			qmp_request_free(job->request);
-			free(job);
-		}
-	}
+	service_client_gone(context, client);
 }
 
-/* Tells how far long hypercalls are. */
 static void on_tick(void *context)
 {
 	struct service *service = context;
-	unsigned int i;
 
-	for (i = 0; i < NR_LANES; i++)
+	for (unsigned int i = 0; i < NR_LANES; i++)
 		end_waiting(service, i);
-	for (i = 0; i < guest_nr_vcpus(service->guest); i++) {
-		struct lane *lane = &service->lanes[i];
-		uint64_t progress = guest_progress(service->guest, i);
-		double since;
-		const char *doing = lane_doing(lane, &since);
-
-		if (doing && clock_seconds() - since >= LONG_SECONDS && progress != lane->progress)
-			service_tell(service, "PROGRESS",
-				     json_pack("{s:i, s:s, s:I}", "vcpu", (int)i, "command", doing,
-					       "done", (json_int_t)progress));
-		lane->progress = progress;
-	}
+	service_tell_progress(service);
 }
 
 void service_prepare_server(struct service *service, struct server_config *config)
@@ -288,6 +262,9 @@ int service_create(const struct service_config *config, struct service **service
 	}
 	snprintf(service->name, sizeof(service->name), "%s", config->name);
 	service->log = config->log;
+	service->sandbox = config->sandbox ? config->sandbox : "off";
+	service->write_folders = config->write_folders;
+	service->nr_write_folders = config->nr_write_folders;
 	service->audit.every = config->audit_every;
 	service->started = clock_seconds();
 	for (i = 0; i < NR_LANES; i++)
@@ -314,10 +291,12 @@ int service_start(struct service *service, struct guest *guest, struct server *s
 	if (!service->audit.audit)
 		return error_set(error, -ENOMEM, "no memory for the auditor");
 	service_begin_stage2(service);
+	service_begin_domain(service);
 	__atomic_store_n(&service->server, server, __ATOMIC_RELEASE);
 	for (i = 0; i < NR_LANES && !err; i++) {
 		if (i < guest_nr_vcpus(guest) || i >= NB_MAX_VCPUS)
-			err = lane_start(&service->lanes[i]);
+			err = lane_start(&service->lanes[i],
+					 i < NB_MAX_VCPUS ? THREAD_CALL : THREAD_LOOK);
 	}
 	return err ? error_set(error, err, "cannot start a thread: %s", strerror(-err)) : 0;
 }
@@ -341,10 +320,12 @@ void service_stop(struct service *service)
 	}
 	for (i = 0; i < NR_LANES; i++)
 		lane_end(&service->lanes[i]);
+	service_end_gdb(service);
 	inspector_destroy(service->inspector);
 	service->inspector = NULL;
 	service_end_dirty(service);
 	service_end_stage2(service);
+	service_end_domain(service);
 }
 
 void service_destroy(struct service *service)

@@ -26,6 +26,13 @@ struct service_config {
 	const char *name;     /* of the guest; copied */
 	FILE *log;            /* where what the guest says is written as well; NULL: nowhere */
 	uint64_t audit_every; /* hypercalls between two audits; 0: only when asked */
+	const char *sandbox;  /* what query-status says of it; NULL: off. Outlives the service */
+	/*
+	 * Folders, as realpath(3) has them, below which clients may have files written; none:
+	 * anywhere. They outlive the service.
+	 */
+	const char *const *write_folders;
+	size_t nr_write_folders;
 };
 
 /* A service without a guest. Errors: -ENOMEM. */
@@ -54,6 +61,15 @@ void service_prepare_server(struct service *service, struct server_config *confi
  */
 int service_start(struct service *service, struct guest *guest, struct server *server,
 		  struct error *error);
+
+/* What query-domain-xml is to say, before service_start(). Takes @xml, which free(3) frees. */
+void service_set_domain_xml(struct service *service, char *xml);
+
+/*
+ * Serves gdb on a UNIX socket at @path, in place of another there may be (vmm/gdb/server.h). Before
+ * the server runs. Errors: gdb_server_create()'s.
+ */
+int service_serve_gdb(struct service *service, const char *path, struct error *error);
 
 /* Tells everybody that the service ends and why, and stops the server. */
 void service_shut_down(struct service *service, const char *reason);

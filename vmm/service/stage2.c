@@ -176,7 +176,7 @@ static int predicted_leaves(struct service *service, uint64_t start, uint64_t en
 	int err;
 
 	if (guest_second_stage(service->guest, &mode, &reader) == 0) {
-		err = service_lock_calls(service, error);
+		err = service_lock_calls(service, NULL, error);
 		if (err)
 			return err;
 		err = real_leaves(service, start, end, leaves, error);
@@ -297,11 +297,17 @@ static json_t *query_kvm_stats(struct service *service, const struct qmp_request
 
 /* ---- cores ---- */
 
+struct dumping {
+	struct service *service;
+	const struct qmp_request *request;
+};
+
 static int core_progress(void *context, uint64_t done_bytes, uint64_t total_bytes)
 {
-	struct service *service = context;
+	struct dumping *dumping = context;
+	struct service *service = dumping->service;
 
-	if (__atomic_load_n(&service->shutting_down, __ATOMIC_ACQUIRE))
+	if (!service_go_on(service, dumping->request, done_bytes, total_bytes))
 		return 1;
 	if (clock_seconds() - service->live.core_told >= 0.5) {
 		service->live.core_told = clock_seconds();
@@ -315,10 +321,11 @@ static int core_progress(void *context, uint64_t done_bytes, uint64_t total_byte
 static json_t *dump(struct service *service, const struct qmp_request *request)
 {
 	const char *path = qmp_get(request, "file")->text;
+	struct dumping dumping = {service, request};
 	const struct core_options options = {
 		.zstd = qmp_get(request, "compress")->flag,
 		.progress = core_progress,
-		.progress_context = service,
+		.progress_context = &dumping,
 	};
 	struct core_sum sum = {0};
 	struct error error;
@@ -327,7 +334,11 @@ static json_t *dump(struct service *service, const struct qmp_request *request)
 	if (*path != '/')
 		return qmp_error(request, "dump-guest-core: 'file' is to be an absolute path");
 	/* It looks through an inspector of its own: others may look meanwhile. */
-	err = core_write_guest(service->guest, path, &options, &sum, &error);
+	err = service_may_write(service, path, &error);
+	if (!err)
+		err = core_write_guest(service->guest, path, &options, &sum, &error);
+	if (err == -ECANCELED)
+		return qmp_error(request, "dump-guest-core: cancelled: there is no core");
 	if (err)
 		return qmp_error(request, "dump-guest-core: %s", error.text);
 	return QMP_REPLY(request, QMP_STRING(path), QMP_NUMBER(sum.file_bytes),
@@ -340,7 +351,7 @@ static void core_job(void *context, uint64_t client, struct qmp_request *request
 	struct error error;
 
 	/* Otherwise it is written when the guest is destroyed. */
-	if (service_lock_calls(service, &error) != 0)
+	if (service_lock_calls(service, NULL, &error) != 0)
 		return;
 	guest_last_look(service->guest);
 	service_unlock_calls(service);

@@ -25,16 +25,20 @@ const char *service_place(const struct service *service, uint64_t address,
 /* A trap that begins to hold a vCPU is seen so soon. */
 #define WAIT_TICK_SECONDS 0.05
 
-/* Says that a trap holds @vcpu. Returns whether one does. */
+/* Says who holds @vcpu, a trap or gdb. Returns whether one does. */
 static bool say_held(struct service *service, unsigned int vcpu, struct error *error)
 {
 	uint32_t trap = service_held_by(service, vcpu);
+
+	bool debugged = !trap && guest_held_by_debugger(service->guest);
 
 	if (trap)
 		error_set(error, -EBUSY,
 			  "vCPU %u is held by trap %" PRIu32 ": nestctl ept release %u go", vcpu,
 			  trap, vcpu);
-	return trap != 0;
+	if (debugged)
+		error_set(error, -EBUSY, "vCPU %u is held by gdb: continue or detach there", vcpu);
+	return trap || debugged;
 }
 
 void service_say_busy(struct service *service, unsigned int vcpu, struct error *error)
@@ -61,7 +65,8 @@ void service_say_busy(struct service *service, unsigned int vcpu, struct error *
 }
 
 /* Waits for one vCPU's mutex. */
-static int lock_call(struct service *service, unsigned int vcpu, double until, struct error *error)
+static int lock_call(struct service *service, unsigned int vcpu, double until,
+		     const struct qmp_request *request, struct error *error)
 {
 	struct timespec tick;
 
@@ -72,18 +77,21 @@ static int lock_call(struct service *service, unsigned int vcpu, double until, s
 			return 0;
 		if (say_held(service, vcpu, error))
 			return -EBUSY;
+		if (request && service_cancelled(request))
+			return error_set(error, -EBUSY, "cancelled before it was begun");
 	}
 	service_say_busy(service, vcpu, error);
 	return -EBUSY;
 }
 
-int service_lock_calls(struct service *service, struct error *error)
+int service_lock_calls(struct service *service, const struct qmp_request *request,
+		       struct error *error)
 {
 	double until = clock_seconds() + SERVICE_WAIT_SECONDS;
 	unsigned int i;
 
 	for (i = 0; i < guest_nr_vcpus(service->guest); i++) {
-		if (lock_call(service, i, until, error) == 0)
+		if (lock_call(service, i, until, request, error) == 0)
 			continue;
 		while (i > 0)
 			pthread_mutex_unlock(&service->call_mutex[--i]);

@@ -98,6 +98,22 @@ static json_t *entry_json(const struct look_entry *entry)
 		       QMP_JSON(leaf_json(&entry->second)));
 }
 
+/* NULL: they were not read. */
+static json_t *loads_json(const struct look_walk *walk)
+{
+	json_t *list = walk->have_tables ? json_array() : NULL;
+
+	for (unsigned int i = 0; list && i < walk->tables.entry_count; i++) {
+		const struct walk2d_entry *entry = &walk->tables.entries[i];
+
+		json_array_append_new(
+			list, QMP_ROW(protocol_loads, QMP_NUMBER(entry->stage),
+				      QMP_NUMBER(entry->level), QMP_NUMBER(entry->gpa.value),
+				      QMP_NUMBER(entry->hpa.value), QMP_NUMBER(entry->value)));
+	}
+	return list;
+}
+
 static json_t *reply_walk(struct service *service, const struct qmp_request *request,
 			  const struct look_walk *walk, bool real)
 {
@@ -117,7 +133,7 @@ static json_t *reply_walk(struct service *service, const struct qmp_request *req
 			 QMP_STRING(mapped ? look_rights(walk->both, both) : NULL),
 			 QMP_MAYBE(mapped, walk->tlb_bytes),
 			 QMP_JSON(mapped ? leaf_json(&walk->second) : NULL),
-			 QMP_STRING(real ? "tables" : "predicted"));
+			 QMP_STRING(real ? "tables" : "predicted"), QMP_JSON(loads_json(walk)));
 }
 
 /* ---- the second stage of a walk ---- */
@@ -183,8 +199,8 @@ static void walk_predicted(struct service *service, const struct paging_mode *mo
  * Through the second stage's real tables, where they are in this process and no hypercall keeps
  * them busy. Returns whether it was.
  */
-static bool walk_real(struct service *service, const struct paging_mode *mode, uint64_t address,
-		      struct look_walk *walk_out)
+static bool walk_real(struct service *service, const struct qmp_request *request,
+		      const struct paging_mode *mode, uint64_t address, struct look_walk *walk_out)
 {
 	struct stage2_reader reader;
 	struct stage2_mode tables;
@@ -193,7 +209,7 @@ static bool walk_real(struct service *service, const struct paging_mode *mode, u
 	bool paused, frozen;
 
 	if (guest_second_stage(service->guest, &tables, &reader) != 0 ||
-	    service_lock_calls(service, &error) != 0)
+	    service_lock_calls(service, request, &error) != 0)
 		return false;
 	paused = guest_is_paused(service->guest);
 	frozen = paused || guest_freeze(service->guest) == 0;
@@ -220,7 +236,7 @@ static json_t *query_walk(struct service *service, const struct qmp_request *req
 	pthread_mutex_unlock(&service->look_mutex);
 	if (err)
 		return service_failed(request, err);
-	real = walk_real(service, &mode, address, &walk);
+	real = walk_real(service, request, &mode, address, &walk);
 	if (!real) {
 		pthread_mutex_lock(&service->look_mutex);
 		walk_predicted(service, &mode, address, &walk);
@@ -265,17 +281,35 @@ static json_t *query_mappings(struct service *service, const struct qmp_request 
 
 /* ---- search ---- */
 
+#define SEARCH_ENDED 1
+
+struct searching {
+	struct service *service;
+	const struct qmp_request *request;
+	json_t *hits;
+	uint64_t done; /* bytes; how many there are is not known before */
+};
+
 static int add_hit(void *context, uint64_t address)
 {
-	json_array_append_new(context, qmp_hex(address));
+	json_array_append_new(((struct searching *)context)->hits, qmp_hex(address));
 	return 0;
+}
+
+static int search_on(void *context, uint64_t done_bytes)
+{
+	struct searching *searching = context;
+
+	searching->done = done_bytes;
+	return service_go_on(searching->service, searching->request, done_bytes, 0) ? 0
+										    : SEARCH_ENDED;
 }
 
 static json_t *search_memory(struct service *service, const struct qmp_request *request)
 {
 	const struct qmp_value *bytes = qmp_get(request, "bytes");
+	struct searching searching = {service, request, .hits = json_array()};
 	struct look_search_sum sum = {0};
-	json_t *hits = json_array();
 	struct paging_mode mode;
 	const struct look_search_query query = {
 		.physical = qmp_get(request, "space")->word != 0,
@@ -287,24 +321,25 @@ static json_t *search_memory(struct service *service, const struct qmp_request *
 		.align = qmp_get(request, "align")->word,
 		.max_hits = qmp_get(request, "limit")->word,
 		.skip_direct = !qmp_get(request, "direct-map")->flag,
+		.progress = search_on,
 	};
 	int err;
 
 	pthread_mutex_lock(&service->look_mutex);
 	err = service_tables(service, request, &mode);
 	if (!err)
-		err = look_search(service->inspector, &query, add_hit, hits, &sum);
+		err = look_search(service->inspector, &query, add_hit, &searching, &sum);
 	pthread_mutex_unlock(&service->look_mutex);
-	if (err == -EINVAL) {
-		json_decref(hits);
+	if (err < 0)
+		json_decref(searching.hits);
+	if (err == -EINVAL)
 		return qmp_error(request, "search-memory: the end is to lie behind the start, and "
 					  "'align' is to be a power of two up to 4096");
-	}
-	if (err < 0) {
-		json_decref(hits);
+	if (err < 0)
 		return service_failed(request, err);
-	}
-	return QMP_REPLY(request, QMP_JSON(hits), QMP_NUMBER(sum.bytes), QMP_NUMBER(sum.cut));
+	return QMP_REPLY(request, QMP_JSON(searching.hits),
+			 QMP_NUMBER(err ? searching.done : sum.bytes), QMP_NUMBER(err || sum.cut),
+			 QMP_MAYBE(err, true));
 }
 
 const struct service_handler service_table_handlers[] = {

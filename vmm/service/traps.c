@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "vmm/base/range_set.h"
+#include "vmm/machine/insn.h"
 #include "vmm/service/private.h"
 
 #define TRAPS_MAX 64
@@ -47,12 +48,23 @@ struct trap {
 	uint64_t pages;
 };
 
+/* As the protocol's table has them: what one release lets through. */
+enum until { UNTIL_ACCESS, UNTIL_INSTRUCTION, UNTIL_OPERATION };
+
+/* A vCPU that is or was held, and what of it goes on without being held again. */
+struct passage {
+	enum until until;
+	uint64_t rip, rcx; /* of the access */
+	bool repeats;      /* by a repeated string instruction */
+};
+
 struct service_traps {
 	pthread_mutex_t mutex;
 	uint32_t last_number;
 	struct trap traps[TRAPS_MAX];
 	struct range_set frames;    /* mutex: each page, and whose it is: a place in traps */
 	json_t *held[NB_MAX_VCPUS]; /* mutex: what TRAP told; NULL: it is not held */
+	struct passage passage[NB_MAX_VCPUS]; /* mutex */
 };
 
 struct service_traps *service_traps_create(void)
@@ -115,6 +127,43 @@ static json_t *event_json(uint32_t number, enum watch_answer policy,
 	return json;
 }
 
+/* Whether the instruction at @rip is a repeated one. */
+static bool is_repeated(struct service *service, uint64_t rip)
+{
+	uint8_t code[INSN_BYTES_MAX] = {0};
+	char text[INSN_TEXT_BYTES];
+
+	/* What crosses into a page that is not there is too long to be one. */
+	return guest_read(service->guest, gva_make(rip), code, sizeof(code)) == 0 &&
+	       insn_text(code, sizeof(code), rip, text) != 0 && strncmp(text, "rep", 3) == 0;
+}
+
+/*
+ * Whether the last release of this vCPU lets @access through as well. With the mutex held. The
+ * steps of one repeated instruction count RCX down: one that begins anew is told again.
+ */
+static bool passes(struct passage *passage, const struct guest_access *access)
+{
+	if (passage->until == UNTIL_OPERATION)
+		return true;
+	if (passage->until != UNTIL_INSTRUCTION || !passage->repeats ||
+	    access->rip != passage->rip || access->rcx > passage->rcx) {
+		passage->until = UNTIL_ACCESS;
+		return false;
+	}
+	passage->rcx = access->rcx;
+	return true;
+}
+
+void service_operation_over(struct service *service, unsigned int vcpu)
+{
+	struct service_traps *traps = service->traps;
+
+	pthread_mutex_lock(&traps->mutex);
+	traps->passage[vcpu].until = UNTIL_ACCESS;
+	pthread_mutex_unlock(&traps->mutex);
+}
+
 enum watch_answer service_on_access(void *context, const struct guest_access *access)
 {
 	struct service *service = context;
@@ -132,10 +181,17 @@ enum watch_answer service_on_access(void *context, const struct guest_access *ac
 		if (is_told(trap, access)) {
 			trap->hits++;
 			answer = trap->policy;
-			event = event_json(trap->number, answer, access);
+			if (answer == WATCH_HOLD && passes(&traps->passage[access->vcpu], access))
+				answer = WATCH_GO_ON;
+			else
+				event = event_json(trap->number, answer, access);
 		}
 	}
 	if (answer == WATCH_HOLD) {
+		traps->passage[access->vcpu] =
+			(struct passage){.rip = access->rip,
+					 .rcx = access->rcx,
+					 .repeats = is_repeated(service, access->rip)};
 		json_decref(traps->held[access->vcpu]);
 		traps->held[access->vcpu] = event ? json_deep_copy(event) : json_object();
 	}
@@ -372,14 +428,16 @@ static json_t *query_traps(struct service *service, const struct qmp_request *re
 
 /* ---- release ---- */
 
-/* Whether vCPU @vcpu is held; from then on it is not. */
-static bool take_held(struct service_traps *traps, unsigned int vcpu)
+/* Whether vCPU @vcpu is held; from then on it is not, and passes @until. */
+static bool take_held(struct service_traps *traps, unsigned int vcpu, enum until until)
 {
 	json_t *held;
 
 	pthread_mutex_lock(&traps->mutex);
 	held = traps->held[vcpu];
 	traps->held[vcpu] = NULL;
+	if (held)
+		traps->passage[vcpu].until = until;
 	pthread_mutex_unlock(&traps->mutex);
 	json_decref(held);
 	return held != NULL;
@@ -391,9 +449,11 @@ static json_t *release_trap(struct service *service, const struct qmp_request *r
 	enum watch_answer answer = qmp_get(request, "answer")->word ? WATCH_DENY : WATCH_GO_ON;
 	int err = -ENOENT;
 
+	if (vcpu >= guest_nr_vcpus(service->guest))
+		return service_bad_vcpu(service, request, vcpu);
 	if (guest_failure(service->guest))
 		return qmp_error(request, "the guest is dead: nobody is held");
-	if (!take_held(service->traps, vcpu))
+	if (!take_held(service->traps, vcpu, (enum until)qmp_get(request, "until")->word))
 		return qmp_error(request,
 				 "trap-release: no trap holds vCPU %u; query-traps lists "
 				 "who is held",

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "vmm/soft/check_private.h"
 #include "vmm/soft/private.h"
 
 #define BASE_BSP    (1ull << 8)
@@ -116,6 +117,7 @@ int soft_apic_acknowledge(struct soft_cpu *cpu)
 	clear_bit(vcpu->apic.irr, (unsigned int)vector);
 	set_bit(vcpu->apic.isr, (unsigned int)vector);
 	soft_count(vcpu, SOFT_VCPU_IRQ_INJECTIONS);
+	soft_race_receive(vcpu);
 	return vector;
 }
 
@@ -144,12 +146,14 @@ void soft_apic_raise(struct soft_vcpu *vcpu, uint8_t vector)
 static bool deliver(struct soft_vcpu *vcpu, unsigned int mode, uint8_t vector)
 {
 	if (mode == MODE_NMI) {
+		soft_race_send(vcpu, true);
 		vcpu->cpu.nmi = true;
 		look(vcpu);
 		return true;
 	}
 	if ((mode != MODE_FIXED && mode != MODE_LOWEST) || !soft_apic_enabled(&vcpu->apic))
 		return false;
+	soft_race_send(vcpu, false);
 	soft_apic_raise(vcpu, vector);
 	return true;
 }

@@ -1,99 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stale, freed, wx, guard, stack: checked where a line is filled, and the lines taken away where
- * the answer changes.
+ * stale, wx, guard, stack, and a freed frame: checked where a line is filled, and the lines taken
+ * away where the answer changes.
  *
- *      a store in a frame that is a table       the line of the address it mapped
+ *      a store in an entry that was read        the line of the address it mapped
  *      a frame is given up                      the lines that lead there
  *
  * A frame becomes a table when the processor first walks through it, and stays one until it is
- * given up: its lines for writing are marked, so that each store is told of.
+ * given up. Only entries that were read are looked at when they are written: of the others no
+ * processor can remember anything.
  */
 #include <string.h>
 
 #include "vmm/soft/check_private.h"
-
-static struct soft_check_frame *frame_of(const struct soft_check *check, uint64_t gpa)
-{
-	uint64_t pfn = gpa / EPT_PAGE_BYTES;
-
-	return pfn < check->nr_frames ? &check->frames[pfn] : NULL;
-}
-
-/* ---- lines ---- */
-
-static struct soft_line *line_at(struct soft_cpu *cpu, unsigned int class, uint64_t gva)
-{
-	return &cpu->line_sets[class][gva / EPT_PAGE_BYTES % SOFT_LINES];
-}
-
-/* A line that is empty but for what the interpreter may still hold of it: only tags are asked. */
-static void close_line(struct soft_line *line)
-{
-	line->read = line->write = line->fetch = SOFT_LINE_NONE;
-}
-
-static bool leads_to(const struct soft_line *line, uint64_t gpa)
-{
-	return line->gpa == gpa && (line->read != SOFT_LINE_NONE || line->write != SOFT_LINE_NONE ||
-				    line->fetch != SOFT_LINE_NONE);
-}
-
-/* Of all vCPUs, those for which @close says so of a frame. */
-static void close_lines(struct soft_vm *vm, bool (*close)(const struct soft_check_frame *frame))
-{
-	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
-		for (unsigned int class = 0; class < SOFT_CLASSES; class ++)
-			for (unsigned int j = 0; j < SOFT_LINES; j++) {
-				struct soft_line *line = &vm->vcpus[i]->cpu.line_sets[class][j];
-				struct soft_check_frame *frame = frame_of(vm->check, line->gpa);
-
-				if (frame && leads_to(line, line->gpa) && close(frame))
-					close_line(line);
-			}
-}
-
-static bool is_freed(const struct soft_check_frame *frame)
-{
-	return frame->freed != 0;
-}
-
-static bool is_table(const struct soft_check_frame *frame)
-{
-	return frame->level != 0;
-}
-
-/* The lines of one address, or of @bytes from it on. */
-static void close_addresses(struct soft_vm *vm, uint64_t gva, uint64_t bytes)
-{
-	uint64_t lines = bytes / EPT_PAGE_BYTES < SOFT_LINES ? bytes / EPT_PAGE_BYTES : SOFT_LINES;
-
-	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
-		for (unsigned int class = 0; class < SOFT_CLASSES; class ++)
-			for (uint64_t j = 0; j < lines; j++)
-				close_line(line_at(&vm->vcpus[i]->cpu, class,
-						   gva + j * EPT_PAGE_BYTES));
-}
-
-void soft_check_mark(struct soft_vcpu *vcpu, struct soft_line *line, uint64_t gva)
-{
-	struct soft_check *check = vcpu->vm->check;
-	struct soft_check_frame *frame = frame_of(check, line->gpa);
-
-	/* What comes next through this line is looked at, each time. */
-	if (soft_check_exempt(vcpu)) {
-		line->state = vcpu;
-		line->fetch = SOFT_LINE_NONE;
-	}
-	if (!frame)
-		return;
-	if ((gva & ~(EPT_PAGE_BYTES - 1)) != check->config.direct_base + line->gpa)
-		frame->aliased = true;
-	if (line->write != SOFT_LINE_NONE && (frame->level || line->state))
-		line->write |= SOFT_LINE_CALL;
-	if (line->read != SOFT_LINE_NONE && line->state)
-		line->read |= SOFT_LINE_CALL;
-}
 
 /* ---- tables ---- */
 
@@ -103,29 +22,45 @@ static uint32_t base_of(uint64_t gva, unsigned int level)
 	return level >= 4 ? 0 : (uint32_t)((gva & 0xffffffffffffull) >> X86_LEVEL_SHIFT(level + 1));
 }
 
-static void become_table(struct soft_vcpu *vcpu, struct soft_check_frame *frame, uint64_t gva,
-			 unsigned int level)
+static void become_table(struct soft_check_page *page, uint64_t gva, unsigned int level)
 {
 	uint32_t base = base_of(gva, level);
 
-	if (frame->level) {
-		frame->many |= frame->level != level || frame->base != base;
+	if (page->level) {
+		page->many |= page->level != level || page->base != base;
 		return;
 	}
-	frame->level = (uint8_t)level;
-	frame->base = base;
-	close_lines(vcpu->vm, is_table);
+	page->level = (uint8_t)level;
+	page->base = base;
+}
+
+/* The processor may remember the entry at @gpa from now on. */
+static enum soft_answer entry_read(struct soft_vcpu *vcpu, struct soft_check_frame *frame,
+				   uint64_t gva, uint64_t gpa, unsigned int level)
+{
+	struct soft_check_page *page = soft_check_page(vcpu->vm->check, frame);
+
+	if (!page)
+		return soft_check_no_memory(vcpu);
+	if (page->level != level || page->base != base_of(gva, level))
+		become_table(page, gva, level);
+	if (!soft_check_bits(page->careful.writes, gpa, 1))
+		soft_check_care(vcpu->vm, frame, gpa, 1, false);
+	return SOFT_OK;
 }
 
 enum soft_answer soft_check_table(struct soft_vcpu *vcpu, uint64_t gva, uint64_t gpa,
 				  unsigned int level)
 {
 	struct soft_check *check = vcpu->vm->check;
-	struct soft_check_frame *frame = frame_of(check, gpa);
+	struct soft_check_frame *frame = soft_check_frame(check, gpa);
+	enum soft_owner owner;
 
 	if (!frame)
 		return SOFT_OK;
-	if (frame->freed && (check->config.checks & SOFT_CHECK_FREED) && !soft_check_exempt(vcpu))
+	owner = check->config.checks & SOFT_CHECK_FREED ? soft_check_owner(vcpu, 0, gpa)
+							: SOFT_OWNED;
+	if (owner != SOFT_OWNED && !soft_check_exempt(vcpu))
 		return soft_check_found(vcpu,
 					&(struct soft_finding){
 						.check = SOFT_CHECK_FREED,
@@ -133,11 +68,11 @@ enum soft_answer soft_check_table(struct soft_vcpu *vcpu, uint64_t gva, uint64_t
 						.gpa = gpa,
 						.bytes = sizeof(uint64_t),
 						.table = true,
+						.never = owner == SOFT_NEVER_OWNED,
 					},
-					frame->freed);
-	if ((check->config.checks & SOFT_CHECK_STALE) &&
-	    (frame->level != level || frame->base != base_of(gva, level)))
-		become_table(vcpu, frame, gva, level);
+					frame->past);
+	if (check->config.checks & SOFT_CHECK_STALE)
+		return entry_read(vcpu, frame, gva, gpa, level);
 	return SOFT_OK;
 }
 
@@ -152,32 +87,43 @@ static uint64_t canonical(uint64_t gva)
 	return (uint64_t)((int64_t)(gva << 16) >> 16);
 }
 
+/* No translation is what it was, for all that is known. */
+static void suspect_all(struct soft_vm *vm)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		vm->vcpus[i]->suspect = true;
+	vm->check->array.host = NULL;
+}
+
 /* The entry's translations end here, or begin to be others. */
-static void entry_changes(struct soft_vcpu *vcpu, const struct soft_check_frame *frame,
+static void entry_changes(struct soft_vcpu *vcpu, const struct soft_check_page *table,
 			  unsigned int index, uint32_t *past)
 {
 	struct soft_check *check = vcpu->vm->check;
-	unsigned int level = frame->level, shift = X86_LEVEL_SHIFT(level);
-	uint64_t page = (uint64_t)frame->base << (level >= 4 ? 0 : 9) | index;
+	unsigned int level = table->level, shift = X86_LEVEL_SHIFT(level);
+	uint64_t page = (uint64_t)table->base << (level >= 4 ? 0 : 9) | index;
 	struct soft_unmapped *unmapped;
 
 	if (!*past)
 		*past = soft_check_remember(vcpu);
-	if (frame->many) {
-		close_addresses(vcpu->vm, 0, SOFT_LINES * EPT_PAGE_BYTES);
+	if (level > 1 || table->many)
+		suspect_all(vcpu->vm);
+	if (table->many) {
+		soft_check_close(vcpu->vm, 0, SOFT_LINES * EPT_PAGE_BYTES);
 		return;
 	}
 	page = canonical(page << shift) >> shift;
+	for (unsigned int i = 0; level == 1 && i < vcpu->vm->nr_vcpus; i++)
+		soft_tlb_suspect(&vcpu->vm->vcpus[i]->tlb, page << shift, level);
 	unmapped = unmapped_at(check, page, level);
 	*unmapped = (struct soft_unmapped){.page = page, .level = level, .past = *past};
-	close_addresses(vcpu->vm, page << shift, 1ull << shift);
+	soft_check_close(vcpu->vm, page << shift, 1ull << shift);
 }
 
-/* A store is about to happen in a table. */
-static void table_changes(struct soft_vcpu *vcpu, const struct soft_line *line, uint64_t gva,
-			  size_t bytes)
+/* A store is about to happen in a table. What it leaves is read again before it is used. */
+static void table_changes(struct soft_vcpu *vcpu, struct soft_check_page *table,
+			  const struct soft_line *line, uint64_t gva, size_t bytes)
 {
-	const struct soft_check_frame *frame = frame_of(vcpu->vm->check, line->gpa);
 	unsigned int first = gva % EPT_PAGE_BYTES / 8;
 	unsigned int last = (gva % EPT_PAGE_BYTES + bytes - 1) / 8;
 	uint32_t past = 0;
@@ -185,9 +131,12 @@ static void table_changes(struct soft_vcpu *vcpu, const struct soft_line *line, 
 	for (unsigned int i = first; i <= last; i++) {
 		uint64_t value;
 
+		if (!soft_check_bits(table->careful.writes, i * 8ull, 1))
+			continue;
 		memcpy(&value, line->host + i * 8ull, sizeof(value));
 		if (value & X86_PTE_P)
-			entry_changes(vcpu, frame, i, &past);
+			entry_changes(vcpu, table, i, &past);
+		table->careful.writes[i / 64] &= ~(1ull << i % 64);
 	}
 }
 
@@ -244,32 +193,54 @@ static enum soft_answer found(struct soft_vcpu *vcpu, unsigned int check, uint64
 					.fetch = access == SOFT_FETCH,
 					.user = vcpu->cpu.cpl == 3,
 					.now_gpa = now_gpa,
+					.never = check == SOFT_CHECK_FREED && now_gpa,
 				},
 				past);
 }
 
+/* A remembered translation is about to be used again: the entries it came from are read now. */
+static enum soft_answer entries_read(struct soft_vcpu *vcpu, uint64_t gva,
+				     const struct paging_walk *walk)
+{
+	for (unsigned int i = 0; i < walk->entry_count; i++) {
+		uint64_t gpa = walk->entries[i].address.value;
+		struct soft_check_frame *frame = soft_check_frame(vcpu->vm->check, gpa);
+
+		if (frame && entry_read(vcpu, frame, gva, gpa, 4 - i) != SOFT_OK)
+			return SOFT_LEAVE;
+	}
+	return SOFT_OK;
+}
+
 enum soft_answer soft_check_fill(struct soft_vcpu *vcpu, uint64_t gva, uint64_t gpa,
-				 enum soft_access access, enum soft_class class, bool remembered,
+				 enum soft_access access, enum soft_class class, bool suspect,
 				 uint64_t *flags)
 {
 	struct soft_check *check = vcpu->vm->check;
 	unsigned int checks = check->config.checks;
-	struct soft_check_frame *frame = frame_of(check, gpa);
 	struct paging_walk walk;
+	enum soft_owner owner;
 
+	if (check->no_memory)
+		return soft_check_no_memory(vcpu);
 	if (soft_check_exempt(vcpu))
 		return SOFT_OK;
-	if (remembered && (checks & SOFT_CHECK_STALE) && soft_mmu_look(vcpu, gva, &walk)) {
+	if (suspect && (checks & SOFT_CHECK_STALE) && soft_mmu_look(vcpu, gva, &walk)) {
 		if (!gives(&walk, gpa, access, class))
 			return found(vcpu, SOFT_CHECK_STALE, gva, gpa, access,
 				     when_unmapped(check, gva),
 				     walk.status == PAGING_MAPPED && walk.gpa.value != gpa
 					     ? walk.gpa.value
 					     : UINT64_MAX);
+		if (entries_read(vcpu, gva, &walk) != SOFT_OK)
+			return SOFT_LEAVE;
 		*flags = both(*flags, &walk);
 	}
-	if ((checks & SOFT_CHECK_FREED) && frame && frame->freed)
-		return found(vcpu, SOFT_CHECK_FREED, gva, gpa, access, frame->freed, 0);
+	owner = checks & SOFT_CHECK_FREED ? soft_check_owner(vcpu, gva, gpa) : SOFT_OWNED;
+	if (owner != SOFT_OWNED)
+		return found(vcpu, SOFT_CHECK_FREED, gva, gpa, access,
+			     owner == SOFT_GIVEN_UP ? soft_check_frame(check, gpa)->past : 0,
+			     owner == SOFT_NEVER_OWNED);
 	if ((checks & SOFT_CHECK_WX) && class == SOFT_SUPERVISOR && (*flags & X86_PTE_RW) &&
 	    !(*flags & (X86_PTE_NX | X86_PTE_US)))
 		return found(vcpu, SOFT_CHECK_WX, gva, gpa, access, 0, 0);
@@ -299,69 +270,100 @@ enum soft_answer soft_check_fault(struct soft_vcpu *vcpu, uint64_t gva, enum sof
 	return SOFT_OK;
 }
 
+/* ---- accesses to pages of which some words are looked at ---- */
+
+static enum soft_answer freed_object(struct soft_vcpu *vcpu, const struct soft_check_page *page,
+				     uint64_t gva, uint64_t gpa, size_t bytes,
+				     enum soft_access access)
+{
+	enum soft_mark_kind kind = soft_check_mark_at(vcpu->vm->check, soft_cpu_rip(&vcpu->cpu));
+	uint32_t index = (uint32_t)(gpa % EPT_PAGE_BYTES) / page->object_bytes;
+
+	if (kind == SOFT_MARK_ALLOCATOR || kind == SOFT_MARK_EXEMPT)
+		return SOFT_OK;
+	/* Of two that it touches it is the second that is free. */
+	if (!soft_check_bits(page->freed, gva, 1))
+		index++;
+	return soft_check_found(vcpu,
+				&(struct soft_finding){
+					.check = SOFT_CHECK_FREED,
+					.gva = gva,
+					.gpa = gpa,
+					.bytes = (uint32_t)bytes,
+					.write = soft_access_writes(access),
+					.user = vcpu->cpu.cpl == 3,
+					.object_bytes = page->object_bytes,
+					.never = !page->object_past[index],
+				},
+				page->object_past[index]);
+}
+
+static void note_words(struct soft_vcpu *vcpu, const struct soft_check_page *page,
+		       const struct soft_line *line, uint64_t gva, size_t bytes)
+{
+	unsigned int first = gva % EPT_PAGE_BYTES / 8;
+	unsigned int last = (gva % EPT_PAGE_BYTES + bytes - 1) / 8;
+
+	if (!vcpu->cpu.tell_written)
+		vcpu->nr_notes = 0;
+	for (unsigned int i = first; i <= last; i++) {
+		struct soft_note *note = &vcpu->notes[vcpu->nr_notes];
+
+		if (!(page->told[i / 64] >> i % 64 & 1) || vcpu->nr_notes == SOFT_NOTES)
+			continue;
+		note->gva = (gva & ~(EPT_PAGE_BYTES - 1)) + i * 8ull;
+		note->gpa = line->gpa + i * 8ull;
+		note->host = line->host + i * 8ull;
+		memcpy(&note->old, note->host, sizeof(note->old));
+		vcpu->nr_notes++;
+		vcpu->cpu.tell_written = true;
+	}
+}
+
+/* Through a line that was made for an instruction that may do anything. */
+static enum soft_answer look_again(struct soft_vcpu *vcpu, struct soft_line *line, uint64_t gva,
+				   enum soft_access access, struct soft_check_page **page_out)
+{
+	struct soft_check_frame *frame = soft_check_frame(vcpu->vm->check, line->gpa);
+	uint64_t flags = X86_PTE_NX;
+
+	*page_out = frame ? soft_check_page(vcpu->vm->check, frame) : NULL;
+	return soft_check_fill(vcpu, gva, line->gpa + gva % EPT_PAGE_BYTES, access,
+			       vcpu->cpu.cpl == 3 ? SOFT_USER : SOFT_SUPERVISOR, true, &flags);
+}
+
 enum soft_answer soft_check_access(struct soft_cpu *cpu, struct soft_line *line, uint64_t gva,
 				   size_t bytes, enum soft_access access)
 {
 	struct soft_vcpu *vcpu = soft_vcpu_of(cpu);
-	struct soft_check_frame *frame = frame_of(vcpu->vm->check, line->gpa);
-	enum soft_answer answer = SOFT_OK;
-	uint64_t flags = X86_PTE_NX;
+	struct soft_check_page *page = soft_check_page_of(line);
+	uint64_t gpa = line->gpa + gva % EPT_PAGE_BYTES;
 
-	if (line->state)
-		answer = soft_check_fill(vcpu, gva, line->gpa + gva % EPT_PAGE_BYTES, access,
-					 cpu->cpl == 3 ? SOFT_USER : SOFT_SUPERVISOR, true, &flags);
-	if (answer == SOFT_OK && frame && frame->level && soft_access_writes(access))
-		table_changes(vcpu, line, gva, bytes);
-	return answer;
-}
-
-/* ---- frames ---- */
-
-static void give_up(struct soft_vcpu *vcpu, struct soft_check_frame *frame, uint64_t gpa,
-		    uint32_t past, bool *aliased)
-{
-	struct soft_vm *vm = vcpu->vm;
-
-	*aliased |= frame->aliased;
-	*frame = (struct soft_check_frame){.freed = past};
-	close_addresses(vm, vm->check->config.direct_base + gpa, EPT_PAGE_BYTES);
-}
-
-/* One run of frames as the guest's list has it. It is not believed: what is no RAM is left out. */
-static void take_run(struct soft_vcpu *vcpu, uint32_t pfn, uint32_t nr, uint32_t past,
-		     bool *aliased)
-{
-	struct soft_check *check = vcpu->vm->check;
-	uint64_t end = (uint64_t)pfn + (nr & ~SOFT_FRAMES_TAKEN);
-
-	for (uint64_t i = pfn; i < end && i < check->nr_frames; i++)
-		if (nr & SOFT_FRAMES_TAKEN)
-			check->frames[i].freed = 0;
-		else
-			give_up(vcpu, &check->frames[i], i * EPT_PAGE_BYTES, past, aliased);
-}
-
-bool soft_check_port(struct soft_vcpu *vcpu, uint16_t port)
-{
-	const struct soft_check *check = vcpu->vm->check;
-	uint64_t at = vcpu->id < check->config.nr_lists ? check->config.frames_gpa[vcpu->id] : 0;
-	const struct soft_slot *slot = at ? soft_slot_find(vcpu->vm, at) : NULL;
-	const uint8_t *list;
-	uint32_t count, run[2], past = 0;
-	bool aliased = false;
-
-	if (!check->config.frames_port || port != check->config.frames_port || !slot ||
-	    slot->end - at < 8 + 8ull * check->config.runs_max)
-		return false;
-	list = slot->host + (at - slot->start);
-	memcpy(&count, list, sizeof(count));
-	for (uint32_t i = 0; i < count && i < check->config.runs_max; i++) {
-		memcpy(run, list + 8 + 8ull * i, sizeof(run));
-		if (!past && !(run[1] & SOFT_FRAMES_TAKEN))
-			past = soft_check_remember(vcpu);
-		take_run(vcpu, run[0], run[1], past, &aliased);
+	if (!page) {
+		if (look_again(vcpu, line, gva, access, &page) != SOFT_OK)
+			return SOFT_LEAVE;
+		if (!page)
+			return SOFT_OK;
 	}
-	if (aliased)
-		close_lines(vcpu->vm, is_freed);
-	return true;
+	if (page->cares && page->object_bytes && soft_check_bits(page->freed, gva, bytes) &&
+	    freed_object(vcpu, page, gva, gpa, bytes, access) != SOFT_OK)
+		return SOFT_LEAVE;
+	if (vcpu->vm->check->race &&
+	    soft_race_access(vcpu, page, gva, gpa, bytes, access) != SOFT_OK)
+		return SOFT_LEAVE;
+	if (!page->cares || !soft_access_writes(access))
+		return SOFT_OK;
+	note_words(vcpu, page, line, gva, bytes);
+	if (page->level)
+		table_changes(vcpu, page, line, gva, bytes);
+	return SOFT_OK;
+}
+
+void soft_check_written(struct soft_cpu *cpu)
+{
+	struct soft_vcpu *vcpu = soft_vcpu_of(cpu);
+
+	for (unsigned int i = 0; i < vcpu->nr_notes; i++)
+		soft_check_told(vcpu, &vcpu->notes[i]);
+	vcpu->nr_notes = 0;
 }

@@ -37,10 +37,10 @@ void soft_cpu_fini(struct soft_cpu *cpu)
 
 void soft_cpu_drop_line(struct soft_cpu *cpu, uint64_t gva)
 {
-	size_t at = (gva >> X86_PAGE_SHIFT) % SOFT_LINES;
-
-	for (size_t class = 0; class < SOFT_CLASSES; class ++)
-		cpu->line_sets[class][at] = SOFT_LINE_EMPTY;
+	for (size_t class = 0; class < SOFT_CLASSES; class ++) {
+		cpu->line_sets[class][soft_line_index(gva)] = SOFT_LINE_EMPTY;
+		cpu->line_sets[class][soft_fetch_index(gva)] = SOFT_LINE_EMPTY;
+	}
 }
 
 void soft_cpu_drop_lines(struct soft_cpu *cpu)
@@ -51,7 +51,7 @@ void soft_cpu_drop_lines(struct soft_cpu *cpu)
 		for (size_t i = 0; i < cpu->filled_count; i++)
 			lines[cpu->filled[i]] = SOFT_LINE_EMPTY;
 	else
-		for (size_t at = 0; at < SOFT_CLASSES * SOFT_LINES; at++)
+		for (size_t at = 0; at < SOFT_CLASSES * SOFT_LINES_ALL; at++)
 			lines[at] = SOFT_LINE_EMPTY;
 	cpu->filled_count = 0;
 }
@@ -123,7 +123,7 @@ uint8_t soft_address_vector(const struct soft_cpu *cpu)
 
 void soft_unknown(struct soft_cpu *cpu, uint8_t length)
 {
-	const struct soft_line *line = &cpu->lines[cpu->rip / X86_PAGE_SIZE % SOFT_LINES];
+	const struct soft_line *line = &cpu->lines[soft_fetch_index(cpu->rip)];
 	size_t room = X86_PAGE_SIZE - cpu->rip % X86_PAGE_SIZE;
 
 	memset(&cpu->unknown, 0, sizeof(cpu->unknown));

@@ -60,23 +60,30 @@ static inline bool soft_access_writes(enum soft_access access)
 	return access >= SOFT_STORE && access <= SOFT_LOCKED;
 }
 
+/* Bytes of a page that are not for everybody. */
+struct soft_careful {
+	/* A bit for each 8 bytes of the page. What is of a read is of a write too. */
+	uint64_t reads[8], writes[8];
+};
+
 /*
- * A line: what the interpreter remembers of one page. Direct-mapped, one array for accesses as
- * supervisor and one as user. A tag is the page's linear address when such an access may go
+ * A line: what the interpreter remembers of one page. Direct-mapped, two arrays for accesses as
+ * supervisor and two as user. A tag is the page's linear address when such an access may go
  * straight to @host, with SOFT_LINE_CALL in it when ops->access() is to be called first, each
- * time. A write tag stands for reads and writes of one instruction (SOFT_UPDATE, SOFT_LOCKED) too.
+ * time, or for the bytes @careful names. A write tag stands for reads and writes of one instruction
+ * (SOFT_UPDATE, SOFT_LOCKED) too.
  *
- * ops->fill() writes read, write, fetch, host, gpa and state, of a line that comes empty; the
- * interpreter adds marks of its own (pages with decoded code or a watched address are not written
- * straight) and never looks at gpa and state.
+ * ops->fill() writes read, write, fetch, host, gpa, state and careful, of a line that comes empty;
+ * the interpreter adds marks of its own (pages with decoded code or a watched address are not
+ * written straight) and never looks at gpa and state.
  */
 struct soft_line {
 	uint64_t read, write, fetch;
-	uint8_t *host;          /* the page's 4096 bytes */
-	uint64_t gpa;           /* guest-physical address of the page */
-	void *state;            /* the engine's own, for ops->access() */
-	struct soft_page *page; /* the interpreter's */
-	uint64_t unused;
+	uint8_t *host;                      /* the page's 4096 bytes */
+	uint64_t gpa;                       /* guest-physical address of the page */
+	void *state;                        /* the engine's own, for ops->access() */
+	struct soft_page *page;             /* the interpreter's */
+	const struct soft_careful *careful; /* with SOFT_LINE_CALL: where; NULL: everywhere */
 };
 
 #define SOFT_LINE_NONE UINT64_MAX /* no such access */
@@ -86,8 +93,21 @@ struct soft_line {
 #define SOFT_LINE_WATCH 4ull
 #define SOFT_LINE_MARKS (SOFT_LINE_CALL | SOFT_LINE_CODE | SOFT_LINE_WATCH)
 
-#define SOFT_LINES  1024
-#define SOFT_FILLED 128
+/* Lines of data come first, those instructions are fetched by after them: a page may have both. */
+#define SOFT_LINES       1024
+#define SOFT_FETCH_LINES 128
+#define SOFT_LINES_ALL   (SOFT_LINES + SOFT_FETCH_LINES)
+#define SOFT_FILLED      128
+
+static inline unsigned int soft_line_index(uint64_t gva)
+{
+	return (unsigned int)(gva / X86_PAGE_SIZE % SOFT_LINES);
+}
+
+static inline unsigned int soft_fetch_index(uint64_t gva)
+{
+	return SOFT_LINES + (unsigned int)(gva / X86_PAGE_SIZE % SOFT_FETCH_LINES);
+}
 
 enum soft_class { SOFT_SUPERVISOR, SOFT_USER, SOFT_CLASSES };
 
@@ -123,9 +143,13 @@ struct soft_cpu_ops {
 	/*
 	 * An access of @bytes at @gva, all in @line's page, is about to happen, whose tag has
 	 * SOFT_LINE_CALL. SOFT_OK lets it. Fetches are not told of. NULL: nobody sets the mark.
+	 * With cpu->tell_written set, ops->written() follows when the bytes are there, unless the
+	 * instruction ends before: then the next access() does.
 	 */
 	enum soft_answer (*access)(struct soft_cpu *cpu, struct soft_line *line, uint64_t gva,
 				   size_t bytes, enum soft_access access);
+
+	void (*written)(struct soft_cpu *cpu);
 
 	/*
 	 * Translations must be forgotten as @what says; cr0, cr3, cr4, efer are written already.
@@ -309,6 +333,7 @@ struct soft_cpu {
 	uint8_t bounce[16]; /* an operand that is not in one place (memory.c) */
 	struct soft_part bounce_parts[2];
 	uint8_t bounce_count; /* parts to be written back */
+	bool tell_written;    /* ops->written() is to be called after the write */
 	uint64_t watch_dr6;   /* watched addresses that were touched, as bits of DR6 */
 	uint64_t watch_debug; /* and of debug_dr */
 
@@ -316,7 +341,7 @@ struct soft_cpu {
 	void *context; /* the owner's */
 	struct soft_code *code;
 	struct soft_cpu *next; /* of those that share @code */
-	struct soft_line line_sets[SOFT_CLASSES][SOFT_LINES];
+	struct soft_line line_sets[SOFT_CLASSES][SOFT_LINES_ALL];
 	/* Which lines were filled since all were dropped; more than fit: any may have been. */
 	uint16_t filled[SOFT_FILLED];
 	unsigned int filled_count;
@@ -332,6 +357,17 @@ void soft_code_free(struct soft_code *code);
  * through a line; one that is filled later notices itself.
  */
 void soft_code_drop(struct soft_code *code, const uint8_t *host);
+
+/*
+ * Whether processors stop before the instruction at @host, with SOFT_STOP_DEBUG and the vector of
+ * INT3, as long as it is there: a debugger's breakpoint that memory shows nothing of. Errors:
+ * -ENOSPC (SOFT_STOPS_MAX of them).
+ */
+#define SOFT_STOPS_MAX 256
+int soft_code_stop(struct soft_code *code, const uint8_t *host, bool stop);
+
+/* Whether they do at any of those places; at first they do. */
+void soft_code_stops(struct soft_code *code, bool on);
 
 /* *@cpu as after RESET in long mode's terms: all zero but what must be set; no line. */
 void soft_cpu_init(struct soft_cpu *cpu, const struct soft_cpu_ops *ops, void *context,

@@ -4,6 +4,7 @@
  */
 #include "vmm/soft/decode.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,9 @@ struct soft_block {
 
 struct soft_code {
 	struct soft_page *pages[BUCKETS];
+	const uint8_t *stops[SOFT_STOPS_MAX]; /* where processors stop, in no order */
+	unsigned int nr_stops;
+	bool stops_off;
 	struct soft_block *dropped; /* until no handler runs */
 	struct soft_cpu *cpus;
 	size_t bytes;
@@ -158,11 +162,50 @@ void soft_code_drop(struct soft_code *code, const uint8_t *host)
 		soft_page_drop(code, page);
 }
 
+/* ---- stops ---- */
+
+/* Its place among the stops; their number: none is there. */
+static unsigned int find_stop(const struct soft_code *code, const uint8_t *host)
+{
+	unsigned int at = 0;
+
+	while (at < code->nr_stops && code->stops[at] != host)
+		at++;
+	return at;
+}
+
+int soft_code_stop(struct soft_code *code, const uint8_t *host, bool stop)
+{
+	unsigned int at = find_stop(code, host);
+
+	if ((at < code->nr_stops) == stop)
+		return 0;
+	if (stop && at == SOFT_STOPS_MAX)
+		return -ENOSPC;
+	if (stop)
+		code->stops[code->nr_stops++] = host;
+	else
+		code->stops[at] = code->stops[--code->nr_stops];
+	soft_code_drop(code, host - (uintptr_t)host % X86_PAGE_SIZE);
+	return 0;
+}
+
+void soft_code_stops(struct soft_code *code, bool on)
+{
+	if (code->stops_off == !on)
+		return;
+	code->stops_off = !on;
+	for (unsigned int i = 0; i < code->nr_stops; i++)
+		soft_code_drop(code, code->stops[i] - (uintptr_t)code->stops[i] % X86_PAGE_SIZE);
+}
+
+/* ---- decoding ---- */
+
 /* From now on writes to the page are seen. */
 static void watch_writes(struct soft_code *code, struct soft_page *page)
 {
 	for (struct soft_cpu *cpu = code->cpus; cpu; cpu = cpu->next)
-		for (size_t i = 0; i < SOFT_CLASSES * SOFT_LINES; i++) {
+		for (size_t i = 0; i < SOFT_CLASSES * SOFT_LINES_ALL; i++) {
 			struct soft_line *line = &cpu->line_sets[0][0] + i;
 
 			if (line->host != page->host)
@@ -184,13 +227,17 @@ static void put_join(struct soft_op *op, uint16_t at, soft_handler *run)
  * Decodes from @at up to an instruction that nothing follows, one that is decoded already, the
  * page's end, or as many as fit. Returns how many ops there are now in @ops.
  */
-static unsigned int decode_run(const struct soft_page *page, uint16_t at,
-			       struct soft_op ops[BLOCK_OPS_MAX])
+static unsigned int decode_run(const struct soft_code *code, const struct soft_page *page,
+			       uint16_t at, struct soft_op ops[BLOCK_OPS_MAX])
 {
 	unsigned int count = 0, now;
 	bool ends = false;
 
 	while (at < X86_PAGE_SIZE && !page->at[at] && count < BLOCK_OPS_MAX - 3) {
+		if (!code->stops_off && find_stop(code, page->host + at) < code->nr_stops) {
+			put_join(&ops[count++], at, soft_do_stop);
+			return count;
+		}
 		now = soft_translate(page->copy + at, X86_PAGE_SIZE - at, at, ops + count, &ends);
 		if (!now) {
 			put_join(&ops[count++], at, soft_do_cross);
@@ -215,7 +262,7 @@ struct soft_op *soft_page_op(struct soft_code *code, struct soft_page *page, uin
 		return page->at[offset];
 	if (!soft_page_decoded(page))
 		watch_writes(code, page);
-	count = decode_run(page, offset, ops);
+	count = decode_run(code, page, offset, ops);
 	block = malloc(sizeof(*block) + count * sizeof(ops[0]));
 	if (!block)
 		return NULL;

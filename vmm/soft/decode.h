@@ -155,6 +155,6 @@ unsigned int soft_translate(const uint8_t *bytes, size_t size, uint16_t at,
 
 /* Ops that are no instruction (exec_other.c). */
 soft_handler soft_do_join, soft_do_again, soft_do_cross, soft_do_invalid, soft_do_too_long,
-	soft_do_unknown, soft_do_address, soft_do_address32;
+	soft_do_unknown, soft_do_address, soft_do_address32, soft_do_stop;
 
 #endif

@@ -95,6 +95,10 @@ uint8_t soft_address_vector(const struct soft_cpu *cpu);
 /* The instruction at cpu->rip is not known: the stop is SOFT_STOP_INTERNAL. @length 0: nor that. */
 void soft_unknown(struct soft_cpu *cpu, uint8_t length);
 
+/* The stop is SOFT_STOP_DEBUG before the instruction at cpu->rip, which is an INT3 or is to be one.
+ */
+void soft_stop_at(struct soft_cpu *cpu);
+
 /* Watched addresses: marks the line if there is one in its page; notes an access to one. */
 void soft_watch_mark(struct soft_cpu *cpu, struct soft_line *line);
 void soft_watch(struct soft_cpu *cpu, uint64_t gva, size_t bytes, enum soft_access access);
@@ -136,7 +140,7 @@ static inline uint64_t soft_address(const struct soft_cpu *cpu, const struct sof
 /* Where @bytes at @gva are, if a line says so; the last byte is in the same page then. */
 static inline void *soft_quick_read(const struct soft_cpu *cpu, uint64_t gva, size_t bytes)
 {
-	const struct soft_line *line = &cpu->lines[gva / X86_PAGE_SIZE % SOFT_LINES];
+	const struct soft_line *line = &cpu->lines[soft_line_index(gva)];
 
 	if (unlikely(line->read != ((gva + bytes - 1) & ~(X86_PAGE_SIZE - 1))))
 		return NULL;
@@ -145,7 +149,7 @@ static inline void *soft_quick_read(const struct soft_cpu *cpu, uint64_t gva, si
 
 static inline void *soft_quick_write(const struct soft_cpu *cpu, uint64_t gva, size_t bytes)
 {
-	const struct soft_line *line = &cpu->lines[gva / X86_PAGE_SIZE % SOFT_LINES];
+	const struct soft_line *line = &cpu->lines[soft_line_index(gva)];
 
 	if (unlikely(line->write != ((gva + bytes - 1) & ~(X86_PAGE_SIZE - 1))))
 		return NULL;
@@ -155,7 +159,7 @@ static inline void *soft_quick_write(const struct soft_cpu *cpu, uint64_t gva, s
 /* The op at @rip, if it is decoded and a line leads there. */
 static inline struct soft_op *soft_quick_op(const struct soft_cpu *cpu, uint64_t rip)
 {
-	const struct soft_line *line = &cpu->lines[rip / X86_PAGE_SIZE % SOFT_LINES];
+	const struct soft_line *line = &cpu->lines[soft_fetch_index(rip)];
 
 	if (unlikely(line->fetch != (rip & ~(X86_PAGE_SIZE - 1)) || !line->page))
 		return NULL;
@@ -245,10 +249,31 @@ static inline struct soft_op *soft_branch(struct soft_cpu *cpu, struct soft_op *
 			if (unlikely(!at_))                                      \
 				return slow(cpu, op, left);                      \
 			*at_ = value_;                                           \
-		} else if (!soft_write(cpu, gva, (N) / 8, &value_)) {            \
+		} else if (!soft_write##N(cpu, gva, value_)) {                   \
 			return NULL;                                             \
 		}                                                                \
 	} while (0)
+
+#define SOFT_WRITES(N)                                                                          \
+	static inline bool soft_write##N(struct soft_cpu *cpu, uint64_t gva, uint##N##_t value) \
+	{                                                                                       \
+		void *at;                                                                       \
+                                                                                                \
+		if (!soft_write_known(cpu, gva, (N) / 8, &at))                                  \
+			return false;                                                           \
+		if (!at)                                                                        \
+			return soft_write(cpu, gva, (N) / 8, &value);                           \
+		*(SOFT_TYPE(N) *)at = value;                                                    \
+		if (unlikely(cpu->tell_written))                                                \
+			soft_written(cpu);                                                      \
+		return true;                                                                    \
+	}
+
+SOFT_WRITES(8)
+SOFT_WRITES(16)
+SOFT_WRITES(32)
+SOFT_WRITES(64)
+#undef SOFT_WRITES
 
 /* Rows of a table of forms. */
 #define SOFT_ROW(name, shape, handler)                                                \

@@ -91,6 +91,14 @@ SOFT_PUBLIC(soft_do_unknown)
 	return NULL;
 }
 
+/* A breakpoint that is not in memory. */
+SOFT_PUBLIC(soft_do_stop)
+{
+	soft_begin(cpu, op, left);
+	soft_stop_at(cpu);
+	return NULL;
+}
+
 static struct soft_op *invalid(struct soft_cpu *cpu, struct soft_op *op, int64_t left)
 {
 	return soft_do_invalid(cpu, op, left);

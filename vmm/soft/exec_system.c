@@ -297,16 +297,21 @@ SOFT_HANDLER(int_n)
 	return interrupt(cpu, op, left, op->imm);
 }
 
-SOFT_HANDLER(int3)
+void soft_stop_at(struct soft_cpu *cpu)
 {
-	soft_begin(cpu, op, left);
-	if (!cpu->debug_breakpoints)
-		return interrupt(cpu, op, left, SOFT_BP);
 	cpu->debug_hit.vector = SOFT_BP;
 	cpu->debug_hit.pc = cpu->rip;
 	cpu->debug_hit.dr6 = SOFT_DR6_FIXED;
 	cpu->debug_hit.dr7 = SOFT_DR7_FIXED;
 	cpu->exit = SOFT_STOP_DEBUG;
+}
+
+SOFT_HANDLER(int3)
+{
+	soft_begin(cpu, op, left);
+	if (!cpu->debug_breakpoints)
+		return interrupt(cpu, op, left, SOFT_BP);
+	soft_stop_at(cpu);
 	return NULL;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "vmm/soft/check_private.h"
+#include "vmm/soft/history_private.h"
 #include "vmm/soft/private.h"
 
 /* Older headers have neither. */
@@ -145,9 +146,6 @@ void soft_turn_ended(struct soft_vcpu *vcpu, enum soft_stop stop)
 		halt(vcpu);
 		return;
 	case SOFT_STOP_IO:
-		if (vcpu->vm->check && vcpu->cpu.io.write &&
-		    soft_check_port(vcpu, (uint16_t)vcpu->cpu.io.address))
-			return;
 		exit_io(vcpu);
 		break;
 	case SOFT_STOP_MMIO:
@@ -238,7 +236,14 @@ int soft_run(struct soft_vcpu *vcpu)
 
 	soft_vm_lock(vcpu->vm);
 	soft_count(vcpu, SOFT_VCPU_EXITS);
-	enter(vcpu);
+	if (vcpu->vm->history && vcpu->vm->history->away) {
+		run->exit_reason = KVM_EXIT_INTR;
+		vcpu->result = -EINTR;
+	} else {
+		soft_race_enter(vcpu);
+		enter(vcpu);
+		soft_race_leave(vcpu);
+	}
 	vcpu->state = SOFT_OUTSIDE;
 	soft_vm_unlock(vcpu->vm);
 	run->if_flag = (vcpu->cpu.rflags & SOFT_IF) != 0;

@@ -9,8 +9,11 @@ noinst_LIBRARIES += %D%/libsoft.a
 	%D%/run.c %D%/segment.c %D%/segment.h %D%/translate.c
 # The machine around it.
 %C%_libsoft_a_SOURCES += \
-	%D%/apic.c %D%/apic.h %D%/cpuid.c %D%/dirty.c %D%/door.c %D%/kvm_run.c %D%/mmu.c \
+	%D%/apic.c %D%/apic.h %D%/cpuid.c %D%/debug.c %D%/dirty.c %D%/door.c %D%/history.c %D%/history.h \
+	%D%/history_load.c %D%/history_private.h %D%/history_travel.c %D%/kvm_run.c %D%/mmu.c \
 	%D%/msr.c %D%/private.h %D%/schedule.c %D%/second.c %D%/slots.c %D%/soft.h %D%/stats.c \
 	%D%/tlb.c %D%/tlb.h %D%/vcpu.c %D%/vm.c \
-	%D%/check.c %D%/check.h %D%/check_memory.c %D%/check_private.h \
+	%D%/check.c %D%/check.h %D%/check_frames.c %D%/check_lines.c %D%/check_memory.c \
+	%D%/check_order.c %D%/check_private.h %D%/check_race.c %D%/check_slab.c \
+	%D%/race_private.h \
 	%D%/plan.c %D%/plan.h %D%/plan_private.h

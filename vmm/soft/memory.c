@@ -9,7 +9,7 @@
 
 #define PAGE_OF(gva) ((gva) & ~(X86_PAGE_SIZE - 1))
 
-static uint64_t *tag_of(struct soft_line *line, enum soft_access access)
+static inline uint64_t *tag_of(struct soft_line *line, enum soft_access access)
 {
 	if (access == SOFT_FETCH)
 		return &line->fetch;
@@ -53,7 +53,8 @@ static void note_filled(struct soft_cpu *cpu, const struct soft_line *line)
 static bool find_line(struct soft_cpu *cpu, uint64_t gva, enum soft_access access,
 		      enum soft_class class, struct soft_line **line_out, uint64_t *gpa_out)
 {
-	struct soft_line *line = &cpu->line_sets[class][gva / X86_PAGE_SIZE % SOFT_LINES];
+	unsigned int index = access == SOFT_FETCH ? soft_fetch_index(gva) : soft_line_index(gva);
+	struct soft_line *line = &cpu->line_sets[class][index];
 	enum soft_answer answer;
 
 	*line_out = line;
@@ -74,6 +75,61 @@ static bool find_line(struct soft_cpu *cpu, uint64_t gva, enum soft_access acces
 	return answer == SOFT_MMIO || answered(cpu, answer);
 }
 
+/* Whether access() wants to know of these bytes. */
+static inline bool is_careful(const struct soft_line *line, uint64_t gva, size_t bytes,
+			      enum soft_access access)
+{
+	unsigned int first = gva % X86_PAGE_SIZE / 8;
+	unsigned int last = (gva % X86_PAGE_SIZE + bytes - 1) / 8;
+	const uint64_t *bits;
+
+	if (!line->careful)
+		return true;
+	bits = access == SOFT_LOAD ? line->careful->reads : line->careful->writes;
+	if (likely(first == last))
+		return bits[first / 64] >> first % 64 & 1;
+	for (; first <= last; first++)
+		if (bits[first / 64] >> first % 64 & 1)
+			return true;
+	return false;
+}
+
+/*
+ * Where the bytes are, if they lie in one page whose line is there and has no mark but that
+ * access() is to be called, for them or for others. NULL: that is to be seen, or *@failed: they are
+ * not to be had.
+ */
+static inline void *look_up(struct soft_cpu *cpu, uint64_t gva, size_t bytes,
+			    enum soft_access access, bool *failed)
+{
+	struct soft_line *line = &cpu->lines[soft_line_index(gva)];
+
+	if (*tag_of(line, access) != (PAGE_OF(gva + bytes - 1) | SOFT_LINE_CALL) ||
+	    gva % X86_PAGE_SIZE + bytes > X86_PAGE_SIZE)
+		return NULL;
+	if (is_careful(line, gva, bytes, access) &&
+	    !answered(cpu, cpu->ops->access(cpu, line, gva, bytes, access))) {
+		*failed = true;
+		return NULL;
+	}
+	return line->host + gva % X86_PAGE_SIZE;
+}
+
+bool soft_write_known(struct soft_cpu *cpu, uint64_t gva, size_t bytes, void **host_out)
+{
+	bool failed = false;
+
+	cpu->tell_written = false;
+	*host_out = look_up(cpu, gva, bytes, SOFT_STORE, &failed);
+	return !failed;
+}
+
+void soft_written(struct soft_cpu *cpu)
+{
+	cpu->tell_written = false;
+	cpu->ops->written(cpu);
+}
+
 /* Does what the marks of a line's tag ask for before an access. */
 static bool mind_marks(struct soft_cpu *cpu, struct soft_line *line, uint64_t gva, size_t bytes,
 		       enum soft_access access)
@@ -87,7 +143,7 @@ static bool mind_marks(struct soft_cpu *cpu, struct soft_line *line, uint64_t gv
 	}
 	if (*tag & SOFT_LINE_WATCH)
 		soft_watch(cpu, gva, bytes, access);
-	if (*tag & SOFT_LINE_CALL)
+	if ((*tag & SOFT_LINE_CALL) && is_careful(line, gva, bytes, access))
 		return answered(cpu, cpu->ops->access(cpu, line, gva, bytes, access));
 	return true;
 }
@@ -114,6 +170,7 @@ static unsigned int probe(struct soft_cpu *cpu, uint64_t gva, size_t bytes, enum
 {
 	size_t first = X86_PAGE_SIZE - gva % X86_PAGE_SIZE;
 
+	cpu->tell_written = false;
 	parts[0] = (struct soft_part){.gva = gva, .bytes = first < bytes ? first : bytes};
 	parts[1] = (struct soft_part){.gva = gva + first, .bytes = bytes - parts[0].bytes};
 	for (unsigned int i = 0; i < 2 && parts[i].bytes; i++)
@@ -194,6 +251,8 @@ static bool write_parts(struct soft_cpu *cpu, const struct soft_part *parts, uns
 	for (unsigned int i = 0; i < count; at += parts[i++].bytes)
 		if (parts[i].host)
 			memcpy(parts[i].host, at, parts[i].bytes);
+	if (cpu->tell_written)
+		soft_written(cpu);
 	return true;
 }
 
@@ -230,8 +289,13 @@ bool soft_probe_as(struct soft_cpu *cpu, uint64_t gva, size_t bytes, enum soft_c
 void *soft_read(struct soft_cpu *cpu, uint64_t gva, size_t bytes)
 {
 	struct soft_part parts[2];
-	unsigned int count = probe(cpu, gva, bytes, SOFT_LOAD, class_of(cpu), parts);
+	bool failed = false;
+	void *host = look_up(cpu, gva, bytes, SOFT_LOAD, &failed);
+	unsigned int count;
 
+	if (host || failed)
+		return host;
+	count = probe(cpu, gva, bytes, SOFT_LOAD, class_of(cpu), parts);
 	if (count == 1 && parts[0].host)
 		return parts[0].host;
 	return count && read_parts(cpu, parts, count, cpu->bounce) ? cpu->bounce : NULL;
@@ -250,8 +314,15 @@ bool soft_probe(struct soft_cpu *cpu, uint64_t gva, size_t bytes)
 void *soft_update(struct soft_cpu *cpu, uint64_t gva, size_t bytes, enum soft_access access)
 {
 	struct soft_part *parts = cpu->bounce_parts;
-	unsigned int count = probe(cpu, gva, bytes, access, class_of(cpu), parts);
+	bool failed = false;
+	unsigned int count;
+	void *host;
 
+	cpu->tell_written = false;
+	host = look_up(cpu, gva, bytes, access, &failed);
+	if (host || failed)
+		return host;
+	count = probe(cpu, gva, bytes, access, class_of(cpu), parts);
 	if (count == 1 && parts[0].host)
 		return parts[0].host;
 	if (!count || !read_parts(cpu, parts, count, cpu->bounce))
@@ -268,14 +339,36 @@ bool soft_updated(struct soft_cpu *cpu)
 	return write_parts(cpu, cpu->bounce_parts, count, cpu->bounce);
 }
 
+/* The bytes from @gva on that nobody wants to know of. */
+static size_t careless(const struct soft_line *line, uint64_t gva, bool write)
+{
+	const uint64_t *bits = write ? line->careful->writes : line->careful->reads;
+	size_t word = gva % X86_PAGE_SIZE / 8;
+
+	while (word < X86_PAGE_SIZE / 8) {
+		uint64_t rest = bits[word / 64] >> word % 64;
+
+		if (rest & 1)
+			break;
+		word = rest ? word + (size_t)__builtin_ctzll(rest) : (word / 64 + 1) * 64;
+	}
+	return word * 8 - gva % X86_PAGE_SIZE;
+}
+
 size_t soft_straight(struct soft_cpu *cpu, uint64_t gva, size_t bytes, bool write,
 		     uint8_t **host_out)
 {
+	const struct soft_line *line = &cpu->lines[soft_line_index(gva)];
 	size_t room = X86_PAGE_SIZE - gva % X86_PAGE_SIZE;
 
 	*host_out = write ? soft_quick_write(cpu, gva, 1) : soft_quick_read(cpu, gva, 1);
-	if (!*host_out)
-		return 0;
+	if (!*host_out) {
+		if ((write ? line->write : line->read) != (PAGE_OF(gva) | SOFT_LINE_CALL) ||
+		    !line->careful)
+			return 0;
+		*host_out = line->host + gva % X86_PAGE_SIZE;
+		room = careless(line, gva, write);
+	}
 	return bytes < room ? bytes : room;
 }
 

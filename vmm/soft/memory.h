@@ -12,6 +12,13 @@
 /* An operand that may be read: where it lies, or a copy in cpu->bounce. @bytes up to 16. */
 void *soft_read(struct soft_cpu *cpu, uint64_t gva, size_t bytes);
 
+/*
+ * The short way to write: *@host_out is where, then soft_written() if cpu->tell_written; or NULL:
+ * by soft_write(). False: as for all of these.
+ */
+bool soft_write_known(struct soft_cpu *cpu, uint64_t gva, size_t bytes, void **host_out);
+void soft_written(struct soft_cpu *cpu);
+
 /* Writes @bytes, all or none. */
 bool soft_write(struct soft_cpu *cpu, uint64_t gva, size_t bytes, const void *value);
 

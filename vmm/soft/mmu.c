@@ -13,6 +13,7 @@
 
 #include "ept/paging.h"
 #include "vmm/soft/check_private.h"
+#include "vmm/soft/history_private.h"
 #include "vmm/soft/private.h"
 
 #define LEVELS 4
@@ -84,6 +85,8 @@ static enum soft_answer entry_at(const struct walk *walk, uint64_t gpa, unsigned
 		soft_second_translate(walk->vcpu, walk->gva, gpa, true, want, &frame);
 
 	*host_out = NULL;
+	if (result == SOFT_SECOND_OK && want == STAGE2_W && walk->vcpu->vm->history)
+		soft_history_note(walk->vcpu->vm, gpa);
 	if (result == SOFT_SECOND_OK)
 		*host_out = (uint64_t *)(frame.host + gpa % EPT_PAGE_BYTES);
 	else if (result != SOFT_SECOND_NO_SLOT && result != SOFT_SECOND_READ_ONLY)
@@ -289,14 +292,20 @@ enum soft_answer soft_mmu_fill(struct soft_cpu *cpu, uint64_t gva, enum soft_acc
 		flags = walk.flags | (walk.entries[walk.leaf].value & X86_PTE_D) |
 			(soft_access_writes(access) ? X86_PTE_D : 0);
 	}
-	if (vcpu->vm->check && soft_check_fill(vcpu, gva, line->gpa, access, class,
-					       !walk.entries[LEVELS].host, &flags) != SOFT_OK)
+	/* What came from an entry above that is remembered is as good as that entry. */
+	if (vcpu->vm->check &&
+	    soft_check_fill(vcpu, gva, line->gpa, access, class,
+			    (flags & SOFT_TLB_SUSPECT) ||
+				    (vcpu->suspect && !walk.entries[LEVELS].host),
+			    &flags) != SOFT_OK)
 		return SOFT_LEAVE;
 	result = soft_second_translate(vcpu, gva, line->gpa, false, want, &frame);
 	line->gpa &= ~(EPT_PAGE_BYTES - 1);
 	switch (result) {
 	case SOFT_SECOND_OK:
 		fill(vcpu, gva, class, flags, &frame, line);
+		if (vcpu->vm->history && line->write != SOFT_LINE_NONE)
+			soft_history_note(vcpu->vm, line->gpa);
 		if (vcpu->vm->check)
 			soft_check_mark(vcpu, line, gva);
 		return SOFT_OK;
@@ -327,6 +336,7 @@ void soft_mmu_flush(struct soft_cpu *cpu, enum soft_flush what, uint64_t gva)
 	default:
 		soft_count(vcpu, SOFT_VCPU_TLB_FLUSH);
 		soft_tlb_flush_all(&vcpu->tlb);
+		vcpu->suspect = false;
 	}
 }
 

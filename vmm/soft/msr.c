@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Model-specific registers that are the machine's and not the processor's own (cpu.h). */
+#include "vmm/soft/control.h"
 #include "vmm/soft/private.h"
 
 #define MSR_TSC         0x10
@@ -67,4 +68,30 @@ enum soft_answer soft_write_msr(struct soft_cpu *cpu, uint32_t index, uint64_t v
 	default:
 		return refuse(cpu);
 	}
+}
+
+int soft_get_msrs(struct soft_cpu *cpu, struct kvm_msrs *msrs)
+{
+	uint32_t i;
+
+	for (i = 0; i < msrs->nmsrs; i++) {
+		const uint64_t *msr = soft_cpu_msr(cpu, msrs->entries[i].index);
+
+		if (!msr)
+			break;
+		msrs->entries[i].data = *msr;
+	}
+	return (int)i;
+}
+
+int soft_set_msrs(struct soft_cpu *cpu, const struct kvm_msrs *msrs)
+{
+	struct soft_event event = cpu->event; /* a refusal is no exception of the guest's */
+	uint32_t i;
+
+	for (i = 0; i < msrs->nmsrs; i++)
+		if (!soft_msr_write(cpu, msrs->entries[i].index, msrs->entries[i].data))
+			break;
+	cpu->event = event;
+	return (int)i;
 }

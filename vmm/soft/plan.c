@@ -150,28 +150,62 @@ static uint64_t replay_length(struct soft_planned *planned)
 
 /* ---- a turn ---- */
 
+static void add(struct soft_switches *switches, const struct soft_switch *one)
+{
+	if (switches->count == SOFT_PLAN_LOG_MAX)
+		return;
+	if (switches->count == switches->room) {
+		size_t room = switches->room ? 2 * switches->room : 256;
+		struct soft_switch *list = realloc(switches->list, room * sizeof(*list));
+
+		if (!list)
+			return;
+		switches->list = list;
+		switches->room = room;
+	}
+	switches->list[switches->count++] = *one;
+}
+
 static void note_switch(struct soft_planned *planned, const struct soft_vcpu *to)
 {
-	struct soft_vcpu *from = planned->current;
-	struct soft_switch *log;
+	const struct soft_vcpu *from = planned->current;
 
-	if (!from || from == to || planned->nr_log == SOFT_PLAN_LOG_MAX)
+	if (from && from != to)
+		add(&planned->log, &(struct soft_switch){
+					   .at = own(planned, from),
+					   .from = from->id,
+					   .to = to->id,
+					   .rip = from->cpu.rip,
+				   });
+}
+
+/* Of those that could run in place of @chosen, after @at instructions of @from's. */
+static void note_points(struct soft_planned *planned, const struct soft_vcpu *from, uint64_t at,
+			const struct soft_vcpu *chosen)
+{
+	const struct soft_vm *vm = from->vm;
+	const struct soft_switches *points = &planned->points;
+	const struct soft_switch *last = points->count ? &points->list[points->count - 1] : NULL;
+
+	/* One instruction has many accesses. */
+	if (last && last->from == from->id && last->at == at)
 		return;
-	if (planned->nr_log == planned->room_log) {
-		size_t room = planned->room_log ? 2 * planned->room_log : 256;
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		if (vm->vcpus[i] != chosen && vm->vcpus[i] != from && soft_could_run(vm->vcpus[i]))
+			add(&planned->points, &(struct soft_switch){
+						      .at = at,
+						      .from = from->id,
+						      .to = i,
+						      .rip = from->cpu.rip,
+					      });
+}
 
-		log = realloc(planned->log, room * sizeof(*log));
-		if (!log)
-			return;
-		planned->log = log;
-		planned->room_log = room;
-	}
-	planned->log[planned->nr_log++] = (struct soft_switch){
-		.at = own(planned, from),
-		.from = from->id,
-		.to = to->id,
-		.rip = from->cpu.rip,
-	};
+void soft_plan_point(const struct soft_vcpu *vcpu)
+{
+	struct soft_planned *planned = vcpu->vm->planned;
+
+	if (planned && planned->plan.points)
+		note_points(planned, vcpu, own(planned, vcpu), vcpu);
 }
 
 struct soft_vcpu *soft_plan_pick(struct soft_vm *vm, const bool *wants, uint64_t *budget_out)
@@ -201,6 +235,10 @@ struct soft_vcpu *soft_plan_pick(struct soft_vm *vm, const bool *wants, uint64_t
 		break;
 	case SOFT_PLAN_REPLAY:
 		chosen = replay_pick(vm, wants, yielded);
+		/* No switch can be before the first instruction. */
+		if (planned->plan.points && (!current || yielded || !wants[current->id]))
+			note_points(planned, current ? current : chosen,
+				    current ? own(planned, current) : 1, chosen);
 		note_switch(planned, chosen);
 		planned->current = chosen;
 		*budget_out = replay_length(planned);
@@ -233,7 +271,8 @@ void soft_plan_free(struct soft_planned *planned)
 	if (!planned)
 		return;
 	free(planned->switches);
-	free(planned->log);
+	free(planned->log.list);
+	free(planned->points.list);
 	free(planned);
 }
 

@@ -13,6 +13,7 @@
 #ifndef VMM_SOFT_PLAN_H
 #define VMM_SOFT_PLAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,6 +41,7 @@ struct soft_plan {
 	uint64_t steps;                     /* PCT */
 	const struct soft_switch *switches; /* REPLAY: in order; copied */
 	size_t nr_switches;
+	bool points; /* REPLAY: soft_plan_points() is wanted */
 };
 
 #define SOFT_PLAN_TURN_DEFAULT 200u
@@ -60,6 +62,16 @@ int soft_release(int vm_fd, const struct soft_plan *plan);
  */
 #define SOFT_PLAN_LOG_MAX (1u << 20)
 int soft_plan_log(int vm_fd, struct soft_switch **switches_out, size_t *count_out);
+
+/*
+ * The switches there could have been as well, in the order of the run: one for each vCPU that
+ * wanted a turn at a moment where it matters who has it, if no two accesses race: before an access
+ * that orders others (a locked instruction, a marked access, one to a word that was locked:
+ * SOFT_CHECK_RACE must be on), where a turn ended by itself, and at the start. All orders of turns
+ * that can come out differently are made of these (Musuvathi and Qadeer, PLDI 2007). At most
+ * SOFT_PLAN_LOG_MAX. Free with free(3). As soft_plan_log().
+ */
+int soft_plan_points(int vm_fd, struct soft_switch **points_out, size_t *count_out);
 
 /* Instructions of all vCPUs since the VM's start. Errors: -EBADF. */
 int soft_instructions(int vm_fd, uint64_t *count_out);

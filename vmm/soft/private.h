@@ -89,6 +89,9 @@ struct soft_stats {
 
 /* ---- vCPUs ---- */
 
+/* An instruction writes 16 bytes at most, of any alignment. */
+#define SOFT_NOTES 3
+
 enum soft_state {
 	SOFT_OUTSIDE, /* not in KVM_RUN */
 	SOFT_READY,   /* wants turns */
@@ -105,6 +108,8 @@ struct soft_vcpu {
 	struct kvm_run *run;
 	struct soft_cpu cpu;
 	struct soft_tlb tlb;
+	bool suspect; /* what the TLB remembers may come from entries above that were written since
+		       */
 	struct soft_apic apic;
 	struct soft_stats stats;
 	struct kvm_cpuid2 *cpuid; /* or NULL */
@@ -125,9 +130,15 @@ struct soft_vcpu {
 	uint64_t reason_gpa, reason_flags;
 	struct soft_violation violation;
 	struct soft_finding *finding; /* of the last check that found something, or NULL */
+	struct soft_note {
+		uint64_t gva, gpa, old;
+		const uint8_t *host;
+	} notes[SOFT_NOTES]; /* words of which the checks are told once they are written */
+	unsigned int nr_notes;
 };
 
 struct soft_check;
+struct soft_history;
 struct soft_planned;
 
 struct soft_vm {
@@ -146,6 +157,7 @@ struct soft_vm {
 	struct soft_code *code;
 	struct soft_check *check;     /* or NULL */
 	struct soft_planned *planned; /* the plan of turns, or NULL */
+	struct soft_history *history; /* or NULL */
 	struct {
 		uint64_t start, bytes; /* of linear addresses */
 		uint64_t *counts;      /* the user's, one an address; NULL: nobody counts */
@@ -176,6 +188,7 @@ static inline void soft_count(struct soft_vcpu *vcpu, enum soft_vcpu_stat stat)
 /* ---- vm.c ---- */
 
 int soft_vm_create(const struct soft_options *options); /* a descriptor, or -errno */
+struct soft_vm *soft_vm_of(int fd);                     /* NULL: none of this engine's */
 void soft_vm_get(struct soft_vm *vm);
 void soft_vm_put(struct soft_vm *vm);
 void soft_vm_lock(struct soft_vm *vm);
@@ -208,10 +221,18 @@ void soft_take_part(struct soft_vcpu *vcpu);
 void soft_wake(struct soft_vcpu *vcpu);
 
 /* VM time: instructions so far, those of the turn under way too. */
-uint64_t soft_clock(const struct soft_vm *vm);
+static inline uint64_t soft_clock(const struct soft_vm *vm)
+{
+	return vm->clock + (vm->running ? vm->running->cpu.instructions - vm->turn_start : 0);
+}
 
 enum soft_answer soft_read_msr(struct soft_cpu *cpu, uint32_t index, uint64_t *value_out);
 enum soft_answer soft_write_msr(struct soft_cpu *cpu, uint32_t index, uint64_t value);
+
+/* KVM_GET_MSRS, KVM_SET_MSRS of those a processor keeps itself: how many were, up to the first that
+ * is none. */
+int soft_get_msrs(struct soft_cpu *cpu, struct kvm_msrs *msrs);
+int soft_set_msrs(struct soft_cpu *cpu, const struct kvm_msrs *msrs);
 
 /* Fills up to @room entries; returns how many there are. */
 unsigned int soft_cpuid_supported(struct kvm_cpuid_entry2 *entries, unsigned int room);

@@ -17,6 +17,7 @@
 #define DR7_BYTES(dr7, i)   ((dr7) >> (18 + 4 * (i)) & 3)
 #define TYPE_EXECUTE        0
 #define TYPE_WRITE          1
+#define TYPE_READ           2 /* a debugger's; the SDM has no meaning for it without CR4.DE */
 
 static uint64_t watched_bytes(uint64_t dr7, unsigned int i)
 {
@@ -64,6 +65,8 @@ static uint64_t touched(const uint64_t dr[4], uint64_t dr7, uint64_t gva, size_t
 		if (!DR7_ENABLED(dr7, i) || DR7_TYPE(dr7, i) == TYPE_EXECUTE)
 			continue;
 		if (DR7_TYPE(dr7, i) == TYPE_WRITE && !soft_access_writes(access))
+			continue;
+		if (DR7_TYPE(dr7, i) == TYPE_READ && access == SOFT_STORE)
 			continue;
 		if (gva < start + size && start < gva + bytes)
 			hits |= 1ull << i;

@@ -21,6 +21,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "vmm/soft/history_private.h"
 #include "vmm/soft/plan_private.h"
 #include "vmm/soft/private.h"
 
@@ -33,11 +34,6 @@
 static bool takes_part(const struct soft_vcpu *vcpu)
 {
 	return vcpu->state == SOFT_READY || vcpu->state == SOFT_HALTED;
-}
-
-uint64_t soft_clock(const struct soft_vm *vm)
-{
-	return vm->clock + (vm->running ? vm->running->cpu.instructions - vm->turn_start : 0);
 }
 
 void soft_wake(struct soft_vcpu *vcpu)
@@ -98,9 +94,11 @@ static enum soft_stop run_counted(struct soft_vcpu *vcpu, uint64_t budget)
 void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget, bool alone)
 {
 	struct soft_vm *vm = vcpu->vm;
-	uint64_t deadline = next_deadline(vm);
+	uint64_t deadline = next_deadline(vm), deliveries = vcpu->cpu.deliveries;
 	enum soft_stop stop;
 
+	if (vm->history)
+		soft_history_before(vm);
 	if (deadline - vm->clock < budget)
 		budget = deadline > vm->clock ? deadline - vm->clock : 1;
 	vm->running = vcpu;
@@ -113,6 +111,11 @@ void soft_give_turn(struct soft_vcpu *vcpu, uint64_t budget, bool alone)
 	/* With nobody to take its turn a PAUSE is what it is on a processor: time that passes. */
 	if (alone && stop == SOFT_STOP_PAUSE && deadline != SOFT_NO_DEADLINE)
 		vm->clock += PAUSE_TICKS;
+	if (vm->history)
+		soft_history_after(vcpu,
+				   vcpu->cpu.instructions - vm->turn_start + vcpu->cpu.deliveries -
+					   deliveries,
+				   deadline != SOFT_NO_DEADLINE);
 	vcpu->stats.values[SOFT_VCPU_INSTRUCTIONS] = vcpu->cpu.instructions;
 	tick(vm);
 	soft_turn_ended(vcpu, stop);
@@ -127,6 +130,11 @@ static bool wakes(const struct soft_vcpu *vcpu)
 		return false;
 	return !cpu->halted || (cpu->nmi && !cpu->nmi_masked) ||
 	       ((cpu->rflags & SOFT_IF) && !vcpu->block_interrupts && soft_apic_pending(vcpu) >= 0);
+}
+
+bool soft_could_run(const struct soft_vcpu *vcpu)
+{
+	return vcpu->state == SOFT_READY || (vcpu->state == SOFT_HALTED && wakes(vcpu));
 }
 
 static bool wants_turn(struct soft_vcpu *vcpu)
@@ -199,6 +207,8 @@ static bool skip_idle_time(struct soft_vm *vm)
 	if (deadline > vm->clock)
 		vm->clock = deadline;
 	tick(vm);
+	if (vm->history)
+		soft_history_input(vm, false);
 	return true;
 }
 
@@ -246,7 +256,7 @@ void soft_wake_somebody(struct soft_vm *vm)
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
 		struct soft_vcpu *vcpu = vm->vcpus[i];
 
-		if (vcpu->state == SOFT_READY || (vcpu->state == SOFT_HALTED && wakes(vcpu))) {
+		if (soft_could_run(vcpu)) {
 			soft_wake(vcpu);
 			return;
 		}

@@ -58,6 +58,13 @@ int soft_second_stage(int vm_fd, struct stage2_mode *mode_out, struct stage2_rea
  */
 int soft_count_addresses(int vm_fd, uint64_t start, uint64_t bytes, uint64_t *counts);
 
+/*
+ * Whether vCPUs stop before the instruction at guest-physical @gpa, as at an INT3 with
+ * KVM_GUESTDBG_USE_SW_BP, but that memory shows nothing of it; any number of times. Errors: -EBADF,
+ * -EFAULT (no memory there), -ENOSPC (there are too many).
+ */
+int soft_breakpoint(int vm_fd, uint64_t gpa, bool stop);
+
 /* The last EPT violation of a vCPU: what VM exit information would say (SDM vol. 3C, 28.2.1). */
 struct soft_violation {
 	uint64_t count; /* so far */

@@ -10,7 +10,9 @@
  */
 #include "vmm/soft/tlb.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "mm/x86.h"
 
@@ -44,6 +46,37 @@ void soft_tlb_fini(struct soft_tlb *tlb)
 			free(tlb->pages[level].places);
 		free(tlb->tables[level].places);
 	}
+}
+
+static int copy_map(struct soft_tlb_map *to, const struct soft_tlb_map *from, uint64_t *bytes)
+{
+	size_t size = from->capacity * sizeof(*from->places);
+
+	*to = *from;
+	to->places = size ? malloc(size) : NULL;
+	if (size && !to->places)
+		return -ENOMEM;
+	if (size)
+		memcpy(to->places, from->places, size);
+	*bytes += size;
+	return 0;
+}
+
+int soft_tlb_copy(struct soft_tlb *to, const struct soft_tlb *from, uint64_t *bytes)
+{
+	struct soft_tlb copy = *from;
+	int err = 0;
+
+	for (unsigned int i = 0; i < 4; i++)
+		copy.pages[i].places = NULL;
+	for (unsigned int i = 0; i < 5; i++)
+		copy.tables[i].places = NULL;
+	*to = copy;
+	for (unsigned int i = 0; i < 4 && !err; i++)
+		err = copy_map(&to->pages[i], &from->pages[i], bytes);
+	for (unsigned int i = 0; i < 5 && !err; i++)
+		err = copy_map(&to->tables[i], &from->tables[i], bytes);
+	return err;
 }
 
 static bool is_live(const struct soft_tlb *tlb, const struct soft_tlb_entry *entry)
@@ -208,6 +241,14 @@ static void kill(struct soft_tlb *tlb, struct soft_tlb_map *map, uint64_t gva)
 		return;
 	entry->life = 0;
 	map->live--;
+}
+
+void soft_tlb_suspect(struct soft_tlb *tlb, uint64_t gva, unsigned int level)
+{
+	struct soft_tlb_entry *entry = find(tlb, &tlb->pages[level], gva);
+
+	if (entry)
+		entry->flags |= SOFT_TLB_SUSPECT;
 }
 
 void soft_tlb_forget(struct soft_tlb *tlb, uint64_t gva)

@@ -17,7 +17,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What is cached beside the address: X86_PTE_P, RW, US, NX accumulated, of a leaf also D and G. */
+/*
+ * What is cached beside the address: X86_PTE_P, RW, US, NX accumulated, of a leaf also D and G. And
+ * a bit that a processor has not: the entry it came from has been written since.
+ */
+#define SOFT_TLB_SUSPECT (1ull << 9)
 struct soft_tlb_entry {
 	uint64_t page;  /* linear address >> shift of the map it is in */
 	uint64_t gpa;   /* of the page, or of the table the entry refers to */
@@ -53,6 +57,10 @@ struct soft_tlb {
 void soft_tlb_init(struct soft_tlb *tlb, uint64_t limit, uint64_t seed);
 void soft_tlb_fini(struct soft_tlb *tlb);
 
+/* *@to, which is all zero, becomes the same; adds what it takes to *@bytes. Errors: -ENOMEM, *@to
+ * is then to be soft_tlb_fini()ed all the same. */
+int soft_tlb_copy(struct soft_tlb *to, const struct soft_tlb *from, uint64_t *bytes);
+
 /*
  * The translation of @gva and the size of its page in *@shift_out, or NULL. Good until the next
  * change.
@@ -71,6 +79,9 @@ void soft_tlb_insert(struct soft_tlb *tlb, uint64_t gva, unsigned int level, uin
 		     uint64_t flags);
 void soft_tlb_insert_table(struct soft_tlb *tlb, uint64_t gva, unsigned int level, uint64_t gpa,
 			   uint64_t flags);
+
+/* The translation of @gva by an entry of @level, if there is one, gets SOFT_TLB_SUSPECT. */
+void soft_tlb_suspect(struct soft_tlb *tlb, uint64_t gva, unsigned int level);
 
 /* What a page fault at @gva invalidates (4.10.4.1): the entries that were, or could be, used for
  * it. */

@@ -9,6 +9,7 @@
 
 #include "ept/kvm_fd.h"
 #include "vmm/soft/check_private.h"
+#include "vmm/soft/history_private.h"
 #include "vmm/soft/private.h"
 
 #ifndef KVM_GUESTDBG_BLOCKIRQ
@@ -211,8 +212,21 @@ static int set_nmi(struct soft_vcpu *vcpu)
 	return 0;
 }
 
+static bool sets_state(unsigned long request)
+{
+	return request == KVM_SET_REGS || request == KVM_SET_SREGS || request == KVM_SET_MSRS ||
+	       request == KVM_SET_MP_STATE || request == KVM_NMI;
+}
+
 static int answer(struct soft_vcpu *vcpu, unsigned long request, void *argument)
 {
+	struct soft_history *history = vcpu->vm->history;
+
+	if (history && sets_state(request)) {
+		if (history->away)
+			return -EBUSY;
+		soft_history_input(vcpu->vm, true);
+	}
 	switch (request) {
 	case KVM_GET_REGS:
 		return get_regs(vcpu, argument), 0;
@@ -230,6 +244,10 @@ static int answer(struct soft_vcpu *vcpu, unsigned long request, void *argument)
 		return set_mp_state(vcpu, argument);
 	case KVM_SET_GUEST_DEBUG:
 		return set_debug(vcpu, argument);
+	case KVM_GET_MSRS:
+		return soft_get_msrs(&vcpu->cpu, argument);
+	case KVM_SET_MSRS:
+		return soft_set_msrs(&vcpu->cpu, argument);
 	case KVM_SET_SIGNAL_MASK:
 		return set_signal_mask(vcpu, argument);
 	case KVM_NMI:
@@ -283,6 +301,7 @@ static uint64_t tsc(struct soft_cpu *cpu)
 static const struct soft_cpu_ops cpu_ops = {
 	.fill = soft_mmu_fill,
 	.access = soft_check_access,
+	.written = soft_check_written,
 	.flush = soft_mmu_flush,
 	.read_msr = soft_read_msr,
 	.write_msr = soft_write_msr,

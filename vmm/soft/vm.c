@@ -10,6 +10,7 @@
 
 #include "ept/kvm_fd.h"
 #include "vmm/soft/check_private.h"
+#include "vmm/soft/history_private.h"
 #include "vmm/soft/plan_private.h"
 #include "vmm/soft/private.h"
 
@@ -125,8 +126,14 @@ static int enable(struct soft_vm *vm, const struct kvm_enable_cap *cap)
 
 static int signal_msi(struct soft_vm *vm, const struct kvm_msi *msi)
 {
+	struct soft_history *history = vm->history;
+
 	if (!vm->has_apics || msi->flags)
 		return -EINVAL;
+	if (history && history->away)
+		return soft_history_message(vm, msi);
+	if (history)
+		soft_history_input(vm, false);
 	return soft_apic_message(vm, (uint64_t)msi->address_hi << 32 | msi->address_lo, msi->data);
 }
 
@@ -137,9 +144,13 @@ static int answer(struct soft_vm *vm, unsigned long request, void *argument)
 	case KVM_CREATE_VCPU:
 		return soft_vcpu_create(vm, (unsigned long)argument);
 	case KVM_SET_USER_MEMORY_REGION:
-		return soft_slot_set(vm, argument);
 	case SOFT_SET_MEMORY_ATTRIBUTES:
-		return soft_attributes_set(vm, argument);
+		if (vm->history && vm->history->away)
+			return -EBUSY;
+		if (vm->history)
+			soft_history_cut(vm);
+		return request == SOFT_SET_MEMORY_ATTRIBUTES ? soft_attributes_set(vm, argument)
+							     : soft_slot_set(vm, argument);
 	case KVM_ENABLE_CAP:
 		return enable(vm, argument);
 	case KVM_SIGNAL_MSI:
@@ -180,6 +191,11 @@ static void vm_close(void *object)
 }
 
 static const struct kvm_fd_ops vm_ops = {vm_ioctl, vm_close};
+
+struct soft_vm *soft_vm_of(int fd)
+{
+	return kvm_fd_object(fd, &vm_ops);
+}
 
 int soft_vm_create(const struct soft_options *options)
 {
@@ -271,7 +287,8 @@ int soft_release(int vm_fd, const struct soft_plan *plan)
 	return err;
 }
 
-int soft_plan_log(int vm_fd, struct soft_switch **switches_out, size_t *count_out)
+static int copy_switches(int vm_fd, bool points, struct soft_switch **switches_out,
+			 size_t *count_out)
 {
 	struct soft_vm *vm = kvm_fd_object(vm_fd, &vm_ops);
 	struct soft_switch *copy = NULL;
@@ -281,10 +298,13 @@ int soft_plan_log(int vm_fd, struct soft_switch **switches_out, size_t *count_ou
 		return -EBADF;
 	soft_vm_lock(vm);
 	if (vm->planned) {
-		count = vm->planned->nr_log;
+		const struct soft_switches *from =
+			points ? &vm->planned->points : &vm->planned->log;
+
+		count = from->count;
 		copy = malloc((count + 1) * sizeof(*copy));
-		if (copy)
-			memcpy(copy, vm->planned->log, count * sizeof(*copy));
+		if (copy && count)
+			memcpy(copy, from->list, count * sizeof(*copy));
 	}
 	soft_vm_unlock(vm);
 	if (count && !copy)
@@ -292,6 +312,16 @@ int soft_plan_log(int vm_fd, struct soft_switch **switches_out, size_t *count_ou
 	*switches_out = copy;
 	*count_out = count;
 	return 0;
+}
+
+int soft_plan_log(int vm_fd, struct soft_switch **switches_out, size_t *count_out)
+{
+	return copy_switches(vm_fd, false, switches_out, count_out);
+}
+
+int soft_plan_points(int vm_fd, struct soft_switch **points_out, size_t *count_out)
+{
+	return copy_switches(vm_fd, true, points_out, count_out);
 }
 
 int soft_instructions(int vm_fd, uint64_t *count_out)

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A libvirt domain's QEMU: the same monitor, whose words libvirt carries; and memory by
- * virDomainMemoryPeek() where the process may not be read.
+ * lib.virDomainMemoryPeek() where the process may not be read.
  */
 #include <config.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "vmm/source/monitor.h"
 
 #ifndef HAVE_LIBVIRT
@@ -27,9 +29,85 @@ int source_open_libvirt(const char *uri, const char *domain, struct source **sou
 #else
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
+
+/*
+ * The library is loaded when the first domain is asked for: with the sixty others that it needs it
+ * takes longer to load than most of what nestctl does.
+ */
+#define LIBRARY "libvirt-qemu.so.0"
+
+static struct {
+	typeof(&virConnectClose) virConnectClose;
+	typeof(&virConnectGetType) virConnectGetType;
+	typeof(&virConnectOpen) virConnectOpen;
+	typeof(&virConnectSetKeepAlive) virConnectSetKeepAlive;
+	typeof(&virDomainFree) virDomainFree;
+	typeof(&virDomainGetUUIDString) virDomainGetUUIDString;
+	typeof(&virDomainIsActive) virDomainIsActive;
+	typeof(&virDomainLookupByName) virDomainLookupByName;
+	typeof(&virDomainLookupByUUIDString) virDomainLookupByUUIDString;
+	typeof(&virDomainMemoryPeek) virDomainMemoryPeek;
+	typeof(&virDomainQemuMonitorCommand) virDomainQemuMonitorCommand;
+	typeof(&virEventRegisterDefaultImpl) virEventRegisterDefaultImpl;
+	typeof(&virEventRunDefaultImpl) virEventRunDefaultImpl;
+	typeof(&virGetLastErrorCode) virGetLastErrorCode;
+	typeof(&virGetLastErrorMessage) virGetLastErrorMessage;
+	typeof(&virSetErrorFunc) virSetErrorFunc;
+} lib;
+
+#define FUNCTION(name)           \
+	{                        \
+#name, &lib.name \
+	}
+static const struct {
+	const char *name;
+	void *at; /* of the pointer */
+} functions[] = {
+	FUNCTION(virConnectClose),
+	FUNCTION(virConnectGetType),
+	FUNCTION(virConnectOpen),
+	FUNCTION(virConnectSetKeepAlive),
+	FUNCTION(virDomainFree),
+	FUNCTION(virDomainGetUUIDString),
+	FUNCTION(virDomainIsActive),
+	FUNCTION(virDomainLookupByName),
+	FUNCTION(virDomainLookupByUUIDString),
+	FUNCTION(virDomainMemoryPeek),
+	FUNCTION(virDomainQemuMonitorCommand),
+	FUNCTION(virEventRegisterDefaultImpl),
+	FUNCTION(virEventRunDefaultImpl),
+	FUNCTION(virGetLastErrorCode),
+	FUNCTION(virGetLastErrorMessage),
+	FUNCTION(virSetErrorFunc),
+};
+
+static int load_library(struct error *error)
+{
+	static void *handle;
+	void *found;
+
+	if (handle)
+		return 0;
+	handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	if (!handle)
+		return error_set(error, -EOPNOTSUPP, "libvirt is not here (%s): install libvirt0",
+				 dlerror());
+	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+		found = dlsym(handle, functions[i].name);
+		if (!found) {
+			dlclose(handle);
+			handle = NULL;
+			return error_set(error, -EOPNOTSUPP, LIBRARY " has no %s",
+					 functions[i].name);
+		}
+		memcpy(functions[i].at, &found, sizeof(found));
+	}
+	return 0;
+}
 
 struct libvirt_monitor {
 	struct monitor monitor;
@@ -37,10 +115,47 @@ struct libvirt_monitor {
 	virDomainPtr domain;
 };
 
+/* A daemon that says nothing any more is given up after so many intervals of so many seconds. */
+#define KEEPALIVE_SECONDS 5
+#define KEEPALIVE_COUNT   3
+#define OPEN_SECONDS      30
+
+/* libvirt's words and its number for them (virErrorNumber). */
 static int fail(struct error *error, int code, const char *what)
 {
-	return error_set(error, code, "libvirt: %s: %s", what, virGetLastErrorMessage());
+	return error_set(error, code, "libvirt: %s: %s (error %d)", what,
+			 lib.virGetLastErrorMessage(), lib.virGetLastErrorCode());
 }
+
+/* ---- a connection that does not hang ---- */
+
+static void *run_events(void *unused)
+{
+	(void)unused;
+	while (lib.virEventRunDefaultImpl() == 0)
+		;
+	return NULL;
+}
+
+/*
+ * Without an event loop libvirt waits for a daemon for ever; with one it asks whether the other end
+ * is there. The loop's thread is the process's, from the first connection on. Where there is none,
+ * calls wait.
+ */
+static void begin_events(void)
+{
+	static bool begun;
+	pthread_t thread;
+
+	if (begun)
+		return;
+	begun = true;
+	if (lib.virEventRegisterDefaultImpl() == 0 &&
+	    pthread_create(&thread, NULL, run_events, NULL) == 0)
+		pthread_detach(thread);
+}
+
+/* ---- the monitor ---- */
 
 static int ask(struct monitor *monitor, json_t *command, json_t **return_out, struct error *error)
 {
@@ -52,8 +167,13 @@ static int ask(struct monitor *monitor, json_t *command, json_t **return_out, st
 
 	if (!text)
 		return error_set(error, -ENOMEM, "no memory for a command");
-	if (virDomainQemuMonitorCommand(libvirt->domain, text, &answer_text, 0) < 0)
-		err = fail(error, -EREMOTEIO, "the domain's monitor");
+	if (lib.virDomainQemuMonitorCommand(libvirt->domain, text, &answer_text, 0) < 0)
+		err = lib.virGetLastErrorCode() == VIR_ERR_NO_SUPPORT
+			      ? error_set(error, -EPROTO,
+					  "libvirt: this domain's hypervisor is %s: it has no "
+					  "monitor of QEMU's",
+					  lib.virConnectGetType(libvirt->connection))
+			      : fail(error, -EREMOTEIO, "the domain's monitor");
 	free(text);
 	if (err)
 		return err;
@@ -76,7 +196,8 @@ static bool peek(struct monitor *monitor, uint64_t gpa, void *buffer, size_t byt
 {
 	struct libvirt_monitor *libvirt = (struct libvirt_monitor *)monitor;
 
-	return virDomainMemoryPeek(libvirt->domain, gpa, bytes, buffer, VIR_MEMORY_PHYSICAL) == 0;
+	return lib.virDomainMemoryPeek(libvirt->domain, gpa, bytes, buffer, VIR_MEMORY_PHYSICAL) ==
+	       0;
 }
 
 static void close_libvirt(struct monitor *monitor)
@@ -84,9 +205,9 @@ static void close_libvirt(struct monitor *monitor)
 	struct libvirt_monitor *libvirt = (struct libvirt_monitor *)monitor;
 
 	if (libvirt->domain)
-		virDomainFree(libvirt->domain);
+		lib.virDomainFree(libvirt->domain);
 	if (libvirt->connection)
-		virConnectClose(libvirt->connection);
+		lib.virConnectClose(libvirt->connection);
 	free(libvirt);
 }
 
@@ -123,7 +244,7 @@ static pid_t find_process(virDomainPtr domain)
 	pid_t pid = 0;
 	DIR *proc;
 
-	if (virDomainGetUUIDString(domain, uuid))
+	if (lib.virDomainGetUUIDString(domain, uuid))
 		return 0;
 	proc = opendir("/proc");
 	while (proc && pid == 0 && (entry = readdir(proc)) != NULL) {
@@ -140,21 +261,118 @@ static void no_words(void *context, virErrorPtr error)
 {
 }
 
+/*
+ * A connection that is being opened, on a thread of its own: before it is there nothing bounds the
+ * wait for a daemon that takes it and says nothing. Of who gives up and who is late the second
+ * frees it.
+ */
+struct opening {
+	pthread_mutex_t mutex;
+	pthread_cond_t over;
+	char *uri; /* NULL: the default */
+	virConnectPtr connection;
+	char why[200];
+	bool done, given_up;
+};
+
+static void free_opening(struct opening *opening)
+{
+	free(opening->uri);
+	free(opening);
+}
+
+static void *run_opening(void *context)
+{
+	struct opening *opening = context;
+	virConnectPtr connection = lib.virConnectOpen(opening->uri);
+	bool late;
+
+	pthread_mutex_lock(&opening->mutex);
+	/* The words are this thread's own. */
+	if (!connection)
+		snprintf(opening->why, sizeof(opening->why), "%s (error %d)",
+			 lib.virGetLastErrorMessage(), lib.virGetLastErrorCode());
+	opening->connection = connection;
+	opening->done = true;
+	late = opening->given_up;
+	pthread_cond_signal(&opening->over);
+	pthread_mutex_unlock(&opening->mutex);
+	if (late && connection)
+		lib.virConnectClose(connection);
+	if (late)
+		free_opening(opening);
+	return NULL;
+}
+
+static int wait_opening(struct opening *opening, virConnectPtr *connection_out, struct error *error)
+{
+	struct timespec until = clock_deadline(OPEN_SECONDS);
+	const char *name = opening->uri ?: "the default connection";
+	int err = 0;
+
+	pthread_mutex_lock(&opening->mutex);
+	while (!opening->done && err != ETIMEDOUT)
+		err = pthread_cond_clockwait(&opening->over, &opening->mutex, CLOCK_MONOTONIC,
+					     &until);
+	*connection_out = opening->connection;
+	if (!opening->done)
+		error_set(error, -ETIMEDOUT, "libvirt: %.100s: no answer within %d s", name,
+			  OPEN_SECONDS);
+	else if (!opening->connection)
+		error_set(error, -ECONNREFUSED, "libvirt: %.60s: %s", name, opening->why);
+	opening->given_up = !opening->done;
+	err = opening->given_up ? -ETIMEDOUT : opening->connection ? 0 : -ECONNREFUSED;
+	pthread_mutex_unlock(&opening->mutex);
+	if (err != -ETIMEDOUT)
+		free_opening(opening);
+	return err;
+}
+
+static int open_connection(const char *uri, virConnectPtr *connection_out, struct error *error)
+{
+	struct opening *opening = calloc(1, sizeof(*opening));
+	pthread_t thread;
+
+	if (opening && uri)
+		opening->uri = strdup(uri);
+	if (!opening || (uri && !opening->uri)) {
+		free(opening);
+		return error_set(error, -ENOMEM, "no memory for a connection");
+	}
+	pthread_mutex_init(&opening->mutex, NULL);
+	pthread_cond_init(&opening->over, NULL);
+	if (pthread_create(&thread, NULL, run_opening, opening)) {
+		free_opening(opening);
+		return error_set(error, -EAGAIN, "no thread for a connection");
+	}
+	pthread_detach(thread);
+	return wait_opening(opening, connection_out, error);
+}
+
 static int open_domain(struct libvirt_monitor *libvirt, const char *uri, const char *domain,
 		       struct error *error)
 {
-	int active;
+	int active, err = load_library(error);
 
-	virSetErrorFunc(NULL, no_words);
-	libvirt->connection = virConnectOpen(uri);
-	if (!libvirt->connection)
-		return fail(error, -ECONNREFUSED, uri ? uri : "the default connection");
-	libvirt->domain = virDomainLookupByName(libvirt->connection, domain);
-	if (!libvirt->domain)
-		libvirt->domain = virDomainLookupByUUIDString(libvirt->connection, domain);
+	if (err)
+		return err;
+
+	lib.virSetErrorFunc(NULL, no_words);
+	begin_events();
+	err = open_connection(uri, &libvirt->connection, error);
+	if (err)
+		return err;
+	/* Drivers that are no daemon's do not know it. */
+	lib.virConnectSetKeepAlive(libvirt->connection, KEEPALIVE_SECONDS, KEEPALIVE_COUNT);
+	libvirt->domain = lib.virDomainLookupByName(libvirt->connection, domain);
+	/* A name that is none may be a UUID; what is neither is no name. */
+	if (!libvirt->domain && lib.virGetLastErrorCode() == VIR_ERR_NO_DOMAIN &&
+	    strlen(domain) == VIR_UUID_STRING_BUFLEN - 1 &&
+	    strspn(domain, "0123456789abcdefABCDEF-") == strlen(domain))
+		libvirt->domain = lib.virDomainLookupByUUIDString(libvirt->connection, domain);
 	if (!libvirt->domain)
 		return fail(error, -ENOENT, domain);
-	active = virDomainIsActive(libvirt->domain);
+	active = lib.virDomainIsActive(libvirt->domain);
 	if (active < 0)
 		return fail(error, -EIO, domain);
 	if (active == 0)

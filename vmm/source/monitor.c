@@ -17,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What one virDomainMemoryPeek() may take, of older protocols too (remote_protocol.x). */
+#define PEEK_BYTES   (1u << 20)
 #define SAMPLES      4
 #define SAMPLE_TRIES 8 /* of a guest that runs and writes there meanwhile */
 
@@ -66,6 +68,11 @@ static int command_only(struct monitor *monitor, const char *command, struct err
 
 	json_decref(value);
 	return err;
+}
+
+int monitor_present(struct monitor *monitor, struct error *error)
+{
+	return command_only(monitor, "query-status", error);
 }
 
 int monitor_stop(struct monitor *monitor, struct error *error)
@@ -421,6 +428,7 @@ static int find_memory(struct making *making)
 			source->piece[i].offset = source->piece[i].start;
 		}
 		source->read = read_monitor;
+		source->ahead_bytes = PEEK_BYTES;
 		how = "asked for page by page";
 	} else {
 		int err = take_copy(source, making->error);

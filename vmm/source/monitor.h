@@ -37,6 +37,9 @@ int monitor_ask(struct monitor *monitor, const char *command, json_t *arguments,
 /* A line of the human monitor; the text that it answers is the caller's. */
 int monitor_human(struct monitor *monitor, const char *line, char **text_out, struct error *error);
 
+/* Whether the guest is still there. Errors: ask()'s. */
+int monitor_present(struct monitor *monitor, struct error *error);
+
 int monitor_stop(struct monitor *monitor, struct error *error);
 int monitor_continue(struct monitor *monitor, struct error *error);
 

@@ -45,7 +45,8 @@ int monitor_ranges(const char *text, int (*range)(void *context, uint64_t start,
 		if (!ours || sscanf(at, "%" SCNx64 "-%" SCNx64 " (prio %*d, %15[a-z0-9/])", &start,
 				    &last, kind) != 3)
 			continue;
-		if (strcmp(kind, "ram") != 0 || last < start || (start | (last + 1)) % SOURCE_PAGE)
+		if (strcmp(kind, "ram") != 0 || last < start || last == UINT64_MAX ||
+		    (start | (last + 1)) % SOURCE_PAGE)
 			continue;
 		err = range(context, start, last + 1);
 		if (err)

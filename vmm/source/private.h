@@ -28,6 +28,9 @@ struct source {
 	size_t nr_mappings;
 	/* Reads [offset, offset + bytes) of a piece without host; false where that cannot be. */
 	bool (*read)(struct source *source, uint64_t offset, void *buffer, size_t bytes);
+	/* Of a read that takes long whatever its size: whoever reads on is read so much ahead; or
+	 * 0. */
+	size_t ahead_bytes;
 	/* Pages that were copied: page number to index of copy[]. */
 	struct u64_map copied;
 	uint8_t **copy;

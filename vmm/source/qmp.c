@@ -210,6 +210,8 @@ int source_open_qmp(const char *socket_path, struct source **source_out, struct 
 	err = connect_to(qmp, socket_path, error);
 	if (!err)
 		err = wait_object(qmp, "QMP", &object, error);
+	if (!err && !json_object_get(object, "QMP"))
+		err = error_set(error, -EPROTO, "QMP: what answers does not greet as QEMU does");
 	json_decref(object);
 	object = NULL;
 	if (!err)

@@ -155,25 +155,69 @@ static bool fill_page(struct source *source, uint64_t page, size_t at, uint8_t *
 	return any;
 }
 
+/* Keeps @copy, which becomes the source's. */
+static int keep_page(struct source *source, uint64_t page, uint8_t *copy)
+{
+	int err;
+
+	if (source->nr_copies >= COPIES_MAX)
+		return -ENOSPC;
+	err = GROW(source->copy, source->nr_copies);
+	if (!err)
+		err = u64_map_set(&source->copied, page, (uint32_t)source->nr_copies);
+	if (!err)
+		source->copy[source->nr_copies++] = copy;
+	return err;
+}
+
+/*
+ * Copies @page and what comes behind it, if that of before was asked for as well: who reads on, as
+ * a search of all memory does, waits once for many pages. What fails is read page by page.
+ */
+static void read_ahead(struct source *source, uint64_t page, const struct source_piece *piece)
+{
+	uint64_t end = page + source->ahead_bytes;
+	uint8_t *bytes, *copy;
+
+	if (!source->ahead_bytes || piece->host || piece->start > page || page < SOURCE_PAGE ||
+	    u64_map_get(&source->copied, page - SOURCE_PAGE) == U64_MAP_NONE)
+		return;
+	end = end < piece->end ? end : piece->end & ~(SOURCE_PAGE - 1);
+	bytes = end > page ? malloc(end - page) : NULL;
+	if (bytes &&
+	    source->read(source, piece->offset + (page - piece->start), bytes, end - page)) {
+		for (uint64_t at = page; at < end; at += SOURCE_PAGE) {
+			if (u64_map_get(&source->copied, at) != U64_MAP_NONE)
+				continue;
+			copy = malloc(SOURCE_PAGE);
+			if (!copy)
+				break;
+			memcpy(copy, bytes + (at - page), SOURCE_PAGE);
+			if (keep_page(source, at, copy)) {
+				free(copy);
+				break;
+			}
+		}
+	}
+	free(bytes);
+}
+
 static const uint8_t *copied_page(struct source *source, uint64_t page, size_t at)
 {
 	uint32_t index = u64_map_get(&source->copied, page);
 	uint8_t *copy;
 
+	if (index == U64_MAP_NONE) {
+		read_ahead(source, page, &source->piece[at]);
+		index = u64_map_get(&source->copied, page);
+	}
 	if (index != U64_MAP_NONE)
 		return source->copy[index];
-	if (source->nr_copies >= COPIES_MAX || GROW(source->copy, source->nr_copies))
-		return NULL;
 	copy = malloc(SOURCE_PAGE);
-	if (!copy)
-		return NULL;
-	if (!fill_page(source, page, at, copy) ||
-	    u64_map_set(&source->copied, page, (uint32_t)source->nr_copies)) {
-		free(copy);
-		return NULL;
-	}
-	source->copy[source->nr_copies++] = copy;
-	return copy;
+	if (copy && fill_page(source, page, at, copy) && keep_page(source, page, copy) == 0)
+		return copy;
+	free(copy);
+	return NULL;
 }
 
 static const void *physical(void *context, uint64_t gpa, uint64_t bytes)
@@ -289,8 +333,15 @@ bool source_is_live(const struct source *source)
 
 int source_refresh(struct source *source, struct error *error)
 {
+	int err = 0;
+
 	source_forget(source);
-	return source->refresh ? source->refresh(source, error) : 0;
+	/* Memory that is mapped outlives the guest: who was just stopped has answered. */
+	if (source->monitor && !source->paused)
+		err = monitor_present(source->monitor, error);
+	if (!err && source->refresh)
+		err = source->refresh(source, error);
+	return err;
 }
 
 int source_pause(struct source *source, struct error *error)

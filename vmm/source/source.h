@@ -54,7 +54,8 @@ bool source_is_live(const struct source *source);
 
 /*
  * A live source: forgets pages that were copied, so that the next look sees the guest as it is.
- * Pointers that physical() gave are dead then. Returns 0, or the error of getting a fresh copy.
+ * Pointers that physical() gave are dead then. Returns 0, or the error of getting a fresh copy, or
+ * of a guest that is there no more (the monitor's, as source_open_qmp()).
  */
 int source_refresh(struct source *source, struct error *error);
 

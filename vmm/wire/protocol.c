@@ -18,27 +18,29 @@ const struct qmp_command protocol_wire_commands[] = {
 	{.name = NULL},
 };
 
-static const char *const states[] = {"running", "paused", "dead", NULL};
+static const char *const states[] = {"running", "paused", "debug", "dead", NULL};
 
 const struct qmp_command protocol_guest_commands[] = {
 	{QUICK("query-status", "What this guest is and how it is."),
-	 .returns =
-		 ARGS(IS("name", QMP_TEXT, "of the guest"),
-		      ARG("status", QMP_ENUM, "whether it takes hypercalls", .choices = states),
-		      IS("running", QMP_BOOL, "whether it does, as QEMU says it"),
-		      IS("pid", QMP_INT, "of the service"), IS("cpus", QMP_INT, "its vCPUs"),
-		      IS("memory", QMP_SIZE, "its RAM"),
-		      IS("image", QMP_TEXT, "the guest image's file, or built-in"),
-		      IS("build-id", QMP_TEXT, "of the image"),
-		      IS("seconds", QMP_REAL, "since it was started"),
-		      IS("clients", QMP_INT, "connected now"),
-		      IS("calls", QMP_INT, "hypercalls asked for so far"),
-		      IS("logs", QMP_INT, "log lines so far"),
-		      IS("warnings", QMP_INT, "warnings so far"),
-		      IS("violations", QMP_INT, "that audits found"), LIST("doing", protocol_doing),
-		      MAY_BE("failure", QMP_OBJECT,
-			     "of a dead guest: what happened, where, with "
-			     "registers and the hypercall it was in"))},
+	 .returns = ARGS(IS("name", QMP_TEXT, "of the guest"),
+			 ARG("status", QMP_ENUM, "whether it takes hypercalls; debug: gdb holds it",
+			     .choices = states),
+			 IS("running", QMP_BOOL, "whether it does, as QEMU says it"),
+			 IS("pid", QMP_INT, "of the service"), IS("cpus", QMP_INT, "its vCPUs"),
+			 IS("memory", QMP_SIZE, "its RAM"),
+			 IS("image", QMP_TEXT, "the guest image's file, or built-in"),
+			 IS("build-id", QMP_TEXT, "of the image"),
+			 IS("seconds", QMP_REAL, "since it was started"),
+			 IS("clients", QMP_INT, "connected now"),
+			 IS("calls", QMP_INT, "hypercalls asked for so far"),
+			 IS("logs", QMP_INT, "log lines so far"),
+			 IS("warnings", QMP_INT, "warnings so far"),
+			 IS("violations", QMP_INT, "that audits found"),
+			 IS("sandbox", QMP_TEXT, "what confines the service, or off"),
+			 LIST("doing", protocol_doing),
+			 MAY_BE("failure", QMP_OBJECT,
+				"of a dead guest: what happened, where, with "
+				"registers and the hypercall it was in"))},
 	{QUICK("query-name", "The guest's name."),
 	 .returns = ARGS(IS("name", QMP_TEXT, "as nestbox run was told"))},
 	{QUICK("query-version", "The version of nestbox, in QEMU's form."),
@@ -59,6 +61,7 @@ const struct qmp_command protocol_guest_commands[] = {
 	{.name = "query-stats",
 	 .lane = PROTOCOL_CALL,
 	 .opcode = NB_OP_STATS,
+	 .access = QMP_LOOKS,
 	 .help = "The core's own counters.",
 	 .args = ARGS(CALL_ARGS),
 	 GIVES(AT(0, "free-frames", QMP_U64, "frames nobody has"),
@@ -71,7 +74,15 @@ const struct qmp_command protocol_guest_commands[] = {
 	{.name = "cont",
 	 .lane = PROTOCOL_ALONE,
 	 .help = "Lets a paused guest go on. Event RESUME."},
-	{QUICK("quit", "Ends the guest and the service. Event SHUTDOWN.")},
+	{QUICK_AS(QMP_CHANGES, "cancel",
+		  "Ends what is under way before it is done: bench, audit, search-memory, "
+		  "dump-guest-core and what waits. Others end with the operation they are in. "
+		  "The answer is still that of the command, with what it has done so far."),
+	 .args = ARGS(MAY_BE("job", QMP_TEXT, "the command sent with this id; without it any"),
+		      ARG("vcpu", QMP_INT, "what this vCPU does; without it anybody",
+			  .optional = true, .no_default = true, .max = NB_MAX_VCPUS - 1)),
+	 .returns = ARGS(IS("cancelled", QMP_INT, "commands"))},
+	{QUICK_AS(QMP_CHANGES, "quit", "Ends the guest and the service. Event SHUTDOWN.")},
 	{.name = NULL},
 };
 
@@ -88,8 +99,13 @@ static const struct qmp_event_info events[] = {
 	 ARGS(IS("report", QMP_OBJECT, "as query-status shows it as failure"))},
 	{"GUEST_PANIC", "The guest is dead; the service stays, so that one can look at it.",
 	 ARGS(IS("report", QMP_OBJECT, "as query-status shows it as failure"))},
-	{"PROGRESS", "A long hypercall gets on; once a second while it does.",
-	 ARGS(VCPU, IS("command", QMP_TEXT, "what it does"), IS("done", QMP_INT, "steps so far"))},
+	{"PROGRESS",
+	 "What takes long gets on; once a second while it does. As query-status shows it.",
+	 ARGS(MAY_BE("vcpu", QMP_INT, "which vCPU does it, where one does"),
+	      IS("command", QMP_TEXT, "under way"), IS("seconds", QMP_REAL, "since it was begun"),
+	      MAY_BE("job", QMP_TEXT, "the id it was sent with, where that is a string"),
+	      IS("done", QMP_INT, "of its own steps"),
+	      MAY_BE("total", QMP_INT, "steps, where that is known"))},
 	{"STOP", "The guest was paused.", NULL},
 	{"RESUME", "The guest goes on.", NULL},
 	{"AUDIT_VIOLATION", "An audit found something it had not found before.",
@@ -124,6 +140,7 @@ static const struct qmp_group groups[] = {
 	{"Looking from outside", protocol_look_commands},
 	{"The second stage", protocol_second_commands},
 	{"As in QEMU", protocol_qemu_commands},
+	{"As in libvirt", protocol_libvirt_commands},
 	{"Tests of the host", protocol_test_commands},
 };
 

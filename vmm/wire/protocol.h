@@ -33,6 +33,9 @@ enum protocol_lane {
 #define PROTOCOL_IN_INTERRUPT "in-interrupt"
 #define PROTOCOL_TICKS        "ticks"
 
+/* Returned, and true, where a command was cancelled: what it returns is what was done so far. */
+#define PROTOCOL_INTERRUPTED "interrupted"
+
 /* A flag: with it the second stage's real tables are read, which takes a guest that is paused. */
 #define PROTOCOL_LIVE "live"
 
@@ -54,11 +57,13 @@ extern const struct qmp_list protocol_areas, protocol_tiles, protocol_maps, prot
 	protocol_dirty_regions, protocol_dirty_ranges, protocol_checks, protocol_ram,
 	protocol_reserved, protocol_held, protocol_insns, protocol_doing, protocol_violations,
 	protocol_changes, protocol_entries, protocol_second_leaf, protocol_tree_sum,
-	protocol_live_counts, protocol_dirty_rate;
+	protocol_live_counts, protocol_dirty_rate, protocol_memory_stats, protocol_domain_stats,
+	protocol_loads, protocol_symbols;
 
 /* The groups of the table, each in a file of its own: vmm/wire/protocol_*.c. */
 extern const struct qmp_command protocol_wire_commands[], protocol_guest_commands[],
 	protocol_call_commands[], protocol_process_commands[], protocol_test_commands[],
-	protocol_look_commands[], protocol_second_commands[], protocol_qemu_commands[];
+	protocol_look_commands[], protocol_second_commands[], protocol_qemu_commands[],
+	protocol_libvirt_commands[];
 
 #endif

@@ -17,7 +17,9 @@
 		      "to lie in"),                                                            \
 		MAYBE(3, "end", QMP_ADDRESS, NB_VMALLOC_END, "the end of the window"), GFP(4), \
 		PROT(5), MAYBE(6, "flags", QMP_U64, NB_VM_ALLOC, "VM_ flags as in Linux 6.1"), \
-		NODE(7), MAYBE(8, "caller", QMP_ADDRESS, 0, "who asks, for the list of areas")
+		NODE(7),                                                                       \
+		MAYBE(8, "caller", QMP_ADDRESS, 0,                                             \
+		      "who asks, for the list of areas; 0: the operation")
 
 static const char *const modes[] = {"lazy", "eager", "manual", NULL};
 static const char *const cases[] = {"fix_size",    "full_fit",  "long_busy_list",
@@ -159,7 +161,7 @@ const struct qmp_command protocol_call_commands[] = {
 	       MAYBE(2, "pages", QMP_U64, 0, "of fix_size: at least 1; else 0"),
 	       MAYBE(3, "seed", QMP_U64, 1, "of the random numbers")),
 	 GIVES(AT(0, "total-ticks", QMP_U64, "of all loops, set-up not counted"),
-	       AT(1, "loops", QMP_U64, "done"))},
+	       AT(1, "loops", QMP_U64, "done"), INTERRUPTED)},
 	{CALL("nop", NB_OP_NOP, "Nothing: to and fro."),
 	 TAKES(MAYBE(0, "value", QMP_U64, 0, "comes back")),
 	 GIVES(AT(0, "value", QMP_U64, "as it was sent"))},

@@ -29,17 +29,17 @@ const struct qmp_list protocol_maps = {
 	     {"page-bytes", QMP_SIZE, NULL}, {"leaves", QMP_INT, NULL},
 	     {"runs", QMP_INT, "pieces of following frames"}, {"physical", QMP_ADDRESS, "of start"},
 	     {"global", QMP_BOOL, NULL}, {"region", QMP_TEXT, NULL}),
-	.head = "# range                               rights page       leaves     runs physical  "
-		"     region",
-	.row = "0x{start:016x}-0x{end:016x} {rights} {global} {page-bytes:-6z} {leaves:10} "
+	.head = "# range                               rights global page     leaves     runs "
+		"physical       region",
+	.row = "0x{start:016x}-0x{end:016x} {rights:-6} {global:-6} {page-bytes:-4z} {leaves:10} "
 	       "{runs:8} {physical:-14} {region}",
 };
 
 const struct qmp_list protocol_mappings = {
 	LIST({"address", QMP_ADDRESS, NULL}, {"page-bytes", QMP_SIZE, NULL},
 	     {"rights", QMP_TEXT, NULL}, {"region", QMP_TEXT, NULL}),
-	.head = "# address             rights page   region",
-	.row = "{address:-20} {rights} {page-bytes:-6z} {region}",
+	.head = "# address            rights page region",
+	.row = "{address:-20} {rights:-6} {page-bytes:-4z} {region}",
 };
 
 const struct qmp_list protocol_zones = {
@@ -69,23 +69,23 @@ const struct qmp_list protocol_slabs = {
 	     {"objects-per-slab", QMP_INT, NULL}, {"slabs", QMP_INT, NULL},
 	     {"partial", QMP_INT, NULL}, {"found", QMP_INT, NULL}, {"in-use", QMP_INT, NULL},
 	     {"total", QMP_INT, NULL}),
-	.head = "# name                 in use  objects  objsize objperslab    slabs  partial",
+	.head = "# name                 in_use  objects  objsize objperslab    slabs  partial",
 	.row = "{name:-20} {in-use:8} {total:8} {object-bytes:8} {objects-per-slab:10} {slabs:8} "
 	       "{partial:8}",
 };
 
 const struct qmp_list protocol_moments = {
 	LIST({"name", QMP_TEXT, NULL}, {"operation", QMP_INT, NULL}),
-	.head = "# name                           after",
-	.row = "{name:-32} after hypercall {operation}",
+	.head = "# name                           hypercall",
+	.row = "{name:-32} {operation}",
 };
 
 const struct qmp_list protocol_regions = {
 	LIST({"name", QMP_TEXT, NULL}, {"kind", QMP_TEXT, NULL}, {"start", QMP_ADDRESS, NULL},
 	     {"end", QMP_ADDRESS, NULL}, {"node", QMP_INT, NULL},
 	     {"largest-leaf", QMP_SIZE, "the addresses allow"}, {"host", QMP_ADDRESS, NULL}),
-	.row = "0x{start:012x}-0x{end:012x} {name:-8} {kind:-6} node {node}  leaves up to "
-	       "{largest-leaf:-6z} host {host}",
+	.head = "# range                       name     kind   node leaf host",
+	.row = "0x{start:012x}-0x{end:012x} {name:-8} {kind:-6} {node:4} {largest-leaf:-4z} {host}",
 };
 
 const struct qmp_list protocol_leaves = {
@@ -105,19 +105,21 @@ const struct qmp_list protocol_traps = {
 	LIST({"trap", QMP_INT, "its number"}, {"address", QMP_ADDRESS, NULL},
 	     {"size", QMP_SIZE, NULL}, {"space", QMP_TEXT, NULL}, {"pages", QMP_INT, NULL},
 	     {"access", QMP_TEXT, NULL}, {"policy", QMP_TEXT, NULL}, {"hits", QMP_INT, NULL}),
-	.row = "{trap:3}: {space} {address}, {size} bytes, {pages} pages: {access}, {policy}; "
-	       "{hits} hits",
+	.head = "# trap space    address              size pages access policy hits",
+	.row = "{trap:6} {space:-8} {address:-18} {size:6} {pages:5} {access:-6} {policy:-6} "
+	       "{hits}",
 };
 
 const struct qmp_list protocol_dirty_regions = {
 	LIST({"name", QMP_TEXT, NULL}, {"pages", QMP_INT, NULL}, {"working-set", QMP_INT, NULL}),
-	.row = "{name:-8} {pages:10} pages, working set {working-set}",
+	.head = "# region      pages working_set",
+	.row = "{name:-8} {pages:10} {working-set:11}",
 };
 
 const struct qmp_list protocol_dirty_ranges = {
 	LIST({"start", QMP_ADDRESS, NULL}, {"end", QMP_ADDRESS, NULL}, {"pages", QMP_INT, NULL}),
-	.head = "# range                          pages",
-	.row = "{start:012x}-{end:012x} {pages:10} pages",
+	.head = "# range                            pages",
+	.row = "0x{start:012x}-0x{end:012x} {pages:10}",
 };
 
 const struct qmp_list protocol_checks = {
@@ -141,9 +143,13 @@ const struct qmp_list protocol_insns = {
 };
 
 const struct qmp_list protocol_doing = {
-	LIST({"vcpu", QMP_INT, NULL}, {"command", QMP_TEXT, "it carries out"},
+	LIST({"vcpu", QMP_INT, "where it is one that does it"}, {"command", QMP_TEXT, "under way"},
 	     {"seconds", QMP_REAL, "since it was begun"},
-	     {"trap", QMP_INT, "that holds the vCPU, where one does"}),
+	     {"trap", QMP_INT, "that holds the vCPU, where one does"},
+	     {"job", QMP_TEXT, "the id it was sent with, where that is a string"},
+	     {"done", QMP_INT, "of its own steps, where it counts them"},
+	     {"total", QMP_INT, "steps, where that is known"},
+	     {"cancelled", QMP_BOOL, "true: it was, and has not ended yet"}),
 };
 
 const struct qmp_list protocol_violations = {
@@ -170,6 +176,19 @@ const struct qmp_list protocol_second_leaf = {
 	LIST({"mapped", QMP_BOOL, NULL}, {"physical", QMP_ADDRESS, NULL},
 	     {"leaf-bytes", QMP_SIZE, NULL}, {"host-physical", QMP_ADDRESS, NULL},
 	     {"host", QMP_ADDRESS, NULL}),
+};
+
+const struct qmp_list protocol_loads = {
+	LIST({"stage", QMP_INT, "1: the guest's tables, 2: the second stage's"},
+	     {"level", QMP_INT, NULL},
+	     {"physical", QMP_ADDRESS, "stage 1: of the entry, stage 2: what is translated"},
+	     {"at", QMP_ADDRESS, "of the entry, host-physical"}, {"value", QMP_ADDRESS, NULL}),
+};
+
+const struct qmp_list protocol_symbols = {
+	LIST({"address", QMP_ADDRESS, NULL}, {"size", QMP_SIZE, NULL}, {"name", QMP_TEXT, NULL}),
+	.head = "# address              size name",
+	.row = "{address:-18} {size:8} {name}",
 };
 
 const struct qmp_list protocol_tree_sum = {

@@ -77,9 +77,14 @@
 		.name = (its_name), .type = (its_type), .help = (its_help), __VA_ARGS__ \
 	}
 
-#define QUICK(its_name, its_help) .name = (its_name), .lane = PROTOCOL_QUICK, .help = (its_help)
-#define WIRE(its_name, its_help)  .name = (its_name), .lane = PROTOCOL_WIRE, .help = (its_help)
-#define LOOK(its_name, its_help)  .name = (its_name), .lane = PROTOCOL_LOOK, .help = (its_help)
+/* Who carries it out, of what changes nothing; and with another access. */
+#define QUICK(its_name, its_help) QUICK_AS(QMP_LOOKS, its_name, its_help)
+#define QUICK_AS(its_access, its_name, its_help) \
+	.name = (its_name), .lane = PROTOCOL_QUICK, .access = (its_access), .help = (its_help)
+#define WIRE(its_name, its_help) .name = (its_name), .lane = PROTOCOL_WIRE, .help = (its_help)
+#define LOOK(its_name, its_help) LOOK_AS(QMP_LOOKS, its_name, its_help)
+#define LOOK_AS(its_access, its_name, its_help) \
+	.name = (its_name), .lane = PROTOCOL_LOOK, .access = (its_access), .help = (its_help)
 #define ALONE(its_name, its_help) .name = (its_name), .lane = PROTOCOL_ALONE, .help = (its_help)
 #define IS(its_name, its_type, its_help)                                   \
 	{                                                                  \
@@ -97,6 +102,11 @@
 	{                                                                                    \
 		.name = (its_name), .type = (its_type), .optional = true, .help = (its_help) \
 	}
+
+#define INTERRUPTED                                                \
+	MAY_BE(PROTOCOL_INTERRUPTED, QMP_BOOL,                     \
+	       "true: it was cancelled; this is what was done so " \
+	       "far")
 
 /* The window of a list, and how the next piece of it is asked for. */
 #define WINDOW                                                                                   \

@@ -17,7 +17,8 @@ struct qmp_session {
 	const struct qmp_table *table;
 	qmp_symbol_fn symbol;
 	void *symbol_context;
-	bool ready; /* negotiated */
+	bool ready;           /* negotiated */
+	bool changes, unsafe; /* allowed */
 
 	/* The message being gathered: `length` bytes, no newline in a string of it. */
 	char *bytes;
@@ -41,7 +42,14 @@ struct qmp_session *qmp_session_create(const struct qmp_table *table, qmp_symbol
 	session->table = table;
 	session->symbol = symbol;
 	session->symbol_context = context;
+	qmp_session_allow(session, true, true);
 	return session;
+}
+
+void qmp_session_allow(struct qmp_session *session, bool changes, bool unsafe)
+{
+	session->changes = changes;
+	session->unsafe = unsafe;
 }
 
 void qmp_session_destroy(struct qmp_session *session)
@@ -268,6 +276,27 @@ static json_t *wire_command(struct qmp_session *session, const struct qmp_reques
 	return wire_schema(session, request);
 }
 
+/* The error that @command of @message is answered with; NULL: it may be given. */
+static json_t *forbid(const struct qmp_session *session, const json_t *message,
+		      const struct qmp_command *command)
+{
+	json_t *id = json_object_get(message, "id");
+
+	if (command->lane == QMP_LANE_WIRE || command->access == QMP_LOOKS)
+		return NULL;
+	if (!session->changes)
+		return qmp_error_class("GenericError", id,
+				       "%s: this socket is for looking: the guest's other socket "
+				       "takes commands that change it",
+				       command->name);
+	if (command->access == QMP_UNSAFE && !session->unsafe)
+		return qmp_error_class("GenericError", id,
+				       "%s: this guest is not to be harmed: nestbox run --unsafe "
+				       "starts one that may be",
+				       command->name);
+	return NULL;
+}
+
 /* Takes @message's reference. */
 static enum qmp_outcome judge(struct qmp_session *session, json_t *message,
 			      struct qmp_request **request_out, json_t **answer_out)
@@ -278,7 +307,9 @@ static enum qmp_outcome judge(struct qmp_session *session, json_t *message,
 	*answer_out = check_keys(message);
 	if (!*answer_out)
 		command = choose(session, message, answer_out);
-	if (!command) {
+	if (command)
+		*answer_out = forbid(session, message, command);
+	if (!command || *answer_out) {
 		json_decref(message);
 		return *answer_out ? QMP_ANSWER : QMP_NO_MEMORY;
 	}

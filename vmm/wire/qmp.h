@@ -70,8 +70,8 @@ struct qmp_column {
  *
  * In a row, {name} stands for the column's value, {name:FORMAT} for it formatted: [-][0][width],
  * then nothing (text as it is, a number in decimal, true as the name's first letter and false as
- * '-'), x (a number in hexadecimal, without 0x), z (a size with its unit) or ! (a number; an object
- * that has none makes no line).
+ * '-'), x (a number in hexadecimal, without 0x), z (a size as options take it: 2M) or ! (a number;
+ * an object that has none makes no line).
  */
 struct qmp_list {
 	const struct qmp_column *columns; /* NULL: the help says what its objects are */
@@ -96,6 +96,13 @@ struct qmp_arg {
 	unsigned int place;
 };
 
+/* What a command does, and so who may give it. */
+enum qmp_access {
+	QMP_CHANGES, /* the guest, or something of the service's: what says nothing else */
+	QMP_LOOKS,   /* it changes nothing */
+	QMP_UNSAFE,  /* it harms the guest, past its core: for who asked for that */
+};
+
 struct qmp_command {
 	const char *name;              /* "query-status"; NULL ends a list */
 	const char *help;              /* one sentence or more */
@@ -103,6 +110,7 @@ struct qmp_command {
 	const struct qmp_arg *returns; /* NULL for an empty object */
 	unsigned int lane;             /* the table's owner's: who carries it out */
 	unsigned int opcode;           /* the table's owner's */
+	enum qmp_access access;
 };
 
 /* An event the server sends. */
@@ -166,11 +174,14 @@ void qmp_value_deinit(struct qmp_value *value);
 
 /* ---- requests and answers ---- */
 
+struct lane_progress;
+
 struct qmp_request {
 	const struct qmp_command *command;
 	struct qmp_value values[QMP_ARGS_MAX]; /* in the order of command->args */
 	json_t *message;                       /* keeps texts alive */
 	json_t *id;                            /* borrowed from message; NULL for none */
+	struct lane_progress *progress;        /* the carrier's own; NULL: none */
 	int passed_fd; /* a descriptor of the client's that goes with it, the request's; -1: none */
 };
 
@@ -253,6 +264,12 @@ enum qmp_outcome {
 /* A session as it begins. NULL for want of memory. @symbol may be NULL: there are none. */
 struct qmp_session *qmp_session_create(const struct qmp_table *table, qmp_symbol_fn symbol,
 				       void *context);
+/*
+ * Which commands the session takes besides those of the wire itself and those that look: as it
+ * begins all. Others are answered with an error that says so.
+ */
+void qmp_session_allow(struct qmp_session *session, bool changes, bool unsafe);
+
 void qmp_session_destroy(struct qmp_session *session);
 
 /* The greeting, which the server sends first. */

@@ -295,6 +295,36 @@ START_TEST(only_the_checks_asked_for_run)
 }
 END_TEST
 
+/* Refuses to go on when *@context checks have run. */
+static bool run_some(void *context, unsigned int done, unsigned int total)
+{
+	ck_assert_uint_eq(total, AUDIT_NR_CHECKS);
+	return done < *(unsigned int *)context;
+}
+
+START_TEST(an_audit_ends_when_nobody_wants_the_rest)
+{
+	struct mix *mix = mix_create();
+	struct inspector *inspector = mix->source->inspector;
+	struct audit_result result;
+	unsigned int wanted = 3;
+
+	mix->mm->vmap.nr_busy++;
+	mix->mm->pt.nr_tables++;
+	audit_ask(mix->audit, run_some, &wanted);
+	ck_assert_int_eq(audit_run(mix->audit, inspector, AUDIT_ALL, 0, &result), 0);
+	ck_assert(result.ended);
+	ck_assert_uint_eq(result.checks, 3);
+	ck_assert_uint_gt(result.violations, 0);
+	ck_assert_uint_eq(result.check_violations[AUDIT_TABLES], 0);
+	audit_ask(mix->audit, NULL, NULL);
+	ck_assert_int_eq(audit_run(mix->audit, inspector, AUDIT_ALL, 0, &result), 0);
+	ck_assert(!result.ended);
+	ck_assert_uint_eq(result.check_violations[AUDIT_TABLES], 1);
+	mix_destroy(mix);
+}
+END_TEST
+
 START_TEST(checks_have_names)
 {
 	struct error error;
@@ -325,6 +355,7 @@ int main(void)
 	tcase_add_test(right, the_first_operation_is_remembered);
 	tcase_add_test(right, more_violations_than_are_kept_are_counted);
 	tcase_add_test(right, only_the_checks_asked_for_run);
+	tcase_add_test(right, an_audit_ends_when_nobody_wants_the_rest);
 	tcase_add_test(right, checks_have_names);
 	suite_add_tcase(suite, right);
 	tcase_set_timeout(faults, 60);

@@ -10,6 +10,7 @@
 
 #include "tests/harness.h"
 #include "vmm/domain/domain.h"
+#include "vmm/domain/stats.h"
 
 #define HEAD "<domain type='kvm'>\n<name>a</name>\n"
 #define MIB  (1ull << 20)
@@ -331,6 +332,35 @@ START_TEST(a_fifo_does_not_block)
 }
 END_TEST
 
+/* The numbers themselves are held against libvirt's headers where they are compiled. */
+START_TEST(every_tag_has_the_names_virsh_prints)
+{
+	ck_assert_str_eq(domain_memory_tag_name(DOMAIN_MEMORY_ACTUAL_BALLOON), "actual");
+	ck_assert_ptr_null(domain_memory_bulk_name(DOMAIN_MEMORY_ACTUAL_BALLOON));
+	/* The one that is written otherwise in the bulk. */
+	ck_assert_str_eq(domain_memory_tag_name(DOMAIN_MEMORY_LAST_UPDATE), "last_update");
+	ck_assert_str_eq(domain_memory_bulk_name(DOMAIN_MEMORY_LAST_UPDATE), "balloon.last-update");
+	for (int tag = 0; tag < DOMAIN_MEMORY_NR; tag++) {
+		ck_assert_ptr_nonnull(domain_memory_tag_name((enum domain_memory_tag)tag));
+		if (tag != DOMAIN_MEMORY_ACTUAL_BALLOON && tag != DOMAIN_MEMORY_LAST_UPDATE)
+			ck_assert_str_eq(domain_memory_bulk_name((enum domain_memory_tag)tag) +
+						 strlen("balloon."),
+					 domain_memory_tag_name((enum domain_memory_tag)tag));
+	}
+}
+END_TEST
+
+START_TEST(what_goes_wrong_has_libvirts_number)
+{
+	ck_assert_int_eq(domain_error_of(-ENOENT), 42);
+	ck_assert_int_eq(domain_error_of(-ECONNREFUSED), 42);
+	ck_assert_int_eq(domain_error_of(-EINVAL), 8);
+	ck_assert_int_eq(domain_error_of(-EXDEV), 38);
+	ck_assert_str_eq(domain_error_name(DOMAIN_ERROR_NO_DOMAIN), "VIR_ERR_NO_DOMAIN");
+	ck_assert_str_eq(domain_error_name(DOMAIN_ERROR_SYSTEM_ERROR), "VIR_ERR_SYSTEM_ERROR");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("domain");
@@ -349,6 +379,8 @@ int main(void)
 			    (int)(sizeof(refused) / sizeof(refused[0])));
 	tcase_add_test(tcase, files_are_read_and_others_are_not);
 	tcase_add_test(tcase, a_fifo_does_not_block);
+	tcase_add_test(tcase, every_tag_has_the_names_virsh_prints);
+	tcase_add_test(tcase, what_goes_wrong_has_libvirts_number);
 	suite_add_tcase(suite, tcase);
 	return harness_run(suite);
 }

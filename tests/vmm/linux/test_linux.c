@@ -216,16 +216,21 @@ START_TEST(space_of_no_list_is_an_alarm_when_it_stays)
 	ck_assert_uint_eq(verdicts(LINUX_CHECK_FREE_TREE, LINUX_ALARM), 0);
 	ck_assert_uint_eq(verdicts(LINUX_CHECK_FREE_TREE, LINUX_IN_TRANSIT), 1);
 	before = audit;
+	ck_assert_uint_eq(linux_audit_follow(&audit, &(struct linux_audit){.nr_findings = 0}), 1);
 	run_audit(false);
-	linux_audit_confirm(&audit, &before);
+	ck_assert_uint_eq(linux_audit_follow(&audit, &before), 2);
+	linux_audit_confirm(&audit, 3);
+	ck_assert_uint_eq(verdicts(LINUX_CHECK_FREE_TREE, LINUX_ALARM), 0);
+	linux_audit_confirm(&audit, 2);
 	ck_assert_uint_eq(verdicts(LINUX_CHECK_FREE_TREE, LINUX_ALARM), 1);
 	ck_assert_uint_eq(verdicts(LINUX_CHECK_FREE_TREE, LINUX_IN_TRANSIT), 0);
 	linux_audit_free(&audit);
-	/* It went: what is in transit now is another. */
+	/* What else is in transit now was not so before. */
 	at = kernel.lazy_nr;
 	small_kernel_set(&kernel, at, 2);
 	run_audit(false);
-	linux_audit_confirm(&audit, &before);
+	ck_assert_uint_eq(linux_audit_follow(&audit, &before), 2);
+	linux_audit_confirm(&audit, 2);
 	ck_assert_uint_eq(verdicts(LINUX_CHECK_FREE_TREE, LINUX_IN_TRANSIT), 1);
 	linux_audit_free(&before);
 	linux_audit_free(&audit);

@@ -126,7 +126,10 @@ static const struct {
 	const uint8_t *code;
 	const char *text;
 	size_t count;
-	struct insn_access accesses[INSN_ACCESSES_MAX];
+	struct {
+		uint64_t address;
+		bool write;
+	} accesses[INSN_ACCESSES_MAX];
 } samples[] = {SAMPLES(ROW)};
 
 #define NR_SAMPLES (sizeof(samples) / sizeof(samples[0]))
@@ -145,6 +148,26 @@ START_TEST(an_instruction_touches_what_its_operands_say)
 			      i, accesses[i].write ? "write" : "read", accesses[i].address,
 			      samples[_i].accesses[i].write ? "write" : "read",
 			      samples[_i].accesses[i].address);
+}
+END_TEST
+
+/* Of samples: their number, bytes, whether they read. */
+START_TEST(an_access_has_its_bytes_and_its_ways)
+{
+	static const struct {
+		unsigned int sample;
+		uint32_t size;
+		bool read;
+	} rows[] = {{0, 8, false}, {2, 4, false}, {3, 1, true},  {8, 2, false},
+		    {9, 8, true},  {10, 8, true}, {12, 8, true}, {13, 4, true}};
+	struct insn_access accesses[INSN_ACCESSES_MAX];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		insn_accesses(samples[rows[i].sample].code, 15, &state, accesses);
+		ck_assert_msg(accesses[0].size_bytes == rows[i].size &&
+				      accesses[0].read == rows[i].read,
+			      "%s", samples[rows[i].sample].text);
+	}
 }
 END_TEST
 
@@ -207,6 +230,7 @@ int main(void)
 	tcase_add_loop_test(tcase, an_instruction_touches_what_its_operands_say, 0,
 			    (int)NR_SAMPLES);
 	tcase_add_test(tcase, bytes_that_are_not_there_say_nothing);
+	tcase_add_test(tcase, an_access_has_its_bytes_and_its_ways);
 	tcase_add_test(tcase, fifteen_bytes_are_enough);
 	tcase_add_test(tcase, any_bytes_are_decoded_within_bounds);
 	suite_add_tcase(suite, tcase);

@@ -10,6 +10,7 @@
 
 #include "tests/vmm/replay/model_executor.h"
 #include "tests/scratch.h"
+#include "vmm/replay/needs.h"
 #include "vmm/replay/end.h"
 
 static struct replay_plan plan;
@@ -143,13 +144,70 @@ END_TEST
 
 static uint64_t last_done, last_total;
 
-static void take_progress(void *context, uint64_t done, uint64_t total)
+static int take_progress(void *context, uint64_t done, uint64_t total)
 {
 	ck_assert_ptr_eq(context, &last_done);
 	ck_assert_uint_ge(done, last_done);
 	last_done = done;
 	last_total = total;
+	return 0;
 }
+
+static int end_soon(void *context, uint64_t done, uint64_t total)
+{
+	*(uint64_t *)context = done;
+	return done >= 100 && done < total;
+}
+
+START_TEST(a_replay_ends_when_nobody_wants_the_rest)
+{
+	uint64_t done = 0;
+	struct replay_options options = {
+		.audit = REPLAY_AUDIT_END, .progress = end_soon, .progress_context = &done};
+
+	read_shipped("fork-1cpu");
+	model_executor_init(&model, 64);
+	ck_assert_int_eq(replay_run(&plan, &model.executor, &options, &outcome, &error),
+			 -ECANCELED);
+	ck_assert_uint_ge(done, 100);
+	ck_assert_uint_lt(done, 100 + 64);
+	ck_assert_msg(strstr(error.text, "interrupted after 1") != NULL, "%s", error.text);
+	ck_assert_uint_eq(model.audits, 0);
+	drop();
+}
+END_TEST
+
+/* The model's own, with what CPUs operations are of. */
+static int (*model_submit)(void *context, const struct replay_request *requests, size_t count,
+			   struct replay_result *results, struct input_error *error);
+static uint64_t of_cpu[3];
+
+static int count_cpus(void *context, const struct replay_request *requests, size_t count,
+		      struct replay_result *results, struct input_error *why)
+{
+	for (size_t i = 0; i < count; i++)
+		of_cpu[requests[i].cpu < 2 ? requests[i].cpu : 2]++;
+	return model_submit(context, requests, count, results, why);
+}
+
+START_TEST(operations_say_which_cpu_did_them)
+{
+	struct replay_options options = {.audit = REPLAY_AUDIT_NONE};
+
+	read_shipped("mixed-2cpu");
+	model_executor_init(&model, 0);
+	model_submit = model.executor.submit;
+	model.executor.submit = count_cpus;
+	memset(of_cpu, 0, sizeof(of_cpu));
+	run(64, &options);
+	ck_assert_uint_eq(replay_plan_cpus(&plan, 64), 2);
+	ck_assert_uint_eq(replay_plan_cpus(&plan, 1), 1);
+	ck_assert_uint_gt(of_cpu[0], plan.op_count / 10);
+	ck_assert_uint_gt(of_cpu[1], plan.op_count / 10);
+	ck_assert_uint_eq(of_cpu[2], 0);
+	drop();
+}
+END_TEST
 
 START_TEST(audits_come_every_n_operations_and_at_the_end)
 {
@@ -433,6 +491,8 @@ static Suite *replay_suite(void)
 	tcase_add_test(whole, differences_of_modules_have_their_reasons);
 	tcase_add_loop_test(whole, batches_change_nothing, 0, 4);
 	tcase_add_test(whole, audits_come_every_n_operations_and_at_the_end);
+	tcase_add_test(whole, a_replay_ends_when_nobody_wants_the_rest);
+	tcase_add_test(whole, operations_say_which_cpu_did_them);
 	tcase_add_test(whole, the_audit_at_the_end_is_not_made_twice);
 	suite_add_tcase(suite, whole);
 	tcase_add_test(faults, a_guest_too_small_fails_operations_and_goes_on);

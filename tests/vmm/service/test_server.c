@@ -53,7 +53,7 @@ static void *run(void *context)
 static void set_up(void)
 {
 	struct server_config config = {
-		.signal_fd = -1, .table = &protocol_table, .request = on_request};
+		.look_fd = -1, .signal_fd = -1, .table = &protocol_table, .request = on_request};
 	char path[RUNTIME_PATH_BYTES];
 	struct error error;
 

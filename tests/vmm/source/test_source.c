@@ -416,7 +416,8 @@ START_TEST(ram_is_read_from_the_view_of_memory)
 		"  0000000000000000-000000000009ffff (prio 0, ram): pc.ram\n"
 		"  00000000000a0000-00000000000bffff (prio 1, i/o): vga\n"
 		"  00000000000c0000-00000000000dffff (prio 1, rom): pc.ram @000c0000\n"
-		"  0000000000100000-000000001fffffff (prio 0, ram): pc.ram @00100000\n";
+		"  0000000000100000-000000001fffffff (prio 0, ram): pc.ram @00100000\n"
+		"  fffffffffffff000-ffffffffffffffff (prio 0, ram): beyond all\n";
 	uint64_t sum = 0;
 
 	ck_assert_int_eq(monitor_ranges(text, count_range, &sum), 0);
