@@ -77,6 +77,31 @@ for name in graph latency raw nocontext; do
   claim "$name is refused by its name" rejects "refused-$name:[0-9]*: " "$data/formats/refused-$name"
 done
 
+# ---- without a guest ----
+
+# The model comes to the guest's verdicts on addresses and end.
+in_model() { # NAME
+  run 0 --json "$data/$1" && sed -n '/"address"/,/"missed"/p' "$scratch/out" >"$scratch/guest" &&
+    run 0 --json --no-guest "$data/$1" && says '"image": "none"' &&
+    sed -n '/"address"/,/"missed"/p' "$scratch/out" | cmp -s - "$scratch/guest" &&
+    [ "$(wc -l <"$scratch/guest")" = 5 ]
+}
+claim "--no-guest says what a guest says" in_model modules-2cpu
+claim "--no-guest, for a person" eval 'run 0 --no-guest "$data/modules-2cpu" && says "guest       none"'
+
+eight_of_a_kind() {
+  cp -r "$data/modules-2cpu" "$scratch/short" && sed -i 1,40d "$scratch/short/vmallocinfo.end" &&
+    run 0 --no-guest "$scratch/short" && [ "$(grep -c '^    extra ' "$scratch/out")" = 8 ] &&
+    grep -q '^    and [1-9][0-9]* more$' "$scratch/out"
+}
+claim "no more than eight lines of a kind" eight_of_a_kind
+
+spoilt_prelude() {
+  cp -r "$data/modules-2cpu" "$scratch/spoilt" && echo spoilt >"$scratch/spoilt/prelude" &&
+    run 0 --no-guest "$scratch/spoilt" && grep -q 'prelude:1: .*going on without it' "$scratch/err"
+}
+claim "a prelude that is none is said and left" spoilt_prelude
+
 # ---- what is no recording ----
 
 mkdir "$scratch/fifo" && mkfifo "$scratch/fifo/trace"

@@ -8,7 +8,7 @@ UNIT_TESTS += %D%/audit/test_audit %D%/audit/test_audit_hostile %D%/audit/test_a
 	%D%/nestbox/test_compare %D%/nestbox/test_replay_picture %D%/picture/test_picture %D%/machine/test_insn %D%/machine/test_kvm %D%/replay/test_fit %D%/replay/test_formats \
 	%D%/replay/test_ftrace %D%/replay/test_history \
 	%D%/replay/test_replay %D%/replay/test_replay_plan %D%/replay/test_replay_purges \
-	%D%/replay/test_replay_report %D%/replay/test_state %D%/replay/test_tree %D%/replay/test_vmallocinfo %D%/sandbox/test_sandbox %D%/service/test_server \
+	%D%/replay/test_replay_report %D%/replay/test_settle %D%/replay/test_state %D%/replay/test_tree %D%/replay/test_vmallocinfo %D%/sandbox/test_sandbox %D%/service/test_server \
 	%D%/soft/test_bad_input %D%/soft/test_cpu %D%/soft/test_deliver %D%/soft/test_native \
 	%D%/soft/test_race %D%/soft/test_requests %D%/soft/test_soft %D%/soft/test_tlb %D%/source/test_source %D%/wire/test_protocol %D%/wire/test_qmp %D%/source/test_monitor \
 	%D%/wire/test_qmp_limits

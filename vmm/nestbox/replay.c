@@ -4,10 +4,8 @@
  * audit are held against the kernel's. Every folder is read whole before the first guest starts,
  * so bad input stops everything before anything was done.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/clock.h"
 #include "vmm/base/cli.h"
@@ -18,19 +16,18 @@
 #include "vmm/nestbox/guest_options.h"
 #include "vmm/nestbox/interrupt.h"
 #include "vmm/nestbox/picture_options.h"
-#include "vmm/nestbox/recording.h"
+#include "vmm/nestbox/replay_job.h"
 #include "vmm/replay/replay.h"
 #include "vmm/replay/end.h"
 #include "vmm/replay/explain.h"
-#include "vmm/replay/layout.h"
+#include "vmm/replay/model.h"
 #include "vmm/replay/needs.h"
 #include "vmm/replay/report.h"
-#include "vmm/replay/rules.h"
-#include "vmm/replay/state.h"
 
 struct settings {
 	const struct program *program;
-	bool json, no_inference, parallel;
+	bool json, parallel;
+	struct job_options job;
 	uint64_t explain; /* the number of an allocation; 0: none */
 	struct guest_options guest;
 	struct replay_options options;
@@ -38,194 +35,9 @@ struct settings {
 	struct compare_options compare;
 };
 
-/* One folder, read. */
-struct job {
-	char *name, *trace_path, *begin_path,
-		*end_path; /* of the snapshots: NULL if there is none */
-	struct vmallocinfo begin, end;
-	struct replay_plan plan;
-	struct ftrace_info info;
-	struct replay_layout layout;
-	uint64_t memory_bytes; /* the guest's */
-	struct replay_state state;
-	struct rules_found rules;
-	struct settle_options settle;
-	struct settle_report settled;
-};
-
-/* What the guest's own ranges leave free: guest/border.h refuses areas in those. */
-static const struct replay_room guest_room = {
-	.low = NB_DIRECT_BASE + NB_RAM_LIMIT,
-	.high = NB_MEMMAP_BASE,
-	.vmalloc_start = NB_VMALLOC_START,
-	.vmalloc_end = NB_VMALLOC_END,
-	.modules_start = NB_MODULES_BASE,
-	.modules_end = UINT64_MAX,
-};
-
 static int parse_audit(const char *text, void *value)
 {
 	return replay_audit_mode_parse(text, value);
-}
-
-/* ---- reading ---- */
-
-/* Reads a snapshot the folder may have; one that cannot be read is an error, none is not. */
-static int read_snapshot(const char *folder, const char *file, char **path_out,
-			 struct vmallocinfo *info_out, struct input_error *error)
-{
-	char *path = recording_file(folder, file);
-	int err;
-
-	if (!path)
-		return -ENOMEM;
-	if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
-		free(path);
-		return 0;
-	}
-	err = vmallocinfo_read(path, info_out, error);
-	if (err)
-		free(path);
-	else
-		*path_out = path;
-	return err;
-}
-
-static void job_close(struct job *job)
-{
-	replay_plan_free(&job->plan);
-	replay_layout_free(&job->layout);
-	replay_state_free(&job->state);
-	free(job->info.skipped_names);
-	vmallocinfo_free(&job->begin);
-	vmallocinfo_free(&job->end);
-	free(job->name);
-	free(job->trace_path);
-	free(job->begin_path);
-	free(job->end_path);
-}
-
-/* Adds what the folder's `meta` says, if it has one. */
-static int read_meta(const char *folder, struct ftrace_info *info, struct input_error *error)
-{
-	char *path = recording_file(folder, "meta");
-	int err = path ? 0 : -ENOMEM;
-
-	if (path && !access(path, F_OK))
-		err = ftrace_read_meta(path, info, error);
-	free(path);
-	return err;
-}
-
-/* Moves the recording to where the guest can have it, and finds how much memory that takes. */
-static int fit_guest(const char *folder, const struct guest_options *guest, struct job *job,
-		     struct input_error *error)
-{
-	int err = replay_layout_find(&job->plan, job->begin_path ? &job->begin : NULL,
-				     job->end_path ? &job->end : NULL, &guest_room, folder,
-				     &job->layout, error);
-	uint64_t needed = replay_plan_memory(&job->plan);
-	char most[32];
-
-	if (err)
-		return err;
-	replay_layout_move_plan(&job->layout, &job->plan);
-	replay_layout_move_snapshot(&job->layout, &job->begin);
-	replay_layout_move_snapshot(&job->layout, &job->end);
-	job->memory_bytes = needed > MEMORY_BYTES_DEFAULT ? needed : MEMORY_BYTES_DEFAULT;
-	if (guest->memory_bytes)
-		job->memory_bytes = guest->memory_bytes;
-	if (job->memory_bytes <= MEMORY_BYTES_MAX)
-		return 0;
-	cli_size_format(MEMORY_BYTES_MAX, most, sizeof(most));
-	return input_fail(error, job->trace_path, 0,
-			  "more is mapped at one time than a guest can have memory (%s); replay it "
-			  "with --memory SIZE, and what does not fit will fail",
-			  most);
-}
-
-/* Model steps that inference may spend: some seconds. */
-#define INFERENCE_WORK UINT64_C(12000000)
-
-static void show_inference(void *context, uint64_t done, uint64_t total, uint64_t missed)
-{
-	cli_progress_update(context, done, total);
-}
-
-/* Brings the plan to Linux's addresses. A state that does not fit the snapshot is said and left. */
-static int settle(const struct settings *settings, const char *folder, struct job *job,
-		  struct input_error *error)
-{
-	struct cli_progress progress;
-	int err = replay_state_read_folder(folder, &job->layout, &job->state, error);
-
-	if (err)
-		return err;
-	replay_state_apply(&job->state, &job->plan);
-	if (job->state.shape_count > GUEST_EXECUTOR_SHAPE_MAX) {
-		fprintf(stderr,
-			"%s: a guest takes the shape of a free tree of %zu ranges at most, and the "
-			"state's has %zu; its ranges are inserted by address instead\n",
-			folder, GUEST_EXECUTOR_SHAPE_MAX, job->state.shape_count);
-		free(job->state.shape);
-		job->state.shape = NULL;
-		job->state.shape_count = 0;
-	}
-	job->settle.start = (struct settle_start){
-		.shape = job->state.shape,
-		.shape_count = job->state.shape_count,
-		.pooled = job->state.pooled,
-		.pooled_count = job->state.pooled_count,
-		.pools_known = job->state.pools_known,
-	};
-	err = rules_find(&job->plan, &job->info, &job->settle.start, guest_room.vmalloc_start,
-			 guest_room.vmalloc_end, &job->rules, error);
-	if (err)
-		return err;
-	cli_progress_start(&progress, job->name);
-	job->settle.rules = job->rules.rules;
-	job->settle.shape_max = GUEST_EXECUTOR_SHAPE_MAX;
-	job->settle.work = settings->no_inference ? 0 : INFERENCE_WORK;
-	job->settle.progress = show_inference;
-	job->settle.progress_context = &progress;
-	err = settle_plan(&job->plan, &job->settle, &job->settled, error);
-	if (err == -EINVAL && job->state.shape) {
-		fprintf(stderr, "%s: %s; going on without it\n", folder, error->text);
-		job->settle.start = (struct settle_start){0};
-		err = settle_plan(&job->plan, &job->settle, &job->settled, error);
-	}
-	cli_progress_end(&progress);
-	job->settle.progress = NULL;
-	return err;
-}
-
-/* On failure the job is closed. */
-static int job_open(const char *folder, const struct settings *settings, struct job *job,
-		    struct input_error *error)
-{
-	int err = -ENOMEM;
-
-	*job = (struct job){.name = recording_name(folder), .trace_path = recording_trace(folder)};
-	input_fail(error, folder, 0, "out of memory");
-	if (!job->name || !job->trace_path)
-		goto err_close;
-	err = read_snapshot(folder, "vmallocinfo.begin", &job->begin_path, &job->begin, error);
-	if (!err)
-		err = read_snapshot(folder, "vmallocinfo.end", &job->end_path, &job->end, error);
-	if (!err)
-		err = replay_plan_read(job->trace_path, job->begin_path ? &job->begin : NULL,
-				       &job->plan, &job->info, error);
-	if (!err)
-		err = read_meta(folder, &job->info, error);
-	if (!err)
-		err = fit_guest(folder, &settings->guest, job, error);
-	if (!err)
-		err = settle(settings, folder, job, error);
-	if (!err)
-		return 0;
-err_close:
-	job_close(job);
-	return err;
 }
 
 /* ---- running ---- */
@@ -250,69 +62,92 @@ static enum cli_status print_report(const struct cli_command *command, struct se
 	return status;
 }
 
-/* Replays @job in @guest, prints the report, and says how it went. */
-static enum cli_status replay_in(const struct cli_command *command, struct settings *settings,
-				 struct job *job, struct guest *guest,
-				 struct guest_executor *executor)
+/* Where a job is carried out: a guest, or the model if that is NULL. */
+struct place {
+	struct guest *guest;
+	struct replay_executor executor;
+};
+
+/* The machine's part of the report. */
+static void report_guest(const struct settings *settings, struct guest *guest,
+			 struct replay_report *report)
 {
-	struct replay_executor interface = guest_executor_interface(executor);
-	struct replay_options options = settings->options;
 	const struct kvm_host *host = guest_kvm_host(guest);
 	const struct guest_times *times = guest_times(guest);
+
+	report->cpus = guest_nr_vcpus(guest);
+	report->memory_bytes = guest_memory_bytes(guest);
+	report->image = guest_image(guest)->name;
+	report->kvm_module = host->module;
+	report->second_stage = host->second_stage;
+	report->latency_unit = guest_options_program(settings->program, guest).tick_unit;
+	report->start_seconds = times->begin + times->started - settings->program->started_seconds;
+}
+
+/* Holds the end against the snapshot, prints and draws. */
+static enum cli_status conclude(const struct cli_command *command, struct settings *settings,
+				struct job *job, struct guest *guest, struct replay_report *report)
+{
 	struct replay_end_state end = {0};
+	enum cli_status status = CLI_WRONG;
+
+	if (job->end_path && replay_end_compare(&job->plan, report->outcome, &job->end, &end)) {
+		cli_error(command, "out of memory"), status = CLI_HOST;
+	} else {
+		report->end = job->end_path ? &end : NULL;
+		if (guest)
+			report_guest(settings, guest, report);
+		status = print_report(command, settings, report, replay_report_status(report));
+		if (picture_wanted(&settings->files))
+			status = picture_save(command, picture_of_replay(report), &settings->files,
+					      status);
+	}
+	replay_end_state_free(&end);
+	return status;
+}
+
+/* Replays @job at @place, prints the report, and says how it went. */
+static enum cli_status replay_in(const struct cli_command *command, struct settings *settings,
+				 struct job *job, const struct place *place)
+{
+	struct replay_options options = settings->options;
 	struct replay_outcome outcome;
+	struct replay_report report = {
+		.name = job->name,
+		.trace_path = job->trace_path,
+		.plan = &job->plan,
+		.trace = &job->info,
+		.outcome = &outcome,
+		.settled = &job->settled,
+		.rules = job->rules.text,
+		.rules_known = job->rules.known,
+		.end_path = job->end_path,
+		.layout = &job->layout,
+	};
 	struct cli_progress progress;
 	struct input_error error;
-	enum cli_status status = CLI_WRONG;
+	enum cli_status status;
 	double start = clock_seconds();
 	int err;
 
 	cli_progress_start(&progress, job->name);
 	options.progress = show_progress;
 	options.progress_context = &progress;
-	interrupt_begin(guest);
-	err = replay_run(&job->plan, &interface, &options, &outcome, &error);
-	interrupt_end();
+	if (place->guest)
+		interrupt_begin(place->guest);
+	err = replay_run(&job->plan, &place->executor, &options, &outcome, &error);
+	if (place->guest)
+		interrupt_end();
 	cli_progress_end(&progress);
 	if (err) {
 		cli_error(command, "%s", error.text);
-		if (guest_failure(guest))
-			report_print(guest_failure(guest), stderr);
+		if (place->guest && guest_failure(place->guest))
+			report_print(guest_failure(place->guest), stderr);
 		return err == -ENOMEM ? CLI_HOST : CLI_WRONG;
 	}
-	start = clock_seconds() - start;
-	if (job->end_path && replay_end_compare(&job->plan, &outcome, &job->end, &end)) {
-		cli_error(command, "out of memory"), status = CLI_HOST;
-	} else {
-		struct replay_report report = {
-			.name = job->name,
-			.trace_path = job->trace_path,
-			.plan = &job->plan,
-			.trace = &job->info,
-			.outcome = &outcome,
-			.settled = &job->settled,
-			.rules = job->rules.text,
-			.rules_known = job->rules.known,
-			.end = job->end_path ? &end : NULL,
-			.end_path = job->end_path,
-			.cpus = guest_nr_vcpus(guest),
-			.memory_bytes = guest_memory_bytes(guest),
-			.layout = &job->layout,
-			.image = guest_image(guest)->name,
-			.kvm_module = host->module,
-			.second_stage = host->second_stage,
-			.latency_unit = guest_options_program(settings->program, guest).tick_unit,
-			.start_seconds =
-				times->begin + times->started - settings->program->started_seconds,
-			.run_seconds = start,
-		};
-
-		status = print_report(command, settings, &report, replay_report_status(&report));
-		if (picture_wanted(&settings->files))
-			status = picture_save(command, picture_of_replay(&report), &settings->files,
-					      status);
-	}
-	replay_end_state_free(&end);
+	report.run_seconds = clock_seconds() - start;
+	report.start_seconds = start - settings->program->started_seconds;
+	status = conclude(command, settings, job, place->guest, &report);
 	replay_outcome_free(&outcome);
 	return status;
 }
@@ -335,39 +170,65 @@ static enum cli_status replay_nothing(const struct settings *settings, const str
 	return CLI_WRONG;
 }
 
-static enum cli_status replay_job(const struct cli_command *command, struct settings *settings,
-				  struct job *job)
+static enum cli_status replay_in_guest(const struct cli_command *command, struct settings *settings,
+				       struct job *job)
 {
 	struct guest_config config = guest_options_config(&settings->guest);
 	struct guest_executor *executor;
+	struct place place = {0};
 	struct error error;
 	enum cli_status status;
-	char reason[256];
-	struct guest *guest;
 	int err;
 
-	if (replay_plan_is_empty(&job->plan, &job->info, reason, sizeof(reason)))
-		return replay_nothing(settings, job, reason);
 	config.message = guest_message_print;
 	config.memory_bytes = job->memory_bytes;
 	if (settings->parallel && config.nr_vcpus == 0)
 		config.nr_vcpus = replay_plan_cpus(&job->plan, NB_MAX_VCPUS);
-	status = guest_options_start(command, &config, &guest);
+	status = guest_options_start(command, &config, &place.guest);
 	if (status != CLI_DONE)
 		return status;
-	err = guest_executor_create(guest, &executor, &error);
+	err = guest_executor_create(place.guest, &executor, &error);
 	if (err) {
 		cli_error(command, "%s", error.text);
 		status = cli_status_of(err);
 	} else {
 		if (settings->parallel)
 			guest_executor_spread(executor);
-		status = replay_in(command, settings, job, guest, executor);
+		place.executor = guest_executor_interface(executor);
+		status = replay_in(command, settings, job, &place);
 		guest_executor_destroy(executor);
 	}
-	status = guest_options_save(command, guest, status);
-	guest_destroy(guest);
+	status = guest_options_save(command, place.guest, status);
+	guest_destroy(place.guest);
 	return status;
+}
+
+static enum cli_status replay_in_model(const struct cli_command *command, struct settings *settings,
+				       struct job *job)
+{
+	struct replay_model *model = replay_model_create();
+	enum cli_status status = CLI_HOST;
+
+	if (!model) {
+		cli_error(command, "out of memory");
+	} else {
+		struct place place = {.executor = replay_model_interface(model)};
+
+		status = replay_in(command, settings, job, &place);
+	}
+	replay_model_destroy(model);
+	return status;
+}
+
+static enum cli_status replay_job(const struct cli_command *command, struct settings *settings,
+				  struct job *job)
+{
+	char reason[256];
+
+	if (replay_plan_is_empty(&job->plan, &job->info, reason, sizeof(reason)))
+		return replay_nothing(settings, job, reason);
+	return settings->job.no_guest ? replay_in_model(command, settings, job)
+				      : replay_in_guest(command, settings, job);
 }
 
 static enum cli_status explain_job(const struct cli_command *command,
@@ -392,7 +253,7 @@ static enum cli_status replay_folders(const struct cli_command *command, struct 
 	if (!jobs)
 		return cli_error(command, "out of memory"), CLI_HOST;
 	for (opened = 0; opened < count; opened++) {
-		err = job_open(folders[opened], settings, &jobs[opened], &error);
+		err = job_open(folders[opened], &settings->job, &jobs[opened], &error);
 		if (err) {
 			cli_error(command, "%s", error.text);
 			status = err == -ENOMEM ? CLI_HOST : CLI_BAD_INPUT;
@@ -426,9 +287,13 @@ int command_replay(const struct program *program, int argc, char **argv)
 		CLI_OPTION("explain", CLI_NUMBER, "N",
 			   "say what the search saw at the Nth allocation, and start no guest",
 			   &settings.explain, .max = INT64_MAX),
+		CLI_OPTION("no-guest", CLI_FLAG, NULL,
+			   "carry it out in the model of Linux's rules alone: the same report in\n"
+			   "a moment, without KVM, and without what only a guest can show",
+			   &settings.job.no_guest),
 		CLI_OPTION("no-inference", CLI_FLAG, NULL,
 			   "look for no order and no start that the recording does not tell",
-			   &settings.no_inference),
+			   &settings.job.no_inference),
 		CLI_OPTION("parallel", CLI_FLAG, NULL,
 			   "each CPU's events on a vCPU of its own (as many as the recording has,\n"
 			   "or --cpus), in the recording's order",
@@ -466,6 +331,7 @@ int command_replay(const struct program *program, int argc, char **argv)
 		cli_error(&command, "a picture and a comparison are of one replay");
 		return CLI_BAD_INPUT;
 	}
+	settings.job.memory_bytes = settings.guest.memory_bytes;
 	status = picture_confine(&command, &settings.guest, &settings.files);
 	return status ? status
 		      : replay_folders(&command, &settings, argv + first, (size_t)(argc - first));

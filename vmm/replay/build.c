@@ -136,6 +136,7 @@ int build_append_purge(struct builder *builder, unsigned long begin_line, unsign
 		builder->purge_room = room;
 	}
 	op.area = (uint32_t)builder->purge_count;
+	op.purge = op.area + 1;
 	builder->purges[builder->purge_count++] = (struct purge){0};
 	return build_append(builder, &op);
 }
@@ -170,6 +171,7 @@ int build_restart(struct builder *builder)
 
 	plan->area_count = plan->initial_areas;
 	plan->op_count = plan->initial_ops;
+	plan->part_count = 0;
 	builder->lazy.count = 0;
 	builder->implied_op = builder->open_op = NO_OP;
 	builder->barrier = plan->initial_ops;

@@ -71,6 +71,8 @@ struct builder {
 	/* The purge whose exit has not come yet; a mutex keeps Linux from having two. */
 	size_t open_op; /* its operation, or NO_OP when there is none */
 	int64_t open_pid;
+	uint64_t vnodes[SPACE_NODES_MAX]; /* its nodes' struct vmap_node, as their decays came */
+	uint16_t vnode_count;
 
 	struct u64_map tasks; /* task -> its innermost open call, or NO_CALL */
 	struct open_call *calls;
@@ -163,6 +165,7 @@ int build_purge_enter(struct builder *builder, const struct ftrace_event *event)
 int build_purge_exit(struct builder *builder, const struct ftrace_event *event);
 int build_purge_tracepoint(struct builder *builder, const struct ftrace_event *event);
 int build_decay(struct builder *builder, const struct ftrace_event *event);
+int build_give(struct builder *builder, const struct ftrace_event *event);
 
 /* The task has purged: a failure that it had may be followed by a second try. */
 int build_note_purge(struct builder *builder, uint64_t task);

@@ -34,9 +34,11 @@ enum ftrace_event_type {
 	FTRACE_FREE,  /* probe or tracepoint free_vmap_area_noflush */
 	FTRACE_PURGE_ENTER, /* probe at __purge_vmap_area_lazy */
 	FTRACE_PURGE_EXIT,
-	FTRACE_PURGE, /* tracepoint purge_vmap_area_lazy: after the ranges went back */
-	FTRACE_VFREE, /* probe at vfree: may be deferred, or of NULL */
-	FTRACE_DECAY, /* probe at decay_va_pool_node (6.9): one node's pools, before a purge */
+	FTRACE_PURGE,      /* tracepoint purge_vmap_area_lazy: after the ranges went back */
+	FTRACE_VFREE,      /* probe at vfree: may be deferred, or of NULL */
+	FTRACE_DECAY,      /* probe at decay_va_pool_node (6.9): one node's pools, before a purge */
+	FTRACE_GIVE_ENTER, /* probe at purge_vmap_node (6.9): one node's lazy ranges go back */
+	FTRACE_GIVE_EXIT,
 };
 
 /* One event. Which fields have a meaning depends on the type; the others are 0. */
@@ -71,7 +73,7 @@ struct ftrace_event {
 
 	/*
 	 * ALLOC_EXIT: the struct vmap_area or an ERR_PTR; ALLOC: `failed`; FREE: nr_lazy; DECAY:
-	 * the struct vmap_node.
+	 * the struct vmap_node; GIVE_ENTER: an address inside of it.
 	 */
 	uint64_t detail;
 

@@ -93,6 +93,7 @@ static const struct field decay_fields[] = {
 	FIELD("full", size, REQUIRED),
 	END_OF_FIELDS,
 };
+static const struct field give_enter_fields[] = {FIELD("work", detail, REQUIRED), END_OF_FIELDS};
 static const struct field purge_exit_fields[] = {FIELD("purged", purged, OPTIONAL), END_OF_FIELDS};
 static const struct field purge_fields[] = {
 	FIELD("start", address, REQUIRED),
@@ -117,6 +118,8 @@ static const struct known_event {
 	{"purge_exit", FTRACE_PURGE_EXIT, purge_exit_fields},
 	{"purge_vmap_area_lazy", FTRACE_PURGE, purge_fields},
 	{"decay", FTRACE_DECAY, decay_fields},
+	{"purge_node_enter", FTRACE_GIVE_ENTER, give_enter_fields},
+	{"purge_node_exit", FTRACE_GIVE_EXIT, no_fields},
 	{"vfree", FTRACE_VFREE, address_fields},
 	{"tracing_mark_write", FTRACE_MARKER, no_fields},
 	{"print", FTRACE_MARKER, no_fields}, /* trace-cmd's and perf's name for it */

@@ -12,8 +12,12 @@
 
 #include "vmm/replay/build.h"
 
-/* What scripts/capture writes to trace_marker when vmallocinfo.begin has been read. */
-#define MARKER "vmallocinfo captured"
+bool replay_is_marker(const char *text)
+{
+	static const char marker[] = "vmallocinfo captured";
+
+	return !strncmp(text, marker, sizeof(marker) - 1);
+}
 
 static int add_initial(struct builder *builder, const struct vmallocinfo_area *from)
 {
@@ -89,7 +93,7 @@ static int take_event(struct builder *builder, const struct ftrace_event *event,
 {
 	switch (event->type) {
 	case FTRACE_MARKER:
-		if (builder->marker_seen || strncmp(event->text, MARKER, sizeof(MARKER) - 1))
+		if (builder->marker_seen || !replay_is_marker(event->text))
 			return 0;
 		return restart_at_marker(builder, events_before);
 	case FTRACE_VMALLOC_ENTER:
@@ -111,6 +115,9 @@ static int take_event(struct builder *builder, const struct ftrace_event *event,
 		return build_purge_tracepoint(builder, event);
 	case FTRACE_DECAY:
 		return build_decay(builder, event);
+	case FTRACE_GIVE_ENTER:
+	case FTRACE_GIVE_EXIT:
+		return build_give(builder, event);
 	case FTRACE_VFREE:
 		builder->plan.vfrees++;
 		return 0;
@@ -290,6 +297,7 @@ void replay_plan_free(struct replay_plan *plan)
 	free(plan->areas);
 	free(plan->ops);
 	free(plan->moments);
+	free(plan->parts);
 	free(plan->shape);
 	memset(plan, 0, sizeof(*plan));
 }

@@ -95,8 +95,22 @@ struct replay_op {
 	unsigned long begin_line; /* the operation took place in [begin_line, line] of the trace; */
 	unsigned long line;       /* both 0 for the initial state */
 	bool full;                /* PURGE, DECAY: all of the pools, not a quarter */
-	bool decayed;  /* PURGE: its pools' part is a DECAY of its own, which stands before it */
-	uint16_t node; /* PURGE, DECAY: 1 + the pools' node that it is a part of; 0: all nodes */
+	bool decayed;   /* PURGE: its pools' part is a DECAY of its own, which stands before it */
+	uint16_t node;  /* PURGE, DECAY: 1 + the pools' node that it is a part of; 0: all nodes */
+	uint32_t purge; /* PURGE, DECAY: the number of the purge that it is of, from 1; 0: none */
+};
+
+/*
+ * When a part of a purge was, by probes inside it: a node's decay, behind which its lazy list is
+ * taken and before which that of the node before was; or its ranges' way back.
+ */
+struct replay_part {
+	uint32_t purge;      /* the number, as in replay_op */
+	uint16_t node;       /* 1 + the node */
+	bool give;           /* its way back, else its decay */
+	int64_t pid;         /* of the task */
+	unsigned long line;  /* of its begin */
+	unsigned long ended; /* of its end; ULONG_MAX where that is not known */
 };
 
 /* When and where the event of a line was. */
@@ -130,6 +144,9 @@ struct replay_plan {
 	struct tree_shape *shape; /* of the free tree after the initial state; NULL: as it comes */
 	size_t shape_count;
 
+	struct replay_part *parts; /* in the trace's order, so by purge */
+	size_t part_count;
+
 	/* Of every line, from 0, up to the last event's; a line without one has that before it. */
 	struct replay_moment *moments;
 	size_t moment_count;
@@ -154,6 +171,9 @@ struct replay_plan {
 	struct replay_notes unknown_frees; /* of addresses never seen allocated */
 	struct replay_notes conflicts; /* allocated where the trace has no room: it lacks events */
 };
+
+/* Whether a marker says that vmallocinfo.begin has been read just now. */
+bool replay_is_marker(const char *text);
 
 /*
  * Reads the trace at @trace_path to its end and makes the plan. @begin is the snapshot to start

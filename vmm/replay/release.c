@@ -5,6 +5,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "lib/grow.h"
+
 int build_free(struct builder *builder, const struct ftrace_event *event)
 {
 	uint32_t index = u64_map_get(&builder->addresses, event->address);
@@ -51,6 +53,7 @@ int build_purge_enter(struct builder *builder, const struct ftrace_event *event)
 	builder->plan.purges++;
 	builder->plan.ops[builder->plan.op_count - 1].full = event->full;
 	builder->open_pid = event->pid;
+	builder->vnode_count = 0;
 	builder->open_op = builder->plan.op_count - 1;
 	return build_release(builder, builder->open_op, builder->lazy.count);
 }
@@ -183,6 +186,50 @@ int build_purge_tracepoint(struct builder *builder, const struct ftrace_event *e
 	return err;
 }
 
+static int add_part(struct builder *builder, const struct replay_part *part)
+{
+	struct replay_plan *plan = &builder->plan;
+
+	if (GROW(plan->parts, plan->part_count))
+		return build_no_memory(builder);
+	plan->parts[plan->part_count++] = *part;
+	return 0;
+}
+
+/* The task's last part of this purge, a decay or a give, that has no end yet; or NULL. */
+static struct replay_part *open_part(struct builder *builder, uint32_t purge, bool give,
+				     int64_t pid)
+{
+	struct replay_plan *plan = &builder->plan;
+	size_t i;
+
+	for (i = plan->part_count; i > 0 && plan->parts[i - 1].purge == purge; i--) {
+		struct replay_part *part = &plan->parts[i - 1];
+
+		if (part->give == give && part->ended == ULONG_MAX && part->pid == pid)
+			return part;
+	}
+	return NULL;
+}
+
+/* A node's decay inside a purge, which goes over the nodes in their order. */
+static int decay_in_purge(struct builder *builder, const struct ftrace_event *event)
+{
+	struct replay_part part = {.purge = builder->plan.ops[builder->open_op].purge,
+				   .pid = event->pid,
+				   .line = event->line,
+				   .ended = ULONG_MAX};
+	struct replay_part *before = open_part(builder, part.purge, false, event->pid);
+
+	if (builder->vnode_count == SPACE_NODES_MAX)
+		return 0;
+	if (before)
+		before->ended = event->line;
+	builder->vnodes[builder->vnode_count++] = event->detail;
+	part.node = builder->vnode_count;
+	return add_part(builder, &part);
+}
+
 /*
  * A purge decays pools itself, and says so in its own event. Outside of one it is the shrinker,
  * which empties the nodes' pools one after the other.
@@ -194,7 +241,36 @@ int build_decay(struct builder *builder, const struct ftrace_event *event)
 	struct replay_op op = {
 		.type = REPLAY_DECAY, .begin_line = event->line, .line = event->line, .full = true};
 
+	if (builder->open_op != NO_OP && builder->open_pid == event->pid)
+		return decay_in_purge(builder, event);
 	if (builder->open_op != NO_OP || !event->full || (last && last->type == REPLAY_DECAY))
 		return 0;
 	return build_append(builder, &op);
+}
+
+/*
+ * One node's ranges go back, on whatever CPU. Which node: the argument is a member of its struct
+ * vmap_node, and these lie in one array.
+ */
+int build_give(struct builder *builder, const struct ftrace_event *event)
+{
+	struct replay_part part = {
+		.give = true, .pid = event->pid, .line = event->line, .ended = ULONG_MAX};
+	struct replay_part *begun;
+	uint16_t i;
+
+	if (builder->open_op == NO_OP)
+		return 0;
+	part.purge = builder->plan.ops[builder->open_op].purge;
+	if (event->type == FTRACE_GIVE_EXIT) {
+		begun = open_part(builder, part.purge, true, event->pid);
+		if (begun)
+			begun->ended = event->line;
+		return 0;
+	}
+	for (i = 0; i < builder->vnode_count; i++) {
+		if (builder->vnodes[i] <= event->detail)
+			part.node = (uint16_t)(i + 1);
+	}
+	return part.node ? add_part(builder, &part) : 0;
 }

@@ -136,6 +136,7 @@ static json_t *inference_json(const struct replay_report *report)
 		return object;
 	add(object, "operations_moved", settled->moved);
 	add(object, "starts_tried", settled->tried);
+	add(object, "lazy_nodes_found", settled->nodes_found);
 	add(object, "steps", settled->work);
 	add(object, "from_pools", settled->from_pools);
 	add(object, "free_ranges", settled->holes);
@@ -252,10 +253,11 @@ static void add_machine(json_t *root, const struct replay_report *report)
 
 	add(guest, "cpus", report->cpus);
 	add(guest, "memory_bytes", report->memory_bytes);
-	json_object_set_new(guest, "image", text(report->image));
+	json_object_set_new(guest, "image", text(report->image ? report->image : "none"));
 	json_object_set_new(root, "guest", guest);
-	json_object_set_new(kvm, "module", text(report->kvm_module));
-	json_object_set_new(kvm, "second_stage", text(report->second_stage));
+	json_object_set_new(kvm, "module", text(report->kvm_module ? report->kvm_module : "none"));
+	json_object_set_new(kvm, "second_stage",
+			    text(report->second_stage ? report->second_stage : "none"));
 	json_object_set_new(root, "kvm", kvm);
 	json_object_set_new(root, "start_seconds", json_real(report->start_seconds));
 	json_object_set_new(root, "run_seconds", json_real(seconds));
@@ -265,7 +267,8 @@ static void add_machine(json_t *root, const struct replay_report *report)
 	json_object_set_new(latency, "alloc", latency_json(&report->outcome->allocs));
 	json_object_set_new(latency, "free", latency_json(&report->outcome->frees));
 	json_object_set_new(root, "latency_ticks", latency);
-	json_object_set_new(root, "latency_unit", text(report->latency_unit));
+	json_object_set_new(root, "latency_unit",
+			    text(report->latency_unit ? report->latency_unit : "none"));
 }
 
 static json_t *layout_json(const struct replay_layout *layout)

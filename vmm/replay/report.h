@@ -30,8 +30,9 @@ struct replay_report {
 	const char *end_path;                /* of vmallocinfo.end; NULL without it */
 	const struct replay_layout *layout;  /* where addresses went; NULL where they stayed */
 
-	unsigned int cpus; /* the guest's */
-	uint64_t memory_bytes;
+	unsigned int
+		cpus; /* the guest's; 0 where the model of the rules stood in for one, which has */
+	uint64_t memory_bytes; /* none of what follows */
 	const char *image;
 
 	const char *kvm_module;   /* kvm_intel, ... */

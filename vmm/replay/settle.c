@@ -139,7 +139,10 @@ int settle_open(struct replay_plan *plan, const struct settle_options *options,
 
 /* ---- verdicts ---- */
 
-/* A run as things stand, without looking for anything. Each area it matches gets @verdict. */
+/*
+ * A run as things stand, without looking for anything. Each area that it is the first to match gets
+ * @verdict.
+ */
 static uint64_t mark_matched(struct settle *settle, enum replay_verdict verdict)
 {
 	struct replay_area *areas = settle->plan->areas;
@@ -152,7 +155,7 @@ static uint64_t mark_matched(struct settle *settle, enum replay_verdict verdict)
 		uint32_t number = settle->steps[i].area;
 
 		if (step_is_alloc(&settle->steps[i]) && !settle->missed[number] &&
-		    areas[number].verdict > verdict)
+		    areas[number].verdict == REPLAY_MISSED)
 			areas[number].verdict = verdict;
 	}
 	return misses;
@@ -174,15 +177,19 @@ static void forget_verdicts(struct settle *settle)
 static int infer(struct settle *settle, struct settle_report *report)
 {
 	struct replay_area *areas = settle->plan->areas;
-	uint64_t misses, left;
+	uint64_t misses;
 	size_t i;
 
 	forget_verdicts(settle);
 	misses = mark_matched(settle, REPLAY_EXACT);
+	if (misses && settle->options->work && !settle->options->start.shape) {
+		misses = settle_origins(settle, misses, report);
+		if (report->nodes_found)
+			misses = mark_matched(settle, REPLAY_INFERRED_START);
+	}
 	if (misses && settle->options->work) {
-		left = settle_order(settle);
-		misses = left ? settle_purges(settle, left) : 0;
-		if (misses < left)
+		misses = settle_purges(settle, misses);
+		if (misses)
 			misses = settle_order(settle);
 		mark_matched(settle, REPLAY_INFERRED_ORDER);
 	}

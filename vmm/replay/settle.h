@@ -7,8 +7,8 @@
  *
  *   the order  of operations that overlapped in time on several CPUs: an operation moves where the
  *              trace allows it (vmm/replay/settle_order.c)
- *   the start  the shape of the free tree, and which node's list an unpurged range was on
- *              (vmm/replay/settle_start.c)
+ *   the start  which node's list an unpurged range was on (vmm/replay/settle_origin.c), and the
+ *              shape of the free tree (vmm/replay/settle_start.c)
  *
  * Best is what leaves the fewest addresses unmatched. After a miss the model goes on from Linux's
  * address, so that one unknown costs one allocation and not all that follow.
@@ -47,6 +47,7 @@ struct settle_report {
 	uint64_t holes;                       /* in the tree at the start */
 	uint64_t work;                        /* model steps spent */
 	uint64_t tried;                       /* starts tried */
+	uint64_t nodes_found;                 /* of lazy ranges: inferred */
 	bool start_known;                     /* a state file told the shape */
 	bool start_found;                     /* inferred; else holes were inserted by address */
 };

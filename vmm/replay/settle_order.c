@@ -17,7 +17,7 @@
 /* How far operations are moved, in steps of any kind, and how many purges back. */
 #define REACH        24
 #define REACH_FREE   256
-#define PURGES_BACK  4
+#define PURGES_BACK  64
 #define REACH_PURGE  64
 #define PURGE_WINDOW 2048
 
@@ -25,8 +25,9 @@
 #define FREE_WINDOW 16384
 #define MISS_SHARE  8
 
-/* How many steps behind a miss a move is judged by. */
-#define HORIZON 24
+/* How many steps behind a miss a move is judged by; and the best one again, before it is made. */
+#define HORIZON      24
+#define LAST_HORIZON 2048
 
 /*
  * steps[from] moves to where steps[to] is; what is between moves up or down. A purge that moves
@@ -245,11 +246,39 @@ static void try_frees(struct repair *repair)
 	try_free_of(repair, chosen);
 }
 
+/*
+ * Makes the best edit, unless it leaves as much to miss further on as it mends here. Returns
+ * whether it was made, with run before its first step; else run is behind the miss.
+ */
+static bool make_best(struct repair *repair)
+{
+	struct settle *settle = repair->settle;
+	size_t low = low_of(&repair->best);
+	size_t bytes = (high_of(&repair->best) - low + 1) * sizeof(*settle->steps);
+	size_t end = settle->count - repair->at > LAST_HORIZON ? repair->at + LAST_HORIZON
+							       : settle->count;
+	uint64_t before;
+
+	settle_rewind(settle, low);
+	before = settle_count(settle, &settle->run, low, end, UINT64_MAX);
+	settle_rewind(settle, low);
+	memcpy(repair->kept, &settle->steps[low], bytes);
+	apply(settle, &repair->best, repair->kept);
+	if (settle_count(settle, &settle->run, low, end, before) < before) {
+		settle_rewind(settle, low);
+		settle->moved++;
+		return true;
+	}
+	memcpy(&settle->steps[low], repair->kept, bytes);
+	settle_rewind(settle, repair->at + 1);
+	return false;
+}
+
 /* A miss at steps[@at]. Returns whether an edit was made, then with run before its first step. */
 static bool repair_miss(struct settle *settle, size_t at)
 {
 	struct repair repair = {.settle = settle, .at = at};
-	size_t i, low, purges = 0;
+	size_t i, purges = 0;
 
 	repair.end = settle->count - at > HORIZON ? at + HORIZON : settle->count;
 	settle_rewind(settle, at);
@@ -274,13 +303,7 @@ static bool repair_miss(struct settle *settle, size_t at)
 		settle_rewind(settle, at + 1);
 		return false;
 	}
-	low = low_of(&repair.best);
-	settle_rewind(settle, low);
-	memcpy(repair.kept, &settle->steps[low],
-	       (high_of(&repair.best) - low + 1) * sizeof(*settle->steps));
-	apply(settle, &repair.best, repair.kept);
-	settle->moved++;
-	return true;
+	return make_best(&repair);
 }
 
 uint64_t settle_order(struct settle *settle)

@@ -24,7 +24,7 @@ struct settle {
 	size_t mark_at[MARKS]; /* before which step; SIZE_MAX: none */
 	size_t at;             /* before which step run is */
 
-	unsigned char *missed; /* of each area: in the last full run */
+	unsigned char *missed; /* of each area: its cost in the last full run */
 	uint64_t work;
 	uint64_t moved; /* edits that stayed */
 	bool failed;    /* out of memory */
@@ -34,8 +34,21 @@ struct settle {
 struct step_result {
 	bool compared; /* an allocation that succeeded in Linux */
 	bool matched;
+	bool in_use; /* not matched, and of Linux's range a part is in use here: no order of Linux's
+		      */
 	struct space_choice choice;
 };
+
+/* What an allocation costs an order whose steps are counted: what cannot be is worse than a miss.
+ */
+#define COST_IN_USE 64u
+
+static inline uint64_t step_cost(const struct step_result *result)
+{
+	if (!result->compared || result->matched)
+		return 0;
+	return result->in_use ? COST_IN_USE : 1;
+}
 
 /*
  * A settle of @plan at its start, to be closed. Returns 0, or a negative errno with @error filled
@@ -66,7 +79,7 @@ void settle_rewind(struct settle *settle, size_t index);
 /* Runs up to steps[@end], setting marks. Returns how many allocations did not match. */
 uint64_t settle_advance(struct settle *settle, size_t end);
 
-/* Runs @space over steps[@from, @to); no more once @limit did not match. Returns how many. */
+/* Runs @space over steps[@from, @to); no more once the cost is @limit. Returns the cost. */
 uint64_t settle_count(struct settle *settle, struct space *space, size_t from, size_t to,
 		      uint64_t limit);
 
@@ -77,6 +90,12 @@ bool settle_precedes(const struct settle *settle, const struct replay_op *a,
 /* Whether the rules allow Linux's address for the allocation @op in another state of that kind. */
 bool settle_explains(const struct settle *settle, const struct space *space,
 		     const struct replay_op *op);
+
+/*
+ * Finds the nodes of the snapshot's lazy ranges that nobody has told. Returns the misses that are
+ * left of @misses; the start is the best found.
+ */
+uint64_t settle_origins(struct settle *settle, uint64_t misses, struct settle_report *report);
 
 /*
  * Tells from the addresses how far a purge had come when an allocation fell into it. Returns the

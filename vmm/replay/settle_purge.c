@@ -12,6 +12,7 @@
  */
 #include "vmm/replay/settle_private.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "lib/grow.h"
@@ -64,6 +65,42 @@ static void end_purge(struct spread *spread)
 	spread->freed_count = 0;
 }
 
+/* When the trace saw this part of the purge; or NULL. */
+static const struct replay_part *part_seen(const struct settle *settle, uint32_t purge,
+					   uint16_t node, bool give)
+{
+	const struct replay_plan *plan = settle->plan;
+	size_t low = 0, high = plan->part_count, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (plan->parts[middle].purge < purge)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < plan->part_count && plan->parts[low].purge == purge; low++) {
+		if (plan->parts[low].node == node && plan->parts[low].give == give)
+			return &plan->parts[low];
+	}
+	return NULL;
+}
+
+/* Narrows the part from the whole purge's lines to where the trace saw it. */
+static void bound_part(const struct settle *settle, struct replay_op *op, uint32_t last, bool give)
+{
+	const struct replay_part *seen = part_seen(settle, op->purge, op->node, give);
+	const struct replay_part *decays_end = part_seen(settle, op->purge, (uint16_t)last, false);
+
+	if (give && decays_end)
+		op->begin_line = decays_end->line;
+	if (!seen)
+		return;
+	op->begin_line = seen->line;
+	if (seen->ended != ULONG_MAX)
+		op->line = seen->ended;
+}
+
 static void begin_purge(struct spread *spread, const struct replay_op *decay,
 			const struct replay_op *purge)
 {
@@ -76,8 +113,27 @@ static void begin_purge(struct spread *spread, const struct replay_op *decay,
 		spread->parts[i] = *decay;
 		spread->parts[nodes + i] = *purge;
 		spread->parts[i].node = spread->parts[nodes + i].node = (uint16_t)(i + 1);
+		bound_part(spread->settle, &spread->parts[i], nodes, false);
+		bound_part(spread->settle, &spread->parts[nodes + i], nodes, true);
 	}
 	spread->part_count = 2 * (size_t)nodes;
+}
+
+/*
+ * Whether the purge that goes on took what was freed meanwhile. It takes a node's list right behind
+ * that node's decay, so before the next one's begins; when it took the last one's nobody saw.
+ */
+static bool is_in_time(const struct spread *spread, const struct replay_op *op)
+{
+	const struct settle *settle = spread->settle;
+	const struct replay_area *area = &settle->plan->areas[op->area];
+	uint16_t list =
+		space_lazy_list(&settle->options->rules, area->address, settle->nodes[op->area]);
+	const struct replay_part *decay = part_seen(settle, spread->purge.purge, list, false);
+
+	if (!decay)
+		return false;
+	return op->line < (decay->ended == ULONG_MAX ? decay->line : decay->ended);
 }
 
 /* The fewest parts more that lead to the address of @op; none if none do. */
@@ -111,7 +167,8 @@ static void take_step(struct spread *spread, const struct replay_op *op)
 	if (spread->part < spread->part_count &&
 	    (!replay_op_has_area(op) || settle_precedes(settle, &spread->purge, op)))
 		end_purge(spread);
-	if (spread->part < spread->part_count && op->type == REPLAY_FREE) {
+	if (spread->part < spread->part_count && op->type == REPLAY_FREE &&
+	    !is_in_time(spread, op)) {
 		keep(spread->settle, &spread->freed, &spread->freed_count, op);
 		return;
 	}

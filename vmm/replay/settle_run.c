@@ -18,7 +18,7 @@ struct tree_request settle_request(const struct settle *settle, const struct rep
  * pooled there goes to the tree first, as the executor does it. What is in use by the trace is not
  * there to be taken.
  */
-static int take_anyway(struct space *space, uint64_t start, uint64_t end)
+static int take_anyway(struct space *space, uint64_t start, uint64_t end, bool *in_use_out)
 {
 	struct space_range range;
 	enum space_source source;
@@ -29,6 +29,7 @@ static int take_anyway(struct space *space, uint64_t start, uint64_t end)
 		return tree_take(&space->tree, hole, start, end);
 	while (!err && (source = space_find(space, start, end, &range)) != SPACE_NOWHERE)
 		err = space_release(space, source, &range);
+	*in_use_out = !tree_holding(&space->tree, start, end);
 	for (hole = tree_from(&space->tree, start); !err && hole;
 	     hole = tree_from(&space->tree, start)) {
 		const struct tree_hole *from = &space->tree.holes[hole];
@@ -58,7 +59,7 @@ static int step_alloc(struct settle *settle, struct space *space, const struct r
 	result->compared = true;
 	result->matched = result->choice.address == area->address;
 	if (!result->matched)
-		return take_anyway(space, area->address, end);
+		return take_anyway(space, area->address, end, &result->in_use);
 	space_pass(space, &request, settle->nodes[op->area], &result->choice);
 	if (result->choice.source == SPACE_TREE)
 		return tree_take(&space->tree, result->choice.hole, area->address, end);
@@ -164,7 +165,7 @@ uint64_t settle_advance(struct settle *settle, size_t end)
 		if (!result.compared)
 			continue;
 		number = settle->steps[settle->at].area;
-		settle->missed[number] = !result.matched;
+		settle->missed[number] = (unsigned char)step_cost(&result);
 		misses += !result.matched;
 	}
 	return misses;
@@ -178,7 +179,7 @@ uint64_t settle_count(struct settle *settle, struct space *space, size_t from, s
 
 	for (; from < to && misses < limit && !settle->failed; from++) {
 		result = settle_step(settle, space, &settle->steps[from]);
-		misses += result.compared && !result.matched;
+		misses += step_cost(&result);
 	}
 	return misses;
 }
@@ -203,8 +204,7 @@ bool settle_precedes(const struct settle *settle, const struct replay_op *a,
 		end = areas[a->area].freed_by;
 	if (replay_op_has_area(a) && replay_op_has_area(b) && a->area == b->area)
 		return a->line < b->line;
-	if (!replay_op_has_area(a) && !replay_op_has_area(b) && a->begin_line == b->begin_line &&
-	    (a->decayed || b->decayed))
+	if (a->purge && a->purge == b->purge)
 		return a->decayed == b->decayed ? a->node < b->node : b->decayed;
 	if (end >= b->begin_line)
 		return false;

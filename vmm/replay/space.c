@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The model of Linux's vmap space: lists around the tree. */
-#include "vmm/replay/space.h"
+#include "vmm/replay/space_pools.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PAGE UINT64_C(4096)
 
 /* ---- lists ---- */
 
@@ -76,150 +74,6 @@ static void list_merge(struct space_list *list)
 	list->count = kept + 1;
 }
 
-/* ---- pools ---- */
-
-#define POOLS_A_NODE (SPACE_POOL_PAGES + 1)
-
-static uint64_t pages_of(const struct space_range *range)
-{
-	return (range->end - range->start) / PAGE;
-}
-
-static struct space_range range_of(const struct space_pooled *entry)
-{
-	return (struct space_range){.start = entry->start,
-				    .end = entry->start + entry->pages * PAGE,
-				    .node = entry->node,
-				    .list = entry->node};
-}
-
-/* The pool of node @node - 1 for @bytes, or NULL. */
-static struct space_pool *pool_of(const struct space *space, uint32_t node, uint64_t bytes)
-{
-	size_t at = (size_t)(node - 1) * POOLS_A_NODE + bytes / PAGE;
-
-	if (!node || bytes / PAGE > SPACE_POOL_PAGES || at >= space->pooled.nr_pools)
-		return NULL;
-	return &space->pooled.pools[at];
-}
-
-static int pools_copy(struct space_pools *to, const struct space_pools *from)
-{
-	void *grown;
-
-	if (to->nr_pools != from->nr_pools) {
-		grown = realloc(to->pools, from->nr_pools * sizeof(*to->pools) + 1);
-		if (!grown)
-			return -ENOMEM;
-		to->pools = grown;
-		to->nr_pools = from->nr_pools;
-	}
-	if (to->room < from->used) {
-		grown = realloc(to->entries, from->room * sizeof(*to->entries));
-		if (!grown)
-			return -ENOMEM;
-		to->entries = grown;
-		to->room = from->room;
-	}
-	if (from->nr_pools)
-		memcpy(to->pools, from->pools, from->nr_pools * sizeof(*to->pools));
-	if (from->used)
-		memcpy(to->entries, from->entries, from->used * sizeof(*to->entries));
-	to->used = from->used;
-	to->unused = from->unused;
-	to->count = from->count;
-	return 0;
-}
-
-/* An entry that is in no pool, or 0 without memory. */
-static uint32_t entry_get(struct space_pools *pools)
-{
-	uint32_t entry = pools->unused, room = pools->room ? 2 * pools->room : 64;
-	struct space_pooled *grown;
-
-	if (entry) {
-		pools->unused = pools->entries[entry].next;
-		return entry;
-	}
-	if (pools->used == pools->room) {
-		grown = realloc(pools->entries, room * sizeof(*grown));
-		if (!grown)
-			return 0;
-		pools->entries = grown;
-		pools->room = room;
-	}
-	if (!pools->used)
-		pools->entries[pools->used++] = (struct space_pooled){0};
-	return pools->used++;
-}
-
-static int pool_add(struct space *space, const struct space_range *range, bool front)
-{
-	struct space_pool *pool = pool_of(space, range->node, range->end - range->start);
-	struct space_pools *pools = &space->pooled;
-	uint32_t at;
-
-	if (!pool)
-		return -EINVAL;
-	at = entry_get(pools);
-	if (!at)
-		return -ENOMEM;
-	pools->entries[at] = (struct space_pooled){.start = range->start,
-						   .next = front ? pool->first : 0,
-						   .node = range->node,
-						   .pages = (uint16_t)pages_of(range)};
-	if (!front && pool->last)
-		pools->entries[pool->last].next = at;
-	if (front || !pool->first)
-		pool->first = at;
-	if (!front || !pool->last)
-		pool->last = at;
-	pool->count++;
-	pools->count++;
-	return 0;
-}
-
-/* Takes the range behind the entry @before out of the pool, the first one if that is 0. */
-static struct space_range pool_remove(struct space *space, struct space_pool *pool, uint32_t before)
-{
-	struct space_pools *pools = &space->pooled;
-	uint32_t at = before ? pools->entries[before].next : pool->first;
-	struct space_pooled *entry = &pools->entries[at];
-
-	if (before)
-		pools->entries[before].next = entry->next;
-	else
-		pool->first = entry->next;
-	if (pool->last == at)
-		pool->last = before;
-	entry->next = pools->unused;
-	pools->unused = at;
-	pool->count--;
-	pools->count--;
-	return range_of(entry);
-}
-
-/* Takes [start, end) out of whatever pool it is in. Returns whether it was in one. */
-static bool pools_take(struct space *space, uint64_t start, uint64_t end)
-{
-	struct space_pool *pool;
-	uint32_t node, at, before;
-
-	for (node = 1; node <= space->rules.nodes; node++) {
-		pool = pool_of(space, node, end - start);
-		if (!pool)
-			return false;
-		for (at = pool->first, before = 0; at;
-		     before = at, at = space->pooled.entries[at].next) {
-			if (space->pooled.entries[at].start == start) {
-				pool_remove(space, pool, before);
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
 /* ---- spaces ---- */
 
 int space_init(struct space *space, const struct space_rules *rules)
@@ -244,7 +98,7 @@ int space_copy(struct space *to, const struct space *from)
 {
 	to->rules = from->rules;
 	if (tree_copy(&to->tree, &from->tree) || list_copy(&to->lazy, &from->lazy) ||
-	    pools_copy(&to->pooled, &from->pooled))
+	    space_pools_copy(&to->pooled, &from->pooled))
 		return -ENOMEM;
 	return 0;
 }
@@ -257,7 +111,7 @@ struct space_choice space_choose(const struct space *space, const struct tree_re
 
 	if (space->rules.nodes && node && request->start == space->rules.pool_start &&
 	    request->end == space->rules.pool_end)
-		pool = pool_of(space, node, request->size);
+		pool = space_pool_of(space, node, request->size);
 	if (pool && pool->first) {
 		choice.address = space->pooled.entries[pool->first].start;
 		if (!(choice.address & (request->align - 1))) {
@@ -276,22 +130,22 @@ struct space_choice space_choose(const struct space *space, const struct tree_re
 void space_pass(struct space *space, const struct tree_request *request, uint32_t node,
 		const struct space_choice *choice)
 {
-	struct space_pool *pool = choice->passed ? pool_of(space, node, request->size) : NULL;
+	struct space_pool *pool = choice->passed ? space_pool_of(space, node, request->size) : NULL;
 	struct space_range range;
 
 	if (!pool || !pool->first)
 		return;
-	range = pool_remove(space, pool, 0);
-	pool_add(space, &range, false); /* there is room */
+	range = space_pool_remove(space, pool, 0);
+	space_pool_add(space, &range, false); /* there is room */
 }
 
 int space_take_first(struct space *space, const struct tree_request *request, uint32_t node)
 {
-	struct space_pool *pool = pool_of(space, node, request->size);
+	struct space_pool *pool = space_pool_of(space, node, request->size);
 
 	if (!pool || !pool->first)
 		return -ENOENT;
-	pool_remove(space, pool, 0);
+	space_pool_remove(space, pool, 0);
 	return 0;
 }
 
@@ -299,7 +153,7 @@ int space_take(struct space *space, uint64_t start, uint64_t end)
 {
 	uint32_t hole;
 
-	if (space->pooled.count && pools_take(space, start, end))
+	if (space->pooled.count && space_pools_take(space, start, end))
 		return 0;
 	hole = tree_holding(&space->tree, start, end);
 	return hole ? tree_take(&space->tree, hole, start, end) : -ENOENT;
@@ -307,7 +161,7 @@ int space_take(struct space *space, uint64_t start, uint64_t end)
 
 int space_pool(struct space *space, const struct space_range *range)
 {
-	return pool_add(space, range, false);
+	return space_pool_add(space, range, false);
 }
 
 int space_free(struct space *space, uint64_t start, uint64_t end, uint32_t node)
@@ -335,12 +189,12 @@ static uint32_t decays(const struct space *space, uint32_t length, bool full)
 /* Moves what decays of the node's pools to @out, which has room. */
 static void decay_node(struct space *space, uint32_t node, bool full, struct space_list *out)
 {
-	struct space_pool *pool = pool_of(space, node, 0);
+	struct space_pool *pool = space_pool_of(space, node, 0);
 	uint32_t i, left;
 
 	for (i = 0; pool && i < POOLS_A_NODE; i++, pool++) {
 		for (left = decays(space, pool->count, full); left; left--)
-			out->ranges[out->count++] = pool_remove(space, pool, 0);
+			out->ranges[out->count++] = space_pool_remove(space, pool, 0);
 	}
 }
 
@@ -399,8 +253,8 @@ static int give_node(struct space *space, uint32_t list, bool full, struct space
 	for (i = 0; i < out->count && !err; i++) {
 		range = &out->ranges[i];
 		if (range->node && space->rules.nodes > 1 && !full &&
-		    pages_of(range) <= SPACE_POOL_PAGES)
-			err = pool_add(space, range, true);
+		    space_pages_of(range) <= SPACE_POOL_PAGES)
+			err = space_pool_add(space, range, true);
 		else
 			out->ranges[kept++] = *range;
 	}
@@ -443,26 +297,6 @@ static bool overlap(const struct space_range *range, uint64_t start, uint64_t en
 	return range->start < end && start < range->end;
 }
 
-/* In any pool of any node: pools know no addresses. */
-static bool find_pooled(const struct space *space, uint64_t start, uint64_t end,
-			struct space_range *range_out)
-{
-	const struct space_pools *pools = &space->pooled;
-	uint32_t i, at;
-
-	for (i = 0; i < pools->nr_pools && pools->count; i++) {
-		for (at = pools->pools[i].first; at; at = pools->entries[at].next) {
-			struct space_range range = range_of(&pools->entries[at]);
-
-			if (overlap(&range, start, end)) {
-				*range_out = range;
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
 enum space_source space_find(const struct space *space, uint64_t start, uint64_t end,
 			     struct space_range *range_out)
 {
@@ -474,7 +308,7 @@ enum space_source space_find(const struct space *space, uint64_t start, uint64_t
 			return SPACE_LAZY;
 		}
 	}
-	return find_pooled(space, start, end, range_out) ? SPACE_POOL : SPACE_NOWHERE;
+	return space_find_pooled(space, start, end, range_out) ? SPACE_POOL : SPACE_NOWHERE;
 }
 
 int space_release(struct space *space, enum space_source source, const struct space_range *range)
@@ -482,7 +316,7 @@ int space_release(struct space *space, enum space_source source, const struct sp
 	uint32_t i;
 
 	if (source == SPACE_POOL) {
-		if (!pools_take(space, range->start, range->end))
+		if (!space_pools_take(space, range->start, range->end))
 			return -ENOENT;
 		return tree_give(&space->tree, range->start, range->end);
 	}

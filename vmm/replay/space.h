@@ -18,6 +18,7 @@
 
 #include "vmm/replay/tree.h"
 
+#define SPACE_PAGE_BYTES UINT64_C(4096)
 #define SPACE_NODES_MAX  128
 #define SPACE_POOL_PAGES 256 /* a pool for each number of pages up to this */
 
@@ -124,7 +125,8 @@ int space_pool(struct space *space, const struct space_range *range);
 static inline uint16_t space_lazy_list(const struct space_rules *rules, uint64_t start,
 				       uint32_t node)
 {
-	const uint64_t zone = 16 * 4096; /* addresses are dealt to the nodes in pieces of this */
+	const uint64_t zone =
+		16 * SPACE_PAGE_BYTES; /* addresses are dealt to the nodes in pieces of this */
 
 	if (node && node <= rules->nodes)
 		return (uint16_t)node;
@@ -147,6 +149,9 @@ int space_give_lazy(struct space *space, bool full, uint32_t node);
  */
 enum space_source space_find(const struct space *space, uint64_t start, uint64_t end,
 			     struct space_range *range_out);
+
+/* How many bytes are in pools. */
+uint64_t space_pooled_bytes(const struct space *space);
 
 /* Gives one lazy or pooled range, as space_find() has found it, to the tree. */
 int space_release(struct space *space, enum space_source source, const struct space_range *range);

@@ -180,6 +180,12 @@ static void print_inference(FILE *out, const struct replay_report *report)
 		fprintf(out, " (%" PRIu64 " tried): %" PRIu64 " addresses depend on it",
 			settled->tried, outcome->by_start);
 	fputc('\n', out);
+	if (settled->nodes_found) {
+		label(out, "");
+		print_count(out, "lazy at the start: the node of ", settled->nodes_found, "range");
+		fprintf(out, " inferred: %" PRIu64 " addresses depend on the start\n",
+			outcome->by_start);
+	}
 	if (!settled->moved)
 		return;
 	label(out, "");
@@ -262,11 +268,27 @@ static void print_end_difference(FILE *out, const struct replay_report *report,
 	fputc('\n', out);
 }
 
+/* The first of those of a kind, of which there are @count. */
+static void print_end_differences(FILE *out, const struct replay_report *report,
+				  enum replay_end_kind kind, uint64_t count)
+{
+	const struct replay_end_state *end = report->end;
+	uint64_t listed = 0;
+	size_t i;
+
+	for (i = 0; i < end->difference_count && listed < LISTED; i++) {
+		if (end->differences[i].kind == kind) {
+			print_end_difference(out, report, &end->differences[i]);
+			listed++;
+		}
+	}
+	print_rest(out, count, listed);
+}
+
 static void print_end_state(FILE *out, const struct replay_report *report)
 {
 	const struct replay_end_state *end = report->end;
 	char matching[32], expected[32], extra[32];
-	size_t i;
 
 	label(out, "end state");
 	if (!end) {
@@ -279,10 +301,9 @@ static void print_end_state(FILE *out, const struct replay_report *report)
 		end->matching, end->expected, end->missing, end->extra);
 	cli_size_format(end->lazy_matching_bytes, matching, sizeof(matching));
 	cli_size_format(end->lazy_expected_bytes, expected, sizeof(expected));
-	for (i = 0; i < end->difference_count; i++) {
-		if (end->differences[i].kind <= REPLAY_END_OTHER_KIND)
-			print_end_difference(out, report, &end->differences[i]);
-	}
+	print_end_differences(out, report, REPLAY_END_MISSING, end->missing);
+	print_end_differences(out, report, REPLAY_END_EXTRA, end->extra);
+	print_end_differences(out, report, REPLAY_END_OTHER_KIND, end->other_kind);
 	label(out, "");
 	fprintf(out, "lazily freed: %s of %s as in Linux", matching, expected);
 	if (end->lazy_extra_bytes) {
@@ -340,6 +361,11 @@ static void print_machine(FILE *out, const struct replay_report *report)
 	if (report->run_seconds > 0)
 		fprintf(out, " (%.0f a second)", (double)operations / report->run_seconds);
 	fprintf(out, "; start %.3f s\n", report->start_seconds);
+	if (!report->cpus) {
+		label(out, "guest");
+		fputs("none: carried out in the model of Linux's rules\n", out);
+		return;
+	}
 	cli_size_format(report->memory_bytes, memory, sizeof(memory));
 	label(out, "guest");
 	print_count(out, "", report->cpus, "CPU");
@@ -432,8 +458,10 @@ void replay_report_print(const struct replay_report *report, FILE *out)
 	print_failures(out, report);
 	print_end_state(out, report);
 	print_audit(out, report);
-	print_latency(out, "alloc", &report->outcome->allocs, report->latency_unit);
-	print_latency(out, "free", &report->outcome->frees, report->latency_unit);
+	if (report->cpus) {
+		print_latency(out, "alloc", &report->outcome->allocs, report->latency_unit);
+		print_latency(out, "free", &report->outcome->frees, report->latency_unit);
+	}
 	print_machine(out, report);
 	print_oddities(out, report);
 }
