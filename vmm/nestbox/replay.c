@@ -4,6 +4,7 @@
  * audit are held against the kernel's. Every folder is read whole before the first guest starts,
  * so bad input stops everything before anything was done.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
