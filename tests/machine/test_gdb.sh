@@ -36,7 +36,7 @@ in_order() {
 }
 
 "$nestbox" run --kvm "$NESTBOX_KVM" --cpus 2 --memory 64M --watchdog 2 --name gdb-test \
-  --socket "$scratch/socket" --gdb "$scratch/gdb" >"$scratch/log" 2>&1 &
+  --socket "$scratch/socket" --dump-dir "$scratch" --gdb "$scratch/gdb" >"$scratch/log" 2>&1 &
 serving=$!
 tries=0
 until [ -S "$scratch/gdb" ] || [ "$tries" = 300 ]; do

@@ -75,28 +75,72 @@ static const int for_log[] = {
 	SCMP_SYS(fcntl), SCMP_SYS(lstat), SCMP_SYS(openat), SCMP_SYS(rename), SCMP_SYS(stat),
 };
 
-/* Of those that serve clients, make a socket for gdb, and look at the guest. */
+/* Of those that serve clients and look at the guest. */
 static const int for_service[] = {
-	SCMP_SYS(accept4),      SCMP_SYS(access),        SCMP_SYS(bind),
-	SCMP_SYS(capget),       SCMP_SYS(capset),        SCMP_SYS(copy_file_range),
-	SCMP_SYS(dup),          SCMP_SYS(dup2),          SCMP_SYS(dup3),
-	SCMP_SYS(eventfd2),     SCMP_SYS(faccessat),     SCMP_SYS(faccessat2),
-	SCMP_SYS(fallocate),    SCMP_SYS(fdatasync),     SCMP_SYS(flock),
-	SCMP_SYS(fsync),        SCMP_SYS(ftruncate),     SCMP_SYS(get_mempolicy),
-	SCMP_SYS(getdents64),   SCMP_SYS(getegid),       SCMP_SYS(geteuid),
-	SCMP_SYS(getgid),       SCMP_SYS(getpeername),   SCMP_SYS(getrlimit),
-	SCMP_SYS(getsockname),  SCMP_SYS(getsockopt),    SCMP_SYS(getuid),
-	SCMP_SYS(linkat),       SCMP_SYS(listen),        SCMP_SYS(mbind),
-	SCMP_SYS(memfd_create), SCMP_SYS(mkdir),         SCMP_SYS(mlock),
-	SCMP_SYS(move_pages),   SCMP_SYS(munlock),       SCMP_SYS(pipe2),
-	SCMP_SYS(prlimit64),    SCMP_SYS(readlink),      SCMP_SYS(readlinkat),
-	SCMP_SYS(recvfrom),     SCMP_SYS(recvmsg),       SCMP_SYS(renameat),
-	SCMP_SYS(renameat2),    SCMP_SYS(rmdir),         SCMP_SYS(sched_setaffinity),
-	SCMP_SYS(seccomp),      SCMP_SYS(sendfile),      SCMP_SYS(sendmsg),
-	SCMP_SYS(sendto),       SCMP_SYS(set_mempolicy), SCMP_SYS(setsockopt),
-	SCMP_SYS(shutdown),     SCMP_SYS(statfs),        SCMP_SYS(fstatfs),
-	SCMP_SYS(statx),        SCMP_SYS(sysinfo),       SCMP_SYS(umask),
-	SCMP_SYS(uname),        SCMP_SYS(unlink),        SCMP_SYS(unlinkat),
+	SCMP_SYS(accept4),
+	SCMP_SYS(access),
+	SCMP_SYS(capget),
+	SCMP_SYS(capset),
+	SCMP_SYS(copy_file_range),
+	SCMP_SYS(dup),
+	SCMP_SYS(dup2),
+	SCMP_SYS(dup3),
+	SCMP_SYS(eventfd2),
+	SCMP_SYS(faccessat),
+	SCMP_SYS(faccessat2),
+	SCMP_SYS(fallocate),
+	SCMP_SYS(fdatasync),
+	SCMP_SYS(fsync),
+	SCMP_SYS(ftruncate),
+	SCMP_SYS(get_mempolicy),
+	SCMP_SYS(getdents64),
+	SCMP_SYS(getegid),
+	SCMP_SYS(geteuid),
+	SCMP_SYS(getgid),
+	SCMP_SYS(getpeername),
+	SCMP_SYS(getrlimit),
+	SCMP_SYS(getsockname),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(getuid),
+	SCMP_SYS(linkat),
+	SCMP_SYS(mbind),
+	SCMP_SYS(memfd_create),
+	SCMP_SYS(mkdir),
+	SCMP_SYS(mlock),
+	SCMP_SYS(move_pages),
+	SCMP_SYS(munlock),
+	SCMP_SYS(pipe2),
+	SCMP_SYS(prlimit64),
+	SCMP_SYS(readlink),
+	SCMP_SYS(readlinkat),
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(renameat),
+	SCMP_SYS(renameat2),
+	SCMP_SYS(rmdir),
+	SCMP_SYS(sched_setaffinity),
+	SCMP_SYS(seccomp),
+	SCMP_SYS(sendfile),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(sendto),
+	SCMP_SYS(set_mempolicy),
+	SCMP_SYS(setsockopt),
+	SCMP_SYS(shutdown),
+	SCMP_SYS(statfs),
+	SCMP_SYS(fstatfs),
+	SCMP_SYS(statx),
+	SCMP_SYS(sysinfo),
+	SCMP_SYS(umask),
+	SCMP_SYS(uname),
+	SCMP_SYS(unlink),
+	SCMP_SYS(unlinkat),
+};
+
+/* Of a socket that is made: of a program that starts, and of who is asked to serve gdb. */
+static const int for_sockets[] = {
+	SCMP_SYS(bind),
+	SCMP_SYS(flock),
+	SCMP_SYS(listen),
 };
 
 /*
@@ -196,12 +240,18 @@ static void allow_service(struct list *list)
 	/* Whether it is a terminal: standard streams are asked. */
 	allow_if(list, SCMP_SYS(ioctl), 1, UINT32_MAX, TCGETS);
 	allow_if(list, SCMP_SYS(clone), 0, CLONE_THREAD, CLONE_THREAD);
+}
+
+static void allow_sockets(struct list *list)
+{
+	allow(list, for_sockets, SIZE(for_sockets));
 	allow_if(list, SCMP_SYS(socket), 0, UINT32_MAX, AF_UNIX);
 }
 
 static void allow_start(struct list *list)
 {
 	allow_service(list);
+	allow_sockets(list);
 	allow(list, for_start, SIZE(for_start));
 	allow_if(list, SCMP_SYS(clone), 0, CLONE_THREAD | CLONE_VM, 0);
 }
@@ -317,6 +367,8 @@ int calls_filter(enum thread_kind kind, enum sandbox_mode mode, struct sock_fpro
 			refuse_files(&list);
 		else
 			allow_service(&list);
+		if (kind == THREAD_LOOK)
+			allow_sockets(&list);
 	}
 	allow_tools(&list);
 	return end(&list, filter_out, error);

@@ -176,6 +176,10 @@ START_TEST(a_forbidden_call_is_not_done_and_said)
 {
 	for (unsigned int kind = 0; kind < THREAD_KINDS; kind++) {
 		run(SANDBOX_ON, kind, forbidden[_i].act);
+		if (kind == THREAD_LOOK && forbidden[_i].act == open_local) {
+			ck_assert_msg(survived(), "%s", said); /* it may be asked to serve gdb */
+			continue;
+		}
 #if defined(__SANITIZE_ADDRESS__)
 		if (survived() && (strcmp(forbidden[_i].call, "clone") == 0))
 			continue; /* so the leak checker works: vmm/sandbox/sandbox.h */
