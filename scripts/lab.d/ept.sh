@@ -26,6 +26,7 @@ machine_check() {
   [ "$la57" = 0 ] || bad_usage "--la57 is for npt"
   [ "$nodes" = 1 ] || bad_usage "--nodes is for npt"
   [ -z "$gdb" ] || bad_usage "--gdb is for npt; see --debugger"
+  [ -z "$qmp" ] || bad_usage "--qmp is for npt: Bochs has no such monitor"
   [ "$debugger" = 0 ] || [ ${#command[@]} -gt 0 ] ||
     bad_usage "the terminal cannot serve both --debugger and a shell"
   [ "$cpus" = 1 ] || bad_usage "--cpus $cpus: this lab has one CPU"

@@ -56,6 +56,8 @@ machine_start() {
   fi
   options+=(-cpu "$cpu" -append "$words $append")
   [ -z "$gdb" ] || options+=(-gdb "tcp:127.0.0.1:$gdb" -S)
+  # In QEMU's own options a comma in a path is written twice.
+  [ -z "$qmp" ] || options+=(-qmp "unix:${qmp//,/,,},server=on,wait=off")
   if [ ${#command[@]} -eq 0 ]; then
     options+=(-chardev "stdio,id=console,mux=on,signal=off,logfile=$work/console" -serial chardev:console)
   else

@@ -529,18 +529,37 @@ START_TEST(the_dead_are_taken_back_to_before_they_died)
 }
 END_TEST
 
+/*
+ * Whether points stop a guest here. QEMU's SVM, which lab npt has, asks the intercept of INTn for
+ * INT3 and not the one of #BP, and VMRUN does not arm what DR7 says: neither leaves the guest, so
+ * KVM hears of none.
+ */
+static bool points_stop(void)
+{
+	const char *lab = getenv("NESTBOX_LAB");
+
+	return !lab || strcmp(lab, "npt") != 0 || harness_engine() == KVM_SOFT;
+}
+
+static void add_points(Suite *suite)
+{
+	TCase *points = tcase_create("points");
+
+	tcase_set_timeout(points, 120);
+	tcase_add_checked_fixture(points, begin, gdb_end);
+	tcase_add_test(points, a_breakpoint_is_hit_and_shows_in_no_memory);
+	tcase_add_test(points, one_of_many_breakpoints_is_hit);
+	tcase_add_test(points, watched_words_stop_who_touches_them);
+	tcase_add_test(points, a_range_is_stepped_to_its_end);
+	tcase_add_test(points, a_client_that_vanishes_lets_the_guest_go_on);
+	suite_add_tcase(suite, points);
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("gdb");
 	TCase *tests = tcase_create("stub"), *past = tcase_create("past");
-	int skip;
-
-	if (getenv("NESTBOX_LAB")) {
-		printf("skipped: a lab's processor is emulated, and QEMU's has no INT3 leave the "
-		       "guest\n");
-		return EXIT_SKIPPED;
-	}
-	skip = harness_need_kvm();
+	int skip = harness_need_kvm();
 
 	if (skip)
 		return skip;
@@ -548,18 +567,19 @@ int main(void)
 	tcase_add_checked_fixture(tests, begin, gdb_end);
 	tcase_add_test(tests, registers_and_memory_are_the_guests);
 	tcase_add_test(tests, what_is_written_is_there);
-	tcase_add_test(tests, a_breakpoint_is_hit_and_shows_in_no_memory);
-	tcase_add_test(tests, one_of_many_breakpoints_is_hit);
-	tcase_add_test(tests, watched_words_stop_who_touches_them);
 	tcase_add_test(tests, there_are_four_debug_registers_or_none_are_needed);
-	tcase_add_test(tests, a_range_is_stepped_to_its_end);
 	tcase_add_test(tests, a_call_waits_for_the_debugger_and_no_watchdog_bites);
 	tcase_add_test(tests, ctrl_c_stops_a_guest_that_runs);
-	tcase_add_test(tests, a_client_that_vanishes_lets_the_guest_go_on);
 	tcase_add_test(tests, a_second_client_is_sent_away);
 	tcase_add_test(tests, a_guest_that_dies_is_looked_at);
 	tcase_add_test(tests, killing_is_the_guests_end);
 	suite_add_tcase(suite, tests);
+	if (points_stop())
+		add_points(suite);
+	else
+		printf("left out: five tests with breakpoints and watchpoints, which QEMU's SVM "
+		       "does not "
+		       "let out of a guest; lab ept has them\n");
 	tcase_set_timeout(past, 120);
 	tcase_add_checked_fixture(past, begin, gdb_end);
 	tcase_add_test(past, steps_are_undone_and_done_again);
