@@ -356,6 +356,22 @@ START_TEST(memory_both_written_and_executed)
 }
 END_TEST
 
+/* A load that may fault on anything is let through, and what comes after it by its translation is
+ * not. */
+START_TEST(memory_both_written_and_executed_that_was_probed)
+{
+	uint64_t address = allocate(1, WINDOW);
+	struct paging_walk walk = walk_to(address);
+	struct paging_entry entry = walk.entries[walk.entry_count - 1];
+
+	entry.value &= ~X86_PTE_NX;
+	entry.value |= X86_PTE_A | X86_PTE_D;
+	put_entry(entry);
+	CALL(0, NB_OP_PROBE, 0, address);
+	touch_is_caught(0, address, "wx", NULL);
+}
+END_TEST
+
 START_TEST(names_are_what_they_are)
 {
 	unsigned int checks = 77;
@@ -396,6 +412,7 @@ int main(void)
 	tcase_add_test(tcase, walk_through_a_freed_table);
 	tcase_add_test(tcase, guard_page_behind_an_area);
 	tcase_add_test(tcase, memory_both_written_and_executed);
+	tcase_add_test(tcase, memory_both_written_and_executed_that_was_probed);
 	tcase_add_test(tcase, names_are_what_they_are);
 	suite_add_tcase(suite, tcase);
 	return harness_run(suite);

@@ -320,12 +320,24 @@ static void note_words(struct soft_vcpu *vcpu, const struct soft_check_page *pag
 	}
 }
 
+/* The flags of the translation that a line came from: as remembered, else as the tables are now. */
+static uint64_t flags_of(struct soft_vcpu *vcpu, uint64_t gva)
+{
+	unsigned int shift;
+	const struct soft_tlb_entry *entry = soft_tlb_find(&vcpu->tlb, gva, &shift);
+	struct paging_walk walk;
+
+	if (entry)
+		return entry->flags;
+	return soft_mmu_look(vcpu, gva, &walk) ? both(X86_PTE_RW | X86_PTE_US, &walk) : X86_PTE_NX;
+}
+
 /* Through a line that was made for an instruction that may do anything. */
 static enum soft_answer look_again(struct soft_vcpu *vcpu, struct soft_line *line, uint64_t gva,
 				   enum soft_access access, struct soft_check_page **page_out)
 {
 	struct soft_check_frame *frame = soft_check_frame(vcpu->vm->check, line->gpa);
-	uint64_t flags = X86_PTE_NX;
+	uint64_t flags = flags_of(vcpu, gva);
 
 	*page_out = frame ? soft_check_page(vcpu->vm->check, frame) : NULL;
 	return soft_check_fill(vcpu, gva, line->gpa + gva % EPT_PAGE_BYTES, access,
