@@ -114,6 +114,10 @@ test_usage() {
   expect "a kernel there is not is status 2" 2 "$status"
   run_lab --
   expect "no command after -- is status 2" 2 "$status"
+  [ "$kind" != ept ] || {
+    run_lab --qmp "$work/qmp" -- true
+    expect "QEMU's monitor where there is no QEMU is status 2" 2 "$status"
+  }
   run_lab
   expect "a shell without a terminal is status 2" 2 "$status"
 }
