@@ -308,6 +308,105 @@ START_TEST(the_image_may_be_the_first_range)
 }
 END_TEST
 
+/* Side by side and all shown: one that goes takes its own pages along, and no neighbour's. */
+START_TEST(a_range_leaves_its_neighbours_alone)
+{
+	struct vm_area_struct *vma[3];
+	u64 addr = must_user(3 * 2), entry;
+
+	for (u32 i = 0; i < 3; i++) {
+		vma[i] = must_vma(BASE + 2 * i * PAGE_SIZE, 2, VM_READ);
+		ck_assert_int_eq(remap_vmalloc_range(mm, vma[i], addr, 2 * i), 0);
+	}
+	vma_destroy(mm, vma[1]);
+	ck_assert_uint_eq(process->nr_user_pages, 4);
+	for (u32 i = 0; i < 6; i++) {
+		int level = pt_lookup(mm, &process->pt, BASE + i * PAGE_SIZE, &entry);
+
+		ck_assert_int_eq(level, i / 2 != 1);
+		ck_assert_uint_eq(vmalloc_to_page(mm, addr + i * PAGE_SIZE)->refcount, 1 + level);
+	}
+	ck_assert_ptr_null(process_check(mm, process));
+	ck_assert_ptr_null(core_check(sim));
+}
+END_TEST
+
+/* An area of nothing may be larger than the machine; a range over it is refused at no cost. */
+START_TEST(more_pages_than_there_are_cost_no_tables)
+{
+	const u64 nr = mm->total_pages + 1;
+	u64 addr = must_get(nr * PAGE_SIZE, VM_USERMAP), tables;
+	struct vm_area_struct *vma = must_vma(BASE, nr, VM_READ);
+
+	tables = process->pt.nr_tables;
+	ck_assert_int_eq(remap_vmalloc_range(mm, vma, addr, 0), -EINVAL);
+	ck_assert_uint_eq(process->pt.nr_tables, tables);
+}
+END_TEST
+
+/* What is not there cannot be shown: not an area without frames, nor one with a hole. */
+START_TEST(an_area_without_frames_costs_no_tables)
+{
+	u64 addr = must_get(8 * PAGE_SIZE, VM_USERMAP), tables;
+	struct vm_area_struct *vma = must_vma(BASE, 8, VM_READ);
+
+	take_pages(8);
+	tables = process->pt.nr_tables;
+	for (u32 round = 0; round < 2; round++) {
+		/* Nor is it for want of memory that it is refused. */
+		mm->fault.fail[FAULT_TABLE] = mm->fault.fail[FAULT_FRAME] = 1;
+		ck_assert_int_eq(remap_vmalloc_range(mm, vma, addr, 0), -EINVAL);
+		ck_assert_uint_eq(process->pt.nr_tables, tables);
+		mm->fault.fail[FAULT_TABLE] = mm->fault.fail[FAULT_FRAME] = 0;
+		ck_assert_int_eq(unmap_vm_area(mm, addr), 0);
+		ck_assert_int_eq(map_vm_area(mm, addr, pages, 8, PAGE_KERNEL), 0);
+		ck_assert_int_eq(unmap_kernel_range(mm, addr + 7 * PAGE_SIZE, PAGE_SIZE), 0);
+	}
+	for (u32 i = 0; i < 8; i++)
+		ck_assert_uint_eq(pages[i]->refcount, 1);
+	/* The part that is there can. */
+	vma_destroy(mm, vma);
+	vma = must_vma(BASE, 7, VM_READ);
+	ck_assert_int_eq(remap_vmalloc_range(mm, vma, addr, 0), 0);
+	ck_assert_ptr_null(process_check(mm, process));
+}
+END_TEST
+
+/* ---- frames ---- */
+
+/* Where nothing is reserved before it, frame 0 is one like any other. */
+START_TEST(the_first_frame_may_be_used)
+{
+	struct sim_config config = sim_default_config(1);
+	struct mm_config core = {.nr_cpus = 1, .nr_ram = 2, .nr_reserved = 1};
+	struct page *page;
+	bool seen = false;
+
+	teardown();
+	sim = sim_create_frames(&config);
+	mm = &sim->mm;
+	core.ops = mm->ops;
+	core.arch = mm->arch;
+	core.direct_base = mm->direct_base;
+	core.memmap = mm->memmap;
+	core.root_phys = PAGE_SIZE;
+	core.reserved[0] = (struct mem_range){PAGE_SIZE, 2 * PAGE_SIZE, 0, RESERVED_TABLES};
+	memcpy(core.ram, config.ram, sizeof(core.ram));
+	memset(mm, 0, sizeof(*mm));
+	ck_assert_int_eq(mm_init_frames(mm, &core), 0);
+	ck_assert_ptr_null(page_alloc_check(mm));
+	while ((page = one_frame(GFP_DMA | __GFP_HIGH, 0))) {
+		seen |= page == pfn_to_page(mm, 0);
+		if (page_to_pfn(mm, page) < 8)
+			ck_assert_ptr_null(page_alloc_check(mm));
+	}
+	ck_assert(seen);
+	ck_assert_ptr_null(page_alloc_check(mm));
+	free_pages(mm, pfn_to_page(mm, 0), 0);
+	ck_assert_ptr_eq(one_frame(GFP_DMA | __GFP_HIGH, 0), pfn_to_page(mm, 0));
+}
+END_TEST
+
 static Suite *edges_suite(void)
 {
 	Suite *suite = suite_create("edges");
@@ -326,6 +425,10 @@ static Suite *edges_suite(void)
 	tcase_add_test(tcase, a_process_takes_its_half_along_and_no_more);
 	tcase_add_test(tcase, the_image_is_shown_page_by_page);
 	tcase_add_test(tcase, the_image_may_be_the_first_range);
+	tcase_add_test(tcase, a_range_leaves_its_neighbours_alone);
+	tcase_add_test(tcase, more_pages_than_there_are_cost_no_tables);
+	tcase_add_test(tcase, an_area_without_frames_costs_no_tables);
+	tcase_add_test(tcase, the_first_frame_may_be_used);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -54,6 +54,12 @@ static void marked_active_by_no_cpu(struct scene *s)
 	s->full->active = 60000;
 }
 
+static void marked_active_by_a_cpu_that_is_not_there(struct scene *s)
+{
+	s->full->active = 3;
+	s->cache.cpu[2].slab = s->full;
+}
+
 static void objects_wrong(struct scene *s)
 {
 	s->full->objects++;
@@ -220,6 +226,7 @@ static const struct {
 	FAULT(partial_is_marked_active, "does not belong"),
 	FAULT(full_is_marked_active, "marked active and is not"),
 	FAULT(marked_active_by_no_cpu, "marked active and is not"),
+	FAULT(marked_active_by_a_cpu_that_is_not_there, "marked active and is not"),
 	FAULT(objects_wrong, "count of objects is wrong"),
 	FAULT(in_use_high, "objects in use"),
 	FAULT(in_use_too_high, "count of objects is wrong"),

@@ -104,10 +104,8 @@ static struct vmap_request draw_request(void)
 	return request;
 }
 
-static void step_alloc(void)
+static void take_as_linux(struct vmap_request request, u32 node)
 {
-	struct vmap_request request = draw_request();
-	u32 node = rules.nodes ? (u32)below(rules.nodes + 1) : 0;
 	struct vmap_area *area = NULL;
 	u64 expected;
 
@@ -123,6 +121,13 @@ static void step_alloc(void)
 	ck_assert_uint_eq(area->va_end - area->va_start, request.size);
 	vmap_publish(&sim->mm, area, token(area->va_start), VMAP_FRAMES);
 	live[nr_live++] = (struct live){expected, request.size, node};
+}
+
+static void step_alloc(void)
+{
+	struct vmap_request request = draw_request();
+
+	take_as_linux(request, rules.nodes ? (u32)below(rules.nodes + 1) : 0);
 }
 
 static void step_free(void)
@@ -277,6 +282,46 @@ START_TEST(an_interrupt_purges_nothing)
 }
 END_TEST
 
+static void fill_pools(u32 nr, u64 most)
+{
+	while (nr--)
+		take_as_linux(request_of((1 + below(most)) * PAGE_SIZE, 1, VMALLOC_START,
+					 VMALLOC_END),
+			      1 + (u32)below(2));
+}
+
+/*
+ * Pools of many ranges, neighbours among them, that a decay gives back: a quarter at a time, or
+ * all. What lay side by side goes as one, lowest first, and so the tree has Linux's shape.
+ */
+START_TEST(what_a_pool_gives_back_leaves_linuxs_tree)
+{
+	const struct vmap_rules two = {VMAP_BY_ADDRESS, VMAP_SEARCH_5_18, 2, (u32)_i & 1};
+
+	printf("seed 0x%x\n", 0xdeca + _i);
+	begin(0xdeca + (u64)_i, &two);
+	for (u32 round = 0; round < 6; round++) {
+		fill_pools(LIVE, 1 + (u64)_i % 3);
+		same();
+		for (u32 i = 0; i < LIVE * 3 / 4; i++)
+			step_free();
+		oracle_purge(&oracle, false);
+		vmap_purge_linux(&sim->mm, 0);
+		same();
+		for (u32 decays = 0; decays < 4; decays++) {
+			bool full = decays == 3;
+
+			oracle_decay(&oracle, full);
+			vmap_purge_linux(&sim->mm, VMAP_PURGE_DECAY | (full ? VMAP_PURGE_FULL : 0));
+			same();
+		}
+		/* An emptied pool is empty. */
+		ck_assert_uint_eq(sim->mm.vmap.nr_lazy, 0);
+	}
+	oracle_deinit(&oracle);
+}
+END_TEST
+
 /* A page of a node that is none, and a purge of another node's list only. */
 START_TEST(what_is_of_no_node_is_of_its_addresses_node)
 {
@@ -347,6 +392,7 @@ static Suite *vmap_rules_suite(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, every_range_lies_where_linux_lays_it, 0,
 			    3 * ARRAY_SIZE(all_rules));
+	tcase_add_loop_test(tcase, what_a_pool_gives_back_leaves_linuxs_tree, 0, 6);
 	tcase_add_test(tcase, rules_there_are_none_of_are_refused);
 	tcase_add_test(tcase, an_interrupt_purges_nothing);
 	tcase_add_test(tcase, what_is_of_no_node_is_of_its_addresses_node);
