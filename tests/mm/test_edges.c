@@ -308,71 +308,47 @@ START_TEST(the_image_may_be_the_first_range)
 }
 END_TEST
 
-/* Side by side and all shown: one that goes takes its own pages along, and no neighbour's. */
-START_TEST(a_range_leaves_its_neighbours_alone)
-{
-	struct vm_area_struct *vma[3];
-	u64 addr = must_user(3 * 2), entry;
-
-	for (u32 i = 0; i < 3; i++) {
-		vma[i] = must_vma(BASE + 2 * i * PAGE_SIZE, 2, VM_READ);
-		ck_assert_int_eq(remap_vmalloc_range(mm, vma[i], addr, 2 * i), 0);
-	}
-	vma_destroy(mm, vma[1]);
-	ck_assert_uint_eq(process->nr_user_pages, 4);
-	for (u32 i = 0; i < 6; i++) {
-		int level = pt_lookup(mm, &process->pt, BASE + i * PAGE_SIZE, &entry);
-
-		ck_assert_int_eq(level, i / 2 != 1);
-		ck_assert_uint_eq(vmalloc_to_page(mm, addr + i * PAGE_SIZE)->refcount, 1 + level);
-	}
-	ck_assert_ptr_null(process_check(mm, process));
-	ck_assert_ptr_null(core_check(sim));
-}
-END_TEST
-
-/* An area of nothing may be larger than the machine; a range over it is refused at no cost. */
-START_TEST(more_pages_than_there_are_cost_no_tables)
-{
-	const u64 nr = mm->total_pages + 1;
-	u64 addr = must_get(nr * PAGE_SIZE, VM_USERMAP), tables;
-	struct vm_area_struct *vma = must_vma(BASE, nr, VM_READ);
-
-	tables = process->pt.nr_tables;
-	ck_assert_int_eq(remap_vmalloc_range(mm, vma, addr, 0), -EINVAL);
-	ck_assert_uint_eq(process->pt.nr_tables, tables);
-}
-END_TEST
-
-/* What is not there cannot be shown: not an area without frames, nor one with a hole. */
-START_TEST(an_area_without_frames_costs_no_tables)
-{
-	u64 addr = must_get(8 * PAGE_SIZE, VM_USERMAP), tables;
-	struct vm_area_struct *vma = must_vma(BASE, 8, VM_READ);
-
-	take_pages(8);
-	tables = process->pt.nr_tables;
-	for (u32 round = 0; round < 2; round++) {
-		/* Nor is it for want of memory that it is refused. */
-		mm->fault.fail[FAULT_TABLE] = mm->fault.fail[FAULT_FRAME] = 1;
-		ck_assert_int_eq(remap_vmalloc_range(mm, vma, addr, 0), -EINVAL);
-		ck_assert_uint_eq(process->pt.nr_tables, tables);
-		mm->fault.fail[FAULT_TABLE] = mm->fault.fail[FAULT_FRAME] = 0;
-		ck_assert_int_eq(unmap_vm_area(mm, addr), 0);
-		ck_assert_int_eq(map_vm_area(mm, addr, pages, 8, PAGE_KERNEL), 0);
-		ck_assert_int_eq(unmap_kernel_range(mm, addr + 7 * PAGE_SIZE, PAGE_SIZE), 0);
-	}
-	for (u32 i = 0; i < 8; i++)
-		ck_assert_uint_eq(pages[i]->refcount, 1);
-	/* The part that is there can. */
-	vma_destroy(mm, vma);
-	vma = must_vma(BASE, 7, VM_READ);
-	ck_assert_int_eq(remap_vmalloc_range(mm, vma, addr, 0), 0);
-	ck_assert_ptr_null(process_check(mm, process));
-}
-END_TEST
-
 /* ---- frames ---- */
+
+static u64 take_all(gfp_t gfp)
+{
+	static struct page *all[65536];
+
+	return alloc_pages_bulk(mm, gfp | __GFP_NOWARN, 0, PAGE_OTHER, sim, ARRAY_SIZE(all), all);
+}
+
+/* Tables are no more urgent than what they are for: the last frames are not theirs. */
+START_TEST(tables_leave_what_is_below_the_watermark)
+{
+	const u64 far = VMALLOC_START + (1ull << 39);
+	u64 addr, left;
+
+	take_all(GFP_KERNEL);
+	left = nr_free_pages(mm);
+	ck_assert_uint_gt(left, 8);
+	ck_assert_int_eq(pt_map_range(mm, &mm->pt, far, far + PAGE_SIZE, MIB, PAGE_KERNEL, 1),
+			 -ENOMEM);
+	ck_assert_int_eq(pt_prepare(mm, &mm->pt, far, far + PAGE_SIZE, 1), -ENOMEM);
+	ck_assert_int_eq(alloc_vm_area(mm, PAGE_SIZE, &addr), -ENOMEM);
+	ck_assert_uint_eq(nr_free_pages(mm), left);
+	ck_assert_uint_eq(take_all(GFP_ATOMIC), left);
+}
+END_TEST
+
+/* 2 MiB for struct pages, and two frames, both below the watermark: no machine starts there. */
+START_TEST(a_machine_starts_above_the_watermark_or_not_at_all)
+{
+	struct sim_config config = {0};
+	struct sim *other = NULL;
+
+	sim_add_ram(&config, 16 * MIB, 4 * MIB, 0);
+	sim_add_reserved(&config, 16 * MIB + (2 + (u64)_i) * PAGE_SIZE,
+			 2 * MIB - (2 + (u64)_i) * PAGE_SIZE, RESERVED_BOOT);
+	ck_assert_int_eq(sim_try_create(&config, &other), _i < 3 ? -ENOMEM : 0);
+	if (other)
+		sim_destroy(other);
+}
+END_TEST
 
 /* Where nothing is reserved before it, frame 0 is one like any other. */
 START_TEST(the_first_frame_may_be_used)
@@ -425,10 +401,9 @@ static Suite *edges_suite(void)
 	tcase_add_test(tcase, a_process_takes_its_half_along_and_no_more);
 	tcase_add_test(tcase, the_image_is_shown_page_by_page);
 	tcase_add_test(tcase, the_image_may_be_the_first_range);
-	tcase_add_test(tcase, a_range_leaves_its_neighbours_alone);
-	tcase_add_test(tcase, more_pages_than_there_are_cost_no_tables);
-	tcase_add_test(tcase, an_area_without_frames_costs_no_tables);
 	tcase_add_test(tcase, the_first_frame_may_be_used);
+	tcase_add_test(tcase, tables_leave_what_is_below_the_watermark);
+	tcase_add_loop_test(tcase, a_machine_starts_above_the_watermark_or_not_at_all, 0, 6);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -155,6 +155,29 @@ START_TEST(an_object_is_of_the_node_asked_for)
 }
 END_TEST
 
+/* Any node will do, and some have objects: first of all the CPU's own. */
+START_TEST(an_object_of_the_cpus_own_node_is_taken_first)
+{
+	void *left[NODES];
+
+	for (u32 node = 0; node < NODES; node++) {
+		left[node] = take(node, 0, (int)node);
+		take(node, 0, (int)node);
+	}
+	for (u32 node = 0; node < NODES; node++) {
+		sim_set_cpu(node);
+		kmem_cache_shrink(mm, &cache);
+		ck_assert_ptr_null(cache.cpu[node].slab);
+	}
+	ck_assert_uint_eq(nr_slabs(), NODES);
+	ck_assert_uint_eq(node_of(take((u32)_i, 0, NUMA_NO_NODE)), (u32)_i);
+	ck_assert_uint_eq(nr_slabs(), NODES);
+	sim_set_cpu(0);
+	for (u32 node = 0; node < NODES; node++)
+		kmem_cache_free(mm, &cache, left[node]);
+}
+END_TEST
+
 /* No node, but this one: the CPU's. */
 START_TEST(thisnode_of_no_node_is_the_cpus_own)
 {
@@ -248,6 +271,7 @@ static Suite *slab_nodes_suite(void)
 
 	tcase_add_checked_fixture(tcase, start, stop);
 	tcase_add_loop_test(tcase, an_object_is_of_the_node_asked_for, 0, 4);
+	tcase_add_loop_test(tcase, an_object_of_the_cpus_own_node_is_taken_first, 0, (int)NODES);
 	tcase_add_test(tcase, thisnode_of_no_node_is_the_cpus_own);
 	tcase_add_loop_test(tcase, a_full_nodes_objects_lie_where_there_are_some, 0, 9);
 	tcase_add_loop_test(tcase, a_full_nodes_objects_are_of_the_nearest_else, 0, (int)NODES);

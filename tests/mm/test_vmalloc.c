@@ -207,7 +207,8 @@ END_TEST
 START_TEST(a_chunk_begins_where_it_is_asked_for)
 {
 	const struct array_case *its = &array_cases[_i];
-	const u64 from[] = {0, 1, 7, 300, 511, 512, 513, 700, 1023, 1024, 1025, 4999, its->pages - 1};
+	const u64 from[] = {0,   1,    7,    300,  511,  512,           513,
+			    700, 1023, 1024, 1025, 4999, its->pages - 1};
 	struct vmalloc_request request = request_of(its->pages * PAGE_SIZE);
 	struct vm_struct *vm;
 	struct page **chunk;
@@ -233,6 +234,51 @@ START_TEST(a_chunk_begins_where_it_is_asked_for)
 					     (unsigned long)its->pages);
 		}
 	}
+}
+END_TEST
+
+/* Whole pieces, one entry less and one more: what a directory takes it gives back, and no more. */
+START_TEST(a_directory_is_as_long_as_its_array)
+{
+	static const u64 sizes[] = {1023, 1024, 1025, 1535, 1536};
+	struct vmalloc_request request = request_of(sizes[_i] * PAGE_SIZE);
+	u64 before;
+
+	request.flags = VM_ARRAY_OUTSIDE;
+	ck_assert_int_eq(vfree(mm, must(&request)), 0);
+	before = frames_in_use();
+	for (u32 round = 0; round < 3; round++) {
+		u64 addr = must(&request);
+
+		ck_assert_uint_eq(find_vm_area(mm, addr)->array, VM_ARRAY_DIRECTORY);
+		ck_assert_ptr_null(check_all());
+		ck_assert_int_eq(vfree(mm, addr), 0);
+	}
+	ck_assert_uint_eq(frames_in_use(), before);
+	ck_assert_uint_eq(sim->nr_warnings, 0);
+	ck_assert_uint_eq(sim->nr_logs, 0);
+	ck_assert_ptr_null(check_all());
+}
+END_TEST
+
+/* The first pages there are: what is freed of them is what the area has. */
+START_TEST(areas_at_the_lowest_addresses_are_freed_alone)
+{
+	struct vmalloc_request request = request_of(PAGE_SIZE);
+	u64 addr[4];
+
+	request.start = PAGE_SIZE;
+	request.end = 2ull << 20;
+	request.flags = VM_NO_GUARD;
+	for (u32 i = 0; i < 4; i++) {
+		addr[i] = must(&request);
+		ck_assert_uint_eq(addr[i], (1 + i) * PAGE_SIZE);
+	}
+	for (u32 i = 0; i < 4; i++) {
+		ck_assert_int_eq(vfree(mm, addr[i]), 0);
+		ck_assert_uint_eq(count_leaves(mm->pt.root_phys, 4), 3 - i);
+	}
+	ck_assert_ptr_null(check_all());
 }
 END_TEST
 
@@ -345,6 +391,8 @@ static Suite *vmalloc_suite(void)
 	tcase_add_test(tcase, a_nested_array_is_in_the_vmalloc_range_wherever_its_area_is);
 	tcase_add_test(tcase, only_the_frames_come_from_the_zone_asked_for);
 	tcase_add_test(tcase, a_zone_is_not_the_bookkeepings);
+	tcase_add_loop_test(tcase, a_directory_is_as_long_as_its_array, 0, 5);
+	tcase_add_test(tcase, areas_at_the_lowest_addresses_are_freed_alone);
 	tcase_add_loop_test(tcase, a_chunk_begins_where_it_is_asked_for, 0,
 			    (int)ARRAY_SIZE(array_cases));
 	tcase_add_test(tcase, a_reserved_area_is_a_range_with_a_guard);

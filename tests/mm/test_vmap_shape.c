@@ -235,11 +235,11 @@ START_TEST(a_window_of_the_size_asked_for_needs_no_room_for_alignment)
 		u32 kernel, align, window;
 		bool found;
 	} cases[] = {
-		{VMAP_SEARCH_5_2, 1, 1, true},      {VMAP_SEARCH_5_2, 4096, 1, false},
-		{VMAP_SEARCH_5_2, 8192, 1, false},  {VMAP_SEARCH_5_16, 8192, 1, true},
-		{VMAP_SEARCH_5_16, 8192, 2, true},  {VMAP_SEARCH_5_18, 1, 2, true},
-		{VMAP_SEARCH_5_18, 4096, 1, true},  {VMAP_SEARCH_5_18, 4096, 2, true},
-		{VMAP_SEARCH_5_18, 8192, 1, true},  {VMAP_SEARCH_5_18, 8192, 2, false},
+		{VMAP_SEARCH_5_2, 1, 1, true},       {VMAP_SEARCH_5_2, 4096, 1, false},
+		{VMAP_SEARCH_5_2, 8192, 1, false},   {VMAP_SEARCH_5_16, 8192, 1, true},
+		{VMAP_SEARCH_5_16, 8192, 2, true},   {VMAP_SEARCH_5_18, 1, 2, true},
+		{VMAP_SEARCH_5_18, 4096, 1, true},   {VMAP_SEARCH_5_18, 4096, 2, true},
+		{VMAP_SEARCH_5_18, 8192, 1, true},   {VMAP_SEARCH_5_18, 8192, 2, false},
 		{VMAP_SEARCH_5_18, 16384, 1, false},
 	};
 	u64 shape[4], got;
@@ -259,7 +259,8 @@ END_TEST
 /* The last hole ends a byte before a page would: room for the alignment is just what there is. */
 START_TEST(the_last_hole_is_found_by_its_length)
 {
-	const u64 last = 0 - 64 * 1024ull, page = must_take(PAGE_SIZE, 1, VMALLOC_START, VMALLOC_END);
+	const u64 last = 0 - 64 * 1024ull,
+		  page = must_take(PAGE_SIZE, 1, VMALLOC_START, VMALLOC_END);
 	struct vmap_request request = request_of(32 << 10, 32 << 10, page, VMAP_END);
 	struct vmap_area *area = NULL;
 
