@@ -178,6 +178,7 @@ START_TEST(every_kind_is_of_the_cpus_own_node)
 	ck_assert_uint_eq(vmalloc_to_page(mm, addr)->node, 1);
 	addr = must_get(PAGE_SIZE, 0);
 	ck_assert_int_eq(vmalloc_area(mm, addr, GFP_KERNEL, PAGE_KERNEL), 0);
+	ck_assert_uint_eq(find_vm_area(mm, addr)->flags, VM_ALLOC);
 	ck_assert_uint_eq(vmalloc_to_page(mm, addr)->node, 1);
 	sim_set_cpu(0);
 }

@@ -28,13 +28,18 @@ START_TEST(a_range_leaves_its_neighbours_alone)
 }
 END_TEST
 
-/* An area of nothing may be larger than the machine; a range over it is refused at no cost. */
+/* One frame shown over and over may be more than the machine: that is refused, at no cost. */
 START_TEST(more_pages_than_there_are_cost_no_tables)
 {
 	const u64 nr = mm->total_pages + 1;
 	u64 addr = must_get(nr * PAGE_SIZE, VM_USERMAP), tables;
 	struct vm_area_struct *vma = must_vma(BASE, nr, VM_READ);
+	static struct page *same[65536];
 
+	take_pages(1);
+	for (u64 i = 0; i < nr; i++)
+		same[i] = pages[0];
+	ck_assert_int_eq(map_vm_area(mm, addr, same, nr, PAGE_KERNEL), 0);
 	tables = process->pt.nr_tables;
 	ck_assert_int_eq(remap_vmalloc_range(mm, vma, addr, 0), -EINVAL);
 	ck_assert_uint_eq(process->pt.nr_tables, tables);
