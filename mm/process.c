@@ -279,6 +279,13 @@ int vm_insert_page(struct mm *mm, struct vm_area_struct *vma, u64 addr, struct p
 	return 0;
 }
 
+/* Gives up a reference to each of the @nr frames from @addr on. */
+static void put_frames(struct mm *mm, u64 addr, u64 nr)
+{
+	while (nr--)
+		page_put(mm, vmalloc_to_page(mm, addr + (nr << PAGE_SHIFT)));
+}
+
 /* Takes a reference to each of the @nr frames from @addr on. None after -EINVAL. */
 static int get_frames(struct mm *mm, u64 addr, u64 nr)
 {
@@ -292,9 +299,19 @@ static int get_frames(struct mm *mm, u64 addr, u64 nr)
 	}
 	if (i == nr)
 		return 0;
-	while (i--)
-		page_put(mm, vmalloc_to_page(mm, addr + (i << PAGE_SHIFT)));
+	put_frames(mm, addr, i);
 	return -EINVAL;
+}
+
+/* 0 when a frame that can be shown is at each of @nr pages: an area with its own has them. */
+static int look_for_frames(struct mm *mm, u32 kind, u64 addr, u64 nr)
+{
+	if (kind == VMAP_FRAMES)
+		return 0;
+	if (get_frames(mm, addr, nr))
+		return -EINVAL;
+	put_frames(mm, addr, nr);
+	return 0;
 }
 
 /* Maps the frames from @addr on over @vma, whose tables are there and whose leaves are clear. */
@@ -329,6 +346,7 @@ static bool can_be_shown(const struct vm_struct *vm, u64 pgoff, u64 nr)
  */
 static int remap_locked(struct mm *mm, struct vm_area_struct *vma, u64 addr, u64 pgoff, u64 nr)
 {
+	u64 first = addr + (pgoff << PAGE_SHIFT);
 	struct vmap_area *area;
 	struct vm_struct *vm;
 	int err = -EINVAL;
@@ -337,7 +355,8 @@ static int remap_locked(struct mm *mm, struct vm_area_struct *vma, u64 addr, u64
 	area = vmap_busy_from(&mm->vmap, addr);
 	vm = area ? smp_load_acquire(&area->vm) : NULL;
 	if (vm && area->va_start == addr && can_be_shown(vm, pgoff, nr))
-		err = vma ? map_frames(mm, vma, addr + (pgoff << PAGE_SHIFT), nr) : 0;
+		err = vma ? map_frames(mm, vma, first, nr)
+			  : look_for_frames(mm, area->kind, first, nr);
 	spin_unlock(&mm->vmap.lock);
 	return err;
 }

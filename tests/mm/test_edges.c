@@ -178,6 +178,7 @@ START_TEST(every_kind_is_of_the_cpus_own_node)
 	ck_assert_uint_eq(vmalloc_to_page(mm, addr)->node, 1);
 	addr = must_get(PAGE_SIZE, 0);
 	ck_assert_int_eq(vmalloc_area(mm, addr, GFP_KERNEL, PAGE_KERNEL), 0);
+	ck_assert_uint_eq(find_vm_area(mm, addr)->flags, VM_ALLOC);
 	ck_assert_uint_eq(vmalloc_to_page(mm, addr)->node, 1);
 	sim_set_cpu(0);
 }
@@ -308,6 +309,81 @@ START_TEST(the_image_may_be_the_first_range)
 }
 END_TEST
 
+/* ---- frames ---- */
+
+static u64 take_all(gfp_t gfp)
+{
+	static struct page *all[65536];
+
+	return alloc_pages_bulk(mm, gfp | __GFP_NOWARN, 0, PAGE_OTHER, sim, ARRAY_SIZE(all), all);
+}
+
+/* Tables are no more urgent than what they are for: the last frames are not theirs. */
+START_TEST(tables_leave_what_is_below_the_watermark)
+{
+	const u64 far = VMALLOC_START + (1ull << 39);
+	u64 addr, left;
+
+	take_all(GFP_KERNEL);
+	left = nr_free_pages(mm);
+	ck_assert_uint_gt(left, 8);
+	ck_assert_int_eq(pt_map_range(mm, &mm->pt, far, far + PAGE_SIZE, MIB, PAGE_KERNEL, 1),
+			 -ENOMEM);
+	ck_assert_int_eq(pt_prepare(mm, &mm->pt, far, far + PAGE_SIZE, 1), -ENOMEM);
+	ck_assert_int_eq(alloc_vm_area(mm, PAGE_SIZE, &addr), -ENOMEM);
+	ck_assert_uint_eq(nr_free_pages(mm), left);
+	ck_assert_uint_eq(take_all(GFP_ATOMIC), left);
+}
+END_TEST
+
+/* 2 MiB for struct pages, and two frames, both below the watermark: no machine starts there. */
+START_TEST(a_machine_starts_above_the_watermark_or_not_at_all)
+{
+	struct sim_config config = {0};
+	struct sim *other = NULL;
+
+	sim_add_ram(&config, 16 * MIB, 4 * MIB, 0);
+	sim_add_reserved(&config, 16 * MIB + (2 + (u64)_i) * PAGE_SIZE,
+			 2 * MIB - (2 + (u64)_i) * PAGE_SIZE, RESERVED_BOOT);
+	ck_assert_int_eq(sim_try_create(&config, &other), _i < 3 ? -ENOMEM : 0);
+	if (other)
+		sim_destroy(other);
+}
+END_TEST
+
+/* Where nothing is reserved before it, frame 0 is one like any other. */
+START_TEST(the_first_frame_may_be_used)
+{
+	struct sim_config config = sim_default_config(1);
+	struct mm_config core = {.nr_cpus = 1, .nr_ram = 2, .nr_reserved = 1};
+	struct page *page;
+	bool seen = false;
+
+	teardown();
+	sim = sim_create_frames(&config);
+	mm = &sim->mm;
+	core.ops = mm->ops;
+	core.arch = mm->arch;
+	core.direct_base = mm->direct_base;
+	core.memmap = mm->memmap;
+	core.root_phys = PAGE_SIZE;
+	core.reserved[0] = (struct mem_range){PAGE_SIZE, 2 * PAGE_SIZE, 0, RESERVED_TABLES};
+	memcpy(core.ram, config.ram, sizeof(core.ram));
+	memset(mm, 0, sizeof(*mm));
+	ck_assert_int_eq(mm_init_frames(mm, &core), 0);
+	ck_assert_ptr_null(page_alloc_check(mm));
+	while ((page = one_frame(GFP_DMA | __GFP_HIGH, 0))) {
+		seen |= page == pfn_to_page(mm, 0);
+		if (page_to_pfn(mm, page) < 8)
+			ck_assert_ptr_null(page_alloc_check(mm));
+	}
+	ck_assert(seen);
+	ck_assert_ptr_null(page_alloc_check(mm));
+	free_pages(mm, pfn_to_page(mm, 0), 0);
+	ck_assert_ptr_eq(one_frame(GFP_DMA | __GFP_HIGH, 0), pfn_to_page(mm, 0));
+}
+END_TEST
+
 static Suite *edges_suite(void)
 {
 	Suite *suite = suite_create("edges");
@@ -326,6 +402,9 @@ static Suite *edges_suite(void)
 	tcase_add_test(tcase, a_process_takes_its_half_along_and_no_more);
 	tcase_add_test(tcase, the_image_is_shown_page_by_page);
 	tcase_add_test(tcase, the_image_may_be_the_first_range);
+	tcase_add_test(tcase, the_first_frame_may_be_used);
+	tcase_add_test(tcase, tables_leave_what_is_below_the_watermark);
+	tcase_add_loop_test(tcase, a_machine_starts_above_the_watermark_or_not_at_all, 0, 6);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

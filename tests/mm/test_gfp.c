@@ -329,6 +329,9 @@ START_TEST(a_machine_zeroes_its_own_way)
 	for (u32 at = 0; at < PAGE_SIZE; at++)
 		ck_assert_int_eq(((char *)page_address(mm, page))[at], 0);
 	take(GFP_KERNEL, 3);
+	/* Nor for a slab: an object is zeroed by itself. */
+	for (u32 i = 0; i < 100; i++)
+		ck_assert_ptr_nonnull(kmalloc_node(mm, 1000, gfp, 0));
 	ck_assert_uint_eq(zeroed_nr, 0);
 }
 END_TEST

@@ -254,8 +254,11 @@ START_TEST(another_cpu_may_call_meanwhile)
 	ck_assert_int_eq(vfree(mm, addr), -EPERM);
 	ck_assert_uint_eq(interrupt_leave(mm), 2);
 	ck_assert_int_eq(vfree(mm, addr), 0);
+	/* Nobody is in one: no call asks any further. */
+	ck_assert_uint_eq(mm->interrupts.nr, 0);
 	interrupt_enter(mm);
 	ck_assert_uint_eq(interrupt_leave(mm), 0);
+	ck_assert_uint_eq(mm->interrupts.nr, 0);
 }
 END_TEST
 

@@ -241,12 +241,22 @@ START_TEST(no_walk_is_remembered_past_a_bad_entry)
 	int level;
 
 	take_pages(1);
+	/* As many walks as are remembered. */
+	for (u64 i = 1; i <= PT_WALKS; i++) {
+		ck_assert_int_eq(pt_map_pages(mm, &process->pt, BASE * 4 + i * (4ull << 20), pages,
+					      1, PAGE_KERNEL_RO),
+				 0);
+		pt_unmap(mm, &process->pt, BASE * 4 + i * (4ull << 20),
+			 BASE * 4 + i * (4ull << 20) + PAGE_SIZE);
+	}
 	ck_assert_int_eq(pt_prepare(mm, &process->pt, BASE, BASE + (4ull << 20), 2), 0);
 	entry = pt_walk(mm, &process->pt, BASE + (2ull << 20), 2, &level);
 	ck_assert_int_eq(level, 2);
 	*entry = 0x1000;
 	pt_unmap(mm, &process->pt, BASE + (2ull << 20), BASE + (4ull << 20));
 	ck_assert_uint_eq(*entry, 0);
+	for (u32 i = 0; i < PT_WALKS; i++)
+		ck_assert_uint_eq(process->pt.walk[i], 0);
 	ck_assert(sim_logged(sim, "bad pmd"));
 	ck_assert_int_eq(pt_map_pages(mm, &process->pt, USER_START, pages, 1, PAGE_KERNEL_RO), 0);
 	ck_assert_int_eq(pt_lookup(mm, &process->pt, USER_START, &leaf), 1);

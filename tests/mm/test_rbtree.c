@@ -1,118 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Red-black trees against a sorted array of the same keys, and rb_check() against broken trees.
- * The summary kept is the sum of a subtree's keys: unlike a maximum, it changes at every level
- * for every change of the set, so an update that stops early is seen.
+ * Red-black trees against a sorted array of the same keys. The summary kept is the sum of a
+ * subtree's keys: unlike a maximum, it changes at every level for every change of the set, so an
+ * update that stops early is seen. What rb_check() sees is in test_rbtree_check.c.
  */
-#include "tests/harness.h"
-
-#include <string.h>
-
-#include "mm/rbtree.h"
-
-struct item {
-	struct rb_node node;
-	u64 key, sum;
-	bool in_tree;
-};
-
-#define KEYS 256
-
-struct fixture {
-	struct rb_root root;
-	struct item item[KEYS];
-};
-
-static struct item *item_of(const struct rb_node *node)
-{
-	return container_of(node, struct item, node);
-}
-
-static bool sum_up(struct rb_node *node)
-{
-	struct item *item = item_of(node);
-	u64 sum = item->key;
-
-	if (node->left)
-		sum += item_of(node->left)->sum;
-	if (node->right)
-		sum += item_of(node->right)->sum;
-	if (item->sum == sum)
-		return false;
-	item->sum = sum;
-	return true;
-}
-
-/* The largest free key, as the address space has it: most updates stop early. */
-static bool max_up(struct rb_node *node)
-{
-	struct item *item = item_of(node);
-	u64 max = item->key;
-
-	if (node->left && item_of(node->left)->sum > max)
-		max = item_of(node->left)->sum;
-	if (node->right && item_of(node->right)->sum > max)
-		max = item_of(node->right)->sum;
-	if (item->sum == max)
-		return false;
-	item->sum = max;
-	return true;
-}
-
-static void setup(struct fixture *f)
-{
-	memset(f, 0, sizeof(*f));
-	for (u64 i = 0; i < KEYS; i++)
-		f->item[i].key = i + 1;
-}
-
-static void insert(struct fixture *f, struct item *item, rb_summarise summarise)
-{
-	struct rb_node *parent = NULL, **link = &f->root.node;
-
-	while (*link) {
-		parent = *link;
-		link = item->key < item_of(parent)->key ? &parent->left : &parent->right;
-	}
-	rb_insert(&f->root, &item->node, parent, link, summarise);
-	item->in_tree = true;
-}
-
-static void erase(struct fixture *f, struct item *item, rb_summarise summarise)
-{
-	rb_erase(&f->root, &item->node, summarise);
-	item->in_tree = false;
-}
-
-/* The next item at or after @i that is in the tree, going up or down; KEYS when there is none. */
-static u64 next_present(const struct fixture *f, u64 i, bool down)
-{
-	while (i < KEYS && !f->item[i].in_tree)
-		i += down ? -1ull : 1;
-	return i < KEYS ? i : KEYS;
-}
-
-/* The items in the tree, in both directions, are exactly those marked so. */
-static bool same_as_array(const struct fixture *f)
-{
-	struct rb_node *node = rb_first(&f->root);
-	u64 i;
-
-	for (i = next_present(f, 0, false); i < KEYS; i = next_present(f, i + 1, false)) {
-		if (node != &f->item[i].node)
-			return false;
-		node = rb_next(node);
-	}
-	if (node)
-		return false;
-	node = rb_last(&f->root);
-	for (i = next_present(f, KEYS - 1, true); i < KEYS; i = next_present(f, i - 1, true)) {
-		if (node != &f->item[i].node)
-			return false;
-		node = rb_prev(node);
-	}
-	return !node;
-}
+#include "tests/mm/rbtree_fixture.h"
 
 /* Check notes every assertion in a file, so a step makes few of them. */
 static void expect_same_as_array(struct fixture *f, rb_summarise summarise)
@@ -226,98 +118,6 @@ START_TEST(a_changed_element_is_carried_to_the_root)
 }
 END_TEST
 
-START_TEST(an_empty_tree_is_right_and_has_no_nodes)
-{
-	struct rb_root root = {NULL};
-
-	ck_assert_ptr_null(rb_check(&root, sum_up));
-	ck_assert_ptr_null(rb_first(&root));
-	ck_assert_ptr_null(rb_last(&root));
-}
-END_TEST
-
-/* What rb_check() is for: each of these trees breaks one rule. */
-START_TEST(check_names_each_broken_rule)
-{
-	struct fixture f;
-	struct rb_node *root, *leaf;
-
-	setup(&f);
-	for (u64 i = 0; i < 20; i++)
-		insert(&f, &f.item[i], sum_up);
-	root = f.root.node;
-	leaf = rb_first(&f.root);
-	ck_assert_ptr_null(rb_check(&f.root, sum_up));
-
-	root->parent_color |= RB_RED;
-	ck_assert_str_eq(rb_check(&f.root, sum_up), "the root is red");
-	root->parent_color &= ~(uintptr_t)RB_RED;
-
-	leaf->parent_color ^= 1;
-	ck_assert_str_eq(rb_check(&f.root, sum_up), "the paths below a node differ in black nodes");
-	leaf->parent_color ^= 1;
-
-	root->left->parent_color |= RB_RED;
-	root->left->left->parent_color |= RB_RED;
-	ck_assert_str_eq(rb_check(&f.root, sum_up), "a red node has a red parent");
-	root->left->parent_color &= ~(uintptr_t)RB_RED;
-	root->left->left->parent_color &= ~(uintptr_t)RB_RED;
-
-	root->right->left->parent_color ^= 64;
-	ck_assert_str_eq(rb_check(&f.root, sum_up), "a node's parent pointer is wrong");
-	root->right->left->parent_color ^= 64;
-
-	root->parent_color = (uintptr_t)leaf;
-	ck_assert_str_eq(rb_check(&f.root, sum_up), "a node's parent pointer is wrong");
-	root->parent_color = 0;
-
-	leaf->left = root;
-	ck_assert_str_eq(rb_check(&f.root, sum_up), "a node's parent pointer is wrong");
-	leaf->left = NULL;
-
-	root->right = root->left;
-	ck_assert_str_eq(rb_check(&f.root, sum_up), "a node's two children are the same");
-}
-END_TEST
-
-START_TEST(check_finds_a_stale_summary)
-{
-	struct fixture f;
-
-	setup(&f);
-	for (u64 i = 0; i < 20; i++)
-		insert(&f, &f.item[i], sum_up);
-	for (u64 i = 0; i < 20; i++) {
-		f.item[i].sum++;
-		ck_assert_str_eq(rb_check(&f.root, sum_up), "a node's summary is wrong");
-		setup(&f);
-		for (u64 j = 0; j < 20; j++)
-			insert(&f, &f.item[j], sum_up);
-	}
-}
-END_TEST
-
-/* A list pretending to be a tree: all black above, so only the depth gives it away. */
-START_TEST(check_ends_on_a_tree_too_deep)
-{
-	struct fixture f;
-
-	setup(&f);
-	for (u64 i = 0; i < 200; i++) {
-		f.item[i].node.parent_color = i ? (uintptr_t)&f.item[i - 1].node : 0;
-		if (i)
-			f.item[i - 1].node.right = &f.item[i].node;
-	}
-	f.root.node = &f.item[0].node;
-	ck_assert_str_eq(rb_check(&f.root, NULL), "the tree is too deep");
-	for (u64 i = 0; i < 200; i++) {
-		f.item[i].node.left = f.item[i].node.right;
-		f.item[i].node.right = NULL;
-	}
-	ck_assert_str_eq(rb_check(&f.root, NULL), "the tree is too deep");
-}
-END_TEST
-
 static Suite *rbtree_suite(void)
 {
 	Suite *suite = suite_create("rbtree");
@@ -328,10 +128,6 @@ static Suite *rbtree_suite(void)
 	tcase_add_test(tcase, ascending_and_descending_keys_keep_the_tree);
 	tcase_add_test(tcase, insert_beside_a_neighbour_needs_no_search);
 	tcase_add_test(tcase, a_changed_element_is_carried_to_the_root);
-	tcase_add_test(tcase, an_empty_tree_is_right_and_has_no_nodes);
-	tcase_add_test(tcase, check_names_each_broken_rule);
-	tcase_add_test(tcase, check_finds_a_stale_summary);
-	tcase_add_test(tcase, check_ends_on_a_tree_too_deep);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

@@ -19,6 +19,18 @@ struct scene {
 	void *held; /* the first of three objects of the partial slab */
 };
 
+static struct page stray;
+
+static void active_is_anothers(struct scene *s)
+{
+	s->active->owner = &s->mm->kmalloc[0];
+}
+
+static void active_is_no_slab(struct scene *s)
+{
+	s->active->state = PAGE_OTHER;
+}
+
 static void drop_active(struct scene *s)
 {
 	s->cache.cpu[0].slab = NULL;
@@ -52,6 +64,12 @@ static void full_is_marked_active(struct scene *s)
 static void marked_active_by_no_cpu(struct scene *s)
 {
 	s->full->active = 60000;
+}
+
+static void marked_active_by_a_cpu_that_is_not_there(struct scene *s)
+{
+	s->full->active = 3;
+	s->cache.cpu[2].slab = s->full;
 }
 
 static void objects_wrong(struct scene *s)
@@ -183,6 +201,23 @@ static void partial_list_leads_outside(struct scene *s)
 	s->cache.node[0].partial.next = (struct list_head *)&s->cache.object_bytes;
 }
 
+/* What says that it is a slab of the cache, but is no struct page of the machine's. */
+static void partial_list_has_a_stray(struct scene *s)
+{
+	stray = *s->partial;
+	stray.list.prev->next = stray.list.next->prev = &stray.list;
+}
+
+static void partial_is_no_slab(struct scene *s)
+{
+	s->partial->state = PAGE_OTHER;
+}
+
+static void head_back_link_wrong(struct scene *s)
+{
+	s->cache.node[0].partial.prev = &s->cache.node[0].partial;
+}
+
 static void partial_list_is_a_cycle(struct scene *s)
 {
 	s->partial->list.next = &s->partial->list;
@@ -215,11 +250,14 @@ static const struct {
 } faults[] = {
 	FAULT(drop_active, "of no slab"),
 	FAULT(active_is_a_frame, "none of the cache's"),
+	FAULT(active_is_anothers, "none of the cache's"),
+	FAULT(active_is_no_slab, "none of the cache's"),
 	FAULT(active_is_no_page, "none of the cache's"),
 	FAULT(active_is_not_marked, "not marked so"),
 	FAULT(partial_is_marked_active, "does not belong"),
 	FAULT(full_is_marked_active, "marked active and is not"),
 	FAULT(marked_active_by_no_cpu, "marked active and is not"),
+	FAULT(marked_active_by_a_cpu_that_is_not_there, "marked active and is not"),
 	FAULT(objects_wrong, "count of objects is wrong"),
 	FAULT(in_use_high, "objects in use"),
 	FAULT(in_use_too_high, "count of objects is wrong"),
@@ -244,6 +282,9 @@ static const struct {
 	FAULT(list_of_another_node, "does not belong"),
 	FAULT(partial_list_ends, "count differ"),
 	FAULT(partial_list_leads_outside, "no slab of the cache"),
+	FAULT(partial_list_has_a_stray, "no slab of the cache"),
+	FAULT(partial_is_no_slab, "no slab of the cache"),
+	FAULT(head_back_link_wrong, "count differ"),
 	FAULT(partial_list_is_a_cycle, "longer than its count"),
 	FAULT(back_link_wrong, "links do not agree"),
 	FAULT(slab_of_another_cache, "no slab of the cache"),

@@ -186,6 +186,102 @@ START_TEST(only_the_frames_come_from_the_zone_asked_for)
 }
 END_TEST
 
+/* Nor is an area's own object of that zone, and there is one for each range. */
+START_TEST(a_zone_is_not_the_bookkeepings)
+{
+	struct vmalloc_request request = request_of(PAGE_SIZE);
+
+	request.gfp |= __GFP_DMA;
+	for (u32 i = 0; i < 300; i++) {
+		const struct vm_struct *vm = find_vm_area(mm, must(&request));
+
+		ck_assert_uint_eq(vm->inline_pages[0]->zone, ZONE_DMA);
+		ck_assert_uint_eq(virt_to_page(mm, vm)->zone, ZONE_NORMAL);
+		ck_assert_uint_eq(virt_to_page(mm, vm->area)->zone, ZONE_NORMAL);
+	}
+	ck_assert_ptr_null(check_all());
+}
+END_TEST
+
+/* From whichever page on: the frames there, in one piece of the array, and none behind the last. */
+START_TEST(a_chunk_begins_where_it_is_asked_for)
+{
+	const struct array_case *its = &array_cases[_i];
+	const u64 from[] = {0,   1,    7,    300,  511,  512,           513,
+			    700, 1023, 1024, 1025, 4999, its->pages - 1};
+	struct vmalloc_request request = request_of(its->pages * PAGE_SIZE);
+	struct vm_struct *vm;
+	struct page **chunk;
+	u64 addr, count;
+
+	request.flags = its->flags;
+	addr = must(&request);
+	vm = find_vm_area(mm, addr);
+	ck_assert_uint_eq(vm->array, its->array);
+	for (u32 i = 0; i < ARRAY_SIZE(from); i++) {
+		if (from[i] >= its->pages)
+			continue;
+		chunk = vm_pages_chunk(mm, vm, from[i], &count);
+		if (its->pages <= 512)
+			ck_assert_uint_eq(count, its->pages - from[i]);
+		else if (its->pages - from[i] < 512 - from[i] % 512)
+			ck_assert_uint_eq(count, its->pages - from[i]);
+		else
+			ck_assert_uint_eq(count, 512 - from[i] % 512);
+		for (u64 j = 0; j < count; j++) {
+			if (chunk[j] != vmalloc_to_page(mm, addr + (from[i] + j) * PAGE_SIZE))
+				ck_abort_msg("page %lu of %lu", (unsigned long)(from[i] + j),
+					     (unsigned long)its->pages);
+		}
+	}
+}
+END_TEST
+
+/* Whole pieces, one entry less and one more: what a directory takes it gives back, and no more. */
+START_TEST(a_directory_is_as_long_as_its_array)
+{
+	static const u64 sizes[] = {1023, 1024, 1025, 1535, 1536};
+	struct vmalloc_request request = request_of(sizes[_i] * PAGE_SIZE);
+	u64 before;
+
+	request.flags = VM_ARRAY_OUTSIDE;
+	ck_assert_int_eq(vfree(mm, must(&request)), 0);
+	before = frames_in_use();
+	for (u32 round = 0; round < 3; round++) {
+		u64 addr = must(&request);
+
+		ck_assert_uint_eq(find_vm_area(mm, addr)->array, VM_ARRAY_DIRECTORY);
+		ck_assert_ptr_null(check_all());
+		ck_assert_int_eq(vfree(mm, addr), 0);
+	}
+	ck_assert_uint_eq(frames_in_use(), before);
+	ck_assert_uint_eq(sim->nr_warnings, 0);
+	ck_assert_uint_eq(sim->nr_logs, 0);
+	ck_assert_ptr_null(check_all());
+}
+END_TEST
+
+/* The first pages there are: what is freed of them is what the area has. */
+START_TEST(areas_at_the_lowest_addresses_are_freed_alone)
+{
+	struct vmalloc_request request = request_of(PAGE_SIZE);
+	u64 addr[4];
+
+	request.start = PAGE_SIZE;
+	request.end = 2ull << 20;
+	request.flags = VM_NO_GUARD;
+	for (u32 i = 0; i < 4; i++) {
+		addr[i] = must(&request);
+		ck_assert_uint_eq(addr[i], (1 + i) * PAGE_SIZE);
+	}
+	for (u32 i = 0; i < 4; i++) {
+		ck_assert_int_eq(vfree(mm, addr[i]), 0);
+		ck_assert_uint_eq(count_leaves(mm->pt.root_phys, 4), 3 - i);
+	}
+	ck_assert_ptr_null(check_all());
+}
+END_TEST
+
 /* ---- ranges without frames ---- */
 
 START_TEST(a_reserved_area_is_a_range_with_a_guard)
@@ -294,6 +390,11 @@ static Suite *vmalloc_suite(void)
 	tcase_add_loop_test(tcase, the_array_is_where_its_size_puts_it, 0, ARRAY_SIZE(array_cases));
 	tcase_add_test(tcase, a_nested_array_is_in_the_vmalloc_range_wherever_its_area_is);
 	tcase_add_test(tcase, only_the_frames_come_from_the_zone_asked_for);
+	tcase_add_test(tcase, a_zone_is_not_the_bookkeepings);
+	tcase_add_loop_test(tcase, a_directory_is_as_long_as_its_array, 0, 5);
+	tcase_add_test(tcase, areas_at_the_lowest_addresses_are_freed_alone);
+	tcase_add_loop_test(tcase, a_chunk_begins_where_it_is_asked_for, 0,
+			    (int)ARRAY_SIZE(array_cases));
 	tcase_add_test(tcase, a_reserved_area_is_a_range_with_a_guard);
 	tcase_add_test(tcase, io_areas_are_aligned_to_their_size);
 	tcase_add_test(tcase, a_reservation_that_cannot_be_is_refused);

@@ -6,6 +6,7 @@
  */
 #include "tests/mm/vmap_fixture.h"
 
+#include "mm/buddy.h"
 #include "mm/vmalloc.h"
 #include "mm/vmap_linux.h"
 #include "tests/vmm/replay/linux_oracle.h"
@@ -80,6 +81,23 @@ static void same(void)
 	same_tree(oracle.root, space->free.node);
 }
 
+/* Each object of a tile is a tile's, or spare. */
+static void assert_no_object_is_lost(void)
+{
+	const struct vmap_space *space = &sim->mm.vmap;
+	struct block_walk walk = {0};
+	u64 objects = 0;
+
+	while (block_walk_next(&sim->mm, &walk)) {
+		if (walk.page->state == PAGE_SLAB && walk.page->owner == &space->cache)
+			objects += walk.page->in_use;
+	}
+	for (void **free = space->cache.cpu[0].freelist; free; free = *free)
+		objects--;
+	ck_assert_uint_eq(objects,
+			  space->nr_busy + space->nr_free + space->nr_lazy + space->nr_spare);
+}
+
 /* Modules' window is narrow and its ranges are never pooled; one in eight fills its window. */
 static struct vmap_request draw_request(void)
 {
@@ -104,10 +122,8 @@ static struct vmap_request draw_request(void)
 	return request;
 }
 
-static void step_alloc(void)
+static void take_as_linux(struct vmap_request request, u32 node)
 {
-	struct vmap_request request = draw_request();
-	u32 node = rules.nodes ? (u32)below(rules.nodes + 1) : 0;
 	struct vmap_area *area = NULL;
 	u64 expected;
 
@@ -123,6 +139,13 @@ static void step_alloc(void)
 	ck_assert_uint_eq(area->va_end - area->va_start, request.size);
 	vmap_publish(&sim->mm, area, token(area->va_start), VMAP_FRAMES);
 	live[nr_live++] = (struct live){expected, request.size, node};
+}
+
+static void step_alloc(void)
+{
+	struct vmap_request request = draw_request();
+
+	take_as_linux(request, rules.nodes ? (u32)below(rules.nodes + 1) : 0);
 }
 
 static void step_free(void)
@@ -226,6 +249,7 @@ START_TEST(every_range_lies_where_linux_lays_it)
 	begin(seed, &all_rules[(size_t)_i % ARRAY_SIZE(all_rules)]);
 	for (u32 i = 0; i < STEPS; i++)
 		step(i / 80 % 2 == 0);
+	assert_no_object_is_lost();
 	oracle_deinit(&oracle);
 }
 END_TEST
@@ -273,6 +297,53 @@ START_TEST(an_interrupt_purges_nothing)
 	ck_assert_uint_eq(interrupt_leave(&sim->mm), 2);
 	ck_assert_uint_eq(sim->nr_flushes, 0);
 	ck_assert_uint_eq(sim->mm.vmap.nr_lazy, 1);
+	oracle_deinit(&oracle);
+}
+END_TEST
+
+static void fill_pools(u32 nr, u64 most)
+{
+	while (nr--)
+		take_as_linux(
+			request_of((1 + below(most)) * PAGE_SIZE, 1, VMALLOC_START, VMALLOC_END),
+			1 + (u32)below(2));
+}
+
+/*
+ * Pools of many ranges, neighbours among them, that a decay gives back: a quarter at a time, or
+ * all. What lay side by side goes as one, lowest first, and so the tree has Linux's shape.
+ */
+START_TEST(what_a_pool_gives_back_leaves_linuxs_tree)
+{
+	const struct vmap_rules two = {VMAP_BY_ADDRESS, VMAP_SEARCH_5_18, 2, (u32)_i & 1};
+
+	printf("seed 0x%x\n", 0xdeca + _i);
+	begin(0xdeca + (u64)_i, &two);
+	for (u32 round = 0; round < 6; round++) {
+		fill_pools(LIVE, 1 + (u64)_i % 3);
+		same();
+		for (u32 i = 0; i < LIVE / 2; i++)
+			step_free();
+		for (u32 purges = 0; purges < 3; purges++) {
+			oracle_purge(&oracle, false);
+			vmap_purge_linux(&sim->mm, 0);
+			same();
+			for (u32 i = 0; i < LIVE / 12; i++)
+				step_free();
+		}
+		oracle_purge(&oracle, false);
+		vmap_purge_linux(&sim->mm, 0);
+		for (u32 decays = 0; decays < 4; decays++) {
+			bool full = decays == 3 && round % 3 == 2;
+
+			oracle_decay(&oracle, full);
+			vmap_purge_linux(&sim->mm, VMAP_PURGE_DECAY | (full ? VMAP_PURGE_FULL : 0));
+			same();
+		}
+		/* An emptied pool is empty. */
+		ck_assert(round % 3 != 2 || sim->mm.vmap.nr_lazy == 0);
+	}
+	assert_no_object_is_lost();
 	oracle_deinit(&oracle);
 }
 END_TEST
@@ -347,6 +418,7 @@ static Suite *vmap_rules_suite(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, every_range_lies_where_linux_lays_it, 0,
 			    3 * ARRAY_SIZE(all_rules));
+	tcase_add_loop_test(tcase, what_a_pool_gives_back_leaves_linuxs_tree, 0, 6);
 	tcase_add_test(tcase, rules_there_are_none_of_are_refused);
 	tcase_add_test(tcase, an_interrupt_purges_nothing);
 	tcase_add_test(tcase, what_is_of_no_node_is_of_its_addresses_node);

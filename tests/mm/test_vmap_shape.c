@@ -11,22 +11,24 @@
 
 static u64 hole[4096];
 
-/* @nr holes, of one page each but the last. */
-static void make_holes(u32 nr)
+/* @nr holes, of one page each but the first and the last; @starts is where. */
+static void make_holes(u32 nr, u64 *starts)
 {
 	const struct vmap_rules rules = {VMAP_BY_ADDRESS, VMAP_SEARCH_5_18, 0, 0};
+	int err = 0;
 
 	vmap_set_mode(&sim->mm, VMAP_MANUAL);
 	ck_assert_int_eq(vmap_set_rules(&sim->mm, &rules), 0);
-	for (u32 i = 0; i + 1 < 2 * nr; i++)
-		must_take(PAGE_SIZE, 1, VMALLOC_START, VMALLOC_END);
+	for (u32 i = 0; i + 1 < 2 * nr && !err; i++)
+		take(PAGE_SIZE, 1, VMALLOC_START, VMALLOC_END, &err);
+	ck_assert_int_eq(err, 0);
 	for (u32 i = 1; i + 1 < nr; i++)
 		give(VMALLOC_START + 2 * i * PAGE_SIZE);
 	vmap_purge_linux(&sim->mm, 0);
-	hole[0] = VMAP_FIRST;
+	starts[0] = VMAP_FIRST;
 	for (u32 i = 1; i + 1 < nr; i++)
-		hole[i] = VMALLOC_START + 2 * i * PAGE_SIZE;
-	hole[nr - 1] = VMALLOC_START + (2 * nr - 1) * PAGE_SIZE;
+		starts[i] = VMALLOC_START + 2 * i * PAGE_SIZE;
+	starts[nr - 1] = VMALLOC_START + (2 * nr - 1) * PAGE_SIZE;
 	ck_assert_uint_eq(sim->mm.vmap.nr_free, nr);
 	ck_assert_ptr_null(vmap_check(&sim->mm));
 }
@@ -107,7 +109,7 @@ static u32 try_orders(u64 *order, u32 from)
 /* Every order and every colouring of six holes: each red-black tree is taken, and nothing else. */
 START_TEST(a_shape_is_taken_if_it_is_red_and_black)
 {
-	make_holes(HOLES);
+	make_holes(HOLES, hole);
 	ck_assert_uint_gt(try_orders(hole, 0), 8);
 }
 END_TEST
@@ -141,7 +143,7 @@ START_TEST(a_chain_costs_no_stack)
 	pthread_attr_t attr;
 	pthread_t thread;
 
-	make_holes((u32)nr);
+	make_holes((u32)nr, hole);
 	ck_assert_int_eq(pthread_attr_init(&attr), 0);
 	ck_assert_int_eq(pthread_attr_setstacksize(&attr, 128 << 10), 0);
 	ck_assert_int_eq(pthread_create(&thread, &attr, set_chain, &nr), 0);
@@ -155,6 +157,126 @@ START_TEST(a_chain_costs_no_stack)
 }
 END_TEST
 
+/* ---- as deep as it gets ---- */
+
+#define DEEP_BLACK 17
+#define DEEP_HOLES ((1u << (DEEP_BLACK + 1)) - 2)
+
+/* The preorder of [first, + 2^black - 1) as a tree of black nodes alone. */
+static u64 *perfect(u64 *to, const u64 *first, u32 black)
+{
+	u64 half = black ? (1ull << (black - 1)) - 1 : 0;
+
+	if (!black)
+		return to;
+	*to++ = first[half];
+	return perfect(perfect(to, first, black - 1), first + half + 1, black - 1);
+}
+
+/* And of 2^(black + 1) - 2 as one whose outermost path is black, red, black, red ... */
+static u64 *spine(u64 *to, const u64 *first, u32 black, bool right)
+{
+	u64 whole = (1ull << (black + 1)) - 2, inner = whole / 2 - 1, half = inner / 2;
+
+	if (!black)
+		return to;
+	/* Of the left spine: the one below, red, a perfect tree, black, another one. */
+	if (!right) {
+		*to++ = first[whole - half - 1];
+		*to++ = first[whole - 2 * half - 2] | VMAP_SHAPE_RED;
+		to = spine(to, first, black - 1, right);
+		to = perfect(to, first + whole - 2 * half - 1, black - 1);
+		return perfect(to, first + whole - half, black - 1);
+	}
+	*to++ = first[half];
+	to = perfect(to, first, black - 1);
+	*to++ = first[2 * half + 1] | VMAP_SHAPE_RED;
+	to = perfect(to, first + half + 1, black - 1);
+	return spine(to, first + 2 * half + 2, black - 1, right);
+}
+
+/* A tree's longest path may be twice its shortest one, on the left or on the right. */
+START_TEST(a_tree_of_many_holes_may_be_deep_at_one_end)
+{
+	static u64 holes[DEEP_HOLES], shape[DEEP_HOLES], read[DEEP_HOLES];
+
+	make_holes(DEEP_HOLES, holes);
+	ck_assert_ptr_eq(spine(shape, holes, DEEP_BLACK, _i), shape + DEEP_HOLES);
+	ck_assert_int_eq(vmap_set_shape(&sim->mm, shape, DEEP_HOLES), 0);
+	ck_assert_ptr_eq(read_shape(sim->mm.vmap.free.node, read), read + DEEP_HOLES);
+	ck_assert_mem_eq(read, shape, sizeof(shape));
+	ck_assert_ptr_null(vmap_check(&sim->mm));
+}
+END_TEST
+
+/* ---- what a search comes by depends on the shape ---- */
+
+static u64 search(u32 kernel, u64 size, u64 align, u64 start, u64 end)
+{
+	const struct vmap_rules rules = {VMAP_BY_ADDRESS, kernel, 0, 0};
+	struct vmap_request request = request_of(size, align, start, end);
+	struct vmap_area *area = NULL;
+	int err;
+
+	ck_assert_int_eq(vmap_set_rules(&sim->mm, &rules), 0);
+	err = vmap_alloc(&sim->mm, &request, &area);
+	ck_assert_ptr_null(vmap_check(&sim->mm));
+	ck_assert_int_eq(err, area ? 0 : -ENOSPC);
+	return area ? area->va_start : 0;
+}
+
+/*
+ * The second hole, of one page, below the first one to its right: it is only found by who looks for
+ * no more than that page. From 5.18 on that is who asks for it by its window, or for no alignment.
+ */
+START_TEST(a_window_of_the_size_asked_for_needs_no_room_for_alignment)
+{
+	static const struct {
+		u32 kernel, align, window;
+		bool found;
+	} cases[] = {
+		{VMAP_SEARCH_5_2, 1, 1, true},       {VMAP_SEARCH_5_2, 4096, 1, false},
+		{VMAP_SEARCH_5_2, 8192, 1, false},   {VMAP_SEARCH_5_16, 8192, 1, true},
+		{VMAP_SEARCH_5_16, 8192, 2, true},   {VMAP_SEARCH_5_18, 1, 2, true},
+		{VMAP_SEARCH_5_18, 4096, 1, true},   {VMAP_SEARCH_5_18, 4096, 2, true},
+		{VMAP_SEARCH_5_18, 8192, 1, true},   {VMAP_SEARCH_5_18, 8192, 2, false},
+		{VMAP_SEARCH_5_18, 16384, 1, false},
+	};
+	u64 shape[4], got;
+
+	make_holes(4, hole);
+	shape[0] = hole[2];
+	shape[1] = hole[0];
+	shape[2] = hole[1] | VMAP_SHAPE_RED;
+	shape[3] = hole[3];
+	ck_assert_int_eq(vmap_set_shape(&sim->mm, shape, 4), 0);
+	got = search(cases[_i].kernel, PAGE_SIZE, cases[_i].align, hole[1],
+		     hole[1] + cases[_i].window * PAGE_SIZE);
+	ck_assert_uint_eq(got, cases[_i].found ? hole[1] : 0);
+}
+END_TEST
+
+/* The last hole ends a byte before a page would: room for the alignment is just what there is. */
+START_TEST(the_last_hole_is_found_by_its_length)
+{
+	const u64 last = 0 - 64 * 1024ull,
+		  page = must_take(PAGE_SIZE, 1, VMALLOC_START, VMALLOC_END);
+	struct vmap_request request = request_of(32 << 10, 32 << 10, page, VMAP_END);
+	struct vmap_area *area = NULL;
+
+	must_take(last - page - PAGE_SIZE, 1, page, VMAP_END);
+	ck_assert_uint_eq(sim->mm.vmap.nr_free, 2);
+	if (_i < 3) {
+		ck_assert_uint_eq(search(_i, request.size, request.align, page, VMAP_END), last);
+		return;
+	}
+	request.flags = VMAP_LINUX_SEARCH;
+	ck_assert_int_eq(vmap_alloc(&sim->mm, &request, &area), 0);
+	ck_assert_uint_eq(area->va_start, last);
+	ck_assert_ptr_null(vmap_check(&sim->mm));
+}
+END_TEST
+
 static Suite *vmap_shape_suite(void)
 {
 	Suite *suite = suite_create("vmap_shape");
@@ -164,6 +286,10 @@ static Suite *vmap_shape_suite(void)
 	tcase_add_test(tcase, a_shape_is_taken_if_it_is_red_and_black);
 	tcase_add_test(tcase, one_hole_or_two_have_a_shape);
 	tcase_add_test(tcase, a_chain_costs_no_stack);
+	tcase_add_loop_test(tcase, a_tree_of_many_holes_may_be_deep_at_one_end, 0, 2);
+	tcase_add_loop_test(tcase, a_window_of_the_size_asked_for_needs_no_room_for_alignment, 0,
+			    11);
+	tcase_add_loop_test(tcase, the_last_hole_is_found_by_its_length, 0, 4);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }
