@@ -98,6 +98,10 @@ struct replay_op {
 	bool decayed;   /* PURGE: its pools' part is a DECAY of its own, which stands before it */
 	uint16_t node;  /* PURGE, DECAY: 1 + the pools' node that it is a part of; 0: all nodes */
 	uint32_t purge; /* PURGE, DECAY: the number of the purge that it is of, from 1; 0: none */
+	/* PURGE, before 6.9: up to the range that starts there, in the order of giving back; 0: all
+	 */
+	uint64_t through;
+	bool detached; /* MAP, RESERVE: its pool was away, in a decay: it went to the tree */
 };
 
 /*

@@ -59,8 +59,8 @@ int build_purge_enter(struct builder *builder, const struct ftrace_event *event)
 }
 
 /*
- * With pools, a purge that found nothing lazy has decayed them all the same. And what was freed while
- * the purge before it went on, that one has taken, if the lines allow it.
+ * With pools, a purge that found nothing lazy has decayed them all the same. And what was freed
+ * while the purge before it went on, that one has taken, if the lines allow it.
  */
 static int keep_decay(struct builder *builder, size_t index)
 {
@@ -262,7 +262,8 @@ int build_decay(struct builder *builder, const struct ftrace_event *event)
 
 	if (builder->open_op != NO_OP && builder->open_pid == event->pid)
 		return decay_in_purge(builder, event);
-	if (builder->open_op != NO_OP || !event->full || (last && last->type == REPLAY_DECAY && !last->purge))
+	if (builder->open_op != NO_OP || !event->full ||
+	    (last && last->type == REPLAY_DECAY && !last->purge))
 		return 0;
 	return build_append(builder, &op);
 }
