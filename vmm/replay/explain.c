@@ -15,7 +15,7 @@ static const struct replay_op *find_alloc(const struct replay_plan *plan, uint64
 	size_t i;
 
 	/* Areas come in the order of the lines that end their allocations. */
-	if (!number || number > plan->area_count - plan->initial_areas)
+	if (!number || number > plan->area_count - plan->initial_areas - plan->pooled_areas)
 		return NULL;
 	number += plan->initial_areas - 1;
 	for (i = plan->initial_ops; i < plan->op_count; i++) {

@@ -141,6 +141,7 @@ struct replay_plan {
 	size_t op_count;
 	size_t initial_ops;   /* ops[0, initial_ops) make the initial state */
 	size_t initial_areas; /* areas[0, initial_areas) are the snapshot's */
+	size_t pooled_areas;  /* the last of areas: they only fill the pools of the start */
 	bool has_snapshot;
 
 	/* Since the plan is settled (vmm/replay/settle.h): what the executor has to follow. */

@@ -260,8 +260,9 @@ END_TEST
 	ALLOC(AT0, "1.2", "1.2", "0x2", "1", P(0004), "0x0")                                      \
 	ALLOC(AT0, "1.3", "1.3", "0x2", "1", P(0006), "0x0")                                      \
 	AT0("2.0")                                                                                \
-	GIVEN_UP(P(0000), "0x0") AT0("2.1") GIVEN_UP(P(0004), "0x0") K0("4.0") PURGE_ENTER ALLOC( \
-		AT1, "4.2", "4.3", "0x2", "1", first, "0x0")                                      \
+	GIVEN_UP(P(0000), "0x0")                                                                  \
+	AT0("2.1") GIVEN_UP(P(0004), "0x0") K0("4.0") PURGE_ENTER ALLOC(AT1, "4.2", "4.3", "0x2", \
+									"1", first, "0x0")        \
 		ALLOC(AT1, "4.4", "4.5", "0x2", "1", P(0008), "0x0") K0("5.0") PURGE_EXIT("1")    \
 			ALLOC(AT1, "6.0", "6.0", "0x2", "1", second, "0x0")
 
@@ -283,6 +284,27 @@ START_TEST(piece_by_piece)
 	ck_assert_msg(!settle_plan(&plan, &options, &report, &error), "%s", error.text);
 	ck_assert_uint_ge(unmatched(), 1);
 	drop_plan();
+}
+END_TEST
+
+/* Pools that a state tells of are there in the executor too, each one's first before its second. */
+START_TEST(pools_of_the_start)
+{
+	static const struct space_range pooled[] = {
+		{UINT64_C(0xffffc90000002000), UINT64_C(0xffffc90000004000), 1, 1},
+		{UINT64_C(0xffffc90000006000), UINT64_C(0xffffc90000008000), 1, 1}};
+	const struct settle_options options = {
+		.rules = two_nodes(true),
+		.start = {.pooled = pooled, .pooled_count = 2, .pools_known = true},
+		.shape_max = SIZE_MAX};
+
+	make_plan(ALLOC(AT0, "1.0", "1.0", "0x2", "1", P(0002), "0x100")
+			  ALLOC(AT0, "1.1", "1.1", "0x2", "1", P(0006), "0x100")
+				  ALLOC(AT0, "1.2", "1.2", "0x2", "1", P(0000), "0x100"),
+		  NULL);
+	ck_assert_msg(!settle_plan(&plan, &options, &report, &error), "%s", error.text);
+	ck_assert_uint_eq(report.from_pools, 2);
+	comes_out(3);
 }
 END_TEST
 
@@ -420,6 +442,7 @@ int main(void)
 	tcase_add_test(tcase, in_time);
 	tcase_add_test(tcase, node_by_node);
 	tcase_add_test(tcase, simultaneous);
+	tcase_add_test(tcase, pools_of_the_start);
 	tcase_add_test(tcase, decay_of_nothing);
 	tcase_add_test(tcase, pool_away);
 	tcase_add_loop_test(tcase, piece_by_piece, 0, 2);
