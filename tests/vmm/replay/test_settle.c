@@ -254,16 +254,18 @@ END_TEST
  * Before 6.9 a purge lets others by between two ranges: the first one comes back, the second not
  * yet. Which is the first depends on the release.
  */
-#define PIECES(first, second)                                                                     \
-	ALLOC(AT0, "1.0", "1.0", "0x2", "1", P(0000), "0x0")                                      \
-	ALLOC(AT0, "1.1", "1.1", "0x2", "1", P(0002), "0x0")                                      \
-	ALLOC(AT0, "1.2", "1.2", "0x2", "1", P(0004), "0x0")                                      \
-	ALLOC(AT0, "1.3", "1.3", "0x2", "1", P(0006), "0x0")                                      \
-	AT0("2.0")                                                                                \
-	GIVEN_UP(P(0000), "0x0")                                                                  \
-	AT0("2.1") GIVEN_UP(P(0004), "0x0") K0("4.0") PURGE_ENTER ALLOC(AT1, "4.2", "4.3", "0x2", \
-									"1", first, "0x0")        \
-		ALLOC(AT1, "4.4", "4.5", "0x2", "1", P(0008), "0x0") K0("5.0") PURGE_EXIT("1")    \
+#define PIECES(first, second)                                                                  \
+	ALLOC(AT0, "1.0", "1.0", "0x2", "1", P(0000), "0x0")                                   \
+	ALLOC(AT0, "1.1", "1.1", "0x2", "1", P(0002), "0x0")                                   \
+	ALLOC(AT0, "1.2", "1.2", "0x2", "1", P(0004), "0x0")                                   \
+	ALLOC(AT0, "1.3", "1.3", "0x2", "1", P(0006), "0x0")                                   \
+	AT0("2.0")                                                                             \
+	GIVEN_UP(P(0000), "0x0")                                                               \
+	AT0("2.1")                                                                             \
+	GIVEN_UP(P(0004), "0x0")                                                               \
+	K0("4.0")                                                                              \
+	PURGE_ENTER ALLOC(AT1, "4.2", "4.3", "0x2", "1", first, "0x0")                         \
+		ALLOC(AT1, "4.4", "4.5", "0x2", "1", P(0008), "0x0") K0("5.0") PURGE_EXIT("1") \
 			ALLOC(AT1, "6.0", "6.0", "0x2", "1", second, "0x0")
 
 START_TEST(piece_by_piece)
