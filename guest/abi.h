@@ -231,7 +231,10 @@ enum nb_opcode {
 	NB_OP_GET_VM_AREA = 3,
 	/* arg: 0 address of an area without frames, 1 as NB_OP_VFREE. */
 	NB_OP_FREE_VM_AREA = 4,
-	/* arg, under rules: 0 NB_PURGE_*. result: 0 ranges given back. */
+	/*
+	 * arg, under rules: 0 NB_PURGE_*, 1 where the last range to give back starts, without nodes
+	 * (0: all go). result: 0 ranges given back.
+	 */
 	NB_OP_PURGE = 5,
 	/* arg: 0 enum nb_mode. */
 	NB_OP_SET_MODE = 6,

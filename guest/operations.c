@@ -126,6 +126,12 @@ static s64 op_purge(struct cpu *cpu, const u64 *arg, u64 *result)
 		return -EINVAL;
 	if (node > machine.mm.vmap.rules.nodes)
 		return -EINVAL;
+	if (arg[1] && (!rules || machine.mm.vmap.rules.nodes))
+		return -EINVAL;
+	if (arg[1]) {
+		result[0] = vmap_purge_through(&machine.mm, arg[1]);
+		return 0;
+	}
 	result[0] = rules ? vmap_purge_linux(&machine.mm, (u32)arg[0]) : vmap_purge(&machine.mm);
 	return 0;
 }
@@ -195,7 +201,7 @@ static const struct hypercall_op ops[] = {
 	[NB_OP_VFREE] = {op_vfree, 2},
 	[NB_OP_GET_VM_AREA] = {op_get_vm_area, 10},
 	[NB_OP_FREE_VM_AREA] = {op_free_vm_area, 2},
-	[NB_OP_PURGE] = {op_purge, 1},
+	[NB_OP_PURGE] = {op_purge, 2},
 	[NB_OP_SET_MODE] = {op_set_mode, 1},
 	[NB_OP_VMALLOC_TO_PAGE] = {op_vmalloc_to_page, 1},
 	[NB_OP_STATS] = {op_stats, 0},

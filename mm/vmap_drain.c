@@ -208,22 +208,51 @@ static void give_node(struct mm *mm, u32 node, bool full)
 	give_back(mm, back);
 }
 
+/* The purging list, taken off, in the order in which it goes back without nodes. */
+static struct vmap_area *take_purging(struct mm *mm)
+{
+	struct vmap_area *chain = mm->vmap.purging;
+
+	mm->vmap.purging = NULL;
+	if (mm->vmap.rules.order == VMAP_BY_ADDRESS) {
+		chain = sort(chain);
+		merge_neighbours(mm, chain);
+	}
+	return chain;
+}
+
 static void give_all(struct mm *mm, bool full)
 {
 	struct vmap_space *space = &mm->vmap;
-	struct vmap_area *chain = space->purging;
 
 	if (space->rules.nodes) {
 		for (u32 node = 1; node <= space->rules.nodes; node++)
 			give_node(mm, node, full);
 		return;
 	}
-	if (space->rules.order == VMAP_BY_ADDRESS) {
-		chain = sort(chain);
-		merge_neighbours(mm, chain);
+	give_back(mm, take_purging(mm));
+}
+
+/* Gives what goes back up to the range at @last; the rest is lazy as it was, behind what is newer.
+ */
+static u64 give_through(struct mm *mm, u64 last)
+{
+	struct vmap_space *space = &mm->vmap;
+	struct vmap_area *chain = take_purging(mm), *area = chain, **end = &space->lazy;
+	u64 count = 1;
+
+	for (; area && area->va_start != last; area = area->next_lazy)
+		count++;
+	while (*end)
+		end = &(*end)->next_lazy;
+	if (!area) {
+		*end = chain;
+		return 0;
 	}
-	space->purging = NULL;
+	*end = area->next_lazy;
+	area->next_lazy = NULL;
 	give_back(mm, chain);
+	return count;
 }
 
 u64 vmap_purge_linux(struct mm *mm, u32 flags)
@@ -250,6 +279,29 @@ u64 vmap_purge_linux(struct mm *mm, u32 flags)
 		space->nr_purges++;
 		space->nr_flushes++;
 		give_all(mm, full);
+		spin_unlock(&space->lock);
+	}
+	spin_unlock(&space->purge_lock);
+	return count;
+}
+
+u64 vmap_purge_through(struct mm *mm, u64 last)
+{
+	struct vmap_space *space = &mm->vmap;
+	u64 count = 0;
+
+	if (mm_refuse_interrupt(mm, "vmap_purge"))
+		return 0;
+	spin_lock(&space->purge_lock);
+	spin_lock(&space->lock);
+	detach(space, 0);
+	spin_unlock(&space->lock);
+	if (space->purging) {
+		vmap_flush_list(mm, space->purging);
+		spin_lock(&space->lock);
+		space->nr_purges++;
+		space->nr_flushes++;
+		count = give_through(mm, last);
 		spin_unlock(&space->lock);
 	}
 	spin_unlock(&space->purge_lock);

@@ -52,6 +52,14 @@ int vmap_alloc_linux(struct mm *mm, const struct vmap_request *request,
 /* A purge under rules: one flush, then Linux's order. Returns how many ranges it gave back. */
 u64 vmap_purge_linux(struct mm *mm, u32 flags);
 
+/*
+ * The part of a purge that ends with the range that starts at @last, in the order of giving back: a
+ * purge before 6.9 drops its lock between two ranges where others wait for it. Under rules without
+ * nodes. Returns how many ranges it gave back, neighbours merged as the rules say: 0 if none of
+ * them starts there.
+ */
+u64 vmap_purge_through(struct mm *mm, u64 last);
+
 /* Gives the one lazy range that starts at @addr back. Returns 0 or -ENOENT. */
 int vmap_release(struct mm *mm, u64 addr);
 

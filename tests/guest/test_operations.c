@@ -77,6 +77,12 @@ u64 vmap_purge_linux(struct mm *mm, u32 flags)
 	return 18;
 }
 
+u64 vmap_purge_through(struct mm *mm, u64 last)
+{
+	calls++;
+	return 19;
+}
+
 int vmap_set_rules(struct mm *mm, const struct vmap_rules *rules)
 {
 	calls++;
@@ -297,6 +303,22 @@ START_TEST(addresses_and_errors_pass_through)
 }
 END_TEST
 
+/* A piece of a purge is for rules without nodes. */
+START_TEST(a_purge_in_pieces_needs_the_rules)
+{
+	const u64 piece[12] = {0, VMALLOC_START};
+
+	ck_assert_int_eq(call(NB_OP_PURGE, piece), -EINVAL);
+	machine.mm.vmap.rules = (struct vmap_rules){.order = VMAP_BY_ADDRESS, .nodes = 2};
+	ck_assert_int_eq(call(NB_OP_PURGE, piece), -EINVAL);
+	ck_assert_uint_eq(calls, 0);
+	machine.mm.vmap.rules.nodes = 0;
+	ck_assert_int_eq(call(NB_OP_PURGE, piece), 0);
+	ck_assert_uint_eq(result[0], 19);
+	machine.mm.vmap.rules = (struct vmap_rules){0};
+}
+END_TEST
+
 START_TEST(only_the_three_modes_are_modes)
 {
 	u64 mode;
@@ -340,7 +362,7 @@ END_TEST
 /* The table's own promises: the server refuses arguments beyond these. */
 START_TEST(each_operation_says_how_many_arguments_it_has)
 {
-	static const u32 nr_args[] = {1, 10, 2, 10, 2, 1, 1, 1, 0, 5, 4, 2, 1, 7};
+	static const u32 nr_args[] = {1, 10, 2, 10, 2, 2, 1, 1, 0, 5, 4, 2, 1, 7};
 	u32 i;
 
 	ck_assert_uint_eq(core_operations.nr, ARRAY_SIZE(nr_args));
@@ -363,6 +385,7 @@ int main(void)
 	tcase_add_test(tests, a_protection_is_flags_alone_and_present);
 	tcase_add_test(tests, a_failure_is_set_and_what_was_left_comes_back);
 	tcase_add_test(tests, addresses_and_errors_pass_through);
+	tcase_add_test(tests, a_purge_in_pieces_needs_the_rules);
 	tcase_add_test(tests, only_the_three_modes_are_modes);
 	tcase_add_test(tests, a_frame_number_is_found_or_not);
 	tcase_add_test(tests, statistics_are_the_core_s);

@@ -84,6 +84,7 @@ static void fill(const struct guest_executor *executor, const struct replay_requ
 		sqe->arg[0] = (request->full ? NB_PURGE_FULL : 0) |
 			      (request->decayed ? NB_PURGE_DECAYED : 0) |
 			      (uint64_t)request->part << NB_PURGE_NODE_SHIFT;
+		sqe->arg[1] = request->through;
 		break;
 	case REPLAY_DECAY:
 		sqe->opcode = NB_OP_PURGE;

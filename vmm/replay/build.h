@@ -207,4 +207,10 @@ void place_undo(struct builder *builder, const struct replay_op *op);
  */
 int place_alloc(struct builder *builder, const struct replay_op *op);
 
+/*
+ * The first @count areas of the lazy list were freed while a purge went on, and it took them: their
+ * frees go before it. Returns 1 if so, 0 if the lines forbid it, or a negative errno.
+ */
+int place_purge_more(struct builder *builder, size_t count);
+
 #endif

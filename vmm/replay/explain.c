@@ -15,7 +15,7 @@ static const struct replay_op *find_alloc(const struct replay_plan *plan, uint64
 	size_t i;
 
 	/* Areas come in the order of the lines that end their allocations. */
-	if (!number || number > plan->area_count - plan->initial_areas)
+	if (!number || number > plan->area_count - plan->initial_areas - plan->pooled_areas)
 		return NULL;
 	number += plan->initial_areas - 1;
 	for (i = plan->initial_ops; i < plan->op_count; i++) {
@@ -47,15 +47,18 @@ static void print_visit(void *context, const struct tree_hole *hole, enum tree_v
 	fprintf(out, "  %s\n", what[visit]);
 }
 
-static void print_pool(const struct settle *settle, const struct replay_area *area,
+static void print_pool(const struct settle *settle, const struct replay_op *op,
 		       const struct space_choice *choice, FILE *out)
 {
+	const struct replay_area *area = &settle->plan->areas[op->area];
 	const struct space_rules *rules = &settle->options->rules;
 
 	if (rules->nodes < 2)
 		return;
 	if (!area->va_node || area->vstart != rules->pool_start || area->vend != rules->pool_end)
 		fputs("  pools: none serves this request\n", out);
+	else if (op->detached)
+		fprintf(out, "  pools: node %u's were away, in a decay\n", area->va_node - 1);
 	else if (choice->source == SPACE_POOL)
 		fprintf(out, "  pools: the first of node %u's is 0x%016" PRIx64 ": taken\n",
 			area->va_node - 1, choice->address);
@@ -101,7 +104,8 @@ static void explain(struct settle *settle, const struct replay_op *op, FILE *out
 	};
 	const struct replay_area *area = &settle->plan->areas[op->area];
 	struct tree_request request = settle_request(settle, area);
-	struct space_choice choice = space_choose(&settle->run, &request, settle->nodes[op->area]);
+	uint32_t node = op->detached ? 0 : settle->nodes[op->area];
+	struct space_choice choice = space_choose(&settle->run, &request, node);
 	uint64_t address = 0;
 
 	fprintf(out,
@@ -111,7 +115,7 @@ static void explain(struct settle *settle, const struct replay_op *op, FILE *out
 		area->cpu);
 	fprintf(out, "  in Linux 0x%016" PRIx64 ", here 0x%016" PRIx64 ": %s\n", area->address,
 		choice.address, verdicts[area->verdict]);
-	print_pool(settle, area, &choice, out);
+	print_pool(settle, op, &choice, out);
 	fprintf(out,
 		"  subtrees without a hole of %" PRIu64 " bytes are passed over; from the root:\n",
 		tree_length(&request));

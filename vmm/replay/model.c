@@ -121,6 +121,8 @@ static int carry_out(struct replay_model *model, const struct replay_request *re
 	case REPLAY_RELEASE:
 		return release_or_free(model, request);
 	case REPLAY_PURGE:
+		if (request->through)
+			return space_give_through(&model->space, request->through);
 		if (!request->decayed)
 			err = space_decay(&model->space, request->full, 0);
 		return err ? err : space_give_lazy(&model->space, request->full, request->part);

@@ -216,11 +216,7 @@ static bool overlaps(const struct replay_area *area, uint64_t start, uint64_t en
 	return area->address < end && start < area->address + area->va_bytes;
 }
 
-/*
- * The first @count areas of the lazy list were freed while a purge went on, and it took them: their
- * frees go before it. Returns 1 if so, 0 if the lines forbid it, or a negative errno.
- */
-static int purge_more(struct builder *builder, size_t count)
+int place_purge_more(struct builder *builder, size_t count)
 {
 	const struct replay_plan *plan = &builder->plan;
 	const struct replay_area *area = &plan->areas[builder->lazy.areas[count - 1]];
@@ -253,7 +249,7 @@ static int purge_lazy(struct builder *builder, uint32_t number, const struct rep
 
 	while (builder->lazy.areas[count - 1] != number)
 		count++;
-	ret = purge_more(builder, count);
+	ret = place_purge_more(builder, count);
 	if (ret)
 		return ret < 0 ? ret : 0;
 	ret = build_append_purge(builder, builder->plan.areas[number].free_line, op->line);
@@ -314,7 +310,7 @@ static int try_purge_more(struct builder *builder, const struct replay_area *are
 	explained = count && explains(builder, number);
 	for (i = 0; i < count; i++)
 		take(builder, builder->lazy.areas[i]);
-	return explained ? purge_more(builder, count) : 0;
+	return explained ? place_purge_more(builder, count) : 0;
 }
 
 /* The area was not on the list yet when the purge @op took it. */

@@ -98,6 +98,10 @@ struct replay_op {
 	bool decayed;   /* PURGE: its pools' part is a DECAY of its own, which stands before it */
 	uint16_t node;  /* PURGE, DECAY: 1 + the pools' node that it is a part of; 0: all nodes */
 	uint32_t purge; /* PURGE, DECAY: the number of the purge that it is of, from 1; 0: none */
+	/* PURGE, before 6.9: up to the range that starts there, in the order of giving back; 0: all
+	 */
+	uint64_t through;
+	bool detached; /* MAP, RESERVE: its pool was away, in a decay: it went to the tree */
 };
 
 /*
@@ -137,6 +141,7 @@ struct replay_plan {
 	size_t op_count;
 	size_t initial_ops;   /* ops[0, initial_ops) make the initial state */
 	size_t initial_areas; /* areas[0, initial_areas) are the snapshot's */
+	size_t pooled_areas;  /* the last of areas: they only fill the pools of the start */
 	bool has_snapshot;
 
 	/* Since the plan is settled (vmm/replay/settle.h): what the executor has to follow. */

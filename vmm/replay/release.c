@@ -59,6 +59,23 @@ int build_purge_enter(struct builder *builder, const struct ftrace_event *event)
 }
 
 /*
+ * With pools, a purge that found nothing lazy has decayed them all the same. And what was freed
+ * while the purge before it went on, that one has taken, if the lines allow it.
+ */
+static int keep_decay(struct builder *builder, size_t index)
+{
+	struct replay_op *op = &builder->plan.ops[index];
+	size_t count;
+	int ret = 0;
+
+	op->type = REPLAY_DECAY;
+	op->area = 0;
+	for (count = builder->lazy.count; count && !ret; count--)
+		ret = place_purge_more(builder, count);
+	return ret < 0 ? ret : 0;
+}
+
+/*
  * The kernel found nothing to purge: what looked lazy was not on its list yet. So it is lazy
  * still, and the purge is none.
  */
@@ -80,6 +97,8 @@ static int take_back(struct builder *builder, size_t index)
 			return err;
 	}
 	purge->count = 0;
+	if (builder->vnode_count)
+		return keep_decay(builder, index);
 	order_remove(builder, index);
 	return 0;
 }
@@ -243,7 +262,8 @@ int build_decay(struct builder *builder, const struct ftrace_event *event)
 
 	if (builder->open_op != NO_OP && builder->open_pid == event->pid)
 		return decay_in_purge(builder, event);
-	if (builder->open_op != NO_OP || !event->full || (last && last->type == REPLAY_DECAY))
+	if (builder->open_op != NO_OP || !event->full ||
+	    (last && last->type == REPLAY_DECAY && !last->purge))
 		return 0;
 	return build_append(builder, &op);
 }

@@ -241,12 +241,13 @@ static void fill_request(struct run *run, const struct replay_op *op,
 	request->full = op->full;
 	request->decayed = op->decayed;
 	request->part = op->node;
+	request->through = op->through;
 	if (op->line && op->line < run->plan->moment_count)
 		request->cpu = run->plan->moments[op->line].cpu;
 	if (!replay_op_has_area(op))
 		return;
 	area = &run->plan->areas[op->area];
-	request->va_node = area->va_node;
+	request->va_node = op->detached ? 0 : area->va_node;
 	if (op->type == REPLAY_FREE || op->type == REPLAY_RELEASE) {
 		request->address = run->outcome.addresses[op->area];
 		request->mapped = area->mapped;

@@ -37,6 +37,7 @@ struct replay_request {
 	bool full;        /* PURGE, DECAY: all of the pools */
 	bool decayed;     /* PURGE: without the pools' part */
 	uint16_t part;    /* PURGE, DECAY: of this node alone, 1 + its number; 0: of all */
+	uint64_t through; /* PURGE: up to the range that starts there; 0: all */
 	uint32_t cpu;     /* that did it in Linux, by the recording; 0 where it does not say */
 	uint64_t address; /* FREE, RELEASE: what the executor returned for the area, */
 	bool mapped;      /* and whether MAP made it */

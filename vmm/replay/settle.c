@@ -36,6 +36,8 @@ static int add_initial(struct settle *settle, const struct replay_op *op)
 	const struct replay_area *area = &settle->plan->areas[op->area];
 	uint64_t end = area->address + area->va_bytes;
 
+	if (op->type == REPLAY_PURGE)
+		return space_give_lazy(&settle->start, false, 0);
 	if (op->type == REPLAY_FREE)
 		return space_free(&settle->start, area->address, end, settle->nodes[op->area]);
 	return space_take(&settle->start, area->address, end);
@@ -58,7 +60,7 @@ static int make_start(struct settle *settle, struct input_error *error)
 
 	for (i = 0; i < plan->initial_ops && !err; i++)
 		err = add_initial(settle, &plan->ops[i]);
-	for (i = 0; i < known->pooled_count && !err; i++)
+	for (i = 0; i < known->pooled_count && !err && !plan->pooled_areas; i++)
 		err = add_pooled(settle, &known->pooled[i]);
 	if (!err && known->shape)
 		err = tree_set_shape(&settle->start.tree, known->shape, known->shape_count);
@@ -101,7 +103,9 @@ static int prepare(struct settle *settle, struct input_error *error)
 	for (i = plan->initial_ops; i < plan->op_count; i++)
 		add_step(settle, &plan->ops[i]);
 	for (i = 0; i < plan->area_count; i++)
-		settle->nodes[i] = node_of(settle, &plan->areas[i]);
+		settle->nodes[i] = i + plan->pooled_areas >= plan->area_count
+					   ? plan->areas[i].va_node
+					   : node_of(settle, &plan->areas[i]);
 	return make_start(settle, error);
 }
 
@@ -283,12 +287,56 @@ static int put_initial(struct settle *settle, struct output *output, const struc
 	return err;
 }
 
+/*
+ * The pools of the start, for the executor, which can be told of none: before all else each range
+ * is reserved, freed and purged, a pool's last before its first, because a purge puts in front.
+ */
+static int put_pooled(struct settle *settle, struct output *output)
+{
+	const struct settle_start *known = &settle->options->start;
+	struct replay_plan *plan = settle->plan;
+	struct replay_area *areas;
+	size_t i = known->pooled_count, at;
+	int err = 0;
+
+	if (!i || plan->pooled_areas)
+		return 0;
+	areas = realloc(plan->areas, (plan->area_count + i) * sizeof(*areas));
+	if (!areas)
+		return -ENOMEM;
+	plan->areas = areas;
+	for (at = plan->area_count; i > 0 && !err; at++) {
+		const struct space_range *range = &known->pooled[--i];
+		struct replay_op op = {.type = REPLAY_RESERVE, .area = (uint32_t)at};
+
+		areas[at] = (struct replay_area){.address = range->start,
+						 .va_bytes = range->end - range->start,
+						 .align = REPLAY_PAGE_BYTES,
+						 .vstart = range->start,
+						 .vend = range->end,
+						 .node = -1,
+						 .va_node = range->node,
+						 .initial = true,
+						 .unpurged = true};
+		err = put(output, &op);
+		op.type = REPLAY_FREE;
+		if (!err)
+			err = put(output, &op);
+		op = (struct replay_op){.type = REPLAY_PURGE, .decayed = true};
+		if (!err)
+			err = put(output, &op);
+	}
+	return err;
+}
+
 static int put_all(struct settle *settle, struct output *output, struct settle_report *report)
 {
 	const struct replay_plan *plan = settle->plan;
 	int err = space_copy(&settle->run, &settle->start);
 	size_t i;
 
+	if (!err)
+		err = put_pooled(settle, output);
 	for (i = 0; i < plan->initial_ops && !err; i++)
 		err = put_initial(settle, output, &plan->ops[i]);
 	for (i = 0; i < settle->count && !err; i++)
@@ -326,12 +374,17 @@ static int finish(struct settle *settle, struct settle_report *report)
 		free(output.ops);
 		return err;
 	}
+	for (i = 0; i < plan->area_count; i++)
+		plan->areas[i].va_node = settle->nodes[i];
+	if (!plan->pooled_areas) {
+		plan->pooled_areas = settle->options->start.pooled_count;
+		plan->area_count += plan->pooled_areas;
+		plan->initial_ops += 3 * plan->pooled_areas;
+	}
 	free(plan->ops);
 	plan->ops = output.ops;
 	plan->op_count = output.count;
 	plan->rules = settle->options->rules;
-	for (i = 0; i < plan->area_count; i++)
-		plan->areas[i].va_node = settle->nodes[i];
 	return 0;
 }
 

@@ -33,10 +33,14 @@
  * steps[from] moves to where steps[to] is; what is between moves up or down. A purge that moves
  * towards the end has taken the lazy list before, and gives it back then: the frees on its way stay
  * behind it, unless it takes them too.
+ *
+ * A decay takes each pool away while it counts off what goes, decay_va_pool_node(): an allocation
+ * of that node that looks meanwhile goes to the tree, which has not got the decay's ranges yet.
  */
 struct edit {
 	size_t from, to;
 	bool leaves_frees;
+	bool detaches; /* an allocation, which finds its pool away */
 };
 
 struct repair {
@@ -65,20 +69,38 @@ static size_t high_of(const struct edit *edit)
 static void apply(struct settle *settle, const struct edit *edit, const struct replay_op *kept)
 {
 	size_t low = low_of(edit), count = high_of(edit) - low + 1, moved = edit->from - low, i;
-	struct replay_op *out = &settle->steps[low];
+	struct replay_op *out = &settle->steps[low], *mine;
 
-	if (edit->from > edit->to)
+	mine = out;
+	if (edit->from >= edit->to)
 		*out++ = kept[moved];
 	for (i = 0; i < count; i++) {
 		if (i != moved && !(edit->leaves_frees && kept[i].type == REPLAY_FREE))
 			*out++ = kept[i];
 	}
-	if (edit->from < edit->to)
+	if (edit->from < edit->to) {
+		mine = out;
 		*out++ = kept[moved];
+	}
 	for (i = 0; i < count && edit->leaves_frees; i++) {
 		if (kept[i].type == REPLAY_FREE)
 			*out++ = kept[i];
 	}
+	mine->detached |= edit->detaches;
+}
+
+/*
+ * Whether @a has to stay before @b. A free only puts a range on a list that no allocation looks at,
+ * so these two change places at will: what comes between a free and the next use of its range is a
+ * purge, and of that one both keep their side.
+ */
+static bool must_precede(const struct settle *settle, const struct replay_op *a,
+			 const struct replay_op *b)
+{
+	if (a->area != b->area && ((a->type == REPLAY_FREE && step_is_alloc(b)) ||
+				   (step_is_alloc(a) && b->type == REPLAY_FREE)))
+		return false;
+	return settle_precedes(settle, a, b);
 }
 
 /* Whether the trace allows it. */
@@ -88,13 +110,13 @@ static bool allowed(const struct settle *settle, const struct edit *edit)
 	size_t i;
 
 	for (i = edit->to; i < edit->from; i++) {
-		if (settle_precedes(settle, &steps[i], &steps[edit->from]))
+		if (must_precede(settle, &steps[i], &steps[edit->from]))
 			return false;
 	}
 	for (i = edit->from + 1; i <= edit->to; i++) {
 		if (edit->leaves_frees && steps[i].type == REPLAY_FREE)
 			continue;
-		if (settle_precedes(settle, &steps[edit->from], &steps[i]))
+		if (must_precede(settle, &steps[edit->from], &steps[i]))
 			return false;
 	}
 	return true;
@@ -120,8 +142,8 @@ static void try_this(struct repair *repair, const struct edit *edit)
 	uint64_t before, left;
 	int64_t gain;
 
-	if (repair->done || settle->work > repair->work_end || edit->from == edit->to ||
-	    !allowed(settle, edit))
+	if (repair->done || settle->work > repair->work_end ||
+	    (edit->from == edit->to && !edit->detaches) || !allowed(settle, edit))
 		return;
 	before = misses_before(repair, low) + repair->after;
 	settle_rewind(settle, low);
@@ -151,14 +173,37 @@ static void try_around(struct repair *repair, size_t at, bool later_too)
 	size_t i;
 
 	for (i = at; i > 0 && at - i < REACH_FREE; i--) {
-		if (settle_precedes(settle, &steps[i - 1], &steps[at]))
+		if (must_precede(settle, &steps[i - 1], &steps[at]))
 			break;
 		if (steps[i - 1].type != REPLAY_FREE)
 			try_edit(repair, at, i - 1);
 	}
 	for (i = at + 1; later_too && i < settle->count && i - at <= REACH; i++) {
-		if (steps[i].type != REPLAY_FREE && !settle_precedes(settle, &steps[at], &steps[i]))
+		if (steps[i].type != REPLAY_FREE && !must_precede(settle, &steps[at], &steps[i]))
 			try_edit(repair, i, at);
+	}
+}
+
+/* The allocation at @at, to before each decay of its node that it overlaps, and at it: without
+ * pool. */
+static void try_detached(struct repair *repair, size_t at)
+{
+	const struct settle *settle = repair->settle;
+	const struct replay_op *steps = settle->steps;
+	uint16_t node = settle->nodes[steps[at].area];
+	size_t i = at > REACH_FREE ? at - REACH_FREE : 0;
+
+	for (; node && i < settle->count && i <= at + REACH; i++) {
+		struct edit edit = {.from = at, .to = at, .detaches = true};
+
+		if (steps[i].type != REPLAY_DECAY || (steps[i].node && steps[i].node != node) ||
+		    settle_precedes(settle, &steps[i], &steps[at]) ||
+		    settle_precedes(settle, &steps[at], &steps[i]))
+			continue;
+		if (i > at)
+			try_this(repair, &edit);
+		edit.to = i < at ? i : i - 1;
+		try_this(repair, &edit);
 	}
 }
 
@@ -173,7 +218,7 @@ static void delay_purge(struct repair *repair, size_t at, bool leaves_frees)
 		if (steps[edit.to].type == REPLAY_FREE)
 			continue;
 		if (!step_is_alloc(&steps[edit.to]) ||
-		    settle_precedes(settle, &steps[at], &steps[edit.to]))
+		    must_precede(settle, &steps[at], &steps[edit.to]))
 			break;
 		try_this(repair, &edit);
 	}
@@ -187,11 +232,11 @@ static void try_purge(struct repair *repair, size_t at)
 	size_t i;
 
 	for (i = at + 1; i < settle->count && i - at <= REACH_PURGE; i++) {
-		if (!settle_precedes(settle, &steps[at], &steps[i]))
+		if (!must_precede(settle, &steps[at], &steps[i]))
 			try_edit(repair, i, at);
 	}
 	for (i = at; i > 0 && at - i < REACH_PURGE; i--) {
-		if (!settle_precedes(settle, &steps[i - 1], &steps[at]))
+		if (!must_precede(settle, &steps[i - 1], &steps[at]))
 			try_edit(repair, i - 1, at);
 	}
 }
@@ -286,6 +331,7 @@ static bool repair_miss(struct settle *settle, size_t at)
 	repair.work_end = settle->work + settle->options->work / MISS_SHARE;
 	try_frees(&repair);
 	try_around(&repair, at, true);
+	try_detached(&repair, at);
 	for (i = at; i > 0 && purges < PURGES_BACK && at - i < PURGE_WINDOW; i--) {
 		if (!replay_op_has_area(&settle->steps[i - 1]))
 			delay_purge(&repair, i - 1, true);

@@ -9,6 +9,9 @@
  * An allocation that overlaps the purge shows by its address how much of that was done. So each
  * part waits until an address needs it, or until the trace says that it was over: one pass, which
  * chooses nothing that it takes back. What is freed meanwhile the purge does not take.
+ *
+ * Before 6.9 there is one list, given back range by range, and between two of them the purge drops
+ * its lock where another CPU waits for it, or it has to let another task run (cond_resched_lock()).
  */
 #include "vmm/replay/settle_private.h"
 
@@ -24,6 +27,7 @@ struct spread {
 	size_t count;
 	struct replay_op parts[2 * SPACE_NODES_MAX]; /* of the purge going on */
 	size_t part, part_count;
+	bool open;                     /* without nodes: one goes on */
 	struct replay_op decay, purge; /* it, as two steps */
 	struct replay_op *freed;       /* meanwhile */
 	size_t freed_count;
@@ -47,11 +51,23 @@ static void carry_out(struct spread *spread, const struct replay_op *op)
 	keep(spread->settle, &spread->steps, &spread->count, op);
 }
 
+/* Without nodes: the piece of the purge that ends with the range at @through, or its rest for 0. */
+static void give_piece(struct spread *spread, uint64_t through)
+{
+	struct replay_op op = spread->purge;
+
+	op.through = through;
+	carry_out(spread, &op);
+}
+
 /* What is left of the purge is done: at once if nothing fell into it. */
 static void end_purge(struct spread *spread)
 {
 	size_t i;
 
+	if (spread->open)
+		give_piece(spread, 0);
+	spread->open = false;
 	if (spread->part_count && !spread->part) {
 		carry_out(spread, &spread->decay);
 		carry_out(spread, &spread->purge);
@@ -159,6 +175,53 @@ static size_t parts_for(struct spread *spread, const struct replay_op *op)
 	return 0;
 }
 
+/* The range that the purge has to have come to, to lead to the address of @op; 0 if none does. */
+static uint64_t piece_for(struct spread *spread, const struct replay_op *op)
+{
+	struct settle *settle = spread->settle;
+	const struct replay_area *area = &settle->plan->areas[op->area];
+	struct tree_request request = settle_request(settle, area);
+	uint64_t through;
+
+	if (space_choose(&spread->now, &request, 0).address == area->address)
+		return 0;
+	settle->failed |= space_copy(&spread->tried, &spread->now) != 0;
+	while (!settle->failed && settle->work < settle->options->work &&
+	       (through = space_next_lazy(&spread->tried))) {
+		settle->work++;
+		settle->failed |= space_give_through(&spread->tried, through) != 0;
+		if (space_choose(&spread->tried, &request, 0).address == area->address)
+			return through;
+	}
+	return 0;
+}
+
+/* A step without nodes. */
+static void take_plain_step(struct spread *spread, const struct replay_op *op)
+{
+	const struct settle *settle = spread->settle;
+	uint64_t through;
+
+	if (spread->open &&
+	    (op->type == REPLAY_PURGE || settle_precedes(settle, &spread->purge, op)))
+		end_purge(spread);
+	if (op->type == REPLAY_PURGE) {
+		spread->purge = *op;
+		spread->open = true;
+		return;
+	}
+	if (spread->open && op->type == REPLAY_FREE) {
+		keep(spread->settle, &spread->freed, &spread->freed_count, op);
+		return;
+	}
+	if (spread->open && step_is_alloc(op) && !settle->plan->areas[op->area].expect_failure) {
+		through = piece_for(spread, op);
+		if (through)
+			give_piece(spread, through);
+	}
+	carry_out(spread, op);
+}
+
 static void take_step(struct spread *spread, const struct replay_op *op)
 {
 	const struct settle *settle = spread->settle;
@@ -188,12 +251,14 @@ uint64_t settle_purges(struct settle *settle, uint64_t misses)
 	const struct replay_op *steps = settle->steps;
 	size_t i;
 
-	if (settle->options->rules.nodes < 2)
+	if (settle->options->rules.nodes == 1)
 		return misses;
 	settle->failed |= space_copy(&spread.now, &settle->start) != 0;
 	for (i = 0; i < settle->count && !settle->failed; i++) {
-		if (steps[i].type == REPLAY_DECAY && i + 1 < settle->count &&
-		    steps[i + 1].decayed) {
+		if (!settle->options->rules.nodes) {
+			take_plain_step(&spread, &steps[i]);
+		} else if (steps[i].type == REPLAY_DECAY && i + 1 < settle->count &&
+			   steps[i + 1].decayed) {
 			begin_purge(&spread, &steps[i], &steps[i + 1]);
 			i++;
 		} else {

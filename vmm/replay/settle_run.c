@@ -52,18 +52,19 @@ static int step_alloc(struct settle *settle, struct space *space, const struct r
 	const struct replay_area *area = &settle->plan->areas[op->area];
 	struct tree_request request = settle_request(settle, area);
 	uint64_t end = area->address + area->va_bytes;
+	uint32_t node = op->detached ? 0 : settle->nodes[op->area];
 
-	result->choice = space_choose(space, &request, settle->nodes[op->area]);
+	result->choice = space_choose(space, &request, node);
 	if (area->expect_failure)
 		return 0;
 	result->compared = true;
 	result->matched = result->choice.address == area->address;
 	if (!result->matched)
 		return take_anyway(space, area->address, end, &result->in_use);
-	space_pass(space, &request, settle->nodes[op->area], &result->choice);
+	space_pass(space, &request, node, &result->choice);
 	if (result->choice.source == SPACE_TREE)
 		return tree_take(&space->tree, result->choice.hole, area->address, end);
-	return space_take_first(space, &request, settle->nodes[op->area]);
+	return space_take_first(space, &request, node);
 }
 
 static int release(struct space *space, const struct replay_area *area)
@@ -95,7 +96,9 @@ struct step_result settle_step(struct settle *settle, struct space *space,
 		break;
 	case REPLAY_PURGE:
 		err = op->decayed ? 0 : space_decay(space, op->full, 0);
-		if (!err)
+		if (op->through)
+			err = space_give_through(space, op->through);
+		else if (!err)
 			err = space_give_lazy(space, op->full, op->node);
 		break;
 	case REPLAY_DECAY:
@@ -205,7 +208,9 @@ bool settle_precedes(const struct settle *settle, const struct replay_op *a,
 	if (replay_op_has_area(a) && replay_op_has_area(b) && a->area == b->area)
 		return a->line < b->line;
 	if (a->purge && a->purge == b->purge)
-		return a->decayed == b->decayed ? a->node < b->node : b->decayed;
+		return a->decayed != b->decayed ? b->decayed
+		       : a->node != b->node     ? a->node < b->node
+						: a->through && !b->through;
 	if (end >= b->begin_line)
 		return false;
 	over = moment(settle, end);

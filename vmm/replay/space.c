@@ -292,6 +292,42 @@ int space_give_lazy(struct space *space, bool full, uint32_t node)
 	return err;
 }
 
+uint64_t space_next_lazy(struct space *space)
+{
+	struct space_list *lazy = &space->lazy;
+
+	if (!lazy->count)
+		return 0;
+	if (space->rules.order != SPACE_BY_ADDRESS)
+		return lazy->ranges[lazy->count - 1].start;
+	list_merge(lazy);
+	return lazy->ranges[0].start;
+}
+
+int space_give_through(struct space *space, uint64_t through)
+{
+	struct space_list *lazy = &space->lazy;
+	bool sorted = space->rules.order == SPACE_BY_ADDRESS;
+	struct space_list part = {0};
+	uint32_t at;
+	int err;
+
+	if (sorted)
+		list_merge(lazy);
+	for (at = 0; at < lazy->count && lazy->ranges[at].start != through;)
+		at++;
+	if (at == lazy->count)
+		return 0;
+	part.ranges = sorted ? lazy->ranges : &lazy->ranges[at];
+	part.count = sorted ? at + 1 : lazy->count - at;
+	err = give_all(space, &part, !sorted);
+	lazy->count -= part.count;
+	if (sorted)
+		memmove(lazy->ranges, &lazy->ranges[part.count],
+			lazy->count * sizeof(*lazy->ranges));
+	return err;
+}
+
 static bool overlap(const struct space_range *range, uint64_t start, uint64_t end)
 {
 	return range->start < end && start < range->end;

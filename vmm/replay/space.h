@@ -144,6 +144,15 @@ int space_decay(struct space *space, bool full, uint32_t node);
 int space_give_lazy(struct space *space, bool full, uint32_t node);
 
 /*
+ * A purge before 6.9 drops its lock between two ranges where others wait for it. The start of the
+ * next one to go back, neighbours merged where the rules do so, or 0; and the part of the purge
+ * that ends with the one that starts at @through (which gives nothing if there is none). The latter
+ * two return 0 or -ENOMEM.
+ */
+uint64_t space_next_lazy(struct space *space);
+int space_give_through(struct space *space, uint64_t through);
+
+/*
  * Where a byte of [start, end) is that is not in the tree: in a lazy range or a pooled one, which
  * is in *@range_out; NOWHERE if all of it is in use or in the tree.
  */

@@ -164,6 +164,19 @@ static void purge_by_nodes(bool full)
 	}
 }
 
+/* So does one without nodes that is cut between ranges. */
+static void purge_by_pieces(void)
+{
+	u64 next;
+
+	while (below(4) && (next = space_next_lazy(&trio.space))) {
+		ck_assert_int_eq(space_give_through(&trio.space, next), 0);
+		ck_assert_uint_eq(vmap_purge_through(&sim->mm, next), 1);
+		ck_assert_uint_eq(vmap_purge_through(&sim->mm, next), 0);
+	}
+	purge_at_once(false);
+}
+
 static void step_purge(void)
 {
 	bool full = below(8) == 0, decay = trio.space.rules.nodes && below(8) == 0;
@@ -175,7 +188,9 @@ static void step_purge(void)
 		return;
 	}
 	oracle_purge(&trio.oracle, full);
-	if (below(2))
+	if (!trio.space.rules.nodes)
+		purge_by_pieces();
+	else if (below(2))
 		purge_by_nodes(full);
 	else
 		purge_at_once(full);
