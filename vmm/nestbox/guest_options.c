@@ -194,8 +194,10 @@ enum cli_status guest_options_save(const struct cli_command *command, struct gue
 	struct error error;
 
 	/* One that KVM did not run did nothing wrong. */
-	if (status == CLI_WRONG && failure && failure->kind == REPORT_KVM)
+	if (status == CLI_WRONG && failure && failure->kind == REPORT_KVM) {
+		cli_error(command, "the guest did not end by itself: %s", failure->text);
 		status = CLI_HOST;
+	}
 	if (guest_coverage_save(guest, &error) == 0)
 		return status;
 	cli_error(command, "%s", error.text);

@@ -152,9 +152,9 @@ enum cli_status guest_options_start(const struct cli_command *command,
 				    const struct guest_config *config, struct guest **guest_out);
 
 /*
- * Writes the guest's coverage if that is wanted, before it is destroyed. Returns @status, CLI_HOST
- * in place of CLI_WRONG where the guest died because KVM did not run it, or says why the coverage
- * could not be written and returns CLI_HOST.
+ * Writes the guest's coverage if that is wanted, before it is destroyed. Returns @status; CLI_HOST
+ * in place of CLI_WRONG, with a sentence, where the guest died because KVM did not run it; or says
+ * why the coverage could not be written and returns CLI_HOST.
  */
 enum cli_status guest_options_save(const struct cli_command *command, struct guest *guest,
 				   enum cli_status status);

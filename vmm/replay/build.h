@@ -59,6 +59,7 @@ struct builder {
 
 	/* What is taken in Linux where the operations end: areas that are live or lazy. */
 	struct range_set taken;
+	bool no_memory; /* for a range of it: what is built from here on is not the trace's */
 	size_t barrier; /* before this operation, taken cannot be traced back */
 
 	struct purge lazy; /* the lazy list, in the order of the frees */
@@ -197,7 +198,10 @@ bool order_hurry_free(struct builder *builder, uint32_t area, size_t before);
 
 /* ---- replay_place.c: where an allocation goes ---- */
 
-/* The operation's effect on taken, and back. Returns whether there was room for it. */
+/*
+ * The operation's effect on taken, and back. Returns whether there was room for it; without memory
+ * there was none, and builder.no_memory says so until the end.
+ */
 bool place_apply(struct builder *builder, const struct replay_op *op);
 void place_undo(struct builder *builder, const struct replay_op *op);
 

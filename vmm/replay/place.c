@@ -25,8 +25,11 @@ static bool take(struct builder *builder, uint32_t number)
 {
 	const struct replay_area *area = &builder->plan.areas[number];
 
-	return range_set_add(&builder->taken, area->address, area->address + area->va_bytes,
-			     number) == 0;
+	int err = range_set_add(&builder->taken, area->address, area->address + area->va_bytes,
+				number);
+
+	builder->no_memory |= err == -ENOMEM;
+	return err == 0;
 }
 
 static void give_back(struct builder *builder, uint32_t number)

@@ -42,7 +42,9 @@ static int add_initial(struct builder *builder, const struct vmallocinfo_area *f
 	if (!err)
 		err = build_append(builder, &op);
 	if (!err && !place_apply(builder, &op))
-		err = build_fail(builder, 0, "two areas of the snapshot overlap");
+		err = builder->no_memory
+			      ? build_no_memory(builder)
+			      : build_fail(builder, 0, "two areas of the snapshot overlap");
 	if (err || !area.unpurged)
 		return err;
 	op.type = REPLAY_FREE;
@@ -233,6 +235,8 @@ static int read_events(struct builder *builder, struct ftrace *trace)
 			ret = take_event(builder, &event, before);
 		if (!ret)
 			ret = note_line(builder, &event);
+		if (!ret && builder->no_memory)
+			ret = build_no_memory(builder);
 		if (ret)
 			return ret;
 	}
