@@ -444,15 +444,20 @@ enum nb_fault { NB_FAULT_FRAME = 0, NB_FAULT_SLAB = 1, NB_FAULT_TABLE = 2, NB_FA
  */
 #define NB_VM_ALLOC         0x2ull
 #define NB_VM_MAP           0x4ull
+#define NB_VM_USERMAP       0x8ull
 #define NB_VM_NO_GUARD      0x40ull
+#define NB_VM_MAP_PUT_PAGES 0x200ull
 #define NB_VM_ARRAY_OUTSIDE (1ull << 33) /* keep a large page array outside the address space */
 #define NB_VM_LINUX_SEARCH  (1ull << 34) /* fail where Linux's search fails */
-#define NB_GFP_KERNEL       0xcc0u
-#define NB_GFP_ZERO         0x100u
-#define NB_GFP_NOWARN       0x2000u
-#define NB_VMALLOC_START    0xffffc90000000000ull
-#define NB_VMALLOC_END      0xffffe8ffffffffffull
-#define NB_PAGE_KERNEL      0x8000000000000163ull
+/* All that a caller may ask an area for, and vmap(). */
+#define NB_VM_OF_AREAS   (0x155full | NB_VM_ARRAY_OUTSIDE | NB_VM_LINUX_SEARCH)
+#define NB_VM_OF_VMAP    (NB_VM_MAP | NB_VM_USERMAP | NB_VM_MAP_PUT_PAGES)
+#define NB_GFP_KERNEL    0xcc0u
+#define NB_GFP_ZERO      0x100u
+#define NB_GFP_NOWARN    0x2000u
+#define NB_VMALLOC_START 0xffffc90000000000ull
+#define NB_VMALLOC_END   0xffffe8ffffffffffull
+#define NB_PAGE_KERNEL   0x8000000000000163ull
 
 /* NB_OP_SET_RULES: the order of what a purge gives back, and how the search prunes. */
 enum nb_order { NB_ORDER_OWN = 0, NB_ORDER_NEWEST_FIRST = 1, NB_ORDER_BY_ADDRESS = 2 };

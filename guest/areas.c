@@ -239,6 +239,8 @@ static s64 op_unmap_vm_area(struct cpu *cpu, const u64 *arg, u64 *result)
 	return err;
 }
 
+_Static_assert(VMAP_FLAGS == NB_VM_OF_VMAP, "as the host has it");
+
 static s64 op_vmap(struct cpu *cpu, const u64 *arg, u64 *result)
 {
 	const u64 *pfns = border_data(cpu, arg[3], arg[0] * sizeof(u64));

@@ -14,6 +14,7 @@
 	(VM_IOREMAP | VM_ALLOC | VM_MAP | VM_USERMAP | VM_DMA_COHERENT | VM_NO_GUARD | \
 	 VM_FLUSH_RESET_PERMS | VM_ALLOW_HUGE_VMAP | VM_SPARSE | VM_ARRAY_OUTSIDE |    \
 	 VM_LINUX_SEARCH)
+_Static_assert(BORDER_VM_FLAGS == NB_VM_OF_AREAS, "as the host has it");
 
 /* A node with memory, or -1. */
 static inline bool border_node(u64 node)

@@ -74,6 +74,16 @@ START_TEST(wrong_types_and_unknown_commands_have_no_effect)
 	client_refused(fd, "{\"execute\": \"vmaloc\", \"arguments\": {\"size\": 4096}}\n",
 		       "no command 'vmaloc'");
 	client_refused(fd, "{\"execute\": \"nop\", \"arguments\": {\"vcpu\": 2}}\n", "vcpu");
+	/* What the guest's border refuses has a reason too. */
+	client_refused(fd, "{\"execute\": \"kfree\", \"arguments\": {\"address\": \"0x10\"}}\n",
+		       "'address' is to be one that kmalloc returned");
+	client_refused(
+		fd, "{\"execute\": \"vmalloc\", \"arguments\": {\"size\": 4096, \"flags\": 128}}\n",
+		"'flags' has bits");
+	client_refused(fd, "{\"execute\": \"probe\", \"arguments\": {\"address\": \"0x10\"}}\n",
+		       "walk says what is mapped");
+	client_refused(fd, "{\"execute\": \"process-destroy\", \"arguments\": {\"process\": 9}}\n",
+		       "process-create returned");
 	after = client_return(fd, "{\"execute\": \"query-stats\"}\n");
 	ck_assert(json_equal(json_object_get(before, "busy-areas"),
 			     json_object_get(after, "busy-areas")));

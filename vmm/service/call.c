@@ -115,6 +115,10 @@ static const char *advice(const struct qmp_request *request, int err)
 			       : "";
 	case ENOENT:
 		return "; areas lists what there is";
+	case ESRCH:
+		return "; a process is named by the number that process-create returned";
+	case EFAULT:
+		return "; walk says what is mapped there";
 	case ENOMEM:
 		return "; zones says what memory is free, tree what addresses are";
 	default:

@@ -38,9 +38,10 @@ static const char *wrong_address(struct service *service, const struct qmp_reque
 	unsigned int opcode = request->command->opcode & 0xffff;
 
 	(void)service;
-	if (opcode == NB_OP_VREAD || opcode == NB_OP_VWRITE || opcode == NB_OP_FIND_VM_AREA ||
-	    opcode == NB_OP_KFREE)
+	if (opcode == NB_OP_VREAD || opcode == NB_OP_VWRITE || opcode == NB_OP_FIND_VM_AREA)
 		return NULL;
+	if (opcode == NB_OP_KFREE)
+		return "is to be one that kmalloc returned and nobody has freed since";
 	if (opcode == NB_OP_PROBE)
 		return value->word % INSPECT_PAGE_BYTES > INSPECT_PAGE_BYTES - sizeof(uint64_t)
 			       ? "has no whole word before the end of its page"
@@ -115,6 +116,18 @@ static const char *wrong_node(struct service *service, const struct qmp_request 
 	return "is a node without memory";
 }
 
+static const char *wrong_flags(struct service *service, const struct qmp_request *request,
+			       const struct qmp_value *value)
+{
+	(void)service;
+	if ((request->command->opcode & 0xffff) == NB_OP_VMAP)
+		return value->word & ~NB_VM_OF_VMAP
+			       ? "has more than VM_MAP, VM_USERMAP and VM_MAP_PUT_PAGES"
+			       : NULL;
+	return value->word & ~NB_VM_OF_AREAS ? "has bits that are the core's own, or nobody's"
+					     : NULL;
+}
+
 static const char *wrong_frames(struct service *service, const struct qmp_request *request,
 				const struct qmp_value *value)
 {
@@ -155,17 +168,12 @@ static const char *wrong_in_interrupt(struct service *service, const struct qmp_
 
 /* Those that can be seen come first; of frames the core alone knows. */
 static const struct judge judges[] = {
-	{"size", wrong_size},
-	{"align", wrong_align},
-	{"start", wrong_start},
-	{"end", wrong_end},
-	{"gfp", wrong_gfp},
-	{"prot", wrong_prot},
-	{"node", wrong_node},
-	{"pages", wrong_pages},
-	{PROTOCOL_IN_INTERRUPT, wrong_in_interrupt},
-	{"address", wrong_address},
-	{"frames", wrong_frames},
+	{"size", wrong_size},       {"align", wrong_align},
+	{"start", wrong_start},     {"end", wrong_end},
+	{"gfp", wrong_gfp},         {"prot", wrong_prot},
+	{"node", wrong_node},       {"flags", wrong_flags},
+	{"pages", wrong_pages},     {PROTOCOL_IN_INTERRUPT, wrong_in_interrupt},
+	{"address", wrong_address}, {"frames", wrong_frames},
 	{"frame", wrong_frame},
 };
 
