@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Runs a fuzz harness without a fuzzer: a few thousand mutations of its example. */
+/*
+ * Runs a fuzz harness without a fuzzer: a few thousand mutations of its example. Under libFuzzer
+ * (WITH_LIBFUZZER), which has its own main(), it only says what a good input is.
+ */
 #include "tests/fuzz/driver.h"
 
 #include <stdio.h>
@@ -7,9 +10,36 @@
 #include <string.h>
 #include <time.h>
 
-#define ROOM 65536
+#define ROOM (128 << 10)
 
 uint64_t fuzz_runs_default __attribute__((weak)) = 20000;
+
+#ifdef WITH_LIBFUZZER
+
+size_t fuzz_example(uint8_t *bytes, size_t room) __attribute__((weak));
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+/* With FUZZ_EXAMPLE=FILE in the environment: writes the example there, and that is all. */
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	static uint8_t example[ROOM];
+	const char *path = getenv("FUZZ_EXAMPLE");
+	size_t size, written = 0;
+	FILE *file;
+
+	(void)argc, (void)argv;
+	if (!path)
+		return 0;
+	size = fuzz_example ? fuzz_example(example, sizeof(example)) : 0;
+	file = size ? fopen(path, "wb") : NULL;
+	if (file) {
+		written = fwrite(example, 1, size, file);
+		written = fclose(file) ? 0 : written;
+	}
+	exit(size && written == size ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+#else
 
 /* xorshift64*: the same numbers from the same seed everywhere. */
 static uint64_t state;
@@ -133,3 +163,5 @@ int main(int argc, char **argv)
 	run_mutations(runs);
 	return EXIT_SUCCESS;
 }
+
+#endif

@@ -14,8 +14,7 @@
 #include "ept/walk2d.h"
 #include "mm/x86.h"
 #include "tests/ept/random.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+#include "tests/fuzz/driver.h"
 
 #define PAGES_MAX   16u
 #define TABLE_LIMIT 64
@@ -25,6 +24,8 @@ struct choices {
 	uint8_t guest_levels, host_levels, kind, flags;
 	uint8_t guest_root, host_root, physical_bits, spare;
 };
+
+#define INPUT_BYTES (sizeof(struct choices) + PAGES_MAX * EPT_PAGE_BYTES)
 
 static uint64_t memory[PAGES_MAX][512];
 static size_t pages;
@@ -155,10 +156,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	return 0;
 }
 
-#ifndef WITH_LIBFUZZER
-
-#define ROUNDS 3000
-
 /* An entry that refers to one of the pages, or to anything, with bits as they come. */
 static uint64_t random_entry(uint64_t *random)
 {
@@ -171,21 +168,41 @@ static uint64_t random_entry(uint64_t *random)
 	return random_below(random, 20) ? entry : random_next(random);
 }
 
+static void random_input(uint64_t *random, uint8_t input[INPUT_BYTES])
+{
+	uint64_t entry, filled = 1 + random_below(random, 40);
+	size_t at;
+
+	memset(input, 0, INPUT_BYTES);
+	for (at = 0; at < sizeof(struct choices); at++)
+		input[at] = (uint8_t)random_next(random);
+	for (at = sizeof(struct choices); at < INPUT_BYTES; at += 8) {
+		entry = random_below(random, filled) ? 0 : random_entry(random);
+		memcpy(input + at, &entry, sizeof(entry));
+	}
+}
+
+size_t fuzz_example(uint8_t *bytes, size_t room)
+{
+	uint64_t random = 1;
+
+	if (room < INPUT_BYTES)
+		return 0;
+	random_input(&random, bytes);
+	return INPUT_BYTES;
+}
+
+#ifndef WITH_LIBFUZZER
+
+#define ROUNDS 3000
+
 int main(void)
 {
-	static uint8_t input[sizeof(struct choices) + PAGES_MAX * 4096];
-	uint64_t random = random_seed("fuzz_walk"), entry, filled;
-	size_t at, round;
+	static uint8_t input[INPUT_BYTES];
+	uint64_t random = random_seed("fuzz_walk");
 
-	for (round = 0; round < ROUNDS; round++) {
-		filled = 1 + random_below(&random, 40);
-		memset(input, 0, sizeof(input));
-		for (at = 0; at < sizeof(struct choices); at++)
-			input[at] = (uint8_t)random_next(&random);
-		for (at = sizeof(struct choices); at < sizeof(input); at += 8) {
-			entry = random_below(&random, filled) ? 0 : random_entry(&random);
-			memcpy(input + at, &entry, sizeof(entry));
-		}
+	for (unsigned int round = 0; round < ROUNDS; round++) {
+		random_input(&random, input);
 		LLVMFuzzerTestOneInput(input, sizeof(input));
 	}
 	printf("%d random memories\n", ROUNDS);

@@ -2,6 +2,7 @@
 /* Random instances of forms. */
 #include "tests/vmm/soft/forms.h"
 
+#include <cpuid.h>
 #include <string.h>
 
 #include "tests/ept/random.h"
@@ -25,6 +26,15 @@ static bool is_one_of(ZydisMnemonic mnemonic, const ZydisMnemonic *list, size_t 
 	is_one_of(mnemonic, (const ZydisMnemonic[]){__VA_ARGS__}, \
 		  sizeof((const ZydisMnemonic[]){__VA_ARGS__}) / sizeof(ZydisMnemonic))
 
+/* Bit @bit of ECX of a leaf of CPUID: what every compiler's __builtin_cpu_supports() has is less.
+ */
+static bool cpuid_ecx(unsigned int leaf, unsigned int bit)
+{
+	unsigned int eax, ebx, ecx = 0, edx;
+
+	return __get_cpuid(leaf, &eax, &ebx, &ecx, &edx) && ecx >> bit & 1;
+}
+
 bool form_runs_here(const struct soft_form *form)
 {
 	__builtin_cpu_init();
@@ -32,11 +42,11 @@ bool form_runs_here(const struct soft_form *form)
 	case ZYDIS_MNEMONIC_POPCNT:
 		return __builtin_cpu_supports("popcnt");
 	case ZYDIS_MNEMONIC_LZCNT:
-		return __builtin_cpu_supports("lzcnt");
+		return cpuid_ecx(0x80000001, 5);
 	case ZYDIS_MNEMONIC_TZCNT:
 		return __builtin_cpu_supports("bmi");
 	case ZYDIS_MNEMONIC_MOVBE:
-		return __builtin_cpu_supports("movbe");
+		return cpuid_ecx(1, 22);
 	case ZYDIS_MNEMONIC_CRC32:
 		return __builtin_cpu_supports("sse4.2");
 	case ZYDIS_MNEMONIC_MOVSXD:
