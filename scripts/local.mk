@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 dist_noinst_SCRIPTS += .ci/run %D%/bench %D%/check %D%/check-builds %D%/check-lab \
 	%D%/check-recordings %D%/demo %D%/fuzz %D%/libvirt-tests %D%/linux-soak %D%/mutate %D%/package %D%/record-suite %D%/tally
-EXTRA_DIST += %D%/package.d/nestbox@.service %D%/package.d/nestbox@.socket %D%/package.d/debian/changelog \
-	%D%/package.d/debian/control %D%/package.d/debian/copyright %D%/package.d/debian/rules \
-	%D%/package.d/debian/source/format
+EXTRA_DIST += %D%/package.d/nestbox@.service %D%/package.d/nestbox@.socket %D%/package.d/debian/control \
+	%D%/package.d/debian/rules
 EXTRA_DIST += %D%/bench.awk %D%/build.sh %D%/libvirt.d/checks.py %D%/libvirt.d/init.c %D%/record-suite.d/load.c %D%/record-suite.d/work.sh
 # Installed, as they lie here.
 nobase_dist_pkgdata_SCRIPTS = %D%/capture %D%/lab %D%/setup
